@@ -1,0 +1,145 @@
+"""Two-dimensional densities that are no mixture of a few Gaussians, and still known exactly.
+
+All three have `dim`, `log_prob(x)`, `sample(n, generator=)` and `entropy()`, as `GaussianMixture` has.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from genlib.arguments import check_finite, check_int, check_number, check_tensor
+from genlib.data.mixture import GaussianMixture
+
+
+class Checkerboard:
+    """Uniform on the dark squares of a board over [−1, 1]²; outside of them the density is zero.
+
+        log p(x) = −log 2 on the dark squares (half of the board's area 4), −∞ elsewhere
+
+    Args:
+        cells: squares along a side, even, at least 2.
+
+    >>> Checkerboard().entropy() == math.log(2)
+    True
+    """
+
+    dim = 2
+
+    def __init__(self, cells: int = 4) -> None:
+        self.cells = check_int("cells", cells, low=2)
+        if cells % 2:
+            raise ValueError(f"cells: expected an even number, so that half of the board is dark, got {cells}")
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """(B,), nats, for x of shape (B, 2)."""
+        _check_points(x)
+        column, row = ((x + 1) * (self.cells / 2)).floor().unbind(1)
+        dark = (x >= -1).all(1) & (x < 1).all(1) & ((column + row) % 2 == 0)
+        return torch.where(dark, -math.log(2), -math.inf).to(x.dtype)
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n independent draws, (n, 2), float32."""
+        n, half = check_int("n", n, low=0), self.cells // 2
+        row = torch.randint(self.cells, (n,), generator=generator)
+        column = 2 * torch.randint(half, (n,), generator=generator) + row % 2
+        inside = torch.rand(n, 2, generator=generator)
+        return (torch.stack([column, row], dim=1) + inside) / half - 1
+
+    def entropy(self) -> float:
+        """log 2 nats: the logarithm of the area."""
+        return math.log(2)
+
+
+class Rings:
+    """Concentric circles with Gaussian noise across and along them.
+
+        p(x) = mean over k of  exp(−(r² + R_k²)/2σ²) I₀(r R_k/σ²) / 2πσ²,    r = |x|
+
+    A point on circle k, at any angle, plus N(0, σ² I). I₀ is the modified Bessel function that the average over the
+    angle leaves behind.
+
+    Args:
+        radii: R_k > 0, each as likely as the others.
+        std: σ > 0.
+    """
+
+    dim = 2
+
+    def __init__(self, radii: tuple[float, ...] = (0.35, 0.9), std: float = 0.05) -> None:
+        if len(radii) == 0:
+            raise ValueError("radii: expected at least one, got none")
+        self.radii = tuple(check_number("radii", R, 0, inside=True) for R in radii)
+        self.std = check_number("std", std, 0, inside=True)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """(B,), nats, for x of shape (B, 2)."""
+        _check_points(x)
+        return self._log_prob_at(x.norm(dim=1))
+
+    def _log_prob_at(self, r: Tensor) -> Tensor:
+        R, variance = r.new_tensor(self.radii), self.std**2
+        # i0e(u) = exp(−u) I₀(u) does not overflow; what it takes away completes the square
+        bessel = torch.special.i0e(r[:, None] * R / variance).log()
+        circles = bessel - (r[:, None] - R) ** 2 / (2 * variance)
+        return circles.logsumexp(1) - math.log(2 * math.pi * variance * len(self.radii))
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n independent draws, (n, 2), float32."""
+        n = check_int("n", n, low=0)
+        k = torch.randint(len(self.radii), (n,), generator=generator)
+        angle = 2 * math.pi * torch.rand(n, generator=generator)
+        circle = torch.tensor(self.radii)[k, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
+        return circle + self.std * torch.randn(n, 2, generator=generator)
+
+    def entropy(self) -> float:
+        """H = −∫ p log p 2πr dr, in nats, by quadrature along the radius."""
+        low = max(0.0, min(self.radii) - 12 * self.std)
+        r = torch.linspace(low, max(self.radii) + 12 * self.std, 200_001, dtype=torch.float64)
+        log_p = self._log_prob_at(r)
+        return float(torch.trapezoid(-log_p.exp() * log_p * 2 * math.pi * r, r))
+
+
+class Moons:
+    """Two interleaved half-circles with Gaussian noise, scaled to about [−1, 1]².
+
+    Each half-circle is a row of `n_points` narrow Gaussians at even angles, closer together than they are wide: a
+    mixture, so its density is exact, and to the eye and to any model a curve.
+
+    Args:
+        std: standard deviation of the noise, in (0, 1).
+    """
+
+    dim = 2
+    n_points = 128
+
+    def __init__(self, std: float = 0.05) -> None:
+        self.std = check_number("std", std, 0, 1, inside=True)
+        angle = (torch.arange(self.n_points, dtype=torch.float64) + 0.5) * (math.pi / self.n_points)
+        upper = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], dim=1)
+        means = torch.cat([upper, -upper]) / 1.5
+        covs = self.std**2 * torch.eye(2, dtype=torch.float64).expand(len(means), 2, 2)
+        self.mixture = GaussianMixture(means, covs)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """(B,), nats, for x of shape (B, 2)."""
+        return self.mixture.log_prob(x)
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n independent draws, (n, 2), float32."""
+        return self.mixture.sample(n, generator)
+
+    def entropy(self) -> float:
+        """H = −∫ p log p, in nats, by the trapezoid rule on a grid with steps of σ/2."""
+        edge = 1.1 + 9 * self.std
+        axis = torch.linspace(-edge, edge, int(2 * edge / (self.std / 2)) + 1, dtype=torch.float64)
+        cell, total = float(axis[1] - axis[0]) ** 2, 0.0
+        for row in axis.split(max(1, 20_000 // len(axis))):
+            log_p = self.log_prob(torch.cartesian_prod(row, axis))
+            total -= float((log_p.exp() * log_p).sum()) * cell
+        return total
+
+
+def _check_points(x: Tensor) -> None:
+    check_tensor("x", x, ("B", 2))
+    check_finite("x", x)

@@ -1,0 +1,196 @@
+"""A mixture of Gaussians: the one distribution of this course whose every truth is known in closed form.
+
+Its density, its score, and both again after any amount of diffusion noise. So each family of models can be held
+against the truth before anything is trained.
+"""
+
+import math
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from genlib.arguments import check_finite, check_int, check_number, check_tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+class HasAlphaBar(Protocol):
+    """Anything with ᾱ_0..ᾱ_T, such as a `diffusion.Schedule`."""
+
+    alpha_bar: Tensor
+
+
+class GaussianMixture:
+    """p(x) = Σ_k w_k N(x; μ_k, Σ_k), with any number K of components in any dimension D.
+
+    Args:
+        means: μ_k, (K, D).
+        covs: Σ_k, (K, D, D), symmetric and positive definite.
+        weights: w_k, (K,), positive, adding up to 1; equal ones if left out.
+    Raises:
+        ValueError: for wrong shapes, NaN, a singular or asymmetric covariance, weights that do not sum to one.
+
+    >>> p = GaussianMixture([[0.0]], [[[1.0]]])
+    >>> p.log_prob(torch.zeros(1, 1))
+    tensor([-0.9189])
+    """
+
+    def __init__(
+        self,
+        means: "ArrayLike | Tensor",
+        covs: "ArrayLike | Tensor",
+        weights: "ArrayLike | Tensor | None" = None,
+    ):
+        means = _float64("means", means, ("K", "D"))
+        K, D = means.shape
+        if K == 0 or D == 0:
+            raise ValueError(f"means: expected at least one component and one dimension, got shape {(K, D)}")
+        covs = _float64("covs", covs, (K, D, D))
+        weights = means.new_full((K,), 1 / K) if weights is None else _float64("weights", weights, (K,))
+        if not torch.allclose(covs, covs.mT, rtol=1e-8, atol=1e-12):
+            raise ValueError("covs: expected symmetric matrices, got one that is not")
+        if (weights <= 0).any() or abs(float(weights.sum()) - 1) > 1e-6:
+            raise ValueError(f"weights: expected positive numbers that sum to 1, got {weights.tolist()}")
+
+        self.means, self.covs, self.weights = means, covs, weights / weights.sum()
+        # Σ_k = U_k diag(λ_k) U_kᵀ. Noise adds to every λ alike and leaves U as it is.
+        self._lambda, self._U = torch.linalg.eigh(covs)
+        if (self._lambda[:, 0] <= 1e-12 * self._lambda[:, -1].clamp(min=1e-300)).any():
+            k = int((self._lambda[:, 0] / self._lambda[:, -1]).argmin())
+            raise ValueError(f"covs: expected positive definite matrices, got a singular one (component {k})")
+
+    @property
+    def dim(self) -> int:
+        """D, the dimension of x."""
+        return self.means.shape[1]
+
+    @classmethod
+    def ring(cls, n: int = 8, radius: float = 1.0, std: float = 0.1) -> "GaussianMixture":
+        """n round components, evenly spaced on a circle, in 2-D."""
+        n = check_int("n", n)
+        radius, std = check_number("radius", radius, 0), check_number("std", std, 0, inside=True)
+        angle = torch.arange(n, dtype=torch.float64) * (2 * math.pi / n)
+        means = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
+        return cls(means, std**2 * torch.eye(2, dtype=torch.float64).expand(n, 2, 2))
+
+    def __repr__(self) -> str:
+        return f"GaussianMixture(components={len(self.weights)}, dim={self.dim})"
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x) = log Σ_k w_k N(x; μ_k, Σ_k): (B,), nats, for x of shape (B, D)."""
+        self._check(x)
+        return self._log_joint(x, x.new_ones(len(x)))[0].logsumexp(dim=1)
+
+    def score(self, x: Tensor) -> Tensor:
+        """∇_x log p(x) = −Σ_k p(k | x) Σ_k⁻¹ (x − μ_k): like x, (B, D)."""
+        self._check(x)
+        return self._score(x, x.new_ones(len(x)))
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n independent draws, (n, D), float32."""
+        n = check_int("n", n, low=0)
+        k = _draw_components(self.weights, n, generator)
+        normal = torch.randn(n, self.dim, dtype=torch.float64, generator=generator)
+        x = self.means[k] + torch.einsum("nde,ne->nd", self._U[k], self._lambda[k].sqrt() * normal)
+        return x.float()
+
+    def noised(self, alpha_bar: float) -> "GaussianMixture":
+        """q(x_t), the marginal of the diffusion chain where it has kept the share ᾱ_t of the signal: a mixture again.
+
+            q(x_t) = Σ_k w_k N(x_t; √ᾱ_t μ_k, ᾱ_t Σ_k + (1 − ᾱ_t) I)
+
+        Args:
+            alpha_bar: ᾱ_t, 0 <= ᾱ_t <= 1.
+        """
+        a = check_number("alpha_bar", alpha_bar, 0, 1)
+        eye = torch.eye(self.dim, dtype=torch.float64)
+        return GaussianMixture(math.sqrt(a) * self.means, a * self.covs + (1 - a) * eye, self.weights)
+
+    def optimal_eps(self, x_t: Tensor, t: Tensor, schedule: HasAlphaBar) -> Tensor:
+        """E[ε | x_t], the denoiser that no network can beat: the minimiser of the mean squared error in ε.
+
+            E[ε | x_t] = −√(1 − ᾱ_t) ∇ log q(x_t)
+
+        Args:
+            x_t: (B, D), float.
+            t: (B,) int64 in 1..T.
+            schedule: anything with `alpha_bar`, of length T + 1.
+        Returns:
+            like x_t.
+        Ref: Efron 2011 (Tweedie's formula); Ho et al. 2020, §3.2.
+        """
+        self._check(x_t, "x_t")
+        T = len(schedule.alpha_bar) - 1
+        check_tensor("t", t, (len(x_t),), dtype="int")
+        if t.numel() and not (int(t.min()) >= 1 and int(t.max()) <= T):
+            raise ValueError(f"t: expected steps in 1..{T}, got {int(t.min())}..{int(t.max())}")
+        alpha_bar = schedule.alpha_bar.to(x_t)[t]
+        return -(1 - alpha_bar).sqrt()[:, None] * self._score(x_t, alpha_bar)
+
+    def entropy(self) -> float:
+        """H = −∫ p log p, in nats, by quadrature; in one and two dimensions.
+
+        Each component is integrated in its own axes, on grids that are refined until two of them agree to 1e-9.
+
+        >>> round(GaussianMixture([[0.0]], [[[1.0]]]).entropy(), 6)  # ½ log 2πe
+        1.418939
+        """
+        if self.dim > 2:
+            raise ValueError(f"entropy: by quadrature in 1 and 2 dimensions only, this mixture has {self.dim}")
+        largest, previous = (1 << 20 if self.dim == 1 else 1 << 11), math.inf
+        n = 64
+        while n <= largest:
+            value = -sum(float(w) * self._mean_log_prob(k, n) for k, w in enumerate(self.weights))
+            if abs(value - previous) < 1e-9:
+                return value
+            n, previous = 2 * n, value
+        raise ValueError("entropy: the components' scales differ too much for the quadrature to converge")
+
+    def _mean_log_prob(self, k: int, n: int) -> float:
+        """E[log p(x)] under component k: the trapezoid rule on n points an axis, in its standard deviations."""
+        u = torch.linspace(-9, 9, n, dtype=torch.float64)
+        weight = torch.exp(-(u**2) / 2)
+        weight = weight / weight.sum()
+        total = 0.0
+        for rows in torch.arange(n).split(max(1, (1 << 18) // n)) if self.dim == 2 else [torch.arange(n)]:
+            grid = torch.cartesian_prod(u[rows], u) if self.dim == 2 else u[:, None]
+            mass = (weight[rows, None] * weight).flatten() if self.dim == 2 else weight
+            x = self.means[k] + (self._lambda[k].sqrt() * grid) @ self._U[k].T
+            total += float(mass @ self.log_prob(x))
+        return total
+
+    def _log_joint(self, x: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
+        """log w_k N(x; ...) of the mixture noised to ᾱ, one ᾱ for each x: (B, K); and Σ_k⁻¹ (x − μ_k), (B, K, D)."""
+        a = alpha_bar[:, None, None]
+        variance = a * self._lambda.to(x) + (1 - a)
+        U = self._U.to(x)
+        y = torch.einsum("bkd,kde->bke", x[:, None] - a.sqrt() * self.means.to(x), U)
+        log_normal = -0.5 * (y**2 / variance + variance.log() + math.log(2 * math.pi)).sum(-1)
+        return log_normal + self.weights.to(x).log(), torch.einsum("bke,kde->bkd", y / variance, U)
+
+    def _score(self, x: Tensor, alpha_bar: Tensor) -> Tensor:
+        log_joint, pull = self._log_joint(x, alpha_bar)
+        return -(log_joint.softmax(dim=1)[..., None] * pull).sum(dim=1)
+
+    def _check(self, x: Tensor, name: str = "x") -> None:
+        check_tensor(name, x, ("B", self.dim))
+        check_finite(name, x)
+
+
+def _draw_components(weights: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
+    """n indices, k with probability w_k."""
+    if n == 0:
+        return torch.zeros(0, dtype=torch.int64)
+    return torch.multinomial(weights, n, replacement=True, generator=generator)
+
+
+def _float64(name: str, value: object, shape: tuple[int | str, ...]) -> Tensor:
+    try:
+        value = torch.as_tensor(value, dtype=torch.float64, device="cpu").detach().clone()
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{name}: expected numbers of shape {shape}, got {type(value).__name__}") from None
+    check_tensor(name, value, shape)
+    check_finite(name, value)
+    return value
