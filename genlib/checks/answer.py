@@ -1,0 +1,205 @@
+"""A student's function, called with care.
+
+`Answer` hands the function copies of its arguments, and looks at every output before a check sees it: is it there, a
+tensor, of the right shape and precision, finite, and are the arguments unchanged?
+"""
+
+import contextlib
+import dis
+import io
+import linecache
+import sysconfig
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import torch
+from torch import Tensor
+
+from genlib.checks.compare import at, copies, difference, in_short, same, two_numbers
+from genlib.checks.diagnose import diagnose, error_hint, shape_hint
+
+if TYPE_CHECKING:
+    from genlib.checks.exercise import Exercise
+
+TOL = 1e-9  # for values computed in float64
+PLACES = [sysconfig.get_path(place) for place in ("stdlib", "purelib", "platlib")]
+LIBRARIES = (*(str(Path(place)) for place in PLACES), str(Path(__file__).parents[1]))
+
+
+class Wrong(Exception):  # noqa: N818 (a finding, not an error)
+    """A check failed. `found` holds the fields of a `Result` that are known where it failed."""
+
+    def __init__(self, mistake: str, hint: str, **found: Any) -> None:
+        super().__init__(mistake)
+        self.found = {"mistake": mistake, "hint": hint, **found}
+
+
+class Unattempted(Exception):  # noqa: N818
+    """The stub itself answered: nothing was returned yet."""
+
+
+class Answer:
+    """What a check calls. `answer(x, t)` gives outputs that are whole; `gives` and `agrees` compare their values."""
+
+    def __init__(self, exercise: "Exercise", function: Callable[..., Any]) -> None:
+        self.exercise = exercise
+        self.function = function
+        self.args: tuple[Any, ...] = ()  # of the latest call
+        self.outputs: tuple[Tensor, ...] = ()
+        self.fallback = ""  # the hint of the check at work, for mistakes that nobody foresaw
+        self._printed = ""
+        self._returned = False
+
+    def __call__(self, *args: Any) -> Any:
+        """The student's output on copies of `args`: one tensor, or a tuple where the exercise returns several."""
+        self.args, self.outputs = args, ()
+        given = copies(args)
+        raw = self._call(given)
+        self._unchanged(given)
+        own = self.exercise.outputs(self.exercise.own(*copies(args)))
+        self.outputs = self._whole(raw, own)
+        return self.outputs[0] if len(self.outputs) == 1 else self.outputs
+
+    def gives(self, args: Sequence[Any], *expected: Tensor, tol: float = TOL) -> None:
+        """Called on `args`, the answer is `expected`, one tensor for each thing returned."""
+        self(*args)
+        for name, want, got in zip(self.exercise.returns, expected, self.outputs, strict=True):
+            self.agrees(name, want, got, tol)
+
+    def agrees(self, name: str, expected: Tensor, got: Tensor, tol: float = TOL) -> None:
+        """A number made from the latest outputs, or an output itself, is as expected."""
+        found = difference(expected, got, tol)
+        if found is None:
+            return
+        want, have = two_numbers(found.expected, found.got)
+        where = at(name, found.index)
+        mistake, hint = diagnose(self)
+        self.wrong(
+            mistake,
+            hint or self.fallback,
+            expected=f"{where} = {want}",
+            got=f"{where} = {have}"
+            + (f"   (differs at {found.count} of {found.size} places)" if found.size > 1 else ""),
+        )
+
+    def wrong(self, mistake: str, hint: str, **found: Any) -> NoReturn:
+        """End the check: the answer is wrong, on the arguments of the latest call."""
+        names = self.exercise.parameters
+        inputs = tuple((name, in_short(value)) for name, value in zip(names, self.args, strict=True))
+        raise Wrong(mistake, hint, inputs=inputs, printed=self._printed, **found)
+
+    def _call(self, given: tuple[Any, ...]) -> Any:
+        printed = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(printed):
+                raw = self.function(*given)
+        except Exception as error:
+            place = students_line(error)
+            self._printed = _shortened(printed.getvalue())
+            if isinstance(error, NotImplementedError) and place.by_raise and not self._returned:
+                raise Unattempted from None
+            self.wrong(
+                "error",
+                error_hint(error) or self.fallback,
+                error=f"{type(error).__name__}: {error}\n{place.text}".strip(),
+            )
+        self._printed = _shortened(printed.getvalue())
+        self._returned = True
+        return raw
+
+    def _unchanged(self, given: tuple[Any, ...]) -> None:
+        for name, before, after in zip(self.exercise.parameters, self.args, given, strict=True):
+            if isinstance(before, Tensor) and not same(before, after):
+                self.wrong(
+                    "in_place",
+                    f"The argument {name} belongs to the caller, and was changed in place. Methods that end in an "
+                    "underscore, and *=, += and [...] =, write into their tensor: make a new one.",
+                    expected=f"{name} unchanged: {in_short(before)}",
+                    got=f"{name} after the call: {in_short(after)}",
+                )
+
+    def _whole(self, raw: Any, own: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The outputs, each a finite tensor of the right shape and precision."""
+        returns, shown = self.exercise.returns, in_short(raw)
+        if raw is None:
+            self.wrong("none", "Is there a return at the end?", expected=", ".join(returns), got="None")
+        outputs = (raw,) if len(returns) == 1 else raw
+        if len(returns) > 1 and not (isinstance(raw, tuple | list) and len(raw) == len(returns)):
+            hint = f"Return {len(returns)} tensors, in this order: {', '.join(returns)}."
+            self.wrong("count", hint, expected=f"{len(returns)} tensors", got=shown)
+        for name, output in zip(returns, outputs, strict=True):
+            if not isinstance(output, Tensor):
+                hint = f"{name} is to be a torch tensor, so that the cells below can compute with it."
+                self.wrong("type", hint, expected=f"{name}: a tensor", got=f"{name}: {shown}")
+
+        outputs = self.exercise.outputs(tuple(outputs))
+        self.outputs = outputs
+        floats = [a.dtype for a in self.args if isinstance(a, Tensor) and a.is_floating_point()]
+        least = min((torch.finfo(dtype).bits for dtype in floats), default=32)
+        for name, output, like in zip(returns, outputs, own, strict=True):
+            if output.shape != like.shape:
+                mistake, hint = diagnose(self, named_only=True)
+                shape, wanted = tuple(output.shape), tuple(like.shape)
+                self.wrong(
+                    mistake or "shape",
+                    hint or shape_hint(name, shape, wanted),
+                    expected=f"{name} of shape {wanted}",
+                    got=f"{name} of shape {shape}",
+                )
+            if not output.is_floating_point() or torch.finfo(output.dtype).bits < least:
+                self.wrong(
+                    "dtype",
+                    f"The arguments are more precise than {name}. New tensors come from old ones: x.new_ones(...), "
+                    "torch.zeros_like(x), or dtype=x.dtype.",
+                    expected=f"{name}: torch.float{least}",
+                    got=f"{name}: {output.dtype}",
+                )
+            if not output.isfinite().all() and like.isfinite().all():
+                mistake, hint = diagnose(self, named_only=True)
+                index = tuple(int(i) for i in (~output.isfinite()).nonzero()[0])
+                self.wrong(
+                    mistake or "not_finite",
+                    hint or "Somewhere 0 is divided by 0, or a root or a logarithm is taken of a negative number.",
+                    expected="finite numbers",
+                    got=f"{at(name, index)} = {float(output[index])}",
+                )
+        return outputs
+
+
+class Place(NamedTuple):
+    """Where in the student's code an exception came from; `by_raise`: thrown by a `raise` that stands there."""
+
+    text: str
+    by_raise: bool
+
+
+def students_line(error: Exception) -> Place:
+    """The innermost line that is not a library's, and whether a `raise` written there threw the error.
+
+    (torch throws NotImplementedError of its own, for instance for a dtype that an operation lacks.)
+    """
+    steps: list[types.TracebackType] = []
+    step = error.__traceback__
+    while step is not None:
+        steps.append(step)
+        step = step.tb_next
+    theirs = [s for s in steps if not _is_library(s.tb_frame.f_code.co_filename)]
+    if not theirs:
+        return Place("", False)
+    last = theirs[-1]
+    code = last.tb_frame.f_code
+    where = "of the cell" if "ipython" in code.co_filename or "ipykernel" in code.co_filename else "of the file"
+    source = linecache.getline(code.co_filename, last.tb_lineno).strip()
+    text = f"line {last.tb_lineno} {where}, in {code.co_name}" + (f": {source}" if source else "")
+    return Place(text, last is steps[-1] and code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"])
+
+
+def _is_library(filename: str) -> bool:
+    return filename.startswith(("<frozen", *LIBRARIES))
+
+
+def _shortened(text: str, lines: int = 8) -> str:
+    kept = text.strip().splitlines()
+    return "\n".join([*kept[:lines], "…"] if len(kept) > lines else kept)

@@ -1,0 +1,124 @@
+"""What the mistake may be: it is recognised by what it does, never by the text of the code.
+
+First the exercise's own mistakes are tried: what would each give on the same arguments? Then come mistakes that any
+function can have: an argument that is ignored, examples that influence each other, a sign.
+"""
+
+import contextlib
+import io
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from genlib.checks.compare import copies, same
+
+if TYPE_CHECKING:
+    from genlib.checks.answer import Answer
+
+TOL = 1e-9  # for values computed in float64
+
+
+def diagnose(answer: "Answer", named_only: bool = False) -> tuple[str, str]:
+    """The name of the mistake behind the latest outputs, and its hint; two empty strings where none is recognised."""
+    exercise, args, outputs = answer.exercise, answer.args, answer.outputs
+    own = exercise.outputs(exercise.own(*copies(args)))
+    for i, (output, truth) in enumerate(zip(outputs, own, strict=True)):
+        if same(output, truth, TOL):
+            continue
+        for name, mistake in exercise.mistakes.items():
+            with contextlib.suppress(Exception):  # a mistake may be impossible on these arguments
+                if same(exercise.outputs(mistake.function(*copies(args)))[i], output, TOL):
+                    return name, mistake.hint
+    if named_only:
+        return "", ""
+    for look in (_random, _deaf, _mixing, _rough, _negative):
+        with contextlib.suppress(Exception):  # the answer itself may fail on the arguments tried there
+            found = look(answer, own)
+            if found is not None:
+                return found
+    return "", ""
+
+
+def _again(answer: "Answer", args: tuple[Any, ...]) -> tuple[Tensor, ...]:
+    with contextlib.redirect_stdout(io.StringIO()):
+        return answer.exercise.outputs(answer.function(*copies(args)))
+
+
+def _random(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
+    if all(same(a, b) for a, b in zip(_again(answer, answer.args), answer.outputs, strict=True)):
+        return None
+    return "random", "Called twice with the same arguments, it gives two answers: use the numbers given, draw none."
+
+
+def _deaf(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
+    """An argument that matters and is not used."""
+    for i, name in enumerate(answer.exercise.parameters):
+        old = answer.args[i]
+        if not isinstance(old, Tensor):
+            continue
+        # a power keeps tables in (0, 1) and their order; steps are exchanged, so that they stay in 1..T
+        new = old.sign() * old.abs() ** 1.3 if old.is_floating_point() else old.flip(0)
+        args = (*answer.args[:i], new, *answer.args[i + 1 :])
+        with contextlib.suppress(Exception):
+            moved = answer.exercise.outputs(answer.exercise.own(*copies(args)))
+            matters = not all(same(a, b, TOL) for a, b in zip(moved, own, strict=True))
+            if matters and all(same(a, b) for a, b in zip(_again(answer, args), answer.outputs, strict=True)):
+                return f"ignores_{name}", f"The answer stays the same whatever {name} is. Where does {name} enter?"
+    return None
+
+
+def _mixing(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
+    exercise = answer.exercise
+    if not exercise.batched:
+        return None
+    pairs = zip(exercise.parameters, answer.args, strict=True)
+    one = tuple(arg[:1] if name in exercise.batched else arg for name, arg in pairs)
+    alone = _again(answer, one)
+    if all(same(a, b[:1], TOL) for a, b in zip(alone, answer.outputs, strict=True)):
+        return None
+    return "mixing", (
+        "The first example has another answer when it comes alone: the examples of a batch influence each other. "
+        "Is something summed or averaged over the batch, or is a number meant for one example used for another?"
+    )
+
+
+def _rough(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
+    if not all(same(a, b, 1e-4) for a, b in zip(answer.outputs, own, strict=True)):
+        return None
+    return "rough", "Right to a few digits and no further. Does something on the way have a lower precision, float32?"
+
+
+def _negative(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
+    if any(same(-a, b, TOL) and not same(a, b, TOL) for a, b in zip(answer.outputs, own, strict=True)):
+        return "negative", "The size is right everywhere, the sign is not."
+    return None
+
+
+def shape_hint(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """What usually makes this of a shape."""
+    stretched = len(shape) == len(wanted) and any(a > b for a, b in zip(shape, wanted, strict=True))
+    if len(shape) > len(wanted) or stretched:
+        return (
+            f"{name} has grown: two shapes did not line up, and broadcasting stretched both. Shapes are aligned from "
+            "the right, so one number for each example has to be shaped (B, 1, ..., 1), with as many axes as the data."
+        )
+    if len(shape) < len(wanted):
+        return f"{name} has fewer axes than expected. Is one summed, averaged or indexed away?"
+    return f"{name} has too few entries along an axis. Count them: which is the first, which the last?"
+
+
+def error_hint(error: Exception) -> str:
+    """What usually causes this exception; empty where only the exercise can say."""
+    text = str(error)
+    if isinstance(error, RuntimeError) and ("must match the" in text or "not broadcastable" in text):
+        return (
+            "Two shapes do not line up. Shapes are aligned from the right, so one number for each example has to be "
+            "shaped (B, 1, ..., 1), with as many axes as the data, whatever their number."
+        )
+    if isinstance(error, IndexError) and "out of bounds" in text:
+        return "An index is outside its table. How many entries does the table have, and which step is the first?"
+    if isinstance(error, RuntimeError) and "requires grad" in text:
+        return "Gradients have to pass through: stay in torch, and change no argument in place."
+    if isinstance(error, NameError):
+        return "This name is not known here. Was it typed as in the first line of the function?"
+    return ""
