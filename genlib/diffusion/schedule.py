@@ -89,7 +89,7 @@ class Schedule:
 
             β_t = c · (β_1 + (β_T − β_1)(t − 1)/(T − 1)),   c = 1000/T,   clipped at 0.999
 
-        The end points are meant for T = 1000. The factor c keeps ᾱ_T about the same for any other T. With T = 1, β_T alone is used.
+        The end points are those of T = 1000; c keeps ᾱ_T about the same for any other T. With T = 1 only β_T is used.
 
         Args:
             T: number of steps, at least 1.

@@ -1,0 +1,219 @@
+"""The densities against quadrature, simulation and autograd; the digits against their source."""
+
+import math
+
+import pytest
+import torch
+from scipy import integrate, stats
+
+from genlib import data
+from genlib.diffusion import Schedule
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def random_mixture(K: int, D: int, seed: int = 0) -> data.GaussianMixture:
+    g = generator(seed)
+    A = torch.randn(K, D, D, generator=g, dtype=torch.float64)
+    covs = A @ A.mT + 0.3 * torch.eye(D, dtype=torch.float64)
+    weights = torch.rand(K, generator=g, dtype=torch.float64) + 0.1
+    return data.GaussianMixture(torch.randn(K, D, generator=g).double(), covs, weights / weights.sum())
+
+
+DENSITIES = {
+    "mixture": random_mixture(3, 2),
+    "ring": data.GaussianMixture.ring(8),
+    "moons": data.Moons(std=0.1),
+    "rings": data.Rings(std=0.1),
+    "checkerboard": data.Checkerboard(),
+}
+
+
+def on_grid(name: str) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """The centres of 480 × 480 cells that hold all of the density, its logarithm there, and a cell's area."""
+    edge = 16.0 if name == "mixture" else 2.0
+    axis = torch.linspace(-edge, edge, 481, dtype=torch.float64)[:-1] + edge / 480
+    grid = torch.cartesian_prod(axis, axis)
+    log_p = torch.cat([DENSITIES[name].log_prob(part) for part in grid.split(20_000)])
+    return grid, log_p, (2 * edge / 480) ** 2
+
+
+@pytest.mark.parametrize(("K", "D"), [(1, 1), (3, 1), (2, 3), (5, 7)])
+def test_mixture_log_prob_is_scipys(K: int, D: int) -> None:
+    p = random_mixture(K, D)
+    x = torch.randn(20, D, generator=generator(1)).double()
+    density = sum(
+        float(w) * stats.multivariate_normal(m.numpy(), c.numpy()).pdf(x.numpy())
+        for w, m, c in zip(p.weights, p.means, p.covs, strict=True)
+    )
+    assert torch.allclose(p.log_prob(x), torch.as_tensor(density).log().view(-1), atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("D", [1, 2, 5])
+def test_mixture_score_is_the_gradient(D: int) -> None:
+    p = random_mixture(4, D)
+    x = (3 * torch.randn(30, D, generator=generator(1))).double().requires_grad_()
+    (gradient,) = torch.autograd.grad(p.log_prob(x).sum(), x)
+    assert torch.allclose(p.score(x.detach()), gradient, atol=1e-10)
+
+
+def test_mixture_far_away_stays_finite() -> None:
+    p = data.GaussianMixture.ring(8)
+    x = torch.tensor([[1e4, -1e4]])
+    assert torch.isfinite(p.log_prob(x)).all()
+    assert torch.isfinite(p.score(x)).all()
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_density_integrates_to_one_and_entropy_is_minus_its_mean(name: str) -> None:
+    p = DENSITIES[name]
+    _, log_p, cell = on_grid(name)
+    assert float(log_p.exp().sum()) * cell == pytest.approx(1, abs=1e-6)
+    inside = log_p[torch.isfinite(log_p)]
+    assert -float((inside.exp() * inside).sum()) * cell == pytest.approx(p.entropy(), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_samples_follow_the_density(name: str) -> None:
+    p = DENSITIES[name]
+    x = p.sample(40_000, generator=generator(3)).double()
+    # The mean of −log p over samples is the entropy, and its error is known.
+    surprise = -p.log_prob(x)
+    error = float(surprise.std()) / math.sqrt(len(x))
+    assert float(surprise.mean()) == pytest.approx(p.entropy(), abs=4 * error + 1e-6)
+    # The mass in each quadrant, against quadrature
+    grid, log_p, cell = on_grid(name)
+    density = log_p.exp() * cell
+    for right in (False, True):
+        for top in (False, True):
+            expected = float(density[((grid[:, 0] > 0) == right) & ((grid[:, 1] > 0) == top)].sum())
+            got = float((((x[:, 0] > 0) == right) & ((x[:, 1] > 0) == top)).double().mean())
+            assert got == pytest.approx(expected, abs=0.012)
+
+
+def test_entropy_in_one_dimension_is_scipys() -> None:
+    p = data.GaussianMixture([[-0.5], [1.0]], [[[0.01]], [[0.0025]]], [0.9, 0.1])
+
+    def integrand(x: float) -> float:
+        log_p = float(p.log_prob(torch.tensor([[x]], dtype=torch.float64)))
+        return -math.exp(log_p) * log_p
+
+    value, _ = integrate.quad(integrand, -3, 3, points=[-0.5, 1.0], limit=200)
+    assert p.entropy() == pytest.approx(value, abs=1e-7)
+    assert p.entropy() == pytest.approx(-0.628, abs=1e-3)  # targets.md
+
+
+def test_entropy_of_one_gaussian_is_the_closed_form() -> None:
+    p = random_mixture(1, 2)
+    expected = 0.5 * float(torch.logdet(2 * math.pi * math.e * p.covs[0]))
+    assert p.entropy() == pytest.approx(expected, abs=1e-9)
+    with pytest.raises(ValueError, match="1 and 2 dimensions"):
+        random_mixture(1, 3).entropy()
+
+
+def test_noised_mixture_is_what_the_chain_makes() -> None:
+    p, schedule = random_mixture(3, 2), Schedule.linear(T=10)
+    g = generator(5)
+    x = p.sample(200_000, generator=g).double()
+    for t in range(1, 7):
+        beta = float(schedule.beta[t])
+        x = math.sqrt(1 - beta) * x + math.sqrt(beta) * torch.randn(x.shape, generator=g, dtype=torch.float64)
+    q = p.noised(float(schedule.alpha_bar[6]))
+    surprise = -q.log_prob(x)
+    assert float(surprise.mean()) == pytest.approx(q.entropy(), abs=4 * float(surprise.std()) / math.sqrt(len(x)))
+    mean = (q.weights[:, None] * q.means).sum(0)
+    assert torch.allclose(x.mean(0), mean, atol=0.02)
+
+
+def test_optimal_eps_is_the_posterior_mean_of_the_noise() -> None:
+    """E[ε | x_t] by quadrature over x_0, in one dimension."""
+    p, schedule = random_mixture(3, 1), Schedule.cosine(T=20)
+    x_0 = torch.linspace(-12, 12, 40_001, dtype=torch.float64)
+    x_t, t = torch.tensor([[-1.0], [0.3], [2.0]], dtype=torch.float64), torch.tensor([1, 10, 20])
+    got = p.optimal_eps(x_t, t, schedule)
+    for i in range(3):
+        a = float(schedule.alpha_bar[t[i]])
+        eps = (float(x_t[i]) - math.sqrt(a) * x_0) / math.sqrt(1 - a)
+        joint = p.log_prob(x_0[:, None]).exp() * torch.exp(-(eps**2) / 2)
+        assert float(got[i]) == pytest.approx(float((joint * eps).sum() / joint.sum()), abs=1e-8)
+
+
+def test_same_seed_same_samples_and_no_global_state() -> None:
+    state = torch.get_rng_state()
+    for p in DENSITIES.values():
+        assert torch.equal(p.sample(7, generator=generator(1)), p.sample(7, generator=generator(1)))
+        assert p.sample(0, generator=generator(1)).shape == (0, 2)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([[0.0]], [[[0.0]]]), "covs: .*singular"),
+        (([[0.0, 0.0]], [[[1.0, 1.0], [1.0, 1.0]]]), "covs: .*singular"),
+        (([[0.0, 0.0]], [[[1.0, 0.5], [0.0, 1.0]]]), "covs: .*symmetric"),
+        (([[0.0], [1.0]], [[[1.0]], [[1.0]]], [0.5, 0.6]), "weights: .*sum to 1"),
+        (([[0.0], [1.0]], [[[1.0]], [[1.0]]], [1.5, -0.5]), "weights: .*positive"),
+        (([[0.0], [1.0]], [[[1.0]], [[1.0]]], [1.0]), r"weights: .*shape \(2,\)"),
+        (([[float("nan")]], [[[1.0]]]), "means: .*NaN"),
+        (([0.0], [[[1.0]]]), "means: .*shape"),
+        (([[0.0]], [[1.0]]), "covs: .*shape"),
+        (("abc", [[1.0]]), "means: expected numbers"),
+        ((torch.zeros(0, 2), torch.zeros(0, 2, 2)), "means: .*at least one"),
+    ],
+)
+def test_mixture_refuses(arguments: tuple, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        data.GaussianMixture(*arguments)
+
+
+@pytest.mark.parametrize(
+    "x", [torch.zeros(3), torch.zeros(3, 3), torch.zeros(3, 2).long(), torch.full((1, 2), math.nan), None]
+)
+@pytest.mark.parametrize("name", DENSITIES)
+def test_log_prob_refuses(name: str, x: object) -> None:
+    with pytest.raises(ValueError, match="x: "):
+        DENSITIES[name].log_prob(x)  # type: ignore[arg-type]
+
+
+def test_densities_refuse() -> None:
+    with pytest.raises(ValueError, match=r"cells: .*even"):
+        data.Checkerboard(3)
+    with pytest.raises(ValueError, match="std: "):
+        data.Moons(std=0)
+    with pytest.raises(ValueError, match="radii: "):
+        data.Rings(radii=(0.5, -1))
+    with pytest.raises(ValueError, match="radii: "):
+        data.Rings(radii=())
+    with pytest.raises(ValueError, match="n: "):
+        data.Moons().sample(-1)
+    with pytest.raises(ValueError, match=r"t: expected steps in 1\.\.5"):
+        DENSITIES["ring"].optimal_eps(torch.zeros(1, 2), torch.tensor([0]), Schedule.linear(T=5))
+
+
+def test_digits_are_scikit_learns_in_a_fixed_split() -> None:
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    x, label = data.digits("all", integers=True)
+    assert x.shape == (1797, 1, 8, 8)
+    assert x.dtype == label.dtype == torch.int64
+    assert x.min() == 0
+    assert x.max() == data.LEVELS - 1
+    torch.manual_seed(0)
+    order = torch.randperm(1797)  # targets.md: randperm with seed 0, the first 1500 train
+    assert torch.equal(label, torch.as_tensor(source.target)[order])
+    assert torch.equal(x[:, 0], torch.as_tensor(source.images).long()[order])
+    train, test = data.digits("train"), data.digits("test")
+    assert (len(train.x), len(test.x)) == (1500, 297)
+    assert torch.equal(torch.cat([train.x, test.x]), x.float() / 8 - 1)
+    assert torch.equal(torch.cat([train.label, test.label]), label)
+
+
+def test_digits_hands_out_copies_and_knows_its_splits() -> None:
+    data.digits("test").x.zero_()
+    assert data.digits("test").x.min() == -1
+    with pytest.raises(ValueError, match=r"split: .*Did you mean 'train'"):
+        data.digits("trian")

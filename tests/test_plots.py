@@ -1,0 +1,54 @@
+"""Figures: the same bytes each time, alt text always, and nothing drawn through pyplot."""
+
+import sys
+
+import pytest
+import torch
+
+from genlib import plots
+
+
+def example() -> plots.Figure:
+    x = torch.linspace(0, 1, 20)
+    return plots.figure(
+        plots.lines(x, {"a": x, "b": x**2}, marks={"here": 0.5}, points={"c": (x, x)}, band=(x - 1, x + 1), title="t"),
+        plots.histogram({"samples": torch.randn(100)}, x=x, density={"p": x}),
+        plots.points({"cloud": torch.zeros(3, 2), "other": torch.ones(3, 2)}),
+        plots.heatmap(torch.eye(3), diverging=True),
+        plots.pictures(torch.zeros(5, 1, 8, 8), columns=3),
+        alt='two curves, "quoted" & a\n   histogram',
+        columns=3,
+    )
+
+
+def test_a_figure_carries_its_alt_text() -> None:
+    bundle = example()._repr_mimebundle_()
+    assert bundle["text/plain"] == 'figure: two curves, "quoted" & a histogram'
+    assert 'alt="two curves, &quot;quoted&quot; &amp; a histogram"' in bundle["text/html"]
+    assert 'src="data:image/png;base64,iVBOR' in bundle["text/html"]
+
+
+def test_the_same_figure_has_the_same_bytes() -> None:
+    torch.manual_seed(0)
+    first = example()
+    torch.manual_seed(0)
+    assert example().png == first.png
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_pictures_in_rows_and_on_disk(tmp_path) -> None:
+    rows = plots.image_rows(input=torch.zeros(4, 1, 8, 8), x_t=torch.zeros(4, 3, 8, 8), columns=["1", "2", "3", "4"])
+    assert repr(rows) == "figure: rows of pictures: input, x t"
+    rows.save(str(tmp_path / "rows.png"))
+    assert (tmp_path / "rows.png").read_bytes() == rows.png
+
+
+def test_refuses() -> None:
+    with pytest.raises(ValueError, match="alt: "):
+        plots.figure(plots.heatmap(torch.eye(2)), alt=" ")
+    with pytest.raises(ValueError, match="panels: "):
+        plots.figure(alt="nothing")
+    with pytest.raises(ValueError, match="rows: "):
+        plots.image_rows(alt="nothing")
+    with pytest.raises(ValueError, match=r"images: expected shape .*got \(0, 1, 8, 8\)"):
+        plots.pictures(torch.zeros(0, 1, 8, 8))

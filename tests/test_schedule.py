@@ -1,0 +1,236 @@
+"""The forward process against the chain simulated, Bayes on a grid, and autograd; at the edges t = 1, t = T, T = 1."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from genlib.diffusion import Schedule
+
+SCHEDULES = {
+    "linear": Schedule.linear(T=1000),
+    "cosine": Schedule.cosine(T=1000),
+    "short": Schedule.linear(T=7),
+    "one step": Schedule.cosine(T=1),
+    "by hand": Schedule([0.1, 0.5, 0.9, 0.01]),
+}
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def edges(s: Schedule) -> torch.Tensor:
+    return torch.tensor(sorted({1, min(2, s.T), (s.T + 1) // 2, s.T}))
+
+
+def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    return torch.randn(*shape, generator=generator(seed), dtype=dtype)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_tables(name: str) -> None:
+    s = SCHEDULES[name]
+    for table in (s.beta, s.alpha, s.alpha_bar, s.beta_tilde):
+        assert table.shape == (s.T + 1,)
+        assert table.dtype == torch.float64
+    assert s.beta[0] == 0
+    assert s.alpha_bar[0] == 1
+    product = 1.0
+    for t in range(1, s.T + 1):
+        product *= 1 - float(s.beta[t])
+        assert float(s.alpha_bar[t]) == pytest.approx(product, rel=1e-10)
+
+
+def test_numbers_of_the_papers() -> None:
+    assert float(SCHEDULES["linear"].alpha_bar[1000]) == pytest.approx(4.04e-5, rel=2e-3)  # Ho et al. 2020
+    assert float(SCHEDULES["linear"].beta[1]) == pytest.approx(1e-4)
+    assert float(SCHEDULES["linear"].beta[1000]) == pytest.approx(0.02)
+    half = math.cos((0.5 + 0.008) / 1.008 * math.pi / 2) ** 2 / math.cos(0.008 / 1.008 * math.pi / 2) ** 2
+    assert float(SCHEDULES["cosine"].alpha_bar[500]) == pytest.approx(half, rel=1e-9)
+    assert float(SCHEDULES["cosine"].beta.max()) == 0.999
+
+
+def test_the_linear_schedule_scales_with_the_number_of_steps() -> None:
+    for T in (100, 250, 4000):
+        s = Schedule.linear(T=T)
+        assert float(s.beta[T]) == pytest.approx(min(0.02 * 1000 / T, 0.999))
+        assert 1e-6 < float(s.alpha_bar[T]) < 1e-4
+    assert float(Schedule.linear(T=2).beta[2]) == 0.999
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_closed_form_is_the_chain(name: str) -> None:
+    """The chain's mean and variance, carried through one step at a time, against q(x_t | x_0)."""
+    s = SCHEDULES[name]
+    x_0, mean, variance = normal(1, 3, seed=1), normal(1, 3, seed=1), 0.0
+    for t in range(1, s.T + 1):
+        beta = float(s.beta[t])
+        mean, variance = math.sqrt(1 - beta) * mean, (1 - beta) * variance + beta
+        if t in edges(s):
+            step = torch.tensor([t])
+            assert torch.allclose(s.q_sample(x_0, step, torch.zeros_like(x_0)), mean, atol=1e-10)
+            noise = s.q_sample(torch.zeros_like(x_0), step, torch.ones_like(x_0))
+            assert torch.allclose(noise, torch.full_like(noise, math.sqrt(variance)), atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["short", "by hand"])
+def test_posterior_is_bayes_on_a_grid(name: str) -> None:
+    s = SCHEDULES[name]
+    grid = torch.linspace(-8, 8, 160_001, dtype=torch.float64)
+
+    def log_normal(x: torch.Tensor | float, mean: torch.Tensor | float, variance: float) -> torch.Tensor:
+        return -((torch.as_tensor(x) - mean) ** 2) / (2 * variance) - 0.5 * math.log(2 * math.pi * variance)
+
+    for t in range(2, s.T + 1):
+        x_0, x_t = float(normal(1, seed=t)), float(normal(1, seed=t + 100))
+        beta, bar = float(s.beta[t]), float(s.alpha_bar[t - 1])
+        likelihood = log_normal(x_t, math.sqrt(1 - beta) * grid, beta)  # q(x_t | x_{t−1})
+        prior = log_normal(grid, math.sqrt(bar) * x_0, 1 - bar)  # q(x_{t−1} | x_0)
+        p = (likelihood + prior).softmax(0)
+        mean, var = s.q_posterior(
+            torch.tensor([[x_0]], dtype=torch.float64), torch.tensor([[x_t]], dtype=torch.float64), torch.tensor([t])
+        )
+        exact = float((p * grid).sum())
+        assert float(mean) == pytest.approx(exact, abs=1e-7)
+        assert float(var) == pytest.approx(float((p * (grid - exact) ** 2).sum()), abs=1e-7)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_posterior_at_the_first_step_is_the_data(name: str) -> None:
+    x_0, x_1 = normal(5, 1, 3, 3), normal(5, 1, 3, 3, seed=1)
+    mean, var = SCHEDULES[name].q_posterior(x_0, x_1, torch.ones(5, dtype=torch.int64))
+    assert torch.equal(mean, x_0)
+    assert var.shape == (5, 1, 1, 1)
+    assert (var == 0).all()
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_posterior_averaged_over_x_t_gives_back_the_marginal(name: str) -> None:
+    """Mean and variance of x_{t−1}, by the law of total variance, against q(x_{t−1} | x_0)."""
+    s = SCHEDULES[name]
+    for t in edges(s):
+        one, step = torch.ones(1, 1, dtype=torch.float64), t.view(1)
+        from_x_0, var = s.q_posterior(one, 0 * one, step)
+        from_x_t, _ = s.q_posterior(0 * one, one, step)
+        bar, before = float(s.alpha_bar[t]), float(s.alpha_bar[t - 1])
+        assert float(from_x_0 + from_x_t * math.sqrt(bar)) == pytest.approx(math.sqrt(before), abs=1e-10)
+        assert float(var + from_x_t**2 * (1 - bar)) == pytest.approx(1 - before, abs=1e-10)
+
+
+QUANTITIES = ["eps", "x_0", "v", "score"]
+
+
+@pytest.mark.parametrize("source", QUANTITIES)
+@pytest.mark.parametrize("target", QUANTITIES)
+def test_conversions_agree_with_the_picture_they_came_from(source: str, target: str) -> None:
+    s = SCHEDULES["linear"]
+    t = torch.tensor([1, 2, 500, 999, 1000])
+    x_0, eps = normal(5, 2, 3), normal(5, 2, 3, seed=1)
+    x_t = s.q_sample(x_0, t, eps)
+    a = s.alpha_bar[t].view(5, 1, 1)
+    # log q(x_t | x_0) by torch's own Gaussian, its gradient by autograd
+    leaf = x_t.clone().requires_grad_()
+    log_q = torch.distributions.Normal(a.sqrt() * x_0, (1 - a).sqrt()).log_prob(leaf).sum()
+    (score,) = torch.autograd.grad(log_q, leaf)
+    truth = {"x_0": x_0, "eps": eps, "v": a.sqrt() * eps - (1 - a).sqrt() * x_0, "score": score}
+    got = s.convert(truth[source], x_t, t, source, target)  # type: ignore[arg-type]
+    assert torch.allclose(got, truth[target], rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_results_are_of_the_datas_kind(dtype: torch.dtype) -> None:
+    s, t = SCHEDULES["linear"], torch.tensor([1, 1000])
+    x_0, eps = normal(2, 1, 4, 4).to(dtype), normal(2, 1, 4, 4, seed=1).to(dtype)
+    x_t = s.q_sample(x_0, t, eps)
+    mean, var = s.q_posterior(x_0, x_t, t)
+    assert x_t.dtype == mean.dtype == var.dtype == dtype
+    assert s.convert(eps, x_t, t, "eps", "v").dtype == dtype
+    if dtype in (torch.float32, torch.float64):
+        assert torch.allclose(mean.double(), s.q_posterior(x_0.double(), x_t.double(), t)[0], atol=1e-6)
+
+
+def test_tables_do_not_cancel_where_the_noise_is_tiny() -> None:
+    s = Schedule([1e-12] * 3)
+    zero, one, t = torch.zeros(3, 1).double(), torch.ones(3, 1).double(), torch.tensor([1, 2, 3])
+    variance = s.q_sample(zero, t, one).squeeze() ** 2
+    assert torch.allclose(variance, torch.tensor([1e-12, 2e-12, 3e-12], dtype=torch.float64), rtol=1e-9, atol=0)
+    tilde = torch.tensor([0.5e-12, 2e-12 / 3], dtype=torch.float64)
+    assert torch.allclose(s.beta_tilde[2:], tilde, rtol=1e-9, atol=0)
+
+
+def test_snr_falls_and_is_signal_over_noise() -> None:
+    s = SCHEDULES["cosine"]
+    t = torch.arange(1, 1001)
+    snr = s.snr(t)
+    assert (snr[1:] < snr[:-1]).all()
+    x_0 = torch.ones(1000, 1).double()
+    signal = s.q_sample(x_0, t, 0 * x_0) ** 2
+    noise = s.q_sample(0 * x_0, t, x_0) ** 2
+    assert torch.allclose(snr, (signal / noise).squeeze(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["short", "by hand", "linear"])
+def test_prior_kl_is_the_integral(name: str) -> None:
+    s, z = SCHEDULES[name], np.linspace(-12, 12, 40_001)
+    x_0 = torch.tensor([[0.7, -1.3]])
+    a = float(s.alpha_bar[-1])
+    expected = 0.0
+    for value in (0.7, -1.3):
+        log_q = -((z - math.sqrt(a) * value) ** 2) / (2 * (1 - a)) - 0.5 * math.log(2 * math.pi * (1 - a))
+        log_p = -(z**2) / 2 - 0.5 * math.log(2 * math.pi)
+        expected += float(np.trapezoid(np.exp(log_q) * (log_q - log_p), z))
+    assert float(s.prior_kl(x_0)) == pytest.approx(expected, abs=1e-8)
+
+
+def test_nothing_is_changed_in_place_and_empty_batches_pass() -> None:
+    s, x_0, eps, t = SCHEDULES["short"], normal(3, 2), normal(3, 2, seed=1), torch.tensor([1, 4, 7])
+    kept = x_0.clone(), eps.clone(), t.clone()
+    s.q_posterior(x_0, s.q_sample(x_0, t, eps), t)
+    s.convert(eps, x_0, t, "eps", "score")
+    assert all(torch.equal(a, b) for a, b in zip(kept, (x_0, eps, t), strict=True))
+    none = torch.zeros(0, 2)
+    assert s.q_sample(none, torch.zeros(0, dtype=torch.int64), none).shape == (0, 2)
+
+
+X = torch.zeros(2, 3)
+STEPS = torch.tensor([1, 2])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: s.q_sample(X, torch.tensor([0, 1]), X), r"t: expected steps in 1\.\.7, got 0\.\.1"),
+        (lambda s: s.q_sample(X, torch.tensor([1, 8]), X), r"t: expected steps in 1\.\.7"),
+        (lambda s: s.q_sample(X, torch.tensor([1.0, 2.0]), X), "t: expected a int tensor"),
+        (lambda s: s.q_sample(X, STEPS.int(), X), "t: expected dtype torch.int64"),
+        (lambda s: s.q_sample(X, torch.tensor([1]), X), r"t: .*shape \(2,\)"),
+        (lambda s: s.q_sample(X, 3, X), "t: expected .*got int"),
+        (lambda s: s.q_sample(X, STEPS, X[:1]), r"eps: expected the shape of x_0, \(2, 3\), got \(1, 3\)"),
+        (lambda s: s.q_sample(X, STEPS, X.double()), "eps: expected the dtype of x_0"),
+        (lambda s: s.q_sample(X.long(), STEPS, X), "x_0: expected a float tensor"),
+        (lambda s: s.q_sample(X, STEPS, X * math.nan), "eps: 6 of 6 values are NaN"),
+        (lambda s: s.q_sample(X.numpy(), STEPS, X), "x_0: expected a float tensor.*got ndarray"),
+        (lambda s: s.q_posterior(X, X[:, :2], STEPS), "x_t: expected the shape of x_0"),
+        (lambda s: s.convert(X, X, STEPS, "noise", "x_0"), "source: expected one of 'eps'"),
+        (lambda s: s.convert(X, X, STEPS, "eps", "x0"), "target: .*Did you mean 'x_0'"),
+        (lambda s: s.snr(torch.tensor([0])), "t: "),
+        (lambda s: Schedule([]), "beta: .*T >= 1"),
+        (lambda s: Schedule([0.1, 1.0]), r"beta: .*β_2 = 1"),
+        (lambda s: Schedule([0.0]), r"beta: .*β_1 = 0"),
+        (lambda s: Schedule([0.1, math.nan]), r"beta: .*β_2 = nan"),
+        (lambda s: Schedule([[0.1]]), "beta: .*shape"),
+        (lambda s: Schedule("linear"), "beta: expected T numbers, got str"),
+        (lambda s: Schedule.linear(T=0), "T: expected a whole number at least 1, got 0"),
+        (lambda s: Schedule.linear(T=10.5), "T: expected a whole number, got 10.5"),
+        (lambda s: Schedule.linear(beta_1=0), "beta_1: "),
+        (lambda s: Schedule.linear(beta_T=1), "beta_T: "),
+        (lambda s: Schedule.linear(beta_T="0.02"), "beta_T: expected a number"),
+        (lambda s: Schedule.cosine(s=-1), "s: "),
+        (lambda s: Schedule.cosine(T=True), "T: "),
+    ],
+)
+def test_refuses(call, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(SCHEDULES["short"])
