@@ -32,12 +32,12 @@ DENSITIES = {
 
 
 def on_grid(name: str) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """The centres of 480 × 480 cells that hold all of the density, its logarithm there, and a cell's area."""
+    """The centres of 240 × 240 cells that hold all of the density, its logarithm there, and a cell's area."""
     edge = 16.0 if name == "mixture" else 2.0
-    axis = torch.linspace(-edge, edge, 481, dtype=torch.float64)[:-1] + edge / 480
+    axis = torch.linspace(-edge, edge, 241, dtype=torch.float64)[:-1] + edge / 240
     grid = torch.cartesian_prod(axis, axis)
     log_p = torch.cat([DENSITIES[name].log_prob(part) for part in grid.split(20_000)])
-    return grid, log_p, (2 * edge / 480) ** 2
+    return grid, log_p, (2 * edge / 240) ** 2
 
 
 @pytest.mark.parametrize(("K", "D"), [(1, 1), (3, 1), (2, 3), (5, 7)])
