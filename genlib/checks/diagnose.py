@@ -51,7 +51,8 @@ def _random(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None
 
 
 def _deaf(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
-    """An argument that matters and is not used."""
+    """Arguments that matter and are not used."""
+    ignored = []
     for i, name in enumerate(answer.exercise.parameters):
         old = answer.args[i]
         if not isinstance(old, Tensor):
@@ -63,8 +64,11 @@ def _deaf(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
             moved = answer.exercise.outputs(answer.exercise.own(*copies(args)))
             matters = not all(same(a, b, TOL) for a, b in zip(moved, own, strict=True))
             if matters and all(same(a, b) for a, b in zip(_again(answer, args), answer.outputs, strict=True)):
-                return f"ignores_{name}", f"The answer stays the same whatever {name} is. Where does {name} enter?"
-    return None
+                ignored.append(name)
+    if not ignored:
+        return None
+    names, verb = " and ".join(ignored), "is" if len(ignored) == 1 else "are"
+    return f"ignores_{'_'.join(ignored)}", f"The answer stays the same whatever {names} {verb}. Is all of it used?"
 
 
 def _mixing(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
@@ -96,6 +100,8 @@ def _negative(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | No
 
 def shape_hint(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     """What usually makes this of a shape."""
+    if len(shape) == len(wanted) == 1:
+        return f"{name} has {shape[0]} entries instead of {wanted[0]}. Which is the first, which the last?"
     stretched = len(shape) == len(wanted) and any(a > b for a, b in zip(shape, wanted, strict=True))
     if len(shape) > len(wanted) or stretched:
         return (
@@ -104,7 +110,7 @@ def shape_hint(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> st
         )
     if len(shape) < len(wanted):
         return f"{name} has fewer axes than expected. Is one summed, averaged or indexed away?"
-    return f"{name} has too few entries along an axis. Count them: which is the first, which the last?"
+    return f"{name} has too few entries along an axis. Where do they get lost?"
 
 
 def error_hint(error: Exception) -> str:

@@ -33,7 +33,7 @@ def _numbers(shape: tuple[int, ...], T: int, g: Generator, first: int = 2) -> Nu
 
 def _bayes(x_0: Tensor, x_t: Tensor, t: Tensor, beta: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of q(x_{t−1} | x_t, x_0) ∝ q(x_t | x_{t−1}) q(x_{t−1} | x_0), by sums over a fine grid."""
-    grid = torch.linspace(-10, 10, 4001, dtype=torch.float64)
+    grid = torch.linspace(-10, 10, 1001, dtype=torch.float64)
     before, b = each(alpha_bar, t - 1, x_0)[..., None], each(beta, t, x_0)[..., None]
     log_prior = -((grid - before.sqrt() * x_0[..., None]) ** 2) / (2 * (1 - before))
     log_step = -((x_t[..., None] - (1 - b).sqrt() * grid) ** 2) / (2 * b)
@@ -185,10 +185,9 @@ def not_normalised(*numbers: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @POSTERIOR.mistake(
-    "NaN at t = 1: there 1 − ᾱ_{t−1} is 0, and 1 over it infinite. "
-    "Bring the sum of the precisions to one denominator first."
+    "At t = 1, 1 − ᾱ_{t−1} is 0, and something is divided by it. Which form of the fraction divides by 1 − ᾱ_t alone?"
 )
-def precisions_at_t_1(*numbers: Tensor) -> tuple[Tensor, Tensor]:
+def nan_at_t_1(*numbers: Tensor) -> tuple[Tensor, Tensor]:
     x_0, x_t, t, beta, alpha_bar = numbers
     b, before = each(beta, t, x_0), each(alpha_bar, t - 1, x_0)
     var = 1 / ((1 - b) / b + 1 / (1 - before))

@@ -22,7 +22,7 @@ Q_SAMPLE = Exercise("diffusion.q_sample", _own_q_sample, returns=["x_t"], batche
 )
 def _(answer: Answer, g: Generator) -> None:
     signal, variance = chain(some_beta(8, g))
-    x_0, t = normal(SQUARE, g), steps(1, 8, 4, g)
+    x_0, t = normal(SQUARE, g), steps(1, 7, 4, g)
     answer.gives([x_0, t, torch.zeros_like(x_0), 1 - variance], each(signal, t, x_0) * x_0)
 
 
@@ -32,7 +32,7 @@ def _(answer: Answer, g: Generator) -> None:
 )
 def _(answer: Answer, g: Generator) -> None:
     signal, variance = chain(some_beta(8, g))
-    eps, t = normal(SQUARE, g), steps(1, 8, 4, g)
+    eps, t = normal(SQUARE, g), steps(1, 7, 4, g)
     answer.gives([torch.zeros_like(eps), t, eps, signal**2], each(variance, t, eps).sqrt() * eps)
 
 
@@ -43,7 +43,7 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     signal, variance = chain(some_beta(8, g))
     for shape in ((4, 1, 4, 4), (6, 2), (3, 3, 5, 2), (5,)):
-        x_0, eps, t = normal(shape, g), normal(shape, g), steps(1, 8, shape[0], g)
+        x_0, eps, t = normal(shape, g), normal(shape, g), steps(1, 7, shape[0], g)
         expected = each(signal, t, x_0) * x_0 + each(variance, t, x_0).sqrt() * eps
         answer.gives([x_0, t, eps, signal**2], expected)
 
@@ -63,7 +63,7 @@ def _(answer: Answer, g: Generator) -> None:
 @Q_SAMPLE.check("it takes float32 too", "Nothing in the formula depends on the precision of x_0.")
 def _(answer: Answer, g: Generator) -> None:
     signal, variance = chain(some_beta(8, g))
-    x_0, eps, t = normal(SQUARE, g), normal(SQUARE, g), steps(1, 8, 4, g)
+    x_0, eps, t = normal(SQUARE, g), normal(SQUARE, g), steps(1, 7, 4, g)
     expected = each(signal, t, x_0) * x_0 + each(variance, t, x_0).sqrt() * eps
     answer.gives([x_0.float(), t, eps.float(), (signal**2).float()], expected, tol=FLOAT32_TOL)
 
@@ -75,38 +75,44 @@ def _(answer: Answer, g: Generator) -> None:
     answer.gives([x_0, t, eps, schedule.alpha_bar], schedule.q_sample(x_0, t, eps))
 
 
-def _signal_and_noise(x_0: Tensor, t: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
+def signal_and_noise(x_0: Tensor, t: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
     bar = each(alpha_bar, t, x_0)
     return bar.sqrt(), (1 - bar).sqrt()
 
 
 @Q_SAMPLE.mistake("The factor of x_0 is ᾱ_t here. ᾱ_t is what is left of the signal's variance: and of the signal?")
 def signal_not_rooted(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
-    signal, noise = _signal_and_noise(x_0, t, alpha_bar)
+    signal, noise = signal_and_noise(x_0, t, alpha_bar)
     return signal**2 * x_0 + noise * eps
 
 
 @Q_SAMPLE.mistake("eps is multiplied by a variance here. What turns standard noise into noise of that variance?")
 def noise_not_rooted(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
-    signal, noise = _signal_and_noise(x_0, t, alpha_bar)
+    signal, noise = signal_and_noise(x_0, t, alpha_bar)
     return signal * x_0 + noise**2 * eps
 
 
 @Q_SAMPLE.mistake("1 − √ᾱ_t is no standard deviation here. Variances add up to 1, standard deviations do not.")
 def one_minus_root(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
-    signal, _ = _signal_and_noise(x_0, t, alpha_bar)
+    signal, _ = signal_and_noise(x_0, t, alpha_bar)
     return signal * x_0 + (1 - signal) * eps
 
 
 @Q_SAMPLE.mistake("The noise is right, but x_0 has its full size. What did the chain do to it on the way?")
 def not_shrunk(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
-    _, noise = _signal_and_noise(x_0, t, alpha_bar)
+    _, noise = signal_and_noise(x_0, t, alpha_bar)
     return x_0 + noise * eps
+
+
+@Q_SAMPLE.mistake("No noise comes in: where does eps enter?")
+def no_noise(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    signal, _ = signal_and_noise(x_0, t, alpha_bar)
+    return signal * x_0
 
 
 @Q_SAMPLE.mistake("The two factors have changed places: for small t nearly all of x_0 is left.")
 def swapped(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
-    signal, noise = _signal_and_noise(x_0, t, alpha_bar)
+    signal, noise = signal_and_noise(x_0, t, alpha_bar)
     return noise * x_0 + signal * eps
 
 
@@ -114,25 +120,25 @@ def swapped(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
     "The sign of the noise is turned. As a draw that is as good, but a network that learns eps sees −eps."
 )
 def noise_subtracted(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
-    signal, noise = _signal_and_noise(x_0, t, alpha_bar)
+    signal, noise = signal_and_noise(x_0, t, alpha_bar)
     return signal * x_0 - noise * eps
 
 
 @Q_SAMPLE.mistake("One step too early. alpha_bar has T + 1 entries, and its entry 0 belongs to t = 0.")
 def one_step_early(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
-    signal, noise = _signal_and_noise(x_0, t - 1, alpha_bar)
+    signal, noise = signal_and_noise(x_0, t - 1, alpha_bar)
     return signal * x_0 + noise * eps
 
 
 @Q_SAMPLE.mistake("One step too late. alpha_bar[t] needs no shift.")
 def one_step_late(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
-    signal, noise = _signal_and_noise(x_0, t + 1, torch.cat([alpha_bar, alpha_bar[-1:]]))
+    signal, noise = signal_and_noise(x_0, t + 1, torch.cat([alpha_bar, alpha_bar[-1:]]))
     return signal * x_0 + noise * eps
 
 
 @Q_SAMPLE.mistake("All examples get the noise of the first one's step. t holds one step for each example.")
 def first_step_for_all(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
-    signal, noise = _signal_and_noise(x_0, t[:1].expand(len(x_0)), alpha_bar)
+    signal, noise = signal_and_noise(x_0, t[:1].expand(len(x_0)), alpha_bar)
     return signal * x_0 + noise * eps
 
 
@@ -147,5 +153,5 @@ def along_the_last_axis(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) 
 
 @Q_SAMPLE.mistake("The examples of the batch have been added up. Each keeps its own x_t.")
 def batch_summed(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
-    signal, noise = _signal_and_noise(x_0, t, alpha_bar)
+    signal, noise = signal_and_noise(x_0, t, alpha_bar)
     return (signal * x_0 + noise * eps).sum(0)

@@ -1,0 +1,143 @@
+"""Every lab's exercises against wrong answers and right ones, its own solution, and its blank stub."""
+
+import ast
+import importlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from wrong_answers import GIVEN, Given
+
+from genlib import checks
+from genlib.checks.exercise import Exercise
+
+ROOT = Path(__file__).parent.parent
+EXERCISES = {exercise.name: exercise for exercise in checks.exercises()}
+LABS = sorted({exercise.lab for exercise in EXERCISES.values()})
+SEEDS = range(20)
+
+for lab in LABS:
+    importlib.import_module(f"wrong_answers.{lab}")
+
+WRONG = [given for given in GIVEN if given.mistake]
+RIGHT = [given for given in GIVEN if not given.mistake]
+GENERAL = {"count", "detached", "dtype", "error", "in_place", "mixing", "negative", "none", "not_finite", "random"}
+GENERAL |= {"rough", "shape", "signature", "type", "unforeseen"}
+
+
+def name_of(given: Given) -> str:
+    return f"{given.exercise}-{given.mistake}" if given.mistake else given.exercise
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("given", WRONG, ids=name_of)
+def test_a_wrong_answer_is_rejected_with_the_hint_for_its_mistake(given):
+    exercise = EXERCISES[given.exercise]
+    known = exercise.mistakes.get(given.mistake)
+    for seed in SEEDS:
+        result = checks.run(given.exercise, given.function, seed=seed)
+        assert result.state == "wrong"
+        assert (result.mistake or "unforeseen") == given.mistake, f"seed {seed}: {result}"
+        assert result.check, "which check failed"
+        assert result.hint, "and where to look"
+        if known is not None:
+            assert result.hint == known.hint
+
+
+@pytest.mark.parametrize("given", RIGHT, ids=name_of)
+def test_a_right_answer_passes_however_it_is_written(given):
+    for seed in SEEDS:
+        result = checks.run(given.exercise, given.function, seed=seed)
+        assert result.state == "passed", f"seed {seed}: {result}"
+        assert str(result) == f"passed: {given.exercise}"
+
+
+@pytest.mark.parametrize("exercise", EXERCISES.values(), ids=lambda e: e.name)
+class TestEveryExercise:
+    def test_genlibs_own_version_passes(self, exercise: Exercise):
+        assert all(checks.run(exercise.name, exercise.own, seed=seed).state == "passed" for seed in SEEDS)
+
+    def test_there_are_enough_answers(self, exercise: Exercise):
+        mistakes = Counter(given.mistake for given in WRONG if given.exercise == exercise.name)
+        assert len(mistakes) >= 8
+        assert sum(given.exercise == exercise.name for given in RIGHT) >= 3
+
+    def test_each_known_mistake_is_made_by_some_answer(self, exercise: Exercise):
+        made = {given.mistake for given in WRONG if given.exercise == exercise.name}
+        assert set(exercise.mistakes) <= made
+        assert {m for m in made if not m.startswith("ignores_")} <= set(exercise.mistakes) | GENERAL
+
+    def test_each_mistake_has_a_hint_of_its_own(self, exercise: Exercise):
+        hints: dict[str, str] = {}
+        for given in WRONG:
+            if given.exercise == exercise.name:
+                hint = checks.run(given.exercise, given.function, seed=0).hint
+                assert hints.setdefault(hint, given.mistake) == given.mistake
+
+    def test_the_blank_stub_is_not_attempted_and_genlib_stands_in(self, exercise: Exercise, capsys):
+        function = stub(exercise)
+        decorated = checks.exercise(exercise.name)(function)
+        assert decorated is exercise.own
+        assert capsys.readouterr().out.startswith(f"not attempted: {exercise.name}\n")
+        assert checks.run(exercise.name, decorated).state == "passed"
+
+
+def stub(exercise: Exercise) -> Any:
+    """The function as the blank lab has it."""
+    scope: dict[str, Any] = {}
+    exec(f"def f({', '.join(exercise.parameters)}):\n    raise NotImplementedError", scope)
+    return scope["f"]
+
+
+@pytest.mark.parametrize("lab", LABS)
+class TestEverySolution:
+    def test_its_answers_pass(self, lab: str):
+        answers = solutions(lab)
+        assert set(answers) == {name for name, exercise in EXERCISES.items() if exercise.lab == lab}
+        for name, function in answers.items():
+            assert all(checks.run(name, function, seed=seed).state == "passed" for seed in SEEDS)
+
+    def test_its_answers_lie_between_marks(self, lab: str):
+        text = source(lab)
+        for function in exercise_functions(lab):
+            body = ast.get_source_segment(text, function) or ""
+            rest = text.splitlines()[function.lineno - 1 : (function.end_lineno or 0) + 1]
+            assert "### BEGIN SOLUTION" in body
+            assert any(line.strip() == "### END SOLUTION" for line in rest)
+
+
+def source(lab: str) -> str:
+    return (ROOT / "solutions" / f"{lab}.py").read_text(encoding="utf-8")
+
+
+def exercise_functions(lab: str) -> list[ast.FunctionDef]:
+    tree = ast.parse(source(lab))
+    return [node for node in tree.body if isinstance(node, ast.FunctionDef) and exercise_name(node) is not None]
+
+
+def exercise_name(node: ast.FunctionDef) -> str | None:
+    for decorator in node.decorator_list:
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "checks.exercise":
+            return ast.literal_eval(decorator.args[0])
+    return None
+
+
+def solutions(lab: str) -> dict[str, Any]:
+    """The solution's functions by their exercises, without running the rest of the notebook."""
+    answers: dict[str, Any] = {}
+    scope: dict[str, Any] = {"torch": torch}
+    for node in exercise_functions(lab):
+        name = exercise_name(node)
+        node.decorator_list = []
+        exec(compile(ast.Module([node], []), f"{lab}.py", "exec"), scope)
+        answers[str(name)] = scope[node.name]
+    return answers
