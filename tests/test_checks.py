@@ -1,0 +1,406 @@
+"""The machinery of exercises, and identities."""
+
+import math
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from nbclient import NotebookClient
+
+from genlib import checks
+from genlib.checks.compare import difference, in_short, two_numbers
+from genlib.checks.exercise import Exercise
+from genlib.checks.panel import Result, Summary
+
+machinery = sys.modules[Exercise.__module__]  # genlib.checks.exercise is the function
+
+
+@pytest.fixture
+def double(monkeypatch):
+    """A small exercise: twice x, for each example."""
+    monkeypatch.setattr(machinery, "_exercises", dict(machinery._exercises))
+    monkeypatch.setattr(machinery, "_results", {})
+
+    def own(x):
+        return 2 * x
+
+    exercise = Exercise("toy.double", own, returns=["y"], batched=["x"])
+
+    @exercise.check("y is x + x", "Count again.")
+    def _(answer, g):
+        x = torch.randn(3, 2, generator=g, dtype=torch.float64)
+        answer.gives([x], x + x)
+
+    @exercise.mistake("That is the square.")
+    def squared(x):
+        return x * x
+
+    return exercise
+
+
+def found(function, seed: int | None = 0) -> Result:
+    return checks.run("toy.double", function, seed=seed)
+
+
+class TestStates:
+    def test_passed_prints_one_line_and_leaves_the_function_alone(self, double, capsys):
+        def y(x):
+            return x + x
+
+        assert checks.exercise("toy.double")(y) is y
+        assert capsys.readouterr().out == "passed: toy.double\n"
+
+    def test_a_wrong_answer_stays_bound(self, double, capsys):
+        def y(x):
+            return x * x
+
+        assert checks.exercise("toy.double")(y) is y
+        out = capsys.readouterr().out
+        assert out.startswith("wrong: toy.double\n")
+        assert "y is x + x" in out
+        assert "That is the square." in out
+
+    def test_a_blank_one_is_replaced_by_genlibs_own(self, double, capsys):
+        def y(x):
+            raise NotImplementedError
+
+        assert checks.exercise("toy.double")(y) is double.own
+        assert capsys.readouterr().out == f"{Result('toy.double', 'not attempted')}\n"
+
+    def test_half_written_is_not_attempted(self, double):
+        def y(x):
+            z = x + 1
+            raise NotImplementedError("later: " + str(z.shape))
+
+        assert found(y).state == "not attempted"
+
+    def test_what_has_returned_once_is_an_answer(self, double):
+        calls = []
+
+        def y(x):
+            calls.append(x)
+            if len(calls) > 1:
+                raise NotImplementedError
+            return 2 * x
+
+        @double.check("twice", "Both times.")
+        def _(answer, g):
+            answer.gives([torch.ones(2)], torch.full((2,), 2.0))
+
+        result = found(y)
+        assert (result.state, result.mistake, result.check) == ("wrong", "error", "twice")
+
+    @pytest.mark.parametrize(
+        "y", [lambda x: torch.nn.Module()(x), lambda x: x.to("meta").cpu()], ids=["in Python", "in C++"]
+    )
+    def test_torchs_own_not_implemented_is_an_error(self, double, y):
+        result = found(y)
+        assert (result.state, result.mistake) == ("wrong", "error")
+        assert result.error.startswith("NotImplementedError")
+
+    def test_an_exception_names_the_students_line_and_no_other(self, double):
+        def y(x):
+            z = 2 * x
+            return torch.cat([z, "two"])  # type: ignore[list-item]
+
+        error = found(y).error
+        assert error.startswith("TypeError: ")
+        assert "in y: return torch.cat([z, " in error
+        assert f"line {y.__code__.co_firstlineno + 2} " in error
+        assert "site-packages" not in str(found(y))
+
+    def test_an_interrupt_is_not_swallowed(self, double):
+        def y(x):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            found(y)
+
+
+class TestDiagnosis:
+    def test_an_unforeseen_mistake_gets_the_checks_hint(self, double):
+        result = found(lambda x: 2 * x + x**3)
+        assert (result.mistake, result.hint) == ("", "Count again.")
+
+    @pytest.mark.parametrize(
+        ("mistake", "y"),
+        [
+            ("squared", lambda x: x**2),
+            ("none", lambda x: None),
+            ("type", lambda x: (2 * x).numpy()),
+            ("type", lambda x: (2 * x, x)),
+            ("dtype", lambda x: 2 * x.float()),
+            ("dtype", lambda x: (2 * x).long()),
+            ("shape", lambda x: 2 * x[:, None] + x),
+            ("shape", lambda x: 2 * x.sum(0)),
+            ("shape", lambda x: 2 * x[:2]),
+            ("not_finite", lambda x: 2 * x + (x - x) / 0),
+            ("in_place", lambda x: x.mul_(2)),
+            ("rough", lambda x: (2 * x.float()).double()),
+            ("negative", lambda x: -2 * x),
+            ("mixing", lambda x: x + x.mean(0)),
+            ("random", lambda x: 2 * x + torch.randn_like(x)),
+            ("ignores_x", lambda x: torch.ones_like(x)),
+            ("signature", lambda data: 2 * data),
+            ("signature", lambda x, y: 2 * x),
+            ("signature", lambda *args: 2 * args[0]),
+            ("error", lambda x: 2 * y),  # type: ignore[name-defined]  # noqa: F821
+        ],
+    )
+    def test_general_mistakes_are_recognised(self, double, mistake, y):
+        for seed in range(5):
+            result = found(y, seed)
+            assert (result.state, result.mistake) == ("wrong", mistake), result
+            assert result.hint
+
+    def test_hints_for_one_failure_differ_with_its_cause(self, double):
+        answers = [lambda x: 2 * x[:, None] + x, lambda x: 2 * x.sum(0), lambda x: 2 * x[:2]]
+        assert len({found(y).hint for y in answers}) == 3
+
+    def test_a_further_parameter_with_a_default_is_fine(self, double):
+        assert found(lambda x, factor=2: factor * x).state == "passed"
+
+    def test_a_result_says_which_numbers(self, double):
+        result = found(lambda x: x * x)
+        assert result.inputs[0][0] == "x"
+        assert result.inputs[0][1].startswith("tensor (3, 2) float64: ")
+        assert result.expected.startswith("y[0, 0] = ")
+        assert result.got.endswith("(differs at 6 of 6 places)")
+
+    def test_one_wrong_entry_is_found(self, double):
+        def y(x):
+            out = 2 * x
+            out[2, 1] += 1e-6
+            return out
+
+        result = found(y)
+        assert result.expected.startswith("y[2, 1] = ")
+        assert result.expected != result.got.split("   ")[0]
+        assert "1 of 6 places" in result.got
+
+    def test_what_the_function_prints_is_shown_with_its_failure_alone(self, double, capsys):
+        def y(x):
+            print("shape", tuple(x.shape))
+            return x * x
+
+        assert found(y).printed == "shape (3, 2)"
+        assert capsys.readouterr().out == ""
+
+
+class TestRuns:
+    def test_numbers_are_fresh_and_a_seed_repeats_them(self, double):
+        wrong = checks.run("toy.double", lambda x: x * x)
+        other = checks.run("toy.double", lambda x: x * x)
+        assert wrong.inputs != other.inputs
+        assert found(lambda x: x * x, seed=wrong.seed) == wrong
+        assert f"seed={wrong.seed})" in str(wrong)
+
+    def test_the_global_random_state_is_left_alone(self, double):
+        before = torch.get_rng_state()
+        found(lambda x: torch.randn_like(x))
+        assert torch.equal(torch.get_rng_state(), before)
+
+    def test_it_works_inside_no_grad(self):
+        own = next(e for e in checks.exercises() if e.name == "diffusion.posterior").own
+        with torch.no_grad():
+            assert checks.run("diffusion.posterior", own).state == "passed"
+
+    def test_an_unknown_name_gets_the_nearest(self):
+        with pytest.raises(ValueError, match=r"'diffusion.qsample'.*Did you mean 'diffusion.q_sample'"):
+            checks.exercise("diffusion.qsample")
+
+    def test_a_class_is_refused(self, double):
+        with pytest.raises(ValueError, match=r"expected a function for 'toy.double', got a class"):
+            checks.exercise("toy.double")(type("y", (), {}))
+
+    def test_something_else_is_refused(self, double):
+        with pytest.raises(ValueError, match="got int"):
+            checks.run("toy.double", 3)  # type: ignore[arg-type]
+
+
+class TestSummary:
+    def test_before_any_exercise(self, double, capsys):
+        checks.summary()
+        assert capsys.readouterr().out == "no exercise has been run yet\n"
+
+    def test_the_latest_run_counts(self, double, capsys):
+        checks.exercise("toy.double")(lambda x: x * x)
+        checks.exercise("toy.double")(lambda x: x + x)
+        capsys.readouterr()
+        checks.summary()
+        assert capsys.readouterr().out == "toy.double  passed\n1 of 1 passed\n"
+
+    def test_all_exercises_of_the_lab_are_listed(self, double, capsys):
+        def alpha_bar(beta):
+            return torch.cumprod(1 - beta, 0)
+
+        checks.exercise("diffusion.alpha_bar")(alpha_bar)
+        capsys.readouterr()
+        checks.summary()
+        lines = capsys.readouterr().out.splitlines()
+        lab = [e.name for e in checks.exercises() if e.lab == "lab_3_diffusion"]
+        assert [line.split()[0] for line in lines[:-1]] == lab
+        assert lines[0].split("  ", 1)[1].strip().startswith("wrong: alpha_bar[t] is")
+        assert lines[1].endswith("  not attempted")
+        assert lines[-1] == f"0 of {len(lab)} passed"
+
+    def test_a_lab_by_name(self, double, capsys):
+        checks.summary("lab_3_diffusion")
+        assert "diffusion.posterior  not attempted\n" in capsys.readouterr().out
+        with pytest.raises(ValueError, match="lab_3_diffusion"):
+            checks.summary("lab_3")
+
+
+class TestPanel:
+    NASTY = Result(
+        "toy.double", "wrong", check="a < b", mistake="x", hint="<b>no</b>", error="E: <script>&", got='"', seed=1
+    )
+
+    @pytest.mark.parametrize("result", [NASTY, Result("a", "passed"), Result("a", "not attempted")])
+    def test_html_is_whole_escaped_and_named(self, result):
+        tree = ElementTree.fromstring(result.html())
+        assert tree.get("role") == ("alert" if result.state == "wrong" else "status")
+        assert tree.get("aria-label") == f"{result.state}: {result.name}"
+        assert "script" not in {e.tag for e in tree.iter()}
+        text = "".join(tree.itertext())
+        assert f"{result.state}: {result.name}" in text.replace("✓ ", "").replace("✗ ", "").replace("○ ", "")
+        assert all(value in text for _, value in result.rows())
+
+    def test_the_sign_differs_with_the_state(self):
+        states = ("passed", "wrong", "not attempted")
+        assert len({next(ElementTree.fromstring(Result("a", s).html()).iter("span")).text for s in states}) == 3
+
+    def test_summary_html_is_whole(self):
+        tree = ElementTree.fromstring(Summary([self.NASTY, Result("b", "passed")]).html())
+        assert len(list(tree.iter("tr"))) == 3
+        assert "1 of 2 passed" in "".join(tree.itertext())
+
+    def test_lines_are_short(self, double):
+        result = checks.run("diffusion.q_sample", lambda x_0, t, eps, alpha_bar: x_0 * t[:, None, None, None])
+        assert max(map(len, str(result).splitlines())) <= 112
+
+
+def test_in_a_notebook():
+    """Cells as a student runs them: the panels have HTML and text, and an error names the line of its cell."""
+    cells = [
+        "from genlib import checks",
+        '@checks.exercise("diffusion.alpha_bar")\ndef alpha_bar(beta):\n    return (1 - beta).new_ones(1).flatten()\n',
+        '@checks.exercise("diffusion.alpha_bar")\ndef alpha_bar(beta):\n    one = 1\n    return undefined * one\n',
+        '@checks.exercise("diffusion.alpha_bar")\ndef alpha_bar(beta):\n    raise NotImplementedError\n',
+        "alpha_bar.__module__",
+        "checks.summary()",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    outputs = [cell.outputs for cell in notebook.cells]
+    assert all(len(shown) == 1 for shown in outputs[1:])
+    data = [shown[0].data for shown in outputs[1:]]
+    assert data[0]["text/plain"].startswith("wrong: diffusion.alpha_bar\n")
+    assert "of shape (6,)" in data[0]["text/plain"]
+    assert "line 4 of the cell, in alpha_bar: return undefined * one" in data[1]["text/plain"]
+    assert "line 4 of the cell, in alpha_bar: return undefined * one" in data[1]["text/html"]
+    assert data[2]["text/plain"] == str(Result("diffusion.alpha_bar", "not attempted"))
+    assert "genlib.checks" in data[3]["text/plain"]
+    assert "diffusion.alpha_bar  not attempted" in data[4]["text/plain"]
+
+
+def test_importing_it_loads_no_plots_and_no_ipython():
+    code = (
+        "import sys; from genlib import checks; checks.exercises(); "
+        "print([m for m in ('matplotlib', 'IPython', 'ipywidgets') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+class TestIdentity:
+    @pytest.mark.parametrize(
+        ("lhs", "rhs"),
+        [
+            (torch.arange(6.0).view(2, 3), torch.arange(6.0).view(2, 3) + 1e-8),
+            (np.array([1.0, 2.0]), torch.tensor([1.0, 2.0])),
+            (0.5, torch.tensor(0.5, dtype=torch.float64, requires_grad=True)),
+            (1, np.float64(1.0)),
+        ],
+    )
+    def test_equal_prints_the_tolerance_and_never_the_error(self, lhs, rhs, capsys):
+        assert checks.identity("lhs = rhs", lhs, rhs, tol=1e-6) is None  # type: ignore[func-returns-value]
+        assert capsys.readouterr().out == "lhs = rhs: equal within 1e-06\n"
+
+    def test_the_worst_place_is_named(self):
+        lhs, rhs = torch.zeros(2, 3, dtype=torch.float64), torch.zeros(2, 3, dtype=torch.float64)
+        rhs[0, 1], rhs[1, 2] = 1e-9, -3e-9
+        with pytest.raises(AssertionError, match=r"largest error 3e-09 at \[1, 2\], where lhs = 0 and rhs = -3e-09"):
+            checks.identity("a", lhs, rhs, tol=1e-10)
+
+    def test_errors_do_not_cancel(self):
+        with pytest.raises(AssertionError):
+            checks.identity("a", torch.tensor([1.0, -1.0]), torch.zeros(2), tol=0.5)
+
+    def test_the_tolerance_is_a_bound(self, capsys):
+        checks.identity("a", 1.0, 1.5, tol=0.5)
+        with pytest.raises(AssertionError):
+            checks.identity("a", 1.0, 1.5, tol=0.4999)
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf])
+    def test_what_is_not_finite_is_never_equal(self, value):
+        for rhs in ([value, 1.0], [0.0, 1.0]):
+            with pytest.raises(AssertionError, match=r"at \[0\]"):
+                checks.identity("a", torch.tensor([value, 1.0]), torch.tensor(rhs), tol=1e9)
+
+    @pytest.mark.parametrize(
+        ("lhs", "rhs", "tol", "message"),
+        [
+            (torch.ones(3), torch.ones(1), 1e-6, "rhs: expected the shape of lhs"),
+            (torch.ones(3), 1.0, 1e-6, "rhs: expected the shape of lhs"),
+            (torch.ones(0), torch.ones(0), 1e-6, "at least one number"),
+            (1.0, 1.0, 0, "tol"),
+            (1.0, 1.0, -1e-6, "tol"),
+            (1.0, 1.0, math.nan, "tol"),
+            (1.0, 1.0, math.inf, "tol"),
+            ("1", 1.0, 1e-6, "lhs: expected a real tensor"),
+            (1.0, [1.0], 1e-6, "rhs: expected a real tensor"),
+            (torch.ones(2) * 1j, torch.ones(2), 1e-6, "lhs: expected a real tensor"),
+        ],
+    )
+    def test_what_cannot_be_compared_is_refused(self, lhs, rhs, tol, message):
+        with pytest.raises(ValueError, match=message):
+            checks.identity("a", lhs, rhs, tol)
+
+    def test_it_needs_a_name(self):
+        with pytest.raises(ValueError, match="name"):
+            checks.identity("", 1.0, 1.0, 1e-6)
+
+
+class TestComparing:
+    def test_difference_is_relative_for_large_numbers_and_absolute_for_small_ones(self):
+        big, small = torch.tensor([1e6]).double(), torch.tensor([1e-6]).double()
+        assert difference(big, big * (1 + 1e-10), 1e-9) is None
+        assert difference(big, big * (1 + 1e-8), 1e-9) is not None
+        assert difference(small, small + 1e-10, 1e-9) is None
+
+    def test_nan_differs_from_everything(self):
+        nan = torch.tensor([1.0, math.nan])
+        found = difference(nan, nan, 1.0)
+        assert found is not None
+        assert (found.index, found.count, found.size) == ((1,), 1, 2)
+
+    def test_difference_broadcasts_nothing(self):
+        with pytest.raises(ValueError, match="expected shape"):
+            difference(torch.ones(2), torch.ones(1), 1.0)
+
+    @pytest.mark.parametrize(("a", "b"), [(1.0, 2.0), (1.0, 1 + 1e-12), (0.1, 0.1 + 1e-16), (1e-9, -1e-9)])
+    def test_two_numbers_can_be_told_apart(self, a, b):
+        left, right = two_numbers(a, b)
+        assert (left != right) == (a != b)
+
+    def test_values_are_short(self):
+        assert in_short(torch.arange(3)) == "tensor (3,) int64: 0, 1, 2"
+        assert in_short(torch.ones(2, 10).double()) == "tensor (2, 10) float64: 1, 1, 1, 1, 1, 1, …"
+        assert in_short(np.zeros(1)) == "NumPy array (1,) float64: 0"
+        assert len(in_short(list(range(1000)))) <= 80
+        assert in_short((torch.ones(1), 2)) == "tuple of 2: tensor (1,) float32: 1; 2"
