@@ -126,8 +126,8 @@ def lines(
     """Curves over one x, each with its own colour and line style, and a legend if there is more than one.
 
     Args:
-        x: (N,).
-        curves: name: values, (N,).
+        x: (N,), or (N, 1).
+        curves: name: values, (N,) or (N, 1).
         points: name: (x, y), drawn as dots on top.
         band: (low, high), shaded.
         marks: name: x of a vertical line.
@@ -137,11 +137,11 @@ def lines(
 
     def draw(ax: Axes) -> None:
         if band is not None:
-            ax.fill_between(_array(x), _array(band[0]), _array(band[1]), color="#DDDDDD", lw=0)
+            ax.fill_between(_array(x).ravel(), _array(band[0]).ravel(), _array(band[1]).ravel(), color="#DDDDDD", lw=0)
         for i, (name, y) in enumerate(curves.items()):
-            ax.plot(_array(x), _array(y), LINE_STYLES[i % 7], color=PALETTE[i % 7], label=name)
+            ax.plot(_array(x).ravel(), _array(y).ravel(), LINE_STYLES[i % 7], color=PALETTE[i % 7], label=name)
             if fill:
-                ax.fill_between(_array(x), 0, _array(y), color=PALETTE[i % 7], alpha=0.15, lw=0)
+                ax.fill_between(_array(x).ravel(), 0, _array(y).ravel(), color=PALETTE[i % 7], alpha=0.15, lw=0)
         for i, (name, (px, py)) in enumerate((points or {}).items(), start=len(curves)):
             ax.plot(_array(px), _array(py), "o", ms=6, color=PALETTE[i % 7], label=name)
         _mark(ax, marks)
@@ -173,7 +173,7 @@ def histogram(
             )  # fmt: skip
         for i, (name, y) in enumerate((density or {}).items()):
             style, colour = LINE_STYLES[i % 7], "black" if count == 1 and i == 0 else PALETTE[(i + count) % 7]
-            ax.plot(_array(x), _array(y), style, color=colour, label=name)
+            ax.plot(_array(x).ravel(), _array(y).ravel(), style, color=colour, label=name)
         _mark(ax, marks)
         ax.legend()
         ax.set_ylabel("density")

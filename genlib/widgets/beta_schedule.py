@@ -12,7 +12,7 @@ from genlib import plots
 from genlib.arguments import check_choice, check_int, check_number
 from genlib.data import digits
 from genlib.diffusion import Schedule
-from genlib.widgets.explorer import BadValue, Checked, Explorer, Tables, keys, pack, unpack
+from genlib.widgets.explorer import BadValueError, Checked, Explorer, Tables, keys, pack
 
 MAX_T = 1000  # a frame computed for a larger T would pass the size a widget may have
 LEVELS = 64
@@ -64,8 +64,8 @@ TEXT = (
 class BetaScheduleExplorer(Explorer):
     """Choose a schedule and walk along it: β_t, ᾱ_t, the log-SNR, and ten real digits at step t.
 
-    Every number comes from `diffusion.Schedule`. With a kernel all parameters are continuous; without one, in a page or a
-    deck, the presets stay alive. `L_T` is the prior term of the chosen digit, Schedule.prior_kl.
+    Every number comes from `diffusion.Schedule`. With a kernel all parameters are continuous; without one, in a page
+    or a deck, the presets stay alive. L_T is the prior term of the chosen digit, `Schedule.prior_kl`.
 
     Args:
         schedule: "linear" or "cosine".
@@ -81,7 +81,7 @@ class BetaScheduleExplorer(Explorer):
     schedule = Checked("linear", lambda name, value: check_choice(name, value, ("linear", "cosine")))
     T = Checked(1000, lambda name, value: check_int(name, value, 1, MAX_T))
     beta_1 = Checked(1e-4, lambda name, value: check_number(name, value, 0, 1, inside=True))
-    beta_T = Checked(0.02, lambda name, value: check_number(name, value, 0, 1, inside=True))
+    beta_T = Checked(0.02, lambda name, value: check_number(name, value, 0, 1, inside=True))  # noqa: N815
     s = Checked(0.008, lambda name, value: check_number(name, value, 0, 1, inside=True))
     t = Checked(250, lambda name, value: check_int(name, value, 1, MAX_T))
     digit = Checked(3, lambda name, value: check_int(name, value, 0, 9))
@@ -110,27 +110,27 @@ class BetaScheduleExplorer(Explorer):
 
     def picture(self) -> plots.Figure:
         tables, t, steps = self.drawn(), self.t, range(1, self.T + 1)
-        axes = {"xlabel": "step t", "aspect": 1.7}
+        axes = {"xlabel": "step t", "aspect": 1.7, "marks": {f"t = {t}": t}}
         shown = tables["digits"][tables["level"][t]]
         return plots.figure(
-            plots.lines(steps, {"β_t": tables["beta"][1:]}, marks={f"t = {t}": t}, title="noise of one step, β_t",
+            plots.lines(steps, {"β_t": tables["beta"][1:]}, title="noise of one step, β_t",
                         yscale="log", ylim=(1e-6, 1), **axes),
-            plots.lines(steps, {"ᾱ_t": tables["alpha_bar"][1:]}, marks={f"t = {t}": t}, title="signal left, ᾱ_t",
+            plots.lines(steps, {"ᾱ_t": tables["alpha_bar"][1:]}, title="signal left, ᾱ_t",
                         ylim=(0, 1.02), **axes),
-            plots.lines(steps, {"log-SNR": tables["log_snr"][1:]}, marks={f"t = {t}": t}, title="log-SNR (nats)", **axes),
+            plots.lines(steps, {"log-SNR": tables["log_snr"][1:]}, title="log-SNR, nats", **axes),
             plots.pictures(shown, columns=5, span=(0, 255), title=f"digits at step {t}"),
             columns=2, alt=self.text(),
         )  # fmt: skip
 
     @traitlets.validate("t")
-    def _t_within_T(self, proposal: dict[str, Any]) -> int:
+    def _check_t(self, proposal: dict[str, Any]) -> int:
         try:
             return check_int("t", proposal["value"], 1, self.T)
         except ValueError as error:
-            raise BadValue(str(error)) from None
+            raise BadValueError(str(error)) from None
 
     @traitlets.observe("T")
-    def _t_follows_T(self, change: object) -> None:
+    def _hold_t(self, change: object) -> None:
         self.t = min(self.t, self.T)
 
 
@@ -182,6 +182,6 @@ def _shared() -> dict[str, Any]:
     alpha_bar = angle.cos() ** 2
     levels = Schedule(1 - alpha_bar[1:] / alpha_bar[:-1])
     x_0 = _digits()
-    eps = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(0))
+    eps = torch.randn(x_0.shape, dtype=x_0.dtype, generator=torch.Generator().manual_seed(0))
     x_t = torch.stack([levels.q_sample(x_0, torch.full((10,), t), eps) for t in range(1, LEVELS + 1)])
     return pack({"digits": ((x_t[:, :, 0].clamp(-1, 1) + 1) * 127.5).round().byte().numpy()})
