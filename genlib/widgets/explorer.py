@@ -4,7 +4,8 @@ A widget is described by data alone, so that its JavaScript needs no formula and
 
 - `spec` names the controls (sliders, drop-downs), the panels (curves, pictures) and the text below them;
 - a *frame* holds the tables that belong to one choice of the controls marked `key`, as float32 or uint8 bytes;
-- `frames` are the presets, sent once and drawn without a kernel; `live` is the frame the kernel adds for any other choice;
+- `frames` are the presets, sent once and drawn without a kernel; `live` is the frame that the kernel adds for any other
+  choice;
 - `shared` are tables that do not depend on the choice.
 
 Texts are templates: {t} is the value of control t, {beta@t} the entry t of table beta.
@@ -29,7 +30,7 @@ DTYPES = ("float32", "uint8")
 Tables = dict[str, np.ndarray]  # float32 or uint8, as in DTYPES
 
 
-class BadValue(traitlets.TraitError, ValueError):
+class BadValueError(traitlets.TraitError, ValueError):
     """A value that a trait cannot take: a `ValueError`, as everywhere in genlib, that traitlets understands too."""
 
 
@@ -45,14 +46,14 @@ class Checked(traitlets.TraitType):
         try:
             return self.check(self.name or "value", value)
         except ValueError as error:
-            raise BadValue(str(error)) from None
+            raise BadValueError(str(error)) from None
 
 
 class Explorer(anywidget.AnyWidget):
     """Base of all widgets. A subclass has `Checked` traits, one for each control, and says what to compute.
 
-    A subclass defines `tables(**key)`, the tables of one frame, and `picture()`, which stands in where no front end is at
-    hand; it passes the spec, the preset frames and the shared tables, both as `pack` makes them, to `super().__init__`.
+    A subclass defines `tables(**key)`, the tables of one frame, and `picture()`, which stands in where no front end is
+    at hand; it passes the spec, the preset frames and the shared tables to `super().__init__`, both made by `pack`.
     """
 
     _esm = (HERE / "explorer.js").read_text(encoding="utf-8")
@@ -140,7 +141,7 @@ def keys(controls: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def pack(tables: Tables, key: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A frame as explorer.js reads it: its key, and its tables in one run of bytes, with their names, types and shapes."""
+    """A frame as explorer.js reads it: its key, its tables in one run of bytes, and their names, types and shapes."""
     for name, table in tables.items():
         if table.dtype.name not in DTYPES:
             raise ValueError(f"{name}: expected dtype {' or '.join(DTYPES)}, got {table.dtype}")
