@@ -1,0 +1,36 @@
+# lab      set up (once), and open the course in JupyterLab      make lab ARGS=--no-browser
+# test     set up (once), and run every test                     make test ARGS="-k schedule"
+# notebooks  build lectures, labs and solutions from sources     make notebooks ONLY=04_diffusion_models
+# lint     style and types
+# lock     choose new versions for requirements.lock (needs uv)
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null 2>&1 && echo $$p && break; done)
+ifeq ($(PYTHON),)
+$(error No Python found: install Python 3.11 to 3.14 (python.org), then run this again)
+endif
+COURSE = $(PYTHON) tools/course.py
+VENV = .venv/bin/python
+
+# glibc gives large blocks back to the system at once, and a training asks for them again at every step:
+# with higher thresholds it keeps them (benchmarks/allocator.py measures what that saves).
+ifeq ($(shell uname -s),Linux)
+export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
+export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
+endif
+
+.PHONY: lab test setup notebooks lint lock
+
+lab test setup:
+	@$(COURSE) $@ $(ARGS)
+
+notebooks: setup
+	@$(VENV) tools/build_notebooks.py $(if $(ONLY),--only $(ONLY))
+
+lint: setup
+	@$(VENV) -m ruff check .
+	@$(VENV) -m ruff format --check .
+	@$(VENV) -m pyright
+
+lock:
+	@$(PYTHON) tools/lock.py
