@@ -120,6 +120,7 @@ def lines(
     band: tuple[Values, Values] | None = None,
     marks: Mapping[str, float] | None = None,
     fill: bool = False,
+    legend: bool = True,
     aspect: float = 1.5,
     **settings: Any,
 ) -> Panel:
@@ -131,6 +132,7 @@ def lines(
         points: name: (x, y), drawn as dots on top.
         band: (low, high), shaded.
         marks: name: x of a vertical line.
+        legend: whether to name the curves, if there are several.
         fill: shade the area under each curve, as for a density.
         settings: xlabel, ylabel, title, xlim, ylim, xscale, yscale, xticks, ...: what Axes.set takes.
     """
@@ -145,7 +147,7 @@ def lines(
         for i, (name, (px, py)) in enumerate((points or {}).items(), start=len(curves)):
             ax.plot(_array(px), _array(py), "o", ms=6, color=PALETTE[i % 7], label=name)
         _mark(ax, marks)
-        if len(curves) + len(points or {}) > 1:
+        if legend and len(curves) + len(points or {}) > 1:
             ax.legend()
 
     return Panel(draw, aspect, settings=settings)

@@ -45,7 +45,6 @@ checks.installation()
 
 # %%
 import torch
-
 from genlib import data, diffusion, plots
 
 x_0 = data.digits("test").x[:12]
@@ -54,7 +53,10 @@ eps = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(0))
 rows = {"t = 0": x_0}
 for t in (200, 400, 600, 800, 1000):
     rows[f"t = {t}"] = schedule.q_sample(x_0, torch.full((12,), t), eps)
-plots.image_rows(**rows, alt="Twelve handwritten digits, and the same digits under more and more noise; the last row is noise alone.")
+plots.image_rows(
+    **rows,
+    alt="Twelve handwritten digits, and the same digits under more and more noise; the last row is noise alone.",
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## How a lecture works

@@ -29,7 +29,6 @@
 import math
 
 import torch
-
 from genlib import checks, data, diffusion, plots, widgets
 
 g = torch.Generator().manual_seed(0)
@@ -60,9 +59,12 @@ torch.set_default_dtype(torch.float64)  # identities are shown in double precisi
 gmm = data.GaussianMixture(means=[[-0.5], [1.0]], covs=[[[0.01]], [[0.0025]]], weights=[0.9, 0.1])
 x = torch.linspace(-1.5, 1.5, 1001)[:, None]
 plots.figure(
-    plots.lines(x, {"p(x_0)": gmm.log_prob(x).exp()}, fill=True, title="The mixture", xlabel="x_0", ylabel="density"),
+    plots.lines(
+        x, {"p(x_0)": gmm.log_prob(x).exp()}, fill=True, title="The mixture", xlabel="x_0", ylabel="density"
+    ),
     plots.pictures(data.digits("test").x[:18], columns=6, title="The digits"),
-    alt="Left: a density with a broad peak at -0.5 that holds nine tenths of the mass, and a narrow one at 1. Right: eighteen handwritten digits.",
+    alt="Left: a density with a broad peak at -0.5 that holds nine tenths of the mass, and a "
+    "narrow one at 1. Right: eighteen handwritten digits.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -104,7 +106,9 @@ schedule = diffusion.Schedule.linear(T=1000)
 variance = [torch.tensor(0.05)]  # of x_0
 for t in range(1, schedule.T + 1):
     variance.append(schedule.alpha[t] * variance[-1] + schedule.beta[t])
-checks.identity("variance after t steps (2)", torch.stack(variance), 1 + schedule.alpha_bar * (0.05 - 1), tol=1e-12)
+checks.identity(
+    "variance after t steps (2)", torch.stack(variance), 1 + schedule.alpha_bar * (0.05 - 1), tol=1e-12
+)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # And here are 5000 points of the mixture on their way, simulated with and without the factor.
@@ -116,10 +120,14 @@ for t in range(1, schedule.T + 1):
     noise = schedule.beta[t].sqrt() * torch.randn(x_0.shape, generator=g)
     with_factor.append(schedule.alpha[t].sqrt() * with_factor[-1] + noise)
     without.append(without[-1] + noise)
-curves = {"shrunk by √(1 − β_t)": torch.stack(with_factor).var((1, 2)), "noise added alone": torch.stack(without).var((1, 2))}
+curves = {
+    "shrunk by √(1 − β_t)": torch.stack(with_factor).var((1, 2)),
+    "noise added alone": torch.stack(without).var((1, 2)),
+}
 plots.figure(
     plots.lines(torch.arange(1001), curves, xlabel="step t", ylabel="variance of x_t", aspect=2.2),
-    alt="Variance against the step. With the factor the curve rises to one and stays there; without it the curve grows past ten.",
+    alt="Variance against the step. With the factor the curve rises to one and stays there; "
+    "without it the curve grows past ten.",
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -174,10 +182,12 @@ checks.identity("two noises merge into one (3)", a * (1 - b) + (1 - a), 1 - a * 
 # %%
 mean, variance = torch.ones(1, 1), torch.zeros(())
 for t in range(1, schedule.T + 1):
-    mean, variance = schedule.alpha[t].sqrt() * mean, schedule.alpha[t] * variance + schedule.beta[t]
+    mean, variance = (schedule.alpha[t].sqrt() * mean, schedule.alpha[t] * variance + schedule.beta[t])
 end, one, zero = torch.tensor([schedule.T]), torch.ones(1, 1), torch.zeros(1, 1)
 checks.identity("mean after T steps (4)", mean, schedule.q_sample(one, end, zero), tol=1e-12)
-checks.identity("variance after T steps (4)", variance.view(1, 1), schedule.q_sample(zero, end, one) ** 2, tol=1e-12)
+checks.identity(
+    "variance after T steps (4)", variance.view(1, 1), schedule.q_sample(zero, end, one) ** 2, tol=1e-12
+)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # For the mixture, (4) gives even the *whole* marginal.
@@ -192,7 +202,12 @@ for t in (50, 200, 400, 1000):
     z = torch.linspace(-4, 4, 801)[:, None]
     closed = {"closed form": q_t.log_prob(z).exp()}
     panels.append(plots.histogram({"chain": with_factor[t]}, x=z, density=closed, span=(-4, 4), title=f"t = {t}"))
-plots.figure(*panels, columns=2, alt="Four histograms of the simulated chain, each under the curve of the closed form. The two peaks melt into one standard normal.")
+plots.figure(
+    *panels,
+    columns=2,
+    alt="Four histograms of the simulated chain, each under the curve of the closed form. The "
+    "two peaks melt into one standard normal.",
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 4. Schedules, and the signal-to-noise ratio
@@ -225,18 +240,29 @@ checks.identity("SNR is a ratio of variances (5)", ratio / cosine.snr(t[::100_00
 
 # %%
 t = torch.arange(1, 1001)
+left = {"linear": schedule.alpha_bar[1:], "cosine": cosine.alpha_bar[1:]}
+log_snr = {"linear": schedule.snr(t).log(), "cosine": cosine.snr(t).log()}
 plots.figure(
-    plots.lines(t, {"linear": schedule.alpha_bar[1:], "cosine": cosine.alpha_bar[1:]}, xlabel="step t", title="signal left, ᾱ_t"),
-    plots.lines(t, {"linear": schedule.snr(t).log(), "cosine": cosine.snr(t).log()}, xlabel="step t", title="log-SNR (nats)", ylim=(-15, 12)),
-    alt="Left: alpha-bar falls from one to zero, under the linear schedule much earlier than under the cosine one. Right: the log-SNR of both.",
+    plots.lines(t, left, xlabel="step t", title="signal left, ᾱ_t"),
+    plots.lines(t, log_snr, xlabel="step t", title="log-SNR (nats)", ylim=(-15, 12)),
+    alt="Left: alpha-bar falls from one to zero, under the linear schedule much earlier than "
+    "under the cosine one. Right: the log-SNR of both.",
 )
 
 # %%
 digit = data.digits("test").x[4:5].double()
 noise = torch.randn(digit.shape, generator=g)
 steps = torch.arange(100, 1001, 100)
-strip = [s.q_sample(digit.expand(10, -1, -1, -1), steps, noise.expand(10, -1, -1, -1)) for s in (schedule, cosine)]
-plots.image_rows(linear=strip[0], cosine=strip[1], columns=[f"t = {int(t)}" for t in steps], alt="One digit noised at ten steps, under the linear and the cosine schedule. Under the linear one it is gone by step 500.")
+strip = [
+    s.q_sample(digit.expand(10, -1, -1, -1), steps, noise.expand(10, -1, -1, -1)) for s in (schedule, cosine)
+]
+plots.image_rows(
+    linear=strip[0],
+    cosine=strip[1],
+    columns=[f"t = {int(t)}" for t in steps],
+    alt="One digit noised at ten steps, under the linear and the cosine schedule. Under the "
+    "linear one it is gone by step 500.",
+)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # Play with both.
@@ -285,6 +311,7 @@ checks.identity("L_T (6)", cosine.prior_kl(digit), kl.flatten(1).sum(1), tol=1e-
 #
 # First we make sure that (7) is a density: its right side, summed over a fine grid, must give one.
 
+
 # %%
 def reverse_step(x_t, beta, alpha_bar_before, grid):
     """log q(x_{t−1} | x_t) of the mixture on a grid, by Bayes' rule (7)."""
@@ -295,22 +322,29 @@ def reverse_step(x_t, beta, alpha_bar_before, grid):
 
 
 grid = torch.linspace(-4, 4, 8001)
-total = torch.trapezoid(reverse_step(0.3, 0.02, 0.5, grid).exp(), grid)
+total = torch.trapezoid(reverse_step(0.4, 0.02, 0.95, grid).exp(), grid)
 checks.identity("Bayes' rule gives a density (7)", total, torch.tensor(1.0), tol=1e-9)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# Below is the exact $q(x_{t-1} \mid x_t)$ at $x_t = 0.3$, for a small, a middling and a large step, beside the Gaussian with the same mean and variance.
+# Below is the exact $q(x_{t-1} \mid x_t)$ at $x_t = 0.4$, for a small, a middling and a large step, beside the Gaussian with the same mean and variance.
 
 # %%
-panels, here = [], 0.3
-for beta in (0.02, 0.2, 0.6):
-    p = reverse_step(here, beta, 0.8, grid).exp()
+panels, here = [], 0.4
+for beta in (0.002, 0.02, 0.3):
+    p = reverse_step(here, beta, 0.95, grid).exp()
     mean = torch.trapezoid(p * grid, grid)
     std = torch.trapezoid(p * (grid - mean) ** 2, grid).sqrt()
     fit = N(mean, std).log_prob(grid).exp()
-    window = float(mean - 4 * std), float(mean + 4 * std)
-    panels.append(plots.lines(grid, {"exact": p, "Gaussian": fit}, title=f"β = {beta}", xlim=window, xlabel="x_{t−1}", aspect=1.15))
-plots.figure(*panels, alt="For beta 0.02 the exact reverse step and its Gaussian lie on top of each other. For 0.2 they differ a little. For 0.6 the exact one has two peaks, the Gaussian one.")
+    axes = {"xlim": (float(mean - 4 * std), float(mean + 4 * std)), "xlabel": "x_{t−1}", "aspect": 1.15}
+    panels.append(
+        plots.lines(grid, {"exact": p, "Gaussian": fit}, title=f"β = {beta}", legend=beta == 0.3, **axes)
+    )
+plots.figure(
+    *panels,
+    alt="For beta 0.002 the exact reverse step and its Gaussian lie on top of each other. For "
+    "0.02 the exact one has a second hump. For 0.3 it has two peaks far apart, and the "
+    "Gaussian bridges them.",
+)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # For a small $\beta$ the two can hardly be told apart.
@@ -327,17 +361,18 @@ plots.figure(*panels, alt="For beta 0.02 the exact reverse step and its Gaussian
 # So the divergence between the exact step and its best Gaussian should fall like $\beta^3$: half the step, an eighth of the error.
 # We measure the slope.
 
+
 # %%
 def distance_to_gaussian(beta):
     """KL(exact reverse step ‖ Gaussian of the same mean and variance), in nats."""
     z = here + 12 * math.sqrt(beta) * torch.linspace(-1, 1, 8001)
-    log_p = reverse_step(here, beta, 0.8, z)
+    log_p = reverse_step(here, beta, 0.95, z)
     mean = torch.trapezoid(log_p.exp() * z, z)
     std = torch.trapezoid(log_p.exp() * (z - mean) ** 2, z).sqrt()
     return torch.trapezoid(log_p.exp() * (log_p - N(mean, std).log_prob(z)), z)
 
 
-betas = torch.logspace(-3.5, math.log10(0.6), 30)
+betas = torch.logspace(-4.5, math.log10(0.6), 30)
 kl = torch.stack([distance_to_gaussian(float(b)) for b in betas])
 slope = (kl[3] / kl[0]).log() / (betas[3] / betas[0]).log()
 checks.identity("the divergence falls like β³", slope, torch.tensor(3.0), tol=0.05)
@@ -346,7 +381,8 @@ checks.identity("the divergence falls like β³", slope, torch.tensor(3.0), tol=
 plots.figure(
     plots.lines(betas, {"exact step to Gaussian": kl, "β³, for comparison": kl[0] * (betas / betas[0]) ** 3},
                 xscale="log", yscale="log", xlabel="β", ylabel="KL (nats)", aspect=2.2),
-    alt="The divergence against beta, on logarithmic axes: a straight line of slope three for small beta.",
+    alt="The divergence against beta, on logarithmic axes: a straight line of slope three for "
+    "small beta."
 )  # fmt: skip
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -415,6 +451,7 @@ checks.identity("posterior mean (9)", mean[:, 0], B / A, tol=1e-10)
 # Then the meaning: multiply the two densities on a grid, normalise, and compare.
 # No algebra is involved here.
 
+
 # %%
 def bayes_on_a_grid(x_0, x_t, t, grid):
     likelihood = N(schedule.alpha[t].sqrt() * grid, schedule.beta[t].sqrt()).log_prob(x_t)
@@ -432,8 +469,18 @@ checks.identity("posterior = Bayes on a grid (9)", posterior, closed, tol=1e-8)
 # %%
 curves = {"q(x_{t−1} | x_0)": prior, "q(x_t | x_{t−1})": likelihood, "q(x_{t−1} | x_t, x_0)": posterior}
 plots.figure(
-    plots.lines(grid, curves, xlabel="x_{t−1}", ylabel="density", title="t = 60, x_0 = 1, x_t = 0.2", xlim=(-0.6, 1.8), aspect=2.2),
-    alt="Three bell curves. The prior given x_0 is broad, around 0.97; the likelihood of x_t is narrow, around 0.2; the posterior lies close to the likelihood, drawn a little towards the prior.",
+    plots.lines(
+        grid,
+        curves,
+        xlabel="x_{t−1}",
+        ylabel="density",
+        title="t = 60, x_0 = 1, x_t = 0.2",
+        xlim=(-0.6, 1.8),
+        aspect=2.2,
+    ),
+    alt="Three bell curves. The prior given x_0 is broad, around 0.97; the likelihood of x_t "
+    "is narrow, around 0.2; the posterior lies close to the likelihood, drawn a little "
+    "towards the prior.",
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -453,10 +500,14 @@ checks.identity("at t = 1 the variance is 0", var, torch.zeros(5, 1), tol=1e-15)
 t, one = torch.arange(1, 1001), torch.ones(1000, 1)
 weight_x_0, var = schedule.q_posterior(one, 0 * one, t)
 weight_x_t, _ = schedule.q_posterior(0 * one, one, t)
+weights = {"weight of x_0": weight_x_0, "weight of x_t": weight_x_t}
+variances = {"β̃_t": var[1:, 0], "β_t": schedule.beta[2:]}
 plots.figure(
-    plots.lines(t, {"weight of x_0": weight_x_0, "weight of x_t": weight_x_t}, xlabel="step t", title="mean", xscale="log"),
-    plots.lines(t[1:], {"β̃_t": var[1:, 0], "β_t": schedule.beta[2:]}, xlabel="step t", title="variance", xscale="log", yscale="log"),
-    alt="Left: the weight of x_0 is one at t = 1 and falls quickly towards zero, that of x_t rises from zero to one. Right: beta-tilde is smaller than beta in the first steps and equal to it afterwards.",
+    plots.lines(t, weights, xlabel="step t", title="mean", xscale="log"),
+    plots.lines(t[1:], variances, xlabel="step t", title="variance", xscale="log", yscale="log"),
+    alt="Left: the weight of x_0 is one at t = 1 and falls quickly towards zero, that of x_t "
+    "rises from zero to one. Right: beta-tilde is smaller than beta in the first steps "
+    "and equal to it afterwards.",
 )
 
 # %% [markdown]
@@ -506,7 +557,9 @@ leaf, bar = x_t.clone().requires_grad_(), cosine.alpha_bar[t][:, None]
 log_q = N(bar.sqrt() * x_0, (1 - bar).sqrt()).log_prob(leaf).sum()
 (gradient,) = torch.autograd.grad(log_q, leaf)
 scale = (1 - bar).sqrt()  # the score itself is large for small t, so we compare −ε with −ε
-checks.identity("score of q(x_t | x_0) (12)", scale * cosine.convert(eps, x_t, t, "eps", "score"), scale * gradient, tol=1e-9)
+checks.identity(
+    "score of q(x_t | x_0) (12)", scale * cosine.convert(eps, x_t, t, "eps", "score"), scale * gradient, tol=1e-9
+)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # What does a network find that is trained to guess $\varepsilon$?
@@ -550,7 +603,8 @@ for t in (50, 300, 700):
 plots.figure(
     plots.lines(x_t, best, xlabel="x_t", title="E[ε | x_t]"),
     plots.lines(x_t, guess, xlabel="x_t", title="E[x_0 | x_t]", ylim=(-1.5, 1.5)),
-    alt="Left: the best guess of the noise against x_t. Right: the best guess of the data, a soft step from -0.5 to 1 that becomes sharper as t falls.",
+    alt="Left: the best guess of the noise against x_t. Right: the best guess of the data, a "
+    "soft step from -0.5 to 1 that becomes sharper as t falls.",
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -563,10 +617,12 @@ plots.figure(
 t, one = torch.arange(1, 1001), torch.ones(1000, 1)
 from_eps = cosine.convert(one, 0 * one, t, "eps", "x_0").abs()
 from_v = cosine.convert(one, 0 * one, t, "v", "x_0").abs()
-checks.identity("error of x_0 from eps: 1/√SNR", from_eps[:, 0] * cosine.snr(t).sqrt(), torch.ones(1000), tol=1e-9)
+checks.identity("1 in eps is 1/√SNR in x_0", from_eps[:, 0], cosine.snr(t) ** -0.5, tol=1e-6)
+errors = {"1 in ε": from_eps, "1 in v": from_v}
 plots.figure(
-    plots.lines(t, {"1 in ε": from_eps, "1 in v": from_v}, xlabel="step t", ylabel="error in x_0", yscale="log", ylim=(1e-2, 1e3), aspect=2.2),
-    alt="The error in x_0 caused by an error of one. From the noise it grows past a thousand towards the last step; from v it never exceeds one.",
+    plots.lines(t, errors, xlabel="step t", ylabel="error in x_0", yscale="log", ylim=(1e-2, 1e3), aspect=2.2),
+    alt="The error in x_0 caused by an error of one. From the noise it grows past a thousand "
+    "towards the last step; from v it never exceeds one.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -583,7 +639,9 @@ plots.figure(
 # - The way back was written $p_\theta(x_t \mid x_{t-1})$. It is $p_\theta(x_{t-1} \mid x_t)$, and it approximates $q(x_{t-1} \mid x_t)$, which no one can compute for real data (section 5).
 
 # %%
-checks.identity("ᾱ_1000, linear", diffusion.Schedule.linear(T=1000).alpha_bar[1000], torch.tensor(4.0358e-5), tol=1e-9)
+checks.identity(
+    "ᾱ_1000, linear", diffusion.Schedule.linear(T=1000).alpha_bar[1000], torch.tensor(4.0358e-5), tol=1e-9
+)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where to read on
