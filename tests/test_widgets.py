@@ -181,9 +181,9 @@ def test_the_text_says_what_the_schedule_says() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0, "0"), (1000, "1000"), (-3.0, "−3"), (0.5, "0.500"), (123.4, "123"), (999.7, "1.00e+3"),
-        (0.00123, "0.00123"),        (4.0358e-5, "4.04e−5"), (-12.34, "−12.3"), (math.inf, "∞"), (-math.inf, "−∞"), ("linear", "linear"),
-        (np.float32(0.1), "0.100"), (2.5e7, "2.50e+7"), (math.nan, "undefined"),
+        (0, "0"), (1000, "1000"), (-3.0, "−3"), (0.5, "0.500"), (np.float32(0.1), "0.100"), (123.4, "123"),
+        (0.00123, "0.00123"), (-12.34, "−12.3"), (4.0358e-5, "4.04e−5"), (999.7, "1.00e+3"), (2.5e7, "2.50e+7"),
+        (math.inf, "∞"), (-math.inf, "−∞"), (math.nan, "undefined"), ("linear", "linear"),
     ],
 )  # fmt: skip
 def test_numbers_have_three_digits(value: Any, text: str) -> None:

@@ -110,7 +110,7 @@ class BetaScheduleExplorer(Explorer):
 
     def picture(self) -> plots.Figure:
         tables, t, steps = self.drawn(), self.t, range(1, self.T + 1)
-        axes = {"xlabel": "step t", "aspect": 1.7, "marks": {f"t = {t}": t}}
+        axes = {"xlabel": "step t", "aspect": 2.25, "marks": {f"t = {t}": t}}
         shown = tables["digits"][tables["level"][t]]
         return plots.figure(
             plots.lines(steps, {"β_t": tables["beta"][1:]}, title="noise of one step, β_t",

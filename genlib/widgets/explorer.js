@@ -1,17 +1,9 @@
-// The drawing surface of every widget. Python says which controls and panels there are and sends tables of numbers;
-// this file draws them and listens. It knows no formula: a new widget is new data, and a new kind of panel is one function.
+// The drawing surface of every widget. Python says which controls and panels there are and sends tables of numbers; these
+// two files, joined, draw them and listen. They know no formula: a new widget is new data. This one has the controls, the
+// texts and the kernel; panels.js has what is drawn.
 
 const PATIENCE = 1500; // ms to wait for a kernel before the nearest preset is shown instead
 const ARRAYS = { float32: Float32Array, uint8: Uint8Array };
-const SVG = "http://www.w3.org/2000/svg";
-
-function make(tag, attributes = {}, ...children) {
-  const isSvg = ["svg", "g", "path", "line", "circle", "text"].includes(tag);
-  const element = isSvg ? document.createElementNS(SVG, tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) if (value !== undefined) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
 
 // ---- Tables and texts ----
 
@@ -97,92 +89,6 @@ function makeControl(control, choose) {
   return { element, update };
 }
 
-// ---- Panels: each returns its element and draw(state, fresh); `fresh` says that more than a marker may have moved ----
-
-function curves(panel) {
-  const caption = make("figcaption");
-  const names = panel.curves.map((curve) => {
-    const name = make("span");
-    caption.append(make("span", {}, make("i", { style: `background:${curve.color}` }), name));
-    return name;
-  });
-  const svg = make("svg", { role: "img", "aria-label": panel.alt, height: 230 });
-  const element = make("figure", {}, caption, svg);
-  const left = 48, top = 10, bottom = 230 - 46;
-  let x, y, dots, line;
-
-  function frame(state) { // axes and curves
-    const right = Math.max(svg.clientWidth - 24, left + 40);
-    const x1 = state.values[panel.x.max] ?? panel.x.max, bend = panel.y.scale === "log" ? Math.log10 : (v) => v;
-    const [y0, y1] = [bend(panel.y.min), bend(panel.y.max)];
-    x = (v) => left + ((v - panel.x.min) / (x1 - panel.x.min)) * (right - left);
-    y = (v) => bottom - ((clamp(bend(v), y0, y1) - y0) / (y1 - y0)) * (bottom - top);
-    svg.replaceChildren(
-      ...panel.y.ticks.flatMap(([v, text]) => [
-        make("line", { class: "grid", x1: left, x2: right, y1: y(v), y2: y(v) }),
-        make("text", { x: left - 7, y: y(v) + 5, "text-anchor": "end" }, text)]),
-      ...ticks(panel.x.min, x1).flatMap((v) => [
-        make("line", { class: "axis", x1: x(v), x2: x(v), y1: bottom, y2: bottom + 5 }),
-        make("text", { x: x(v), y: bottom + 21, "text-anchor": "middle" }, show(v))]),
-      make("text", { x: (left + right) / 2, y: bottom + 42, "text-anchor": "middle" }, panel.x.label),
-      make("path", { class: "axis", d: `M${left} ${top}V${bottom}H${right}` }));
-    line = make("line", { class: "marker", y1: top, y2: bottom });
-    svg.append(line);
-    dots = panel.curves.map(({ table, color }) => {
-      const { data } = state.tables[table];
-      let d = "";
-      for (let i = panel.x.first ?? 0; i < data.length; i++) d += `${d ? "L" : "M"}${x(i).toFixed(1)} ${y(data[i]).toFixed(1)}`;
-      const dot = make("circle", { r: 6, fill: color });
-      svg.append(make("path", { d, fill: "none", stroke: color, "stroke-width": 3, "stroke-linejoin": "round" }), dot);
-      return dot;
-    });
-  }
-  function draw(state, fresh) {
-    if (fresh) frame(state);
-    const at = state.values[panel.marker];
-    line.setAttribute("x1", x(at));
-    line.setAttribute("x2", x(at));
-    panel.curves.forEach(({ table, label }, i) => {
-      dots[i].setAttribute("cx", x(at));
-      dots[i].setAttribute("cy", y(state.tables[table].data[at]));
-      setText(names[i], fill(label, state));
-    });
-  }
-  return { element, draw };
-}
-
-function ticks(low, high) { // at most five round numbers
-  const rough = (high - low) / 4, power = 10 ** Math.floor(Math.log10(rough));
-  const step = Math.max(1, [1, 2, 5, 10].find((m) => m * power >= rough * 0.999) * power);
-  return Array.from({ length: Math.floor((high - low) / step) + 1 }, (_, i) => low + i * step);
-}
-
-function images(panel) { // table (levels, n, height, width), uint8; `at` says which level
-  const caption = make("figcaption");
-  const strip = make("div", { class: "strip", role: "img" });
-  const element = make("figure", { class: panel.wide ? "wide" : "" }, caption, strip);
-  let pictures;
-  function draw(state) {
-    const { data, shape: [, n, height, width] } = state.tables[panel.table];
-    const level = state.tables[panel.at.table].data[state.values[panel.at.by]];
-    if (!pictures) {
-      pictures = Array.from({ length: n }, () => new ImageData(width, height));
-      strip.append(...pictures.map(() => make("canvas", { width, height })));
-    }
-    pictures.forEach((picture, k) => {
-      const start = (level * n + k) * height * width;
-      for (let i = 0; i < height * width; i++) picture.data.fill(data[start + i], 4 * i, 4 * i + 3), (picture.data[4 * i + 3] = 255);
-      strip.children[k].getContext("2d").putImageData(picture, 0, 0);
-      strip.children[k].className = k === state.values[panel.selected] ? "selected" : "";
-    });
-    setText(caption, fill(panel.label, state));
-    strip.setAttribute("aria-label", fill(panel.alt, state));
-  }
-  return { element, draw };
-}
-
-const PANELS = { curves, images };
-
 // ---- The widget ----
 
 function render({ model, el }) {
@@ -203,17 +109,17 @@ function render({ model, el }) {
   const find = (values) => [...model.get("frames"), model.get("live")].find((frame) => frame?.key
     && keys.every(({ name, ...control }) => !inUse(control, values) || frame.key[name] === values[name]));
 
-  function snap(values) { // to the nearest preset
-    for (const control of keys) if (inUse(control, values)) values[control.name] = nearest(control.presets, values[control.name]);
+  function snap(values) { // to the nearest preset, and say so
+    const moved = keys.filter((control) => inUse(control, values) && !control.presets.includes(values[control.name]));
+    for (const { name, presets } of moved) values[name] = nearest(presets, values[name]);
+    const what = moved.map(({ name, label, presets }) => `${label} = ${values[name]} (stored: ${presets.join(", ")})`);
+    note.textContent = `No kernel answers, so this is the nearest stored choice: ${what.join("; ")}.`;
   }
 
   function choose(name, value) {
     const before = current(), values = { ...before, [name]: value };
     note.textContent = "";
-    if (!kernel && !find(values)) {
-      snap(values);
-      say(values, { ...before, [name]: value });
-    }
+    if (!kernel && !find(values)) snap(values);
     for (const { name: other, min, max } of spec.controls) { // what is counted up to another control keeps its place
       if (max in values && values[max] !== before[max]) {
         values[other] = clamp(Math.round((before[other] * values[max]) / before[max]), min, values[max]);
@@ -226,17 +132,10 @@ function render({ model, el }) {
     model.save_changes();
   }
 
-  function say(values, wanted) {
-    const moved = keys.filter(({ name }) => values[name] !== wanted[name]);
-    note.textContent = "No kernel answers, so this is the nearest stored choice: "
-      + moved.map(({ name, label, presets }) => `${label} = ${values[name]} (stored: ${presets.join(", ")})`).join("; ");
-  }
-
   function giveUp() {
     waiting = undefined;
     kernel = false;
-    const values = current();
-    choose(keys[0].name, values[keys[0].name]);
+    choose(keys[0].name, model.get(keys[0].name));
   }
 
   function draw(resized) {

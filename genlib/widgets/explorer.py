@@ -1,4 +1,4 @@
-"""The drawing surface that every widget shares: controls, panels and tables, described here and drawn by explorer.js.
+"""What every widget shares: controls, panels and tables, described here, drawn by panels.js and explorer.js.
 
 A widget is described by data alone, so that its JavaScript needs no formula and no kernel:
 
@@ -56,7 +56,7 @@ class Explorer(anywidget.AnyWidget):
     at hand; it passes the spec, the preset frames and the shared tables to `super().__init__`, both made by `pack`.
     """
 
-    _esm = (HERE / "explorer.js").read_text(encoding="utf-8")
+    _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("panels.js", "explorer.js"))
     _css = (HERE / "explorer.css").read_text(encoding="utf-8")
 
     spec = traitlets.Dict().tag(sync=True)

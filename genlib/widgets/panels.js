@@ -1,0 +1,97 @@
+// What widgets are made of. A panel is a function of its description; it returns its element and draw(state, fresh), where
+// state = { values of the controls, tables }, and `fresh` says that more than a marker may have moved. A new kind of panel
+// is one more function here, and one more name at the end.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function make(tag, attributes = {}, ...children) {
+  const isSvg = ["svg", "g", "path", "line", "circle", "text"].includes(tag);
+  const element = isSvg ? document.createElementNS(SVG, tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) if (value !== undefined) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+function curves(panel) {
+  const caption = make("figcaption");
+  const names = panel.curves.map((curve) => {
+    const name = make("span");
+    caption.append(make("span", {}, make("i", { style: `background:${curve.color}` }), name));
+    return name;
+  });
+  const svg = make("svg", { role: "img", "aria-label": panel.alt, height: 230 });
+  const element = make("figure", {}, caption, svg);
+  const left = 48, top = 10, bottom = 230 - 46;
+  let x, y, dots, line;
+
+  function frame(state) { // axes and curves
+    const right = Math.max(svg.clientWidth - 24, left + 40);
+    const x1 = state.values[panel.x.max] ?? panel.x.max, bend = panel.y.scale === "log" ? Math.log10 : (v) => v;
+    const [y0, y1] = [bend(panel.y.min), bend(panel.y.max)];
+    x = (v) => left + ((v - panel.x.min) / (x1 - panel.x.min)) * (right - left);
+    y = (v) => bottom - ((clamp(bend(v), y0, y1) - y0) / (y1 - y0)) * (bottom - top);
+    svg.replaceChildren(
+      ...panel.y.ticks.flatMap(([v, text]) => [
+        make("line", { class: "grid", x1: left, x2: right, y1: y(v), y2: y(v) }),
+        make("text", { x: left - 7, y: y(v) + 5, "text-anchor": "end" }, text)]),
+      ...ticks(panel.x.min, x1).flatMap((v) => [
+        make("line", { class: "axis", x1: x(v), x2: x(v), y1: bottom, y2: bottom + 5 }),
+        make("text", { x: x(v), y: bottom + 21, "text-anchor": "middle" }, show(v))]),
+      make("text", { x: (left + right) / 2, y: bottom + 42, "text-anchor": "middle" }, panel.x.label),
+      make("path", { class: "axis", d: `M${left} ${top}V${bottom}H${right}` }));
+    line = make("line", { class: "marker", y1: top, y2: bottom });
+    svg.append(line);
+    dots = panel.curves.map(({ table, color }) => {
+      const { data } = state.tables[table];
+      let d = "";
+      for (let i = panel.x.first ?? 0; i < data.length; i++) d += `${d ? "L" : "M"}${x(i).toFixed(1)} ${y(data[i]).toFixed(1)}`;
+      const dot = make("circle", { r: 6, fill: color });
+      svg.append(make("path", { d, fill: "none", stroke: color, "stroke-width": 3, "stroke-linejoin": "round" }), dot);
+      return dot;
+    });
+  }
+  function draw(state, fresh) {
+    if (fresh) frame(state);
+    const at = state.values[panel.marker];
+    line.setAttribute("x1", x(at));
+    line.setAttribute("x2", x(at));
+    panel.curves.forEach(({ table, label }, i) => {
+      dots[i].setAttribute("cx", x(at));
+      dots[i].setAttribute("cy", y(state.tables[table].data[at]));
+      setText(names[i], fill(label, state));
+    });
+  }
+  return { element, draw };
+}
+
+function ticks(low, high) { // at most five round numbers
+  const rough = (high - low) / 4, power = 10 ** Math.floor(Math.log10(rough));
+  const step = Math.max(1, [1, 2, 5, 10].find((m) => m * power >= rough * 0.999) * power);
+  return Array.from({ length: Math.floor((high - low) / step) + 1 }, (_, i) => low + i * step);
+}
+
+function images(panel) { // table (levels, n, height, width), uint8; `at` says which level
+  const caption = make("figcaption");
+  const strip = make("div", { class: "strip", role: "img" });
+  const element = make("figure", { class: panel.wide ? "wide" : "" }, caption, strip);
+  let pictures;
+  function draw(state) {
+    const { data, shape: [, n, height, width] } = state.tables[panel.table];
+    const level = state.tables[panel.at.table].data[state.values[panel.at.by]];
+    if (!pictures) {
+      pictures = Array.from({ length: n }, () => new ImageData(width, height));
+      strip.append(...pictures.map(() => make("canvas", { width, height })));
+    }
+    pictures.forEach((picture, k) => {
+      const start = (level * n + k) * height * width, pixels = new Uint32Array(picture.data.buffer);
+      pixels.forEach((_, i) => { pixels[i] = 0xff000000 + 0x010101 * data[start + i]; }); // grey, opaque
+      strip.children[k].getContext("2d").putImageData(picture, 0, 0);
+      strip.children[k].className = k === state.values[panel.selected] ? "selected" : "";
+    });
+    setText(caption, fill(panel.label, state));
+    strip.setAttribute("aria-label", fill(panel.alt, state));
+  }
+  return { element, draw };
+}
+
+const PANELS = { curves, images };
