@@ -45,6 +45,7 @@ checks.installation()
 
 # %%
 import torch
+
 from genlib import data, diffusion, plots
 
 x_0 = data.digits("test").x[:12]

@@ -29,6 +29,7 @@
 import math
 
 import torch
+
 from genlib import checks, data, diffusion, plots, widgets
 
 g = torch.Generator().manual_seed(0)
