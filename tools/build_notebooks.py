@@ -255,6 +255,11 @@ def output_faults(output: NotebookNode, ignored: bool) -> Iterator[str]:
     for kind in data:
         if kind.startswith("image/") and kind != "image/png":
             yield f"shows a figure as {kind}; figures are image/png"
+    for image in re.findall(r"<img\b[^>]*>", data.get("text/html", "")):
+        if not re.search(r'\balt="[^"]*\w', image):
+            yield "shows a figure without alt text"
+        if 'src="data:image/png;base64,' not in image:
+            yield "shows a figure that is no image/png of its own"
     if "image/png" in data and not output.metadata.get("image/png", {}).get("alt", "").strip():
         yield "shows a figure without alt text"
 

@@ -120,7 +120,9 @@ def find_python() -> "tuple[str, str]":
                 return answer[0], version
     raise SetupError(
         "The course needs Python {}.{} to {}.{}, and this is {}: install one (python.org), "
-        "then run `make lab PYTHON=/path/to/it`.".format(*(OLDEST + NEWEST + (platform.python_version(),)))
+        "then run this again with it (make: PYTHON=/path/to/it).".format(
+            *(OLDEST + NEWEST + (platform.python_version(),))
+        )
     )
 
 
@@ -224,6 +226,7 @@ def test(python: str, arguments: "list[str]") -> int:
     os.environ.pop("GENLIB_MAX_STEPS", None)
     pytest = [python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadscope"]
     nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=180"]
+    nbval += ["--nbval-sanitize-with", os.path.join("tools", "nbval_sanitize.cfg")]
     status = call([python, os.path.join("tools", "build_notebooks.py"), "--check"])
     # Explicit notebooks: their sources lie beside them, and are no modules to look for doctests in.
     status |= call(
