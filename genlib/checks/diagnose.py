@@ -116,7 +116,8 @@ def shape_hint(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> st
 def error_hint(error: Exception) -> str:
     """What usually causes this exception; empty where only the exercise can say."""
     text = str(error)
-    if isinstance(error, RuntimeError) and ("must match the" in text or "not broadcastable" in text):
+    shapes = ("must match the", "not broadcastable", "cannot be multiplied", "Expected size for")
+    if isinstance(error, RuntimeError) and any(words in text for words in shapes):
         return (
             "Two shapes do not line up. Shapes are aligned from the right, so one number for each example has to be "
             "shaped (B, 1, ..., 1), with as many axes as the data, whatever their number."

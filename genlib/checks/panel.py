@@ -14,9 +14,17 @@ from typing import Literal
 
 State = Literal["passed", "wrong", "not attempted"]
 SIGNS: dict[State, str] = {"passed": "✓", "wrong": "✗", "not attempted": "○"}
-COLOURS: dict[State, str] = {"passed": "#009E73", "wrong": "#D55E00", "not attempted": "#0072B2"}
+COLOURS: dict[State, str] = {"passed": "#009E73", "wrong": "#D55E00", "not attempted": "#2A85C7"}
 STAND_IN = "genlib's own version stands in, so the rest of the notebook works"
 WIDTH = 100
+GRID = (
+    "display: grid; align-items: baseline; grid-template-columns: max-content minmax(0, 1fr); gap: 0.15em 1em; "
+    "margin: 0.4em 0 0"
+)
+CODE = (
+    "margin: 0; padding: 0; background: none; color: inherit; white-space: pre-wrap; word-break: normal; "
+    "overflow-wrap: anywhere"
+)
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,11 @@ class Result:
         rows = [
             ("check", self.check),
             ("error", self.error),
-            ("with", numbers),
             ("expected", self.expected),
             ("got", self.got),
-            ("printed", self.printed),
             ("hint", self.hint),
+            ("with", numbers),
+            ("printed", self.printed),
             ("again", again if self.seed is not None else ""),
         ]
         return [(label, value) for label, value in rows if value]
@@ -71,10 +79,7 @@ class Result:
         headline = f"<div>{_sign(self.state)} <b>{self.state}</b>: <code>{escape(self.name)}</code>{aside}</div>"
         rows = "".join(_html_row(label, value) for label, value in self.rows())
         if rows:
-            grid = (
-                "display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0.15em 1em; margin: 0.4em 0 0"
-            )
-            rows = f'<dl style="{grid}">{rows}</dl>'
+            rows = f'<dl style="{GRID}">{rows}</dl>'
         role = "alert" if self.state == "wrong" else "status"
         label = escape(f"{self.state}: {self.name}", quote=True)
         return f'<div role="{role}" aria-label="{label}" style="{_box(self.state)}">{headline}{rows}</div>'
@@ -138,8 +143,7 @@ def _text_row(label: str, value: str) -> str:
 
 def _html_row(label: str, value: str) -> str:
     prose = label in ("check", "hint")
-    code = 'style="margin: 0; padding: 0; background: none; color: inherit; white-space: pre-wrap"'
-    inner = escape(value) if prose else f"<pre {code}>{escape(value)}</pre>"
+    inner = escape(value) if prose else f'<pre style="{CODE}">{escape(value)}</pre>'
     weight = "font-weight: bold" if label == "hint" else "opacity: 0.8"
     return f'<dt style="{weight}; margin: 0">{label}</dt><dd style="margin: 0">{inner}</dd>'
 
@@ -150,4 +154,4 @@ def _sign(state: State) -> str:
 
 
 def _box(state: State) -> str:
-    return f"border-left: 5px solid {COLOURS[state]}; padding: 0.3em 0.9em; margin: 0.3em 0; max-width: 56em"
+    return f"border-left: 5px solid {COLOURS[state]}; padding: 0.3em 0.9em; margin: 0.3em 0; max-width: 72em"
