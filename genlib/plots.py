@@ -261,23 +261,26 @@ def image_rows(
     """
     if not rows:
         raise ValueError("rows: expected at least one row of pictures, got none")
-    strips = {name: _tiles(images, len(images), span) for name, images in rows.items()}
-    heights = [WIDTH * 0.86 * s.shape[0] / s.shape[1] for s in strips.values()]
+    strips = {name.replace("_", " "): _tiles(images, len(images), span) for name, images in rows.items()}
+    margin = 0.3 + 0.115 * max(len(name) for name in strips)  # inches, for the names
+    heights = [(WIDTH - margin) * strip.shape[0] / strip.shape[1] for strip in strips.values()]
     scale = min(1.0, 1.6 * len(rows) / sum(heights))
-    with rc_context(STYLE):
-        canvas = Canvas(figsize=(WIDTH, scale * sum(heights) + 0.15 * len(rows) + (0.35 if columns else 0.1)))
-        axes = canvas.subplots(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
-        for ax, (name, strip) in zip(axes, strips.items(), strict=True):
+    gap, top = 0.12, 0.35 if columns else 0.05
+    height = scale * sum(heights) + gap * len(rows) + top
+    with rc_context({**STYLE, "figure.constrained_layout.use": False}):
+        canvas = Canvas(figsize=(WIDTH * scale + margin * (1 - scale), height))
+        width, y = canvas.get_size_inches()[0], height - top
+        for (name, strip), row_height in zip(strips.items(), heights, strict=True):
+            y -= scale * row_height
+            ax = canvas.add_axes((margin / width, y / height, 1 - margin / width, scale * row_height / height))
             ax.imshow(strip, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            ax.set(xticks=[], yticks=[])
-            ax.grid(False)
-            ax.spines[:].set_visible(False)
-            ax.set_ylabel(name.replace("_", " "), rotation=0, ha="right", va="center", labelpad=10)
-        if columns is not None:
-            step = next(iter(strips.values())).shape[1] / len(columns)
-            for i, text in enumerate(columns):
-                axes[0].text((i + 0.5) * step - 0.5, -1.2, text, ha="center", va="bottom", fontsize=13)
-        return Figure(canvas, alt or f"rows of pictures: {', '.join(rows)}".replace("_", " "))
+            ax.set_axis_off()
+            canvas.text((margin - 0.12) / width, (y + scale * row_height / 2) / height, name, ha="right", va="center")
+            y -= gap
+        for i, text in enumerate(columns or ()):
+            x = (margin + (i + 0.5) * (width - margin) / len(columns or ())) / width
+            canvas.text(x, 1 - top / height, text, ha="center", va="bottom", fontsize=13)
+        return Figure(canvas, alt or f"rows of pictures: {', '.join(strips)}")
 
 
 def _mark(ax: Axes, marks: Mapping[str, float] | None) -> None:
