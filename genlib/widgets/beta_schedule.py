@@ -119,7 +119,7 @@ class BetaScheduleExplorer(Explorer):
                         ylim=(0, 1.02), **axes),
             plots.lines(steps, {"log-SNR": tables["log_snr"][1:]}, title="log-SNR, nats", **axes),
             plots.pictures(shown, columns=5, span=(0, 255), title=f"digits at step {t}"),
-            columns=2, alt=self.text(),
+            columns=2, alt=self.text(), title="A still picture: run this cell in Jupyter to play with it",
         )  # fmt: skip
 
     @traitlets.validate("t")
