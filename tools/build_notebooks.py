@@ -93,6 +93,11 @@ def read_source(path: Path) -> NotebookNode:
             raise NotebookError(path, "is empty", index, cell)
         if cell.cell_type == "code" and ends_in_semicolon(cell.source):
             raise NotebookError(path, "ends in `;`: nbval would see another output", index, cell)
+        for tag in cell.metadata.get("tags", []):
+            if tag.startswith("nbval") and tag != IGNORED_OUTPUT:
+                raise NotebookError(
+                    path, f"has the tag {tag!r}; the only one for nbval is {IGNORED_OUTPUT!r}", index, cell
+                )
         check_marks(path, index, cell)
     if not read.cells:
         raise NotebookError(path, "has no cells")

@@ -92,10 +92,7 @@ def setup() -> str:
         lock = os.path.join(ROOT, "requirements.lock")
         run([*pip, "--no-compile", "-r", lock], log, "The packages could not be installed")
         run([*pip, "--no-deps", "--no-build-isolation", "-e", ROOT], log, "genlib could not be installed")
-        # Compiled here on all cores, which pip does on one; some templates among the files cannot be, and need not.
-        where = subprocess.check_output([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
-        compile_all = [python, "-m", "compileall", "-q", "-j", "0", "-x", r"[/\\]tests?[/\\]", where.decode().strip()]
-        subprocess.call(compile_all, stdout=log, stderr=log)
+        precompile(python, log)
     quiet_lab()
     write(STAMP, wanted)
     os.remove(unfinished)
@@ -166,6 +163,13 @@ def run(command: "list[str]", log: TextIO, failure: str) -> None:
         remedy = next((remedy for sign, remedy in REMEDIES if sign in words), "see what it says")
         where = os.path.relpath(LOG, ROOT)
         raise SetupError(f"{failure}: {remedy}; then run the same command again (details: {where}).")
+
+
+def precompile(python: str, log: TextIO) -> None:
+    """Compile the packages on all cores, which pip does on one; some templates among them cannot be, and need not."""
+    where = subprocess.check_output([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
+    command = [python, "-m", "compileall", "-q", "-j", "0", "-x", r"[/\\]tests?[/\\]", where.decode().strip()]
+    subprocess.call(command, stdout=log, stderr=log)
 
 
 def quiet_lab() -> None:
