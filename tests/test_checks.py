@@ -405,3 +405,19 @@ class TestComparing:
         assert in_short(np.zeros(1)) == "NumPy array (1,) float64: 0"
         assert len(in_short(list(range(1000)))) <= 80
         assert in_short((torch.ones(1), 2)) == "tuple of 2: tensor (1,) float32: 1; 2"
+
+
+def test_a_bound_that_holds_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    checks.at_most("a ≤ b", torch.tensor([1.0, 2.0]), np.array([1.0, 3.0]))
+    assert capsys.readouterr().out == "a ≤ b: holds\n"
+
+
+@pytest.mark.parametrize("lhs", [[1.0, 3.5], [1.0, math.nan]])
+def test_a_bound_that_does_not_hold_says_where(lhs: list[float]) -> None:
+    with pytest.raises(AssertionError, match=r"a ≤ b: does not hold at \[1\]: lhs = (3\.5|nan) and rhs = 3"):
+        checks.at_most("a ≤ b", torch.tensor(lhs), torch.tensor([1.0, 3.0]))
+
+
+def test_a_bound_between_different_shapes_is_refused() -> None:
+    with pytest.raises(ValueError, match="rhs: expected the shape of lhs"):
+        checks.at_most("a ≤ b", torch.zeros(2), 1.0)

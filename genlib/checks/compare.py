@@ -99,14 +99,8 @@ def identity(name: str, lhs: object, rhs: object, tol: float) -> None:
     >>> identity("sin²x + cos²x = 1", math.sin(2.0) ** 2 + math.cos(2.0) ** 2, 1.0, tol=1e-12)
     sin²x + cos²x = 1: equal within 1e-12
     """
-    if not isinstance(name, str) or not name:
-        raise ValueError(f"name: expected the claim as a string, got {name!r}")
     tol = check_number("tol", tol, 0, inside=True)
-    left, right = _float64("lhs", lhs), _float64("rhs", rhs)
-    if left.shape != right.shape:
-        raise ValueError(f"rhs: expected the shape of lhs, {tuple(left.shape)}, got {tuple(right.shape)}")
-    if left.numel() == 0:
-        raise ValueError(f"lhs: expected at least one number to compare, got shape {tuple(left.shape)}")
+    left, right = _two_sides(name, lhs, rhs)
 
     error = (left - right).abs().nan_to_num(nan=math.inf, posinf=math.inf)
     worst = error.argmax()
@@ -119,6 +113,35 @@ def identity(name: str, lhs: object, rhs: object, tol: float) -> None:
             f"where lhs = {a} and rhs = {b}"
         )
     print(f"{name}: equal within {tol:g}")
+
+
+def at_most(name: str, lhs: object, rhs: object) -> None:
+    """Print `name: holds` if lhs <= rhs everywhere, as for a bound.
+
+    Args and errors: as for `identity`.
+
+    >>> at_most("log x ≤ x − 1", math.log(3.0), 3.0 - 1)
+    log x ≤ x − 1: holds
+    """
+    left, right = _two_sides(name, lhs, rhs)
+    holds = left <= right
+    if not holds.all():
+        index = tuple(int(i) for i in (~holds).nonzero()[0])
+        a, b = two_numbers(float(left[index]), float(right[index]))
+        raise AssertionError(f"{name}: does not hold{f' at {list(index)}' if index else ''}: lhs = {a} and rhs = {b}")
+    print(f"{name}: holds")
+
+
+def _two_sides(name: str, lhs: object, rhs: object) -> tuple[Tensor, Tensor]:
+    """Both sides of a claim in float64, of one shape and not empty."""
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"name: expected the claim as a string, got {name!r}")
+    left, right = _float64("lhs", lhs), _float64("rhs", rhs)
+    if left.shape != right.shape:
+        raise ValueError(f"rhs: expected the shape of lhs, {tuple(left.shape)}, got {tuple(right.shape)}")
+    if left.numel() == 0:
+        raise ValueError(f"lhs: expected at least one number to compare, got shape {tuple(left.shape)}")
+    return left, right
 
 
 def _float64(name: str, value: object) -> Tensor:
