@@ -185,7 +185,6 @@ def execute(notebook: NotebookNode, path: Path, timeout: float) -> NotebookNode:
         timeout=timeout,
         kernel_name="python3",
         record_timing=False,
-        coalesce_streams=True,
         extra_arguments=["--IPKernelApp.log_level=ERROR", "--HistoryManager.enabled=False"],
         resources={"metadata": {"path": str(path.parent)}},
     )
@@ -209,12 +208,23 @@ def tidy(notebook: NotebookNode, name: str) -> NotebookNode:
     widgets = notebook.metadata.get("widgets")
     notebook.metadata = to_node(METADATA | ({"widgets": widgets} if widgets else {}))
     for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            output.pop("transient", None)
+        if cell.cell_type == "code":
+            cell.outputs = joined(cell.outputs)
     text = json.dumps(notebook)
     for number, model_id in enumerate(widget_models(notebook)):  # in the order of their creation
         text = text.replace(model_id, hashlib.sha256(f"{name} {number}".encode()).hexdigest()[:32])
     return to_node(json.loads(text))
+
+
+def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Outputs in which a text that the kernel happened to send in pieces is one again."""
+    result: list[NotebookNode] = []
+    for output in outputs:
+        if result and output.output_type == "stream" and result[-1].get("name") == output.name:
+            result[-1].text += output.text
+        else:
+            result.append(output)
+    return result
 
 
 def widget_models(notebook: NotebookNode) -> dict[str, NotebookNode]:
