@@ -75,12 +75,12 @@ function makeControl(control, choose) {
   });
   row.append(range, number);
   function update(values, kernel) {
-    const value = values[control.name];
+    const { min, step } = control, value = values[control.name];
     choices = control.choices && (kernel ? control.choices : control.presets);
     const max = values[control.max] ?? control.max;
-    Object.assign(number, { min: control.min, max, step: control.step });
+    Object.assign(number, { min, max, step });
     if (document.activeElement !== number || number.valueAsNumber !== value) number.value = value;
-    Object.assign(range, choices ? { min: 0, max: choices.length - 1, step: 1 } : { min: control.min, max, step: control.step });
+    Object.assign(range, choices ? { min: 0, max: choices.length - 1, step: 1 } : { min, max, step });
     range.value = choices ? choices.indexOf(nearest(choices, value)) : value;
     range.disabled = choices?.length < 2;
     range.setAttribute("aria-valuetext", show(value));
@@ -103,7 +103,7 @@ function render({ model, el }) {
     make("div", { class: "controls" }, ...controls.map((control) => control.element)),
     make("div", { class: "panels" }, ...panels.map((panel) => panel.element)), note, text);
   let kernel = false; // until one answers
-  let drawn, waiting, choosing = false;
+  let drawn, waiting, choosing = false, stale = true; // stale: the width has changed since the last drawing
 
   const current = () => Object.fromEntries(names.map((name) => [name, model.get(name)]));
   const find = (values) => [...model.get("frames"), model.get("live")].find((frame) => frame?.key
@@ -138,16 +138,17 @@ function render({ model, el }) {
     choose(keys[0].name, model.get(keys[0].name));
   }
 
-  function draw(resized) {
-    if (choosing || !root.clientWidth) return;
+  function draw() {
+    if (choosing || !root.isConnected) return;
     const values = current(), frame = find(values);
     for (const { name, max } of spec.controls) if (max in values) values[name] = Math.min(values[name], values[max]);
     controls.forEach((control) => control.update(values, kernel));
     if (!frame) waiting ??= setTimeout(giveUp, PATIENCE); // the old picture stays until the kernel has answered
     else {
       waiting = clearTimeout(waiting);
-      const state = { values, tables: { ...unpack(model.get("shared")), ...unpack(frame) } };
-      panels.forEach((panel) => panel.draw(state, resized === true || frame !== drawn));
+      const state = { values, resized: stale, tables: { ...unpack(model.get("shared")), ...unpack(frame) } };
+      panels.forEach((panel) => panel.draw(state, stale || frame !== drawn));
+      stale = false;
       setText(text, fill(spec.text, state));
       drawn = frame;
     }
@@ -163,7 +164,8 @@ function render({ model, el }) {
   const resize = new ResizeObserver(() => {
     root.classList.toggle("narrow", root.clientWidth < 820);
     root.classList.toggle("tiny", root.clientWidth < 440);
-    draw(true);
+    stale = true;
+    draw();
   });
   const events = names.map((name) => `change:${name}`);
   events.forEach((event) => model.on(event, draw));

@@ -1,6 +1,6 @@
-// What widgets are made of. A panel is a function of its description; it returns its element and draw(state, fresh), where
-// state = { values of the controls, tables }, and `fresh` says that more than a marker may have moved. A new kind of panel
-// is one more function here, and one more name at the end.
+// What widgets are made of. A panel is a function of its description; it returns its element and draw(state, fresh), with
+// state = { values of the controls, tables, resized }; `fresh` says that more than a marker may have moved. A new kind of
+// panel is one more function here, and one more name at the end.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -22,10 +22,11 @@ function curves(panel) {
   const svg = make("svg", { role: "img", "aria-label": panel.alt, height: 230 });
   const element = make("figure", {}, caption, svg);
   const left = 48, top = 10, bottom = 230 - 46;
-  let x, y, dots, line;
+  let width, x, y, dots, line;
 
   function frame(state) { // axes and curves
-    const right = Math.max(svg.clientWidth - 24, left + 40);
+    if (state.resized) width = svg.clientWidth; // asked only then: it makes the browser lay out the whole page
+    const right = Math.max(width - 24, left + 40);
     const x1 = state.values[panel.x.max] ?? panel.x.max, bend = panel.y.scale === "log" ? Math.log10 : (v) => v;
     const [y0, y1] = [bend(panel.y.min), bend(panel.y.max)];
     x = (v) => left + ((v - panel.x.min) / (x1 - panel.x.min)) * (right - left);
@@ -44,7 +45,8 @@ function curves(panel) {
     dots = panel.curves.map(({ table, color }) => {
       const { data } = state.tables[table];
       let d = "";
-      for (let i = panel.x.first ?? 0; i < data.length; i++) d += `${d ? "L" : "M"}${x(i).toFixed(1)} ${y(data[i]).toFixed(1)}`;
+      const tenth = (v) => Math.round(10 * v) / 10;
+      for (let i = panel.x.first ?? 0; i < data.length; i++) d += `${d ? "L" : "M"}${tenth(x(i))} ${tenth(y(data[i]))}`;
       const dot = make("circle", { r: 6, fill: color });
       svg.append(make("path", { d, fill: "none", stroke: color, "stroke-width": 3, "stroke-linejoin": "round" }), dot);
       return dot;
