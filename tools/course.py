@@ -72,12 +72,12 @@ def setup() -> str:
     """Make .venv complete, unless it is, and return its Python."""
     base, version = find_python()
     python = os.path.join(VENV, "Scripts", "python.exe") if WINDOWS else os.path.join(VENV, "bin", "python")
+    unfinished = os.path.join(VENV, "unfinished.txt")
     old, wanted = read(STAMP), stamp(version)
-    if old == wanted and os.path.exists(python):
+    if old == wanted and os.path.exists(python) and not os.path.exists(unfinished):
         return python
     started = time.time()
     print("Setting up the course in .venv (once; some minutes, 1.6 GB) ...", flush=True)
-    unfinished = os.path.join(VENV, "unfinished.txt")
     if os.path.exists(unfinished) or (old and old.split("\n")[0] != wanted.split("\n")[0]):
         remove(VENV)  # half a set-up, another Python or another place
     elif old is None and read(os.path.join(VENV, "pyvenv.cfg")) is not None and venv_version() != version:
