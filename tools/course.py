@@ -27,6 +27,13 @@ LOG = os.path.join(ROOT, "build", "setup.log")
 OLDEST, NEWEST = (3, 11), (3, 14)  # what requirements.lock is made for
 WINDOWS = os.name == "nt"
 
+# What a notebook or a test imports, and what is slow to import for the first time.
+USED = [
+    *("torch", "sklearn.datasets", "matplotlib.figure", "matplotlib.backends.backend_agg", "safetensors.torch"),
+    *("anywidget", "ipykernel.kernelapp", "ipykernel.ipkernel", "jupyterlab.labapp", "nbconvert", "nbval.plugin"),
+    *("jupytext", "nbclient", "hypothesis", "xdist.plugin", "_pytest.doctest", "tqdm.auto"),
+]
+
 # What pip's log may contain, and what to do about it.
 REMEDIES = [
     ("ensurepip is not available", "install its venv package (Debian, Ubuntu: apt install python3-venv)"),
@@ -166,10 +173,9 @@ def run(command: "list[str]", log: TextIO, failure: str) -> None:
 
 
 def precompile(python: str, log: TextIO) -> None:
-    """Compile the packages on all cores, which pip does on one; some templates among them cannot be, and need not."""
-    where = subprocess.check_output([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
-    command = [python, "-m", "compileall", "-q", "-j", "0", "-x", r"[/\\]tests?[/\\]", where.decode().strip()]
-    subprocess.call(command, stdout=log, stderr=log)
+    """Import what the course uses once, so that Python keeps it compiled; all of it would take a minute more."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.call([python, "-c", "import " + ", ".join(USED)], env=env, cwd=ROOT, stdout=log, stderr=log)
 
 
 def quiet_lab() -> None:
