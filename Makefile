@@ -30,7 +30,7 @@ notebooks: setup
 lint: setup
 	@$(VENV) -m ruff check .
 	@$(VENV) -m ruff format --check .
-	@$(VENV) -m pyright
+	@$(VENV) -m pyright --pythonpath $(VENV)
 
 lock:
 	@$(PYTHON) tools/lock.py
