@@ -214,7 +214,9 @@ def write(path: str, text: str) -> None:
 def lab(python: str, arguments: "list[str]") -> int:
     """Open JupyterLab on the first notebook; labs not yet in my_labs/ are copied there."""
     copy_labs()
-    command = [python, "-m", "jupyterlab", os.path.join("lectures", "00_start_here.ipynb")]
+    # Not the file as an argument: JupyterLab would then show its folder alone, and my_labs/ lies beside it.
+    command = [python, "-m", "jupyterlab", "--ServerApp.root_dir=" + ROOT]
+    command.append("--LabApp.default_url=/lab/tree/lectures/00_start_here.ipynb")
     # JupyterLab refuses to run as root unless told so; in a container one often is.
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
