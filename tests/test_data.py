@@ -45,7 +45,7 @@ def test_mixture_log_prob_is_scipys(K: int, D: int) -> None:
     p = random_mixture(K, D)
     x = torch.randn(20, D, generator=generator(1)).double()
     density = sum(
-        float(w) * stats.multivariate_normal(m.numpy(), c.numpy()).pdf(x.numpy())
+        float(w) * stats.multivariate_normal.pdf(x.numpy(), m.numpy(), c.numpy())  # pyright: ignore[reportArgumentType]
         for w, m, c in zip(p.weights, p.means, p.covs, strict=True)
     )
     assert torch.allclose(p.log_prob(x), torch.as_tensor(density).log().view(-1), atol=1e-10, rtol=0)
@@ -196,7 +196,7 @@ def test_densities_refuse() -> None:
 def test_digits_are_scikit_learns_in_a_fixed_split() -> None:
     from sklearn.datasets import load_digits
 
-    source = load_digits()
+    pixels, classes = load_digits(return_X_y=True)
     x, label = data.digits("all", integers=True)
     assert x.shape == (1797, 1, 8, 8)
     assert x.dtype == label.dtype == torch.int64
@@ -204,8 +204,8 @@ def test_digits_are_scikit_learns_in_a_fixed_split() -> None:
     assert x.max() == data.LEVELS - 1
     torch.manual_seed(0)
     order = torch.randperm(1797)  # targets.md: randperm with seed 0, the first 1500 train
-    assert torch.equal(label, torch.as_tensor(source.target)[order])
-    assert torch.equal(x[:, 0], torch.as_tensor(source.images).long()[order])
+    assert torch.equal(label, torch.as_tensor(classes)[order])
+    assert torch.equal(x[:, 0], torch.as_tensor(pixels).view(-1, 8, 8).long()[order])
     train, test = data.digits("train"), data.digits("test")
     assert (len(train.x), len(test.x)) == (1500, 297)
     assert torch.equal(torch.cat([train.x, test.x]), x.float() / 8 - 1)
