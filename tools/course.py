@@ -214,6 +214,10 @@ def write(path: str, text: str) -> None:
 def lab(python: str, arguments: "list[str]") -> int:
     """Open JupyterLab on the first notebook; labs not yet in my_labs/ are copied there."""
     copy_labs()
+    # JupyterLab shows a stored widget only in a notebook that it trusts: these are the course's own, and are signed
+    # while it starts.
+    sign = [python, "-m", "nbformat.sign", *notebooks("lectures", "solutions")]
+    subprocess.Popen(sign, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     # Not the file as an argument: JupyterLab would then show its folder alone, and my_labs/ lies beside it.
     command = [python, "-m", "jupyterlab", "--ServerApp.root_dir=" + ROOT]
     command.append("--LabApp.default_url=/lab/tree/lectures/00_start_here.ipynb")
