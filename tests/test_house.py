@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import json
 import operator
 import os
 import re
@@ -127,8 +128,7 @@ def test_a_failed_download_ends_in_one_line(
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, list[str]]:
     """An empty house, and the list of the commands that its set-up ran instead of running them."""
-    (tmp_path / "tools" / "lab_settings").mkdir(parents=True)
-    for name in ("requirements.lock", "pyproject.toml", "tools/lab_settings/overrides.json"):
+    for name in ("requirements.lock", "pyproject.toml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     venv = tmp_path / ".venv"
     paths = {
@@ -154,7 +154,7 @@ def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, list[s
 
 
 def test_set_up_twice_the_second_time_does_nothing(house: tuple[Path, list[str]]) -> None:
-    root, ran = house
+    _, ran = house
     python = course.setup()
     assert [[option in c.split() for option in ("venv", "-r", "-e")] for c in ran] == [
         [True, False, False],
@@ -162,7 +162,6 @@ def test_set_up_twice_the_second_time_does_nothing(house: tuple[Path, list[str]]
         [False, False, True],
     ]
     assert Path(python).exists()
-    assert "fetchNews" in (root / ".venv/share/jupyter/lab/settings/overrides.json").read_text("utf-8")
     ran.clear()
     assert course.setup() == python
     assert ran == []
@@ -230,6 +229,25 @@ def test_labs_are_copied_once_and_never_overwritten(house: tuple[Path, list[str]
     course.copy_labs()
     assert (root / "my_labs" / "lab_1.ipynb").read_text("utf-8") == "my work"
     assert (root / "my_labs" / "lab_2.ipynb").read_text("utf-8") == "blank"
+
+
+def test_lab_opens_the_first_page_of_the_whole_course_quietly(
+    house: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, _ = house
+    ran: list[list[str]] = []
+    monkeypatch.setattr(course, "call", lambda command: ran.append(command) or 0)
+    monkeypatch.setattr(course.subprocess, "Popen", lambda command, **_: ran.append(command))
+    assert course.lab("python", ["--no-browser"]) == 0
+    assert ran[0][:3] == ["python", "-m", "nbformat.sign"]
+    assert ran[1][-1] == "--no-browser"
+    options = dict(option.split("=") for option in ran[1] if "=" in option)
+    assert options["--ServerApp.root_dir"] == str(root)
+    first_page = options["--LabApp.default_url"].removeprefix("/lab/tree/")
+    assert (ROOT / first_page).with_suffix(".py").exists()
+    assert options["--LabApp.app_settings_dir"] == str(root / "tools" / "lab_settings")
+    settings = json.loads((ROOT / "tools" / "lab_settings" / "overrides.json").read_text("utf-8"))
+    assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
 
 
 def test_the_tests_see_what_the_builder_saw(house: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:

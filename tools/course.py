@@ -100,7 +100,6 @@ def setup() -> str:
         run([*pip, "--no-compile", "-r", lock], log, "The packages could not be installed")
         run([*pip, "--no-deps", "--no-build-isolation", "-e", ROOT], log, "genlib could not be installed")
         precompile(python, log)
-    quiet_lab()
     write(STAMP, wanted)
     os.remove(unfinished)
     print(f"Set up in {time.time() - started:.0f} s.", flush=True)
@@ -133,7 +132,7 @@ def find_python() -> "tuple[str, str]":
 def stamp(version: str) -> str:
     """What .venv was made from: its first line says for which Python and place, its second from which files."""
     digest = hashlib.sha256()
-    for name in ("requirements.lock", "pyproject.toml", os.path.join("tools", "lab_settings", "overrides.json")):
+    for name in ("requirements.lock", "pyproject.toml"):
         with open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read())
     return f"Python {version} in {ROOT}\n{digest.hexdigest()}\n"
@@ -178,13 +177,6 @@ def precompile(python: str, log: TextIO) -> None:
     subprocess.call([python, "-c", "import " + ", ".join(USED)], env=env, cwd=ROOT, stdout=log, stderr=log)
 
 
-def quiet_lab() -> None:
-    """JupyterLab does not ask about news, nor look for updates: the course's settings are this environment's."""
-    settings = os.path.join(VENV, "share", "jupyter", "lab", "settings")
-    os.makedirs(settings, exist_ok=True)
-    shutil.copy(os.path.join(ROOT, "tools", "lab_settings", "overrides.json"), settings)
-
-
 def remove(folder: str) -> None:
     """Remove a folder; out of the way first, so that half of it is never taken for the whole."""
     aside = folder + "-old"
@@ -221,6 +213,8 @@ def lab(python: str, arguments: "list[str]") -> int:
     # Not the file as an argument: JupyterLab would then show its folder alone, and my_labs/ lies beside it.
     command = [python, "-m", "jupyterlab", "--ServerApp.root_dir=" + ROOT]
     command.append("--LabApp.default_url=/lab/tree/lectures/00_start_here.ipynb")
+    # Its settings are the course's: no question about news, no look for updates.
+    command.append("--LabApp.app_settings_dir=" + os.path.join(ROOT, "tools", "lab_settings"))
     # JupyterLab refuses to run as root unless told so; in a container one often is.
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
