@@ -1,6 +1,7 @@
 """tools/build_notebooks.py, on small sources: what it makes, and what it refuses."""
 
 import base64
+import importlib
 import json
 from pathlib import Path
 
@@ -371,3 +372,19 @@ def test_check_sees_an_output_that_was_added(finished: Path) -> None:
 
     edit(finished / "lectures" / "01_small.ipynb", add)
     assert any("cell 2" in fault and "the limit is" in fault for fault in build.faults(finished))
+
+
+# -- The stored notebooks
+
+
+@pytest.mark.parametrize("name", [path.stem for path in build.sources(build.ROOT)])
+def test_stored_widgets_carry_the_code_and_style_of_today(name: str) -> None:
+    """`--check` cannot see it: a notebook's cells do not change when a widget's JavaScript does."""
+    (path,) = [path for path in build.sources(build.ROOT) if path.stem == name]
+    stored = nbformat.reads(path.with_suffix(".ipynb").read_text("utf-8"), as_version=4)
+    for model in build.widget_models(stored).values():
+        if origin := model["state"].get("_anywidget_id"):
+            module, _, kind = origin.rpartition(".")
+            widget = getattr(importlib.import_module(module), kind)
+            for part in ("_esm", "_css"):
+                assert model["state"][part] == str(getattr(widget, part)), f"{name}: run `make notebooks ONLY={name}`"
