@@ -6,7 +6,9 @@ Everything here follows from two lines, the step and what T of them amount to:
     q(x_t | x_0)     = N(√ᾱ_t x_0, (1 − ᾱ_t) I),    α_t = 1 − β_t,   ᾱ_t = α_1 α_2 … α_t
 """
 
+import itertools
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -24,6 +26,7 @@ from genlib.arguments import (
 Quantity = Literal["eps", "x_0", "v", "score"]
 QUANTITIES = ("eps", "x_0", "v", "score")
 MAX_BETA = 0.999
+MIN_ALPHA_BAR = 1e-30  # below, x_0 = (x_t − ...)/√ᾱ_t means nothing any more, in no precision
 
 
 class Schedule:
@@ -36,7 +39,7 @@ class Schedule:
     Args:
         beta: β_1..β_T, shape (T,), T >= 1, each inside (0, 1). A tensor, an array or a list.
     Raises:
-        ValueError: if `beta` is empty, not one-dimensional, or has a value outside (0, 1).
+        ValueError: if `beta` is empty, not one-dimensional, has a value outside (0, 1), or leaves no signal at all.
     Ref: Ho et al. 2020, eqs. 2 and 4.
 
     >>> s = Schedule([0.1, 0.2])
@@ -60,6 +63,9 @@ class Schedule:
         self.beta = torch.cat([beta.new_zeros(1), beta])
         self.alpha = 1 - self.beta
         self.alpha_bar = self.alpha.cumprod(0)
+        if self.alpha_bar[-1] < MIN_ALPHA_BAR:
+            t = int((self.alpha_bar < MIN_ALPHA_BAR).nonzero()[0])
+            raise ValueError(f"beta: expected ᾱ_t of at least {MIN_ALPHA_BAR:g}, too little signal is left at t = {t}")
         # 1 − ᾱ_t without the cancellation where ᾱ_t is nearly 1
         one_minus_alpha_bar = -torch.expm1(torch.log1p(-self.beta).cumsum(0))
         before = torch.roll(one_minus_alpha_bar, 1)  # before[t] = 1 − ᾱ_{t−1}, and 0 at t = 1
@@ -81,6 +87,10 @@ class Schedule:
             "posterior_x_0": weight_x_0,
             "posterior_x_t": self.alpha.sqrt() * ratio,
         }
+        # Variances that a *model* may have. Its σ_1² cannot be β̃_1 = 0, for then L_0 were infinite: β̃_2 stands there.
+        of_model = self.beta_tilde.clone()
+        of_model[1] = self.beta_tilde[min(2, self.T)]
+        self._tables |= {"log_beta": self.beta.log(), "log_beta_tilde": of_model.log()}
         self._copies: dict[tuple[str, torch.device, torch.dtype], Tensor] = {}
 
     @classmethod
@@ -127,6 +137,28 @@ class Schedule:
 
     def __repr__(self) -> str:
         return f"Schedule(T={self.T}, alpha_bar_T={self.alpha_bar[-1]:.3g})"
+
+    def respaced(self, steps: Sequence[int]) -> "Schedule":
+        """The chain that visits only some steps τ_1 < ... < τ_n of this one; its step i is this one's τ_i.
+
+            ᾱ'_i = ᾱ_{τ_i},   β'_i = 1 − ᾱ'_i/ᾱ'_{i−1}
+
+        Args:
+            steps: different ones of 1..T, at least one, upwards.
+        Ref: Nichol & Dhariwal 2021, eq. 19.
+
+        >>> Schedule([0.1, 0.2, 0.3]).respaced([1, 3]).beta
+        tensor([0.0000, 0.1000, 0.4400], dtype=torch.float64)
+        """
+        steps = [0, *(check_int("steps", step, 1, self.T) for step in steps)]
+        if len(steps) == 1 or any(a >= b for a, b in itertools.pairwise(steps)):
+            raise ValueError(f"steps: expected different ones of 1..{self.T}, upwards, got {steps[1:]}")
+        log_alpha_bar = torch.log1p(-self.beta).cumsum(0)[steps]
+        return Schedule(-torch.expm1(log_alpha_bar.diff()))
+
+    def table(self, name: str) -> list[float]:
+        """A table as plain numbers, by t: for loops in which all examples are at the same step."""
+        return self._tables[name].tolist()
 
     def at(self, table: str, t: Tensor, like: Tensor) -> Tensor:
         """The entries t of a table, shaped (B, 1, ..., 1) to multiply `like`, on its device and in its dtype."""
