@@ -105,7 +105,7 @@ def fit(
         training = _Training(task, data, settings, device, processes, path)
         if go_on:
             training.resume()
-        with Signals() as signals:
+        with Signals() as signals, torch.enable_grad():
             training.run(signals, checkpoint_every, log_every, progress, callback)
     if training.stopped:
         signals.stop(training.where_it_stopped(), training.history)
@@ -181,7 +181,9 @@ class _Training:
             turns.set_lr(factor)
         clock = None
         losses = self._losses(self.batches.next())
+        n_turns = 0
         while (turn := self._next(losses)) is not None:
+            n_turns += 1
             name, loss, logs = check_turn(turn, self.turns)
             outcome = self.turns[name].take(loss, signals.received is not None, time.perf_counter() - start)
             self._check_finite(name, outcome)
@@ -191,6 +193,8 @@ class _Training:
             if self.processes.size > 1:
                 clock = outcome.elapsed
                 self.stopped = self.stopped or outcome.stop > 0
+        if n_turns == 0:
+            raise ValueError("losses: expected at least one turn for each batch, but it yielded nothing")
         if self.processes.size == 1:
             self.stopped = signals.received is not None
         self.average.update(self.step)
@@ -199,15 +203,16 @@ class _Training:
         return clock
 
     def _losses(self, batch: Any) -> Any:
-        with torch.enable_grad():
-            losses = self.task.losses(batch, self.generator)  # type: ignore[operator]
+        losses = self.task.losses(batch, self.generator)  # type: ignore[operator]
         if not hasattr(losses, "__next__"):
             raise ValueError(f"losses: expected a generator of (name, loss, logs), got {type(losses).__name__}")
         return losses
 
     def _next(self, losses: Any) -> Any:
+        if self.dtype is None:
+            return next(losses, None)
         # Autocast is left between two turns: it keeps casts of the weights, and they are about to change.
-        with torch.enable_grad(), torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
+        with torch.autocast(self.device.type, dtype=self.dtype):
             return next(losses, None)
 
     def _check_finite(self, name: str, outcome: Outcome) -> None:

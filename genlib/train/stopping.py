@@ -52,7 +52,7 @@ class Signals:
 
     def stop(self, message: str, history: History) -> None:
         """What the signal asks for, now that all is saved. Call it after the `with`."""
-        if self.received == signal.SIGINT:
+        if self.received != signal.SIGTERM:  # Ctrl-C; or another process got the signal
             raise Interrupted(message, history)
         if callable(self.previous.get(signal.SIGTERM)):
             signal.raise_signal(signal.SIGTERM)  # somebody else's handler

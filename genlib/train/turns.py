@@ -87,7 +87,7 @@ class Turns:
         self._check(loss)
         parameters = [p for p in self.parameters if p.requires_grad]
         scaled = loss * self.scale.scale if self.scale.enabled else loss
-        grads = torch.autograd.grad(scaled.reshape(()), parameters, allow_unused=True)
+        grads = torch.autograd.grad(scaled, parameters, allow_unused=True)
         if all(grad is None for grad in grads):
             raise ValueError(f"losses: the loss of {self.name!r} depends on none of that optimizer's parameters")
 

@@ -1,0 +1,701 @@
+"""`train.fit`: held against closed forms and loops written by hand."""
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from train_tasks import (
+    ONES,
+    Climber,
+    Pairs,
+    Regression,
+    TwoPlayers,
+    assert_same,
+    points,
+    quiet_fit,
+    regression_data,
+    state,
+)
+
+from genlib import train
+from genlib.train.processes import Processes
+from genlib.train.settings import Settings
+from genlib.train.turns import LossScale, Turns
+
+# --- the average ---------------------------------------------------------------------------------------------------
+
+
+def test_the_average_with_growing_memory_is_a_binomial_mean() -> None:
+    """With rate 8/(k + 8) alone, θ_k has weight C(k + 7, 7)/C(K + 8, 8), K the last step."""
+    K = 29
+    task = Climber()
+    quiet_fit(task, ONES, steps=K + 1, ema=0, decay=None, clip=None)
+    expected = sum(math.comb(k + 7, 7) * (k + 1) for k in range(K + 1)) / math.comb(K + 8, 8)
+    assert task.theta.item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_average_with_a_fixed_rate_lags_behind_by_its_memory() -> None:
+    """Of a parameter that grows by 1 a step, an average of rate r is (1 − r)/r behind, once the start is forgotten."""
+    task, rate, steps = Climber(), 0.05, 1000
+    quiet_fit(task, ONES, steps=steps, ema=rate, decay=None, clip=None)
+    assert task.theta.item() == pytest.approx(steps - (1 - rate) / rate, abs=1e-6)
+
+
+@pytest.mark.parametrize("how", [{"averaged": False}, {"ema": 1.0}])
+def test_raw_weights_are_left_where_no_average_is_wanted(how: dict) -> None:
+    task = Climber(averaged=how.pop("averaged", True))
+    quiet_fit(task, ONES, steps=20, decay=None, clip=None, **how)
+    assert task.theta.item() == 20
+
+
+def test_buffers_are_copied_even_when_a_module_replaces_them() -> None:
+    class Counting(Climber):
+        def __init__(self) -> None:
+            super().__init__()
+            self.count: Tensor
+            self.register_buffer("count", torch.tensor(0))
+
+        def losses(self, batch, generator):
+            self.count = self.count + 1
+            yield from super().losses(batch, generator)
+
+    task = Counting()
+    quiet_fit(task, ONES, steps=7)
+    assert task.count == 7
+    assert task.count.dtype == torch.int64
+
+
+# --- turns ---------------------------------------------------------------------------------------------------------
+
+
+def by_hand(task: TwoPlayers, batches: list[Tensor], generator: torch.Generator, clip: float) -> None:
+    """The same training as a user would write it, with backward() and zero_grad()."""
+    optimizers = task.optimizers()
+    for k, batch in enumerate(batches):
+        for group, lr in ((optimizers["D"].param_groups[0], 2e-3), (optimizers["G"].param_groups[0], 1e-2)):
+            group["lr"] = lr * (1 - k / len(batches))
+        fake = task.G(torch.randn(batch.shape, generator=generator))
+        loss = nn.functional.softplus(-task.D(batch)).mean() + nn.functional.softplus(task.D(fake.detach())).mean()
+        optimizers["D"].zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(task.D.parameters(), clip)
+        optimizers["D"].step()
+        loss = nn.functional.softplus(-task.D(fake)).mean()
+        optimizers["G"].zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(task.G.parameters(), clip)
+        optimizers["G"].step()
+
+
+def test_two_players_as_written_by_hand() -> None:
+    """The order of turns, one forward pass of G, no gradient that leaks, clipping, linear decay: all at once."""
+    batches = list(points(80).split(8))
+    task, other = TwoPlayers(), TwoPlayers()
+    generators = []
+
+    class Watched(TwoPlayers):
+        averaged = False
+
+        def losses(self, batch, generator):
+            if not generators:
+                generators.append(generator.clone_state())
+            yield from super().losses(batch, generator)
+
+    task = Watched()
+    for t in (task, other):
+        t.D[2] = nn.Identity()
+    quiet_fit(task, batches, steps=len(batches), clip=0.05, decay="linear")
+    by_hand(other, batches, generators[0], clip=0.05)
+    for (name, x), (_, y) in zip(task.state_dict().items(), other.state_dict().items(), strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-4, atol=1e-6, msg=name)
+    assert not torch.equal(state(task)["G.0.weight"], state(TwoPlayers())["G.0.weight"])
+    assert task.calls == len(batches)
+
+
+def test_a_turn_changes_its_own_parameters_only_and_leaves_no_gradients() -> None:
+    class Game(nn.Module):
+        averaged = False
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
+
+        def optimizers(self):
+            return {"a": torch.optim.SGD([self.a], 0.1), "b": torch.optim.SGD([self.b], 0.1)}
+
+        def losses(self, batch, generator):
+            yield "a", (self.a * self.b).sum(), {}
+            assert self.a.item() == pytest.approx(0.9)
+            assert self.b.item() == 1
+            assert self.a.grad is None
+            assert self.b.grad is None
+            yield "b", -(self.a * self.b).sum(), {}
+            assert self.a.item() == pytest.approx(0.9)
+            assert self.b.item() == pytest.approx(1.09)
+
+    game = Game()
+    game.b.grad = torch.full((1,), 1e6)  # left over from something else
+    quiet_fit(game, ONES, steps=1, decay=None)
+    assert game.a.grad is None
+    assert game.b.grad is None
+
+
+def test_fused_adam_sees_gradients_in_the_layout_of_the_weights() -> None:
+    """autograd hands out gradients in any layout; fused kernels would read them in the wrong order."""
+
+    class Picture(nn.Module):
+        averaged = False
+
+        def __init__(self) -> None:
+            super().__init__()
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                self.conv = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                self.w = nn.Parameter(torch.randn(3, 5))
+
+        def optimizers(self):
+            return {"all": torch.optim.Adam(self.parameters(), lr=0.1, fused=True)}
+
+        def losses(self, batch, generator):
+            tilt = (self.w.t() * torch.arange(15.0).view(5, 3)).sum()
+            yield "all", self.conv(batch).square().mean() + tilt, {}
+
+    batch = torch.randn(2, 3, 6, 6)
+    task, other = Picture(), Picture()
+    quiet_fit(task, [batch], steps=5, decay=None, clip=None)
+    optimizer = other.optimizers()["all"]
+    for _ in range(5):
+        optimizer.zero_grad()
+        next(other.losses(batch, None))[1].backward()
+        optimizer.step()
+    for x, y in zip(task.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(x, y)
+
+
+def test_clipping_counts_a_shared_gradient_once_for_each_parameter() -> None:
+    class Sum(nn.Module):
+        averaged = False
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
+            self.idle = nn.Parameter(torch.ones(1))
+
+        def optimizers(self):
+            return {"all": torch.optim.SGD(self.parameters(), lr=1.0, weight_decay=0.0)}
+
+        def losses(self, batch, generator):
+            yield "all", 100 * (self.a + self.b).sum(), {}
+
+    task = Sum()
+    quiet_fit(task, ONES, steps=1, decay=None, clip=1.0)
+    assert torch.allclose(task.a, torch.full((2,), -0.5))  # four equal entries of norm 1
+    assert torch.allclose(task.b, torch.full((2,), -0.5))
+    assert task.idle.item() == 1  # without a gradient, left alone
+
+
+@pytest.mark.parametrize(
+    ("losses", "complaint"),
+    [
+        (lambda self, b, g: iter([("E", self.theta.sum(), {})]), "no optimizer 'E'"),
+        (lambda self, b, g: iter([("theta", self.theta, {}, 1)]), "expected \\(name, loss, logs\\)"),
+        (lambda self, b, g: iter([("theta", self.theta.sum().detach(), {})]), "detached"),
+        (lambda self, b, g: iter([("theta", self.theta.expand(2), {})]), "scalar tensor, got shape \\(2,\\)"),
+        (lambda self, b, g: iter([("theta", 1.0, {})]), "scalar tensor, got float"),
+        (lambda self, b, g: iter([("theta", torch.ones(1, requires_grad=True).sum(), {})]), "none of that optimizer"),
+        (lambda self, b, g: iter([("theta", self.theta.sum(), {"x": torch.ones(3)})]), "'x' to be a scalar"),
+        (lambda self, b, g: ("theta", self.theta.sum(), {}), "expected a generator"),
+        (lambda self, b, g: iter(()), "yielded nothing"),
+    ],
+)
+def test_a_task_that_breaks_the_rules_is_told_which(losses, complaint: str) -> None:
+    task = type("Broken", (Climber,), {"losses": losses})()
+    with pytest.raises(ValueError, match=complaint):
+        quiet_fit(task, ONES, steps=2)
+
+
+# --- learning rates, history, callback -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("decay", "at_quarters"),
+    [
+        ("cosine", [1, (2 + math.sqrt(2)) / 4, 0.5, (2 - math.sqrt(2)) / 4]),
+        ("linear", [1, 0.75, 0.5, 0.25]),
+        (None, [1] * 4),
+    ],
+)
+def test_the_learning_rate_decays_over_the_budget(decay: str | None, at_quarters: list[float]) -> None:
+    task = Climber(lr=3.0)
+    history = quiet_fit(task, ONES, steps=400, decay=decay, log_every=1)
+    assert [history.lr["theta"][k] / 3 for k in (0, 100, 200, 300)] == pytest.approx(at_quarters)
+    assert history.lr["theta"][-1] / 3 == pytest.approx({"cosine": 0, "linear": 1 / 400, None: 1}[decay], abs=1e-4)
+    assert task.optimizer is not None
+    assert task.optimizer.param_groups[0]["lr"] == 3.0  # as it was handed over
+
+
+def test_warm_up() -> None:
+    history = quiet_fit(Climber(), ONES, steps=20, decay=None, warmup=4, log_every=1)
+    assert history.lr["theta"][:6] == [0.25, 0.5, 0.75, 1, 1, 1]
+
+
+def test_the_history_has_means_over_the_steps_between_entries() -> None:
+    history = quiet_fit(Climber(), ONES, steps=25, decay=None, clip=None, log_every=10)
+    assert history.step == [10, 20, 25]
+    assert history.logs["theta"] == [4.5, 14.5, 22.0]  # θ before the update: 0..9, 10..19, 20..24
+    assert history.logs["loss"] == [-4.5, -14.5, -22.0]
+    assert history.time == sorted(history.time)
+    assert history.seconds == history.time[-1] > 0
+    assert repr(history) == "History of loss, theta"
+
+
+def test_several_optimizers_have_several_losses() -> None:
+    history = quiet_fit(TwoPlayers(), points(), steps=5)
+    assert set(history.logs) == {"loss_D", "loss_G", "real"}
+    assert set(history.lr) == {"D", "G"}
+
+
+@given(
+    st.lists(st.floats(width=64, allow_nan=True, allow_infinity=False), max_size=5),
+    st.text(max_size=5),
+)
+@settings(max_examples=10, deadline=None)
+def test_a_history_comes_back_from_the_disk(tmp_path_factory, values: list[float], name: str) -> None:
+    history = train.History()
+    for k, value in enumerate(values):
+        history.append(k, k / 2, {"net": 0.1}, {name: value})
+    path = tmp_path_factory.mktemp("history") / "run" / "history.json"
+    history.save(path)
+    again = train.History.load(path)
+    assert str(again.to_dict()) == str(history.to_dict())  # as text, where nan equals nan
+    json.loads(path.read_text(), parse_constant=pytest.fail)  # plain JSON: no NaN in it
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"step": 1}', '{"step": [1], "logs": {}, "lr": {}, "time": [], "seconds": 1}']
+)
+def test_a_damaged_history_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "h.json").write_text(content)
+    with pytest.raises(ValueError, match=r"h\.json is damaged, or no history"):
+        train.History.load(tmp_path / "h.json")
+
+
+def test_a_callback_sees_what_fit_would_leave_and_disturbs_nothing() -> None:
+    seen = []
+
+    def look(step: int, task: nn.Module) -> dict[str, float]:
+        assert not task.training
+        seen.append((step, state(task)))
+        torch.rand(3)
+        time.sleep(0.02)
+        return {"size": float(step)}
+
+    task, other = TwoPlayers(), TwoPlayers()
+    history = quiet_fit(task, points(), steps=12, log_every=4, callback=look)
+    quiet_fit(other, points(), steps=12, log_every=4)
+    assert_same(task, other)
+    assert [step for step, _ in seen] == history.step == [4, 8, 12]
+    assert history.logs["size"] == [4, 8, 12]
+    assert all(torch.equal(value, seen[-1][1][name]) for name, value in task.state_dict().items())
+
+
+def test_the_time_of_callbacks_does_not_count() -> None:
+    history = quiet_fit(Climber(), ONES, steps=3, log_every=1, callback=lambda step, task: time.sleep(0.3))
+    assert history.seconds < 0.6
+
+
+# --- seeds and modes -----------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+    tasks = [TwoPlayers() for _ in range(3)]
+    for task, seed in zip(tasks, (5, 5, 6), strict=True):
+        torch.rand(random.randrange(5))  # whatever happened before
+        quiet_fit(task, points(), steps=10, batch_size=16, seed=seed)
+    assert_same(tasks[0], tasks[1])
+    assert not torch.equal(state(tasks[0])["D.0.weight"], state(tasks[2])["D.0.weight"])
+
+
+@pytest.mark.parametrize("in_loader", [False, True])
+def test_the_global_random_state_is_put_back(in_loader: bool) -> None:
+    data = torch.utils.data.DataLoader(points(), batch_size=8, shuffle=True) if in_loader else points()  # type: ignore
+    before = torch.get_rng_state()
+    quiet_fit(TwoPlayers(), data, steps=5)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_training_is_in_training_mode_and_ends_in_evaluation_mode() -> None:
+    modes = []
+
+    class Watched(Climber):
+        def losses(self, batch, generator):
+            modes.append((self.training, torch.is_grad_enabled(), generator.device.type))
+            yield from super().losses(batch, generator)
+
+    task = Watched().eval()
+    with torch.no_grad():
+        quiet_fit(task, ONES, steps=2)
+    assert modes == [(True, True, "cpu")] * 2
+    assert not task.training
+
+
+# --- data ----------------------------------------------------------------------------------------------------------
+
+
+def seen_by(data, steps: int, **arguments) -> list:
+    task = Climber()
+    quiet_fit(task, data, steps=steps, **arguments)
+    return task.seen
+
+
+def test_every_epoch_has_all_examples_once_in_a_new_order() -> None:
+    seen = seen_by(torch.arange(12), steps=6, batch_size=4)
+    first, second = torch.cat(seen[:3]), torch.cat(seen[3:])
+    assert first.sort().values.tolist() == second.sort().values.tolist() == list(range(12))
+    assert first.tolist() != second.tolist()
+    assert first.dtype == torch.int64
+
+
+def test_an_incomplete_last_batch_is_left_out_and_small_data_is_one_batch() -> None:
+    seen = seen_by(torch.arange(11), steps=4, batch_size=4)
+    assert [len(batch) for batch in seen] == [4] * 4
+    assert len(torch.cat(seen[:2]).unique()) == 8
+    assert [len(batch) for batch in seen_by(torch.arange(5), steps=2, batch_size=64)] == [5, 5]
+
+
+@pytest.mark.parametrize("kind", [tuple, Pairs._make])
+def test_tuples_stay_tuples_and_rows_stay_together(kind) -> None:
+    data = kind([torch.arange(10.0), torch.arange(10) * 2])
+    for batch in seen_by(data, steps=5, batch_size=3):
+        assert type(batch) is type(data)
+        assert torch.equal(batch[0] * 2, batch[1])
+
+
+def test_a_data_loader_is_a_list_of_its_batches() -> None:
+    x, y = regression_data()
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=20)
+    task, other = Regression(), Regression()
+    quiet_fit(task, loader, steps=9)
+    quiet_fit(other, list(zip(x.split(20), y.split(20), strict=True)), steps=9)
+    assert_same(task, other)
+
+
+def test_a_shuffling_loader_shuffles_by_the_seed() -> None:
+    loader = torch.utils.data.DataLoader(torch.arange(12), batch_size=4, shuffle=True)  # type: ignore[arg-type]
+    a, b, c = (torch.cat(seen_by(loader, steps=6, seed=seed)).tolist() for seed in (0, 0, 1))
+    assert a == b != c
+    assert a[:12] != a[12:]
+    assert sorted(a[:12]) == list(range(12))
+
+
+class OneThenNothing:
+    def __init__(self) -> None:
+        self.passes = 0
+
+    def __iter__(self):
+        self.passes += 1
+        return iter([ONES] if self.passes == 1 else [])
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (torch.ones(0, 2), "at least one example, got shape \\(0, 2\\)"),
+        (torch.tensor(1.0), "at least one example"),
+        ((), "empty tuple"),
+        ((torch.ones(3), torch.ones(4)), "one length, got {'data\\[0\\]': 3, 'data\\[1\\]': 4}"),
+        (Pairs(torch.ones(3), [1, 2, 3]), "data.label: expected a tensor, got list"),  # type: ignore[arg-type]
+        (torch.tensor([[1.0], [float("nan")]]), "1 of 2 values are NaN"),
+        (Pairs(torch.full((2,), math.inf), torch.ones(2)), "data.x: 2 of 2 values are NaN or infinite"),
+        ((batch for batch in [ONES]), "good for one pass only"),
+        (iter([ONES]), "good for one pass only"),
+        (ONES.numpy(), "torch.as_tensor makes a tensor"),
+        (torch.utils.data.TensorDataset(ONES), "wrap it in a torch.utils.data.DataLoader"),
+        ("digits", "got str"),
+        (None, "got NoneType"),
+        ([], "expected batches, but there is none"),
+        (OneThenNothing(), "pass 2 over them had none"),
+    ],
+)
+def test_wrong_data_is_refused(data, complaint: str) -> None:
+    task = Climber()
+    with pytest.raises(ValueError, match=f"data.*{complaint}|{complaint}"):
+        quiet_fit(task, data, steps=3)
+
+
+# --- arguments -----------------------------------------------------------------------------------------------------
+
+NONSENSE = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.text(max_size=4),
+    st.integers(-3, 3),
+    st.floats(-2, 2),
+    st.just(math.nan),
+    st.just([1]),
+    st.just(1j),
+)
+GOOD = {"steps": 2, "batch_size": 4, "seed": 1, "ema": 0.1, "clip": 1.0, "decay": None, "warmup": 1, "precision": None}
+
+
+@given(name=st.sampled_from(sorted([*GOOD, "checkpoint_every", "log_every", "seconds"])), value=NONSENSE)
+@settings(max_examples=150, deadline=None)
+def test_any_argument_works_or_is_refused_by_name(name: str, value) -> None:
+    task = Climber()
+    arguments = {**GOOD, name: value}
+    complaint = ""
+    try:
+        history = quiet_fit(task, ONES, **arguments)
+    except ValueError as error:
+        complaint = str(error)
+    if complaint:
+        assert name in complaint
+        assert task.theta.item() == 0
+        assert task.seen == []
+    else:
+        assert history.step[-1] == len(task.seen) >= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({}, "exactly one of the two, got neither"),
+        ({"steps": 1, "seconds": 1.0}, "exactly one of the two, got steps=1 and seconds=1.0"),
+        ({"steps": 0}, "steps: expected a whole number at least 1, got 0"),
+        ({"seconds": 0}, "seconds"),
+        ({"steps": 1, "batch_size": -1}, "batch_size: .* got -1"),
+        ({"steps": 1, "ema": -0.1}, "ema"),
+        ({"steps": 1, "ema": 1.1}, "ema"),
+        ({"steps": 1, "clip": 0}, "clip"),
+        ({"steps": 1, "decay": "cosin"}, "Did you mean 'cosine'"),
+        ({"steps": 1, "precision": "fp32"}, "precision: expected one of 'bf16', 'fp16'"),
+        ({"steps": 1, "precision": "fp16"}, "precision: fp16 is not possible on cpu"),
+        ({"steps": 1, "resume": True}, "resume: expected checkpoint= as well"),
+        ({"steps": 1, "resume": "yes"}, "resume: expected True, False or None"),
+        ({"steps": 1, "checkpoint": "run"}, "ends in .pt"),
+        ({"steps": 1, "checkpoint": 3}, "checkpoint: expected a path"),
+        ({"steps": 1, "callback": 3}, "callback"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments: dict, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        quiet_fit(Climber(), ONES, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("task", "complaint"),
+    [
+        (nn.Linear(1, 1), "expected a Module with optimizers"),
+        ("task", "got str"),
+        (
+            type("Empty", (Climber,), {"__init__": lambda self: nn.Module.__init__(self)})(),
+            "parameters to train, got none",
+        ),
+        (Climber().half(), "float32 parameters, theta is torch.float16"),
+        (type("None_", (Climber,), {"optimizers": lambda self: {}})(), "expected a dict"),
+        (type("List", (Climber,), {"optimizers": lambda self: [1]})(), "expected a dict"),
+        (type("Wrong", (Climber,), {"optimizers": lambda self: {"a": "Adam"}})(), "'a' is str"),
+    ],
+)
+def test_a_thing_that_is_no_task_is_refused(task, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        quiet_fit(task, ONES, steps=1)
+
+
+# --- budget --------------------------------------------------------------------------------------------------------
+
+
+def test_seconds_are_kept() -> None:
+    class Slow(Climber):
+        def losses(self, batch, generator):
+            time.sleep(0.005)
+            yield from super().losses(batch, generator)
+
+    begin = time.perf_counter()
+    history = quiet_fit(Slow(), ONES, seconds=0.4, log_every=1)
+    assert 0.4 <= history.seconds < 1.5
+    assert time.perf_counter() - begin < 3
+    lr = history.lr["theta"]
+    assert lr[0] == 1
+    assert lr == sorted(lr, reverse=True)
+    assert lr[-1] < 0.2
+
+
+def test_max_steps_from_outside_is_obeyed_and_said(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setenv("GENLIB_MAX_STEPS", "3")
+    assert quiet_fit(Climber(), ONES, steps=5).step == [3]
+    assert capsys.readouterr().out == "GENLIB_MAX_STEPS: 3 steps instead of 5 steps\n"
+    assert quiet_fit(Climber(), ONES, seconds=30.0).step == [3]
+    assert capsys.readouterr().out == "GENLIB_MAX_STEPS: 3 steps instead of 30 s\n"
+    quiet_fit(Climber(), ONES, steps=2)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setenv("GENLIB_MAX_STEPS", "few")
+    with pytest.raises(ValueError, match=r"GENLIB_MAX_STEPS: .* got 'few'"):
+        quiet_fit(Climber(), ONES, steps=2)
+
+
+def test_nothing_is_printed_but_the_bar(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    train.fit(Climber(), ONES, steps=3)
+    assert capsys.readouterr() == ("", "")
+
+
+# --- not finite ----------------------------------------------------------------------------------------------------
+
+
+class Cliff(nn.Module):
+    """Good for five steps, then over the edge: in the loss, or in its gradient only."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.a, self.norm = nn.Parameter(torch.ones(2)), nn.BatchNorm1d(2)
+        self.where, self.k = where, 0
+
+    def optimizers(self):
+        return {"first": torch.optim.SGD([self.a], 0.01), "second": torch.optim.Adam(self.norm.parameters(), 0.01)}
+
+    def losses(self, batch, generator):
+        self.k += 1
+        batch = batch * (math.nan if self.where == "loss" and self.k == 6 else 1.0)
+        yield "first", self.a.square().sum(), {}
+        root = (self.norm.weight.sum() * (0.0 if self.where == "gradient" and self.k == 6 else 1.0)).sqrt()
+        yield "second", self.norm(batch).square().mean() + root, {}
+
+
+@pytest.mark.parametrize(("where", "what"), [("loss", "the loss is nan"), ("gradient", "its gradient is not")])
+def test_nan_stops_with_all_that_helps(tmp_path: Path, where: str, what: str) -> None:
+    task, good = Cliff(where), Cliff("nowhere")
+    path = tmp_path / "run.pt"
+    with pytest.raises(train.NotFiniteError) as caught:
+        quiet_fit(task, torch.randn(32, 2), steps=100, decay=None, ema=1.0, checkpoint=path, checkpoint_every=2)
+    message = str(caught.value)
+    for part in (
+        "step 6, optimizer 'second'",
+        what,
+        "as step 5 left it",
+        f"{path}, from step 4",
+        "learning rate",
+        "(it was 0.01)",
+    ):
+        assert part in message
+    assert isinstance(caught.value, FloatingPointError)
+    quiet_fit(good, torch.randn(32, 2), steps=5, decay=None, ema=1.0)
+    assert all(torch.isfinite(value).all() for value in task.state_dict().values())  # buffers too
+    assert task.norm.num_batches_tracked == 5
+    torch.testing.assert_close(task.a, good.a)
+    assert not task.training
+    assert all(p.grad is None for p in task.parameters())
+
+
+def test_nan_without_a_checkpoint_says_so() -> None:
+    with pytest.raises(train.NotFiniteError, match="There is no checkpoint"):
+        quiet_fit(Cliff("loss"), torch.randn(8, 2), steps=10)
+
+
+# --- precision -----------------------------------------------------------------------------------------------------
+
+
+class Curved(nn.Module):
+    """Two turns, the second through weights that the first has changed."""
+
+    averaged = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 1, bias=False)
+        nn.init.constant_(self.layer.weight, 1.0)
+        self.outputs: list[Tensor] = []
+
+    def optimizers(self):
+        return {name: torch.optim.SGD(self.parameters(), lr=0.5) for name in "ab"}
+
+    def losses(self, batch, generator):
+        for name in "ab":
+            out = self.layer(batch)
+            self.outputs.append(out.detach())
+            yield name, out.float().mean(), {}
+
+
+def test_bf16_computes_in_bf16_and_never_with_old_weights() -> None:
+    task = Curved()
+    quiet_fit(task, torch.ones(8, 4), steps=1, precision="bf16", decay=None, clip=None)
+    assert [out.dtype for out in task.outputs] == [torch.bfloat16] * 2
+    assert task.outputs[0][0].item() == 4
+    assert task.outputs[1][0].item() == 2  # weights 1 − 0.5, not the cast of the old ones
+    assert task.layer.weight.dtype == torch.float32
+    assert task.layer.weight.flatten().tolist() == [0.0] * 4
+
+
+def test_a_scaled_loss_gives_the_same_update_and_skips_overflow() -> None:
+    """The arithmetic of fp16, which only GPUs have, with a scale that is exact in float32."""
+    w = nn.Parameter(torch.tensor([1.0, 2.0]))
+    turns = Turns("w", torch.optim.SGD([w], lr=1.0), clip=1.0, scaled=True, processes=Processes(torch.device("cpu")))
+    outcome = turns.take((w * torch.tensor([3.0, 4.0])).sum(), False, 0.0)
+    assert outcome.norm == 5
+    assert torch.allclose(w, torch.tensor([0.4, 1.2]))  # clipped from norm 5 to 1, as without a scale
+    outcome = turns.take((w * 1e35).sum(), False, 0.0)
+    assert math.isinf(outcome.norm)
+    assert torch.allclose(w, torch.tensor([0.4, 1.2]))
+    assert turns.scale.scale == 2.0**15
+
+
+def test_the_scale_doubles_after_many_good_turns() -> None:
+    scale = LossScale(enabled=True)
+    for _ in range(2000):
+        scale.turn(overflow=False)
+    assert scale.scale == 2.0**17
+    other = LossScale(enabled=True)
+    other.load_state_dict(scale.state_dict())
+    assert vars(other) == vars(scale)
+
+
+# --- the house -----------------------------------------------------------------------------------------------------
+
+
+def test_importing_train_loads_little_and_a_training_shows_a_bar() -> None:
+    code = """
+import sys, torch
+before = set(sys.modules)
+from genlib import train
+new = {name for name in set(sys.modules) - before if not name.startswith("genlib")}
+assert len(new) <= 5, sorted(new)
+assert not new & {"tqdm", "safetensors", "matplotlib", "IPython", "sklearn", "scipy"}, sorted(new)
+from train_tasks import ONES, Climber
+train.fit(Climber(), ONES, steps=30)
+train.fit(Climber(), ONES, seconds=0.1)
+"""
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("TQDM_DISABLE", "GENLIB_MAX_STEPS")
+    }
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), environment.get("PYTHONPATH", "")])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "30/30" in done.stderr
+    assert "loss=" in done.stderr
+    assert "0/0 s" in done.stderr
+    assert done.stdout == ""
+
+
+@given(
+    steps=st.integers(1, 10**6),
+    step=st.floats(0, 1),
+    decay=st.sampled_from(["cosine", "linear", None]),
+    warmup=st.integers(0, 100),
+)
+@settings(max_examples=50, deadline=None)
+def test_learning_rates_stay_between_zero_and_what_was_asked(steps: int, step: float, decay, warmup: int) -> None:
+    s = Settings.checked(steps, None, 1, 0, 0.1, None, decay, warmup, None)
+    k = int(step * (steps - 1))
+    assert 0 < s.lr_factor(k, 0.0) <= 1
+    assert not s.finished(k, 0.0)
+    assert s.finished(steps, 0.0)

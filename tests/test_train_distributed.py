@@ -1,0 +1,161 @@
+"""Two processes that train together, on this machine, with gloo; each scenario is compared with one process."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from train_tasks import ONES, Climber, Regression, TwoPlayers, assert_same, points, quiet_fit, regression_data
+
+from genlib import train
+
+STEPS = 12  # of 8 examples, from 40: more than two epochs
+
+
+class Uneven(nn.Module):
+    """A parameter that only the second process uses, and one that nobody does."""
+
+    averaged = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both, self.second = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
+        self.nobody = nn.Parameter(torch.ones(1))  # weight decay would shrink it
+
+    def optimizers(self):
+        return {"all": torch.optim.AdamW(self.parameters(), lr=0.1, weight_decay=0.5)}
+
+    def losses(self, batch, generator):
+        rank = int(os.environ.get("RANK", "0"))
+        yield "all", (self.both + 1).square().sum() + (self.second.sum() if rank == 1 else 0.0), {}
+
+
+class Fragile(Climber):
+    """What comes over rank 1 in its fifth step."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what, self.k = what, 0
+
+    def losses(self, batch, generator):
+        self.k += 1
+        now = self.k == 5 and os.environ["RANK"] == "1"
+        if now and self.what == "signal":
+            os.kill(os.getpid(), signal.SIGINT)
+        factor = math.nan if now and self.what == "nan" else 1.0
+        yield "theta", -self.theta.sum() * factor, {}
+
+
+def scenarios(folder: Path) -> None:
+    """Run by both processes."""
+    rank = int(os.environ["RANK"])
+
+    def keep(name: str, task: nn.Module) -> None:
+        train.save(task, folder / f"{name}-{rank}.safetensors")
+
+    task = Regression()
+    with torch.no_grad():
+        next(task.parameters()).add_(rank)  # other weights in the beginning: rank 0's count
+    quiet_fit(task, regression_data(40), steps=STEPS, batch_size=4)
+    keep("tensors", task)
+
+    task = Regression()
+    x, y = regression_data(40)
+    quiet_fit(task, list(zip(x.split(4), y.split(4), strict=True)), steps=5)
+    keep("batches", task)
+
+    task = Uneven()
+    quiet_fit(task, ONES, steps=3, decay=None, clip=None)
+    keep("uneven", task)
+
+    task = TwoPlayers()
+    quiet_fit(task, points(), steps=9, checkpoint=folder / "run.pt", checkpoint_every=4)
+    keep("players", task)
+    task = TwoPlayers()
+    history = quiet_fit(task, points(), steps=9, checkpoint=folder / "run.pt", resume=True)
+    assert history.step[-1] == 9
+    keep("resumed", task)
+
+    task = Climber()
+    quiet_fit(task, ONES, seconds=0.3, decay=None, clip=None)
+    keep("seconds", task)
+
+    for what, error in (("signal", KeyboardInterrupt), ("nan", train.NotFiniteError)):
+        task = Fragile(what)
+        with pytest.raises(error):
+            quiet_fit(task, ONES, steps=50, decay=None, clip=None, ema=1.0)
+        keep(what, task)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the two processes have left their weights."""
+    folder = tmp_path_factory.mktemp("two")
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        __file__,
+        str(folder),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment.pop("GENLIB_MAX_STEPS", None)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return folder
+
+
+def loaded(folder: Path, name: str, make) -> nn.Module:
+    """The weights of both processes, which have to be the same."""
+    first, second = (train.load(make(), folder / f"{name}-{rank}.safetensors") for rank in (0, 1))
+    assert_same(first, second)
+    return first
+
+
+def test_two_processes_are_one_with_batches_of_twice_the_size(folder: Path) -> None:
+    one = Regression()
+    quiet_fit(one, regression_data(40), steps=STEPS, batch_size=8)
+    for x, y in zip(loaded(folder, "tensors", Regression).parameters(), one.parameters(), strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-5, atol=1e-6)
+
+
+def test_batches_of_a_loader_are_dealt_out(folder: Path) -> None:
+    one = Regression()
+    x, y = regression_data(40)
+    quiet_fit(one, list(zip(x.split(8), y.split(8), strict=True)), steps=5)
+    for x, y in zip(loaded(folder, "batches", Regression).parameters(), one.parameters(), strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-5, atol=1e-6)
+
+
+def test_a_parameter_that_one_process_uses_is_updated_in_both(folder: Path) -> None:
+    task = loaded(folder, "uneven", Uneven)
+    assert isinstance(task, Uneven)
+    assert task.second.item() == pytest.approx(-0.3, abs=0.05)
+    assert task.nobody.item() == 1
+
+
+def test_dropout_and_statistics_end_the_same_and_resume(folder: Path) -> None:
+    players = loaded(folder, "players", TwoPlayers)
+    assert_same(players, loaded(folder, "resumed", TwoPlayers))
+    assert_same(players, train.load(TwoPlayers(), folder / "run.safetensors"))
+
+
+def test_both_stop_at_the_same_step(folder: Path) -> None:
+    assert isinstance(task := loaded(folder, "seconds", Climber), Climber)
+    assert task.theta.item() >= 1
+    assert isinstance(task := loaded(folder, "signal", Climber), Climber)
+    assert task.theta.item() == 5  # the step was finished
+    assert isinstance(task := loaded(folder, "nan", Climber), Climber)
+    assert task.theta.item() == 4
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    scenarios(Path(sys.argv[1]))
