@@ -1,0 +1,34 @@
+"""How good is a generator? The judge of digits and what is read off it; distances; spectra; modes found."""
+
+from genlib.metrics.classifier import Judge, classify, judge
+from genlib.metrics.digits import (
+    DigitsReport,
+    class_histogram,
+    copying,
+    digits_report,
+    frechet_distance,
+    held_out_report,
+    label_accuracy,
+)
+from genlib.metrics.distances import ModeCoverage, energy_distance, frechet_gaussian, mode_coverage
+from genlib.metrics.spectra import detail, spectrum, spectrum_error
+
+__all__ = [
+    "DigitsReport",
+    "Judge",
+    "ModeCoverage",
+    "class_histogram",
+    "classify",
+    "copying",
+    "detail",
+    "digits_report",
+    "energy_distance",
+    "frechet_distance",
+    "frechet_gaussian",
+    "held_out_report",
+    "judge",
+    "label_accuracy",
+    "mode_coverage",
+    "spectrum",
+    "spectrum_error",
+]

@@ -1,0 +1,104 @@
+"""The judge: a small classifier of 8 × 8 digits that every generator of digits is measured with.
+
+It is trained once, on the 1500 training digits alone, by `python tools/train_judge.py`, and its weights are shipped:
+they define the scale of every number that is read off it.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from genlib.arguments import check_finite, check_tensor
+
+WEIGHTS = Path(__file__).with_name("judge.safetensors")
+CLASSES = 10
+CHUNK = 1024
+
+
+class Judge(nn.Module):
+    """Three convolutions, a layer of features, a linear classifier; 44 thousand parameters.
+
+    There is no dropout and no batch norm in it (those of the training are folded into the weights), so that it gives
+    the same answer in training and evaluation mode, for one picture and for many.
+
+    Args:
+        width: channels of the convolutions.
+        n_features: length of the penultimate layer.
+    """
+
+    def __init__(self, width: int = 32, n_features: int = 48) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(1, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(16 * width, n_features),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(n_features, CLASSES)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The penultimate layer, (B, 48), >= 0, for x of shape (B, 1, 8, 8) in [−1, 1]."""
+        return self.body(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the ten classes, (B, 10)."""
+        return self.head(self.features(x))
+
+
+@cache
+def judge(device: str | torch.device = "cpu") -> Judge:
+    """The judge with the shipped weights, float32, frozen; always the same object on one device.
+
+    >>> judge()(torch.zeros(2, 1, 8, 8)).shape
+    torch.Size([2, 10])
+    """
+    model = Judge()
+    model.load_state_dict(load_file(WEIGHTS))
+    return model.to(device).eval().requires_grad_(False)
+
+
+def classify(x: Tensor) -> Tensor:
+    """The class that the judge sees in each picture.
+
+    Args:
+        x: digits, (B, 1, 8, 8), float; values outside [−1, 1] are clamped to it, as a screen would.
+    Returns:
+        (B,) int64 in 0..9, on the device of x.
+
+    >>> from genlib import data
+    >>> x, label = data.digits("test")
+    >>> bool((classify(x) == label).double().mean() >= 0.99)
+    True
+    """
+    x = as_pictures("x", x)
+    return _in_chunks(lambda part: judge(x.device)(part).argmax(1), x)
+
+
+def features_of(x: Tensor, name: str = "x") -> Tensor:
+    """The judge's features of clamped pictures, (B, 48), float64, on the CPU."""
+    x = as_pictures(name, x)
+    return _in_chunks(judge(x.device).features, x).cpu().double()
+
+
+def as_pictures(name: str, x: Tensor) -> Tensor:
+    """Digits as the judge sees them: float32, clamped to [−1, 1]. At least one; NaN and infinity are refused."""
+    check_tensor(name, x, ("B", 1, 8, 8))
+    if len(x) == 0:
+        raise ValueError(f"{name}: expected at least one picture, got none")
+    check_finite(name, x)
+    return x.detach().float().clamp(-1, 1)
+
+
+@torch.no_grad()
+def _in_chunks(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    return torch.cat([function(part) for part in x.split(CHUNK)])

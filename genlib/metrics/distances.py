@@ -1,0 +1,146 @@
+"""How far two distributions lie apart, and which modes of a mixture a model has found."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genlib.arguments import check_finite, check_number, check_tensor
+from genlib.data import GaussianMixture
+
+PAIRS = 1 << 22  # distances held in memory at once
+
+
+def frechet_gaussian(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> float:
+    """The squared Fréchet (2-Wasserstein) distance of two Gaussians; 0 only where they agree.
+
+        d² = |μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁^½ Σ₂ Σ₁^½)^½
+
+    The last trace is computed as the sum of the singular values of R₁ᵀ R₂ with Σ = R Rᵀ, which needs no root of a
+    product: covariances without full rank do no harm.
+
+    Args:
+        mean1, mean2: (D,).
+        cov1, cov2: (D, D), symmetric, no negative eigenvalue.
+    Returns:
+        d², computed in float64, in the squared unit of the means.
+    Ref: Dowson & Landau 1982; Heusel et al. 2017, eq. 6 (the FID).
+
+    >>> eye = torch.eye(2)
+    >>> round(frechet_gaussian(torch.zeros(2), eye, torch.ones(2), 4 * eye), 9)  # 1 + 1 + 2 · (2 − 1)²
+    4.0
+    """
+    D = len(check_tensor("mean1", mean1, ("D",)))
+    if D == 0:
+        raise ValueError("mean1: expected at least one dimension, got shape (0,)")
+    check_tensor("mean2", mean2, (D,))
+    mean1, mean2 = (_double(name, mean) for name, mean in (("mean1", mean1), ("mean2", mean2)))
+    root1, root2 = (_root(name, cov, D) for name, cov in (("cov1", cov1), ("cov2", cov2)))
+    traces = (root1**2).sum() + (root2**2).sum() - 2 * torch.linalg.svdvals(root1.mT @ root2).sum()
+    return max(0.0, float(((mean1 - mean2) ** 2).sum() + traces))
+
+
+def energy_distance(x: Tensor, y: Tensor, unbiased: bool = True) -> float:
+    """The energy distance of two samples: 0 in expectation if both come from one distribution, and only then.
+
+        2 E|x − y| − E|x − x′| − E|y − y′|
+
+    Args:
+        x, y: (n, ...) and (m, ...), float; each row is a point, at least two of each.
+        unbiased: average over pairs of different points (a U-statistic, which may fall below zero); otherwise over all
+            pairs (a V-statistic, never below zero, too large by about (E|x − x′| + E|y − y′|)/n).
+    Returns:
+        in the unit of x, computed in float64.
+    Ref: Székely & Rizzo 2013.
+
+    >>> energy_distance(torch.tensor([[0.0], [0.0]]), torch.tensor([[1.0], [1.0]]))
+    2.0
+    """
+    check_tensor("x", x, ("n", "..."))
+    check_tensor("y", y, ("m", *x.shape[1:]))
+    for name, value in (("x", x), ("y", y)):
+        if len(value) < 2 or value[0].numel() == 0:
+            raise ValueError(f"{name}: expected at least two points of one dimension, got shape {tuple(value.shape)}")
+    x, y = (_double(name, value).reshape(len(value), -1) for name, value in (("x", x), ("y", y)))
+    n, m = len(x), len(y)
+    within = int(unbiased)  # a point's distance to itself adds nothing, so that only the count of pairs differs
+    return (
+        2 * _sum_of_distances(x, y) / (n * m)
+        - _sum_of_distances(x, x) / (n * (n - within))
+        - _sum_of_distances(y, y) / (m * (m - within))
+    )
+
+
+@dataclass(frozen=True)
+class ModeCoverage:
+    """What `mode_coverage` found: the share of samples at each mode, how many modes were found, and the rest."""
+
+    share: tuple[float, ...]
+    found: int
+    outside: float
+
+    def __repr__(self) -> str:
+        shares = " ".join(f"{share:.3f}" for share in self.share)
+        return f"{self.found} of {len(self.share)} modes found; shares {shares}; {self.outside:.3f} near no mode"
+
+
+def mode_coverage(x: Tensor, mixture: GaussianMixture, found_at: float = 0.1) -> ModeCoverage:
+    """How the samples are spread over a mixture's components.
+
+        share_k = mean over x of  p(k | x) = w_k N(x; μ_k, Σ_k) / p(x)
+
+    A sample further than √D + 3 standard deviations from every mean (one in ten thousand of the mixture's own, or
+    fewer) belongs to no mode, and counts in `outside` alone: shares and `outside` add up to 1.
+
+    Args:
+        x: samples, (B, D), float.
+        mixture: the truth, with K components.
+        found_at: a mode is found if its share is at least this part of its weight w_k; in (0, 1].
+    Returns:
+        share (K,), `found` in 0..K, `outside`.
+
+    >>> ring = GaussianMixture.ring(n=4)
+    >>> mode_coverage(ring.means[:2].float(), ring).found
+    2
+    """
+    check_tensor("x", x, ("B", mixture.dim))
+    found_at = check_number("found_at", found_at, 0, 1)
+    if found_at == 0:
+        raise ValueError("found_at: expected a part of the weight above 0, got 0")
+    if len(x) == 0:
+        raise ValueError("x: expected at least one sample, got none")
+    away = _double("x", x)[:, None] - mixture.means
+    L = torch.linalg.cholesky(mixture.covs)
+    squared = torch.linalg.solve_triangular(L, away[..., None], upper=False).squeeze(-1).square().sum(-1)  # (B, K)
+    log_det = 2 * torch.diagonal(L, dim1=-2, dim2=-1).log().sum(-1)
+    responsibility = (mixture.weights.log() - 0.5 * (squared + log_det)).softmax(dim=1)
+    near = squared.min(dim=1).values.sqrt() <= mixture.dim**0.5 + 3
+    share = (responsibility * near[:, None]).mean(0)
+    found = int((share >= found_at * mixture.weights).sum())
+    return ModeCoverage(tuple(share.tolist()), found, float((~near).double().mean()))
+
+
+def _root(name: str, cov: Tensor, D: int) -> Tensor:
+    """R with R Rᵀ = Σ, from the symmetric eigenvalue problem; eigenvalues that only rounding made negative are 0."""
+    check_tensor(name, cov, (D, D))
+    rounding = 1e-3 if cov.dtype in (torch.float16, torch.bfloat16) else 1e-5
+    cov = _double(name, cov)
+    size = float(cov.abs().max())
+    if float((cov - cov.mT).abs().max()) > rounding * size:
+        raise ValueError(f"{name}: expected a symmetric matrix, got one that is not")
+    eigenvalues, U = torch.linalg.eigh((cov + cov.mT) / 2)
+    if float(eigenvalues[0]) < -rounding * D * size:
+        raise ValueError(f"{name}: expected no negative eigenvalue, got {float(eigenvalues[0]):g}")
+    return U * eigenvalues.clamp(min=0).sqrt()
+
+
+def _sum_of_distances(x: Tensor, y: Tensor) -> float:
+    """Σ |x_i − y_j|, from differences: the expanded square would lose the small distances to rounding."""
+    rows = x.split(max(1, PAIRS // len(y)))
+    return sum(float(torch.cdist(part, y, compute_mode="donot_use_mm_for_euclid_dist").sum()) for part in rows)
+
+
+def _double(name: str, value: Tensor) -> Tensor:
+    """float64 on the CPU (not every device has it), checked to be finite."""
+    check_finite(name, value)
+    return value.detach().cpu().double()
