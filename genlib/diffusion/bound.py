@@ -102,6 +102,8 @@ def step_term(
 
     (B,), nats, summed over the dimensions.
     """
+    if x_0.dtype in (torch.float16, torch.bfloat16):
+        x_0, x_t, mean, log_var = x_0.float(), x_t.float(), mean.float(), log_var.float()
     posterior_mean, _ = schedule._q_posterior(x_0, x_t, t)
     # At t = 1 this table holds β̃_2, so that the KL is finite there, and then not used.
     kl = gaussian_kl(posterior_mean, schedule.at("log_beta_tilde", t, x_t), mean, log_var)

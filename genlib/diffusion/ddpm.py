@@ -247,15 +247,17 @@ class DDPM(nn.Module):
         if not isinstance(out, Tensor) or out.shape != expected:
             came = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
             raise ValueError(f"net: expected it to give a tensor of shape {expected}, got {came}")
+        out = out.to(x_t.dtype)  # under autocast the net may answer in half precision
         if parts == 1:
             return out, None
         value, v = out.chunk(2, dim=1)
         return value, v
 
     def _unpack(self, batch: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+        if not isinstance(batch, Tensor) and not (isinstance(batch, Sequence) and len(batch) in (1, 2)):
+            raise ValueError(f"batch: expected x_0 or (x_0, label), got {type(batch).__name__}")
         x_0, label = (batch, None) if isinstance(batch, Tensor) else (*batch, None)[:2]
-        check_tensor("batch", x_0, ("B", "D", "..."))
-        assert isinstance(x_0, Tensor)
+        x_0 = check_tensor("batch", x_0, ("B", "D", "..."))
         if len(x_0) == 0:
             raise ValueError("batch: expected at least one example, got none")
         if self.variance == "learned" and self.levels is None and x_0.dim() == 4:

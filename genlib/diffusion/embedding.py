@@ -24,8 +24,10 @@ class StepEmbedding(nn.Module):
     def forward(self, t: Tensor, label: Tensor | None, like: Tensor) -> Tensor:
         B = len(like)
         check_tensor("t", t, (B,), dtype="int")
-        dtype = self.hidden.weight.dtype
-        condition = self.out(functional.silu(self.hidden(time_features(t, self.n_features, dtype))))
+        weight = self.hidden.weight
+        if like.dtype != weight.dtype and not torch.is_autocast_enabled(like.device.type):
+            raise ValueError(f"x_t: expected the dtype of the weights, {weight.dtype}, got {like.dtype}")
+        condition = self.out(functional.silu(self.hidden(time_features(t, self.n_features, weight.dtype))))
         if label is not None:
             check_tensor("label", label, (B,), dtype="int")
         if self.classes is not None:

@@ -1,0 +1,387 @@
+"""The task and the model: targets, losses, the learned variance, labels hidden and guided towards."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from genlib.data import GaussianMixture
+from genlib.diffusion import DDPM, MLP, Schedule, UNet
+
+S = Schedule.cosine(T=20)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+
+
+class TwoNumbers(nn.Module):
+    """The smallest net with a learned variance: a · x_t, and b for v."""
+
+    def __init__(self, a: float = 0.3, b: float = 0.4) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(a, dtype=torch.float64))
+        self.b = nn.Parameter(torch.tensor(b, dtype=torch.float64))
+
+    def forward(self, x_t: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None) -> torch.Tensor:
+        return torch.cat([self.a * x_t, self.b.expand_as(x_t)], dim=1)
+
+
+def only_loss(model: DDPM, batch: object, seed: int = 0) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    ((name, loss, logs),) = list(model.losses(batch, generator(seed)))
+    assert name == "net"
+    return loss, logs
+
+
+@pytest.mark.parametrize("predict", ["eps", "x_0", "v"])
+def test_a_net_that_knows_the_target_has_loss_zero(predict: str) -> None:
+    """It is told x_0 = 0.5 and finds what is asked from x_t alone, by the definitions of ε and v."""
+    x_0 = torch.full((64, 2), 0.5, dtype=torch.float64)
+
+    def net(x_t: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None) -> torch.Tensor:
+        signal, noise = S.alpha_bar[t].sqrt()[:, None], (1 - S.alpha_bar[t]).sqrt()[:, None]
+        eps = (x_t - signal * 0.5) / noise
+        return {"eps": eps, "x_0": x_0, "v": signal * eps - noise * 0.5}[predict]
+
+    loss, logs = only_loss(DDPM(net, S, predict=predict), x_0)
+    assert float(loss) < 1e-20
+    assert float(logs["simple"]) == float(loss)
+    wrong = {"eps": "v", "x_0": "eps", "v": "x_0"}[predict]
+    assert float(only_loss(DDPM(net, S, predict=wrong), x_0)[0]) > 0.01
+
+
+@pytest.mark.parametrize("predict", ["eps", "x_0", "v"])
+def test_denoise_gives_x_0_and_eps_whatever_the_net_predicts(predict: str) -> None:
+    x_0, eps, t = normal(6, 3), normal(6, 3, seed=1), torch.tensor([1, 2, 5, 10, 19, 20])
+    signal, noise = S.alpha_bar[t].sqrt()[:, None], (1 - S.alpha_bar[t]).sqrt()[:, None]
+    answer = {"eps": eps, "x_0": x_0, "v": signal * eps - noise * x_0}[predict]
+    at = DDPM(lambda *_: answer, S, predict=predict).denoise(signal * x_0 + noise * eps, t)
+    assert torch.allclose(at.x_0, x_0, atol=1e-9)
+    assert torch.allclose(at.eps, eps, atol=1e-9)
+    assert at.v is None
+
+
+def test_clipping_recomputes_eps() -> None:
+    x_t, t = 3 * normal(50, 2), torch.full((50,), 7)
+    at = DDPM(lambda x, *_: 0.2 * x, S).denoise(x_t, t, clip=True)
+    assert at.x_0.abs().max() == 1
+    back = S.alpha_bar[7].sqrt() * at.x_0 + (1 - S.alpha_bar[7]).sqrt() * at.eps
+    assert torch.allclose(back, x_t, atol=1e-12)  # still the same x_t, told in other words
+
+
+def test_the_loss_of_the_best_denoiser_is_the_least_there_is() -> None:
+    """E‖ε − E[ε | x_t]‖² < that of any other, here of the best ones scaled, in the three parameterisations."""
+    p = GaussianMixture.ring(n=4)
+    x_0 = p.sample(20_000, generator=generator()).double()
+    for predict in ("eps", "x_0", "v"):
+        losses = []
+        for scale in (0.9, 1.0, 1.1):
+
+            def net(x_t: torch.Tensor, t: torch.Tensor, label: None, scale: float = scale) -> torch.Tensor:
+                eps = p.optimal_eps(x_t, t, S)
+                return scale * S.convert(eps, x_t, t, "eps", predict)  # noqa: B023
+
+            losses.append(float(only_loss(DDPM(net, S, predict=predict), x_0)[0]))
+        assert losses[1] < min(losses[0], losses[2])
+
+
+def test_the_mean_is_over_dimensions_and_batch() -> None:
+    model = DDPM(lambda x_t, t, label: torch.zeros_like(x_t), S)
+    assert float(only_loss(model, torch.zeros(500, 8, 4, 4))[0]) == pytest.approx(1, abs=0.02)  # E ε² = 1
+
+
+def test_every_step_is_drawn_alike_and_none_outside() -> None:
+    seen = []
+
+    def net(x_t: torch.Tensor, t: torch.Tensor, label: None) -> torch.Tensor:
+        assert t.dtype == torch.int64
+        seen.append(t)
+        return torch.zeros_like(x_t)
+
+    only_loss(DDPM(net, S), torch.zeros(40_000, 1))
+    counts = torch.bincount(seen[0], minlength=21)
+    assert counts[0] == 0
+    assert len(counts) == 21
+    assert (counts[1:] / 40_000 - 0.05).abs().max() < 5 * math.sqrt(0.05 * 0.95 / 40_000)
+
+
+def test_training_finds_the_best_denoiser() -> None:
+    """An MLP on three points' worth of mixture comes within a few per cent of the loss that cannot be beaten."""
+    torch.manual_seed(0)
+    p, s = GaussianMixture.ring(n=3, std=0.2), Schedule.cosine(T=50)
+    model = DDPM(MLP(2, 64, 2), s, predict="v")
+    optimizer, g = model.optimizers()["net"], generator()
+    for step in range(400):
+        optimizer.param_groups[0]["lr"] = 2e-3 * (1 - step / 400)
+        for _, loss, _ in model.losses(p.sample(256, generator=g), g):
+            loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    x_0 = p.sample(20_000, generator=g)
+    best = DDPM(lambda x, t, _: s.convert(p.optimal_eps(x, t, s), x, t, "eps", "v"), s, predict="v")
+    with torch.no_grad():
+        got, least = (float(only_loss(m, x_0)[0]) for m in (model, best))
+        start = float(only_loss(DDPM(MLP(2, 64, 2), s, predict="v"), x_0)[0])
+    assert least < got < least + 0.1 * (start - least)
+
+
+def test_losses_repeat_with_the_generator_and_leave_the_global_one_alone() -> None:
+    model = DDPM(MLP(2, 8, n_classes=3), S)
+    batch = (torch.zeros(16, 2), torch.zeros(16, dtype=torch.int64))
+    before = torch.random.get_rng_state()
+    with torch.no_grad():
+        model.net.last.weight.fill_(0.1)
+    assert torch.equal(only_loss(model, batch, 1)[0], only_loss(model, batch, 1)[0])
+    assert not torch.equal(only_loss(model, batch, 1)[0], only_loss(model, batch, 2)[0])
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert (batch[1] == 0).all()  # hidden labels are hidden in a copy
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_label_dropout(share: float) -> None:
+    seen = []
+
+    def net(x_t: torch.Tensor, t: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        seen.append(label)
+        return torch.zeros_like(x_t)
+
+    label = torch.arange(20_000) % 10
+    only_loss(DDPM(net, S, label_dropout=share), (torch.zeros(20_000, 1), label))
+    hidden = seen[0] == -1
+    assert float(hidden.double().mean()) == pytest.approx(share, abs=0.015)
+    assert torch.equal(seen[0][~hidden], label[~hidden])
+
+
+def test_a_net_without_classes_learns_from_labelled_data() -> None:
+    model = DDPM(MLP(2, 8), S)
+    only_loss(model, (torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64)))
+    with pytest.raises(ValueError, match="built with classes; got x_0 alone"):
+        only_loss(DDPM(MLP(2, 8, n_classes=3), S), torch.zeros(4, 2))
+
+
+def test_guidance_is_the_formula_in_every_parameterisation() -> None:
+    """(1 + w) ε(x, label) − w ε(x, none), from the two answers taken apart."""
+    for predict in ("eps", "x_0", "v"):
+        net = MLP(2, 8, n_classes=3).double()
+        with torch.no_grad():
+            for p in net.parameters():
+                p.add_(0.3 * torch.randn(p.shape, generator=generator(), dtype=p.dtype))
+        model = DDPM(net, S, predict=predict)
+        x_t, t, label = normal(5, 2), torch.tensor([1, 5, 10, 15, 20]), torch.tensor([0, 1, 2, -1, 0])
+        given, none = model.denoise(x_t, t, label).eps, model.denoise(x_t, t).eps
+        for w in (0.0, 0.5, 3.0):
+            guided = model.denoise(x_t, t, label, guidance=w)
+            assert torch.allclose(guided.eps, (1 + w) * given - w * none, atol=1e-8)
+            back = S.q_sample(guided.x_0, t, guided.eps)
+            assert torch.allclose(back, x_t, atol=1e-8)
+
+
+def test_guidance_on_the_mixture_sharpens_the_class() -> None:
+    """With the true denoisers of one component and of both: the guided score is ∇ log p(x) + (1 + w) ∇ log p(c | x)."""
+    both = GaussianMixture([[-1.0], [1.0]], [[[0.25]], [[0.25]]])
+    one = GaussianMixture([[1.0]], [[[0.25]]])
+
+    def net(x_t: torch.Tensor, t: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        return torch.where(label[:, None] < 0, both.optimal_eps(x_t, t, S), one.optimal_eps(x_t, t, S))
+
+    x, t, w = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None].requires_grad_(), torch.full((9,), 5), 1.5
+    eps = DDPM(net, S).denoise(x.detach(), t, torch.ones(9, dtype=torch.int64), guidance=w).eps
+    log_p, log_one = (p.noised(float(S.alpha_bar[5])).log_prob(x) for p in (both, one))
+    (expected,) = torch.autograd.grad((log_p + (1 + w) * (log_one - log_p)).sum(), x)
+    assert torch.allclose(S.convert(eps, x.detach(), t, "eps", "score"), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("variance", ["beta", "beta_tilde"])
+def test_reverse_step_of_a_fixed_variance(variance: str) -> None:
+    x_0, x_t, t = normal(3, 2), normal(3, 2, seed=1), torch.tensor([1, 2, 20])
+    mean, var = DDPM(lambda *_: x_0, S, predict="x_0", variance=variance).reverse(x_t, t)
+    expected_mean, _ = S.q_posterior(x_0, x_t, t)
+    assert torch.allclose(mean, expected_mean, atol=1e-12)
+    expected = S.beta[t] if variance == "beta" else S.beta_tilde[[2, 2, 20]]
+    assert torch.allclose(var, expected[:, None])
+
+
+@pytest.mark.parametrize("v", [0.0, 0.3, 1.0])
+def test_learned_variance_is_between_the_two_on_a_log_scale(v: float) -> None:
+    model = DDPM(TwoNumbers(b=v), S, variance="learned")
+    x_t, t = normal(3, 2), torch.tensor([1, 2, 20])
+    _, var = model.reverse(x_t, t)
+    beta, tilde = S.beta[t], S.beta_tilde[[2, 2, 20]]
+    assert torch.allclose(var, (beta**v * tilde ** (1 - v))[:, None].expand(3, 2), rtol=1e-10)
+
+
+def test_hybrid_loss_sends_the_bounds_gradient_to_the_variance_alone() -> None:
+    x_0 = normal(32, 2).clamp(-1, 1)
+    net = TwoNumbers()
+    model = DDPM(net, S, variance="learned", lam=0.7)
+    loss, logs = only_loss(model, x_0)
+    grad_a, grad_b = torch.autograd.grad(loss, (net.a, net.b))
+
+    simple = DDPM(lambda x, t, _: net.a * x, S)
+    (expected_a,) = torch.autograd.grad(only_loss(simple, x_0)[0], net.a)
+    assert torch.allclose(grad_a, expected_a, atol=1e-12)
+
+    h, values = 1e-5, []
+    for shift in (-h, h):
+        moved = DDPM(TwoNumbers(b=0.4 + shift), S, variance="learned")
+        values.append(float(only_loss(moved, x_0)[1]["vlb"]))
+    assert float(grad_b) == pytest.approx(0.7 * (values[1] - values[0]) / (2 * h), rel=1e-5)
+    assert torch.allclose(loss.detach(), logs["simple"] + 0.7 * logs["vlb"], rtol=1e-10)
+
+
+def test_hybrid_loss_adds_the_whole_sum_of_the_bound() -> None:
+    """One random t stands for T terms: its mean is the bound that `vlb` adds up step by step, without L_T."""
+    model = DDPM(TwoNumbers(), S, variance="learned")
+    x_0 = torch.full((40_000, 2), 0.5, dtype=torch.float64)
+    with torch.no_grad():
+        draws = torch.stack([only_loss(model, x_0[:2000], seed)[1]["vlb"] for seed in range(20)])
+    bound = model.vlb(x_0[:4000], generator=generator(), batch_size=100_000)
+    expected = bound.total - bound.L_T
+    error = math.sqrt(float(draws.var()) / 20 + float(expected.var()) / len(expected))
+    assert abs(float(draws.mean() - expected.mean())) < 4 * error
+
+
+def test_hybrid_loss_learns_the_variance_of_the_truth() -> None:
+    """Data of one Gaussian, the best mean given: the best v is known, for the true reverse step is Gaussian too."""
+    s, var_0 = Schedule([0.2, 0.3]), 0.25
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.v = nn.Parameter(torch.zeros(3, dtype=torch.float64))
+
+        def forward(self, x_t: torch.Tensor, t: torch.Tensor, label: None) -> torch.Tensor:
+            a = s.alpha_bar[t][:, None]
+            eps = (1 - a).sqrt() * x_t / (a * var_0 + 1 - a)
+            return torch.cat([eps, self.v[t][:, None]], dim=1)
+
+    net = Net()
+    model = DDPM(net, s, variance="learned")
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
+    x_0 = 0.5 * normal(20_000, 1)
+    for step in range(150):
+        optimizer.zero_grad()
+        only_loss(model, x_0, seed=step)[0].backward()
+        optimizer.step()
+    # Var(x_{t−1} | x_t) of three jointly Gaussian variables
+    var_1 = 0.8 * var_0 + 0.2
+    for t, (before, beta) in {1: (var_0, 0.2), 2: (var_1, 0.3)}.items():
+        exact = before * beta / ((1 - beta) * before + beta)
+        _, got = model.reverse(torch.zeros(1, 1, dtype=torch.float64), torch.tensor([t]))
+        assert float(got) == pytest.approx(exact, rel=0.03)
+
+
+def test_optimizers() -> None:
+    model = DDPM(UNet(width=4), S, lr=0.01)
+    (optimizer,) = model.optimizers().values()
+    assert optimizer.defaults["lr"] == 0.01
+    assert sum(p.numel() for group in optimizer.param_groups for p in group["params"]) == sum(
+        p.numel() for p in model.parameters()
+    )
+    with pytest.raises(ValueError, match="net: expected a module with parameters"):
+        DDPM(lambda x, t, label: x, S).optimizers()
+
+
+def test_state_is_that_of_the_net_alone() -> None:
+    model = DDPM(MLP(2, 8), S)
+    assert all(name.startswith("net.") for name in model.state_dict())
+
+
+def test_denoise_leaves_modes_and_gradients_as_they_were() -> None:
+    model = DDPM(UNet(width=4, dropout=0.5), S)
+    model.net.middle.eval()
+    modes = [part.training for part in model.modules()]
+    x_t, t = torch.randn(2, 1, 8, 8, generator=generator()), torch.tensor([1, 20])
+    assert torch.equal(model.denoise(x_t, t).eps, model.denoise(x_t, t).eps)
+    assert not model.denoise(x_t, t).eps.requires_grad
+    assert torch.is_grad_enabled()
+    assert [part.training for part in model.modules()] == modes
+
+    def breaks(*_: object) -> torch.Tensor:
+        raise RuntimeError("on purpose")
+
+    model.net.last.register_forward_pre_hook(breaks)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        model.denoise(x_t, t)
+    assert [part.training for part in model.modules()] == modes
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_trains_in_any_dtype(dtype: torch.dtype) -> None:
+    for net, x in (
+        (UNet(width=4, learned_variance=True), torch.zeros(2, 1, 8, 8)),
+        (MLP(2, 8, learned_variance=True), torch.zeros(2, 2)),
+    ):
+        model = DDPM(net.to(dtype), S, variance="learned", levels=17)
+        loss, _ = only_loss(model, x.to(dtype))
+        assert loss.dtype == torch.promote_types(dtype, torch.float32)
+        loss.backward()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"net": 3}, "net: expected a callable"),
+        ({"schedule": [0.1]}, "schedule: expected a Schedule"),
+        ({"predict": "epsilon"}, "predict"),
+        ({"predict": "score"}, "predict"),
+        ({"variance": "beta_tild"}, "variance: .* Did you mean 'beta_tilde'"),
+        (
+            {"variance": "beta_tilde", "schedule": Schedule([0.5])},
+            "variance: 'beta_tilde' needs a schedule of at least 2",
+        ),
+        ({"variance": "learned", "schedule": Schedule([0.5])}, "variance: 'learned' needs"),
+        (
+            {"variance": "learned", "net": MLP(2, 8)},
+            "variance: got 'learned' for a net built with learned_variance=False",
+        ),
+        ({"net": MLP(2, 8, learned_variance=True)}, "learned_variance=True"),
+        ({"levels": 1}, "levels"),
+        ({"label_dropout": 1.1}, "label_dropout"),
+        ({"label_dropout": float("nan")}, "label_dropout"),
+        ({"lr": -1}, "lr"),
+        ({"lam": -1}, "lam"),
+    ],
+)
+def test_wrong_arguments(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DDPM(**({"net": lambda x, t, label: x, "schedule": S} | arguments))
+
+
+def test_wrong_inputs() -> None:
+    model, x, t = DDPM(MLP(2, 8, n_classes=3), S), torch.zeros(4, 2), torch.ones(4, dtype=torch.int64)
+    for bad_t in (0 * t, 21 * t, t[:3], t.double(), t.int()):
+        with pytest.raises(ValueError, match="t: expected"):
+            model.denoise(x, bad_t)
+    with pytest.raises(ValueError, match="x_t"):
+        model.denoise(x.log() * 0, t)
+    with pytest.raises(ValueError, match="x_t"):
+        model.denoise(torch.zeros(4, 3), t)
+    for label in (3 * t, -2 * t, t[:2], t.double()):
+        with pytest.raises(ValueError, match="label"):
+            model.denoise(x, t, label)
+    with pytest.raises(ValueError, match="label: expected classes to guide towards"):
+        model.denoise(x, t, guidance=1.0)
+    with pytest.raises(ValueError, match="guidance"):
+        model.denoise(x, t, t, guidance=-1.0)
+    with pytest.raises(ValueError, match="without classes"):
+        DDPM(MLP(2, 8), S).denoise(x, t, t)
+    with pytest.raises(ValueError, match=r"net: expected it to give a tensor of shape \(4, 2\), got \(4, 1\)"):
+        DDPM(lambda x, t, label: x[:, :1], S).denoise(x, t)
+    with pytest.raises(ValueError, match="net: expected it to give"):
+        DDPM(lambda x, t, label: None, S).denoise(x, t)
+    for batch, message in itertools.chain(
+        [(torch.zeros(0, 2), "batch"), (torch.zeros(4, dtype=torch.int64), "batch"), ([], "batch"), (None, "batch")],
+        [((x, t[:3]), "label"), ((x, t.double()), "label")],
+    ):
+        with pytest.raises(ValueError, match=message):
+            only_loss(model, batch)
+    with pytest.raises(ValueError, match="levels"):
+        only_loss(DDPM(UNet(width=4, learned_variance=True), S, variance="learned"), torch.zeros(2, 1, 8, 8))
