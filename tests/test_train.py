@@ -161,13 +161,13 @@ def test_fused_adam_sees_gradients_in_the_layout_of_the_weights() -> None:
             with torch.random.fork_rng():
                 torch.manual_seed(0)
                 self.conv = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-                self.w = nn.Parameter(torch.randn(3, 5))
+                self.w, self.v = nn.Parameter(torch.randn(3, 5)), nn.Parameter(torch.zeros(50))
 
         def optimizers(self):
             return {"all": torch.optim.Adam(self.parameters(), lr=0.1, fused=True)}
 
         def losses(self, batch, generator):
-            tilt = (self.w.t() * torch.arange(15.0).view(5, 3)).sum()
+            tilt = (self.w.t() * (torch.arange(15.0).view(5, 3) - 7)).sum() + self.v.sum()  # transposed, expanded
             yield "all", self.conv(batch).square().mean() + tilt, {}
 
     batch = torch.randn(2, 3, 6, 6)
@@ -595,6 +595,17 @@ def test_nan_stops_with_all_that_helps(tmp_path: Path, where: str, what: str) ->
     torch.testing.assert_close(task.a, good.a)
     assert not task.training
     assert all(p.grad is None for p in task.parameters())
+
+
+def test_nan_in_the_first_step_after_a_resume_leaves_the_checkpoint(tmp_path: Path) -> None:
+    data, arguments = torch.randn(32, 2), {"steps": 100, "checkpoint": tmp_path / "run.pt", "checkpoint_every": 5}
+    with pytest.raises(train.NotFiniteError):
+        quiet_fit(Cliff("loss"), data, **arguments)
+    task = Cliff("loss")
+    task.k = 5
+    with pytest.raises(train.NotFiniteError, match="from step 5"):
+        quiet_fit(task, data, **arguments, resume=True)
+    assert_same(task, train.load(Cliff("loss"), tmp_path / "run.safetensors"))
 
 
 def test_nan_without_a_checkpoint_says_so() -> None:

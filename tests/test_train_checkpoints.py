@@ -210,6 +210,25 @@ def test_a_write_that_fails_leaves_the_older_file_whole(tmp_path: Path, monkeypa
     assert_same(trained(path, resume=True)[0], trained()[0])
 
 
+def test_the_new_file_takes_its_place_in_one_instant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the new name is given, the new file is whole and the old one still there."""
+    path = tmp_path / "w.safetensors"
+    layer, other = nn.Linear(2, 2), nn.Linear(2, 2)
+    train.save(layer, path)
+    real_replace, seen = os.replace, []
+
+    def replace(new: Path, old: Path) -> None:
+        seen.append(1)
+        assert_same(train.load(nn.Linear(2, 2), new), other)
+        assert_same(train.load(nn.Linear(2, 2), old), layer)
+        real_replace(new, old)
+
+    monkeypatch.setattr(os, "replace", replace)
+    train.save(other, path)
+    assert seen == [1]
+    assert_same(train.load(nn.Linear(2, 2), path), other)
+
+
 def test_an_existing_checkpoint_is_not_overwritten_unasked(tmp_path: Path) -> None:
     path = tmp_path / "run.pt"
     trained(path)
@@ -264,7 +283,14 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(tmp_path: Path, monkeypatch:
     path = tmp_path / "run.pt"
     trained(path)
     good = path.read_bytes()
-    contents = [b"", b"nonsense", good[:1000], good[: len(good) // 2], pickle.dumps(Bomb()), pickle.dumps({"step": 3})]
+    contents = [
+        b"",
+        b"nonsense",
+        good[:1000],
+        good[: len(good) // 2],
+        pickle.dumps(Bomb(), 2),
+        pickle.dumps({"step": 3}, 2),
+    ]
     torch.save(Bomb(), path)
     contents.append(path.read_bytes())
     torch.save({"step": 3}, path)
