@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
 
 
-def knows(x_0: torch.Tensor, schedule: Schedule = LINEAR, **arguments: object) -> DDPM:
+def knows(x_0: torch.Tensor, schedule: Schedule = LINEAR, **arguments: Any) -> DDPM:
     """A model that knows the answer, which is the same for every example."""
     return DDPM(lambda x_t, t, label: x_0.expand_as(x_t).to(x_t), schedule, predict="x_0", **arguments)
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
 
 
-def truth(schedule: Schedule = S, **arguments: object) -> DDPM:
+def truth(schedule: Schedule = S, **arguments: Any) -> DDPM:
     return DDPM(lambda x_t, t, label: RING.optimal_eps(x_t, t, schedule), schedule, **arguments)
 
 
@@ -41,7 +42,7 @@ class Diary:
         return torch.full_like(x_t, self.answer)
 
 
-def visited(sampler, schedule: Schedule, **arguments: object) -> list[int]:
+def visited(sampler, schedule: Schedule, **arguments: Any) -> list[int]:
     diary = Diary()
     x_ts = list(sampler(DDPM(diary, schedule, predict="x_0"), SHAPE, **arguments))
     assert len(x_ts) == len(diary.steps) + 1

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def awake(module: nn.Module, seed: int = 0) -> nn.Module:
+def awake(module: Any, seed: int = 0) -> Any:
     """With random weights everywhere: zero-initialised ones would hide what comes before them."""
     g = generator(seed)
     with torch.no_grad():
@@ -55,6 +56,13 @@ def test_paper_can_be_changed_and_refuses_other_sizes() -> None:
     assert out.shape == (1, 6, 32, 32)
     with pytest.raises(ValueError, match="size: expected 32 or 256"):
         UNet.paper(64)
+
+
+def test_the_digits_network() -> None:
+    unet = UNet.digits()
+    assert n_parameters(unet) == 164_689
+    assert unet(torch.zeros(1, 1, 8, 8), torch.tensor([1]), torch.tensor([9])).shape == (1, 1, 8, 8)
+    assert UNet.digits(n_classes=None, learned_variance=True)(torch.zeros(1, 1, 8, 8), torch.tensor([1])).shape[1] == 2
 
 
 def test_before_training_the_answer_is_zero_and_the_blocks_do_nothing() -> None:
@@ -218,8 +226,8 @@ def test_the_papers_network_trains_in_bfloat16() -> None:
     x = torch.rand(256, 3, 32, 32, generator=generator()) * 2 - 1
     x = torch.nn.functional.interpolate(x[:, :, ::8, ::8], scale_factor=8.0)
     task = DDPM(UNet.paper(), Schedule.linear(), lr=2e-4).cuda()
-    history = train.fit(task, x, steps=60, batch_size=64, seed=0, precision="bf16")
-    losses = [float(v) for v in history["simple"]]
+    history = train.fit(task, x, steps=60, batch_size=64, seed=0, precision="bf16", log_every=1)
+    losses = history.logs["loss"]
     assert sum(losses[-10:]) < 0.5 * sum(losses[:3]) * 10 / 3
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in task.parameters())
     with torch.autocast("cuda", torch.bfloat16):

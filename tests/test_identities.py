@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
 
 
-def known(p: GaussianMixture, s: Schedule, **arguments: object) -> DDPM:
+def known(p: GaussianMixture, s: Schedule, **arguments: Any) -> DDPM:
     """The model with the best denoiser there is."""
     return DDPM(lambda x_t, t, label: p.optimal_eps(x_t, t, s), s, **arguments)
 
@@ -193,7 +194,7 @@ def test_best_eps_is_the_score_of_the_marginal() -> None:
 
 
 @pytest.mark.parametrize("variance", ["beta", "beta_tilde"])
-def test_sum_of_terms_equals_the_bound(variance: str) -> None:
+def test_sum_of_terms_equals_the_bound(variance: Any) -> None:
     """∫ q(x_{1:3} | x_0) log q(x_{1:3} | x_0)/p(x_{0:3}), all three at once, with the *forward* kernels in q; against
     L_T + L_2 + L_1 + L_0, each by a quadrature of its own over x_t."""
     s = Schedule([0.3, 0.4, 0.5])
@@ -319,7 +320,8 @@ def test_bound_closes_as_steps_get_smaller() -> None:
 def test_simple_loss_is_the_bound_reweighted() -> None:
     """L_{t−1} = β_t²/(2 σ_t² α_t (1 − ᾱ_t)) ‖ε − ε_θ‖² + what the variances alone make, Ho et al. eq. 12."""
     x_0, eps, guess = normal(3, 4, 2)
-    for variance in ("beta", "beta_tilde"):
+    kinds: list[Any] = ["beta", "beta_tilde"]
+    for variance in kinds:
         for t in range(2, S.T + 1):
             x_t = S.q_sample(x_0, step(t, 4), eps)
             mean, var = DDPM(lambda *_: guess, S, variance=variance).reverse(x_t, step(t, 4))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from genlib.diffusion import DDPM, MLP, Schedule, UNet, ancestral, ddim, last
 
-few = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 DTYPES = st.sampled_from([torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.bool])
 SHAPES = st.lists(st.integers(0, 5), max_size=4).map(tuple)
@@ -247,7 +247,7 @@ def test_losses(case, data, alone) -> None:
     except ValueError as error:
         return refused(error)
     assert loss.shape == ()
-    assert set(logs) == {"simple"}
+    assert logs == {}
     assert not loss < 0
 
 

@@ -6,7 +6,7 @@ p_θ(x_{t−1} | x_t) = N(μ_θ(x_t, t), σ_t² I),   μ_θ = the mean of q(x_{t
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from genlib.arguments import check_choice, check_finite, check_int, check_number
 from genlib.diffusion import bound
 from genlib.diffusion.schedule import Quantity, Schedule
 
-Denoiser = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+Denoiser = Callable[[Tensor, Tensor, Any], Tensor]  # net(x_t, t, label)
 
 
 class Denoised(NamedTuple):
@@ -102,7 +102,7 @@ class DDPM(nn.Module):
     def losses(
         self, batch: Tensor | Sequence[Tensor], generator: torch.Generator | None = None
     ) -> Iterator[tuple[str, Tensor, dict[str, Tensor]]]:
-        """("net", the loss, its parts), once.
+        """("net", the loss, its parts "simple" and "vlb" where there are two), once.
 
         Args:
             batch: x_0, (B, ...), float in [−1, 1]; or (x_0, label) with label (B,) int64.
@@ -120,7 +120,7 @@ class DDPM(nn.Module):
         value, v = self._call(x_t, t, label)
         simple = functional.mse_loss(value, self.schedule._convert(eps, x_t, t, "eps", self.predict))
         if v is None:
-            yield "net", simple, {"simple": simple.detach()}
+            yield "net", simple, {}
             return
         # The bound moves the variance only: its pull on the mean is noisy, and L_simple is there for that.
         guess = self.schedule._convert(value.detach(), x_t, t, self.predict, "x_0")

@@ -111,6 +111,14 @@ class UNet(nn.Module):
             raise ValueError(f"size: expected 32 or 256, the paper's, got {size!r}")
         return cls(**{"channels": 3, "width": 128, "n_blocks": 2, **presets[size], **changes})
 
+    @classmethod
+    def digits(cls, **changes: object) -> "UNet":
+        """The small network of this course for its 8 × 8 digits: 164,689 parameters, ten classes.
+
+        Further arguments of `UNet` change it, as in `UNet.digits(learned_variance=True)`.
+        """
+        return cls(**{"channels": 1, "width": 16, "mults": (1, 2), "n_blocks": 1, "n_classes": 10, **changes})
+
     def check_shape(self, shape: Sequence[int]) -> None:
         """Raise `ValueError` unless pictures of this shape, (B, C, H, W), can go through."""
         C, n = self.channels, self.fraction
