@@ -1,4 +1,4 @@
-"""Lab 3: the forward chain."""
+"""Lab 3: diffusion models."""
 # ruff: noqa: F811  (every answer has the name that the lab gives it)
 # pyright: reportRedeclaration=false
 
@@ -546,3 +546,1024 @@ def posterior(x_0, x_t, t, beta, alpha_bar):
     of_x_0, of_x_t = before.sqrt() * b / (1 - now), (1 - b).sqrt() * (1 - before) / (1 - now)
     mean = torch.einsum("b,b...->b...", of_x_0, x_0.double()) + torch.einsum("b,b...->b...", of_x_t, x_t.double())
     return [mean.to(x_0.dtype), torch.einsum("b,b...->b...", b * (1 - before) / (1 - now), torch.ones_like(mean))]
+
+
+# --- target: wrong --------------------------------------------------------------------------------------------------
+
+
+def signal_noise(t, alpha_bar, like):
+    a = per_example(alpha_bar[t], like)
+    return a.sqrt(), (1 - a).sqrt()
+
+
+def one_of(x_0, eps, predict, v):
+    if predict == "eps":
+        return eps
+    return x_0 if predict == "x_0" else v
+
+
+@wrong("diffusion.target", "exchanged")
+def target(x_0, eps, t, alpha_bar, predict):
+    signal, noise = signal_noise(t, alpha_bar, x_0)
+    return {"x_0": eps, "eps": x_0, "v": signal * eps - noise * x_0}[predict]
+
+
+@wrong("diffusion.target", "always_eps")
+def target(x_0, eps, t, alpha_bar, predict):
+    return eps
+
+
+@wrong("diffusion.target", "x_t_for_v")
+def target(x_0, eps, t, alpha_bar, predict):
+    signal, noise = signal_noise(t, alpha_bar, x_0)
+    return one_of(x_0, eps, predict, noise * eps + signal * x_0)
+
+
+@wrong("diffusion.target", "swapped")
+def target(x_0, eps, t, alpha_bar, predict):
+    signal, noise = signal_noise(t, alpha_bar, x_0)
+    return one_of(x_0, eps, predict, noise * eps - signal * x_0)
+
+
+@wrong("diffusion.target", "v_turned")
+def target(x_0, eps, t, alpha_bar, predict):
+    signal, noise = signal_noise(t, alpha_bar, x_0)
+    return one_of(x_0, eps, predict, noise * x_0 - signal * eps)
+
+
+@wrong("diffusion.target", "added")
+def target(x_0, eps, t, alpha_bar, predict):
+    signal, noise = signal_noise(t, alpha_bar, x_0)
+    return one_of(x_0, eps, predict, signal * eps + noise * x_0)
+
+
+@wrong("diffusion.target", "not_rooted")
+def target(x_0, eps, t, alpha_bar, predict):
+    a = per_example(alpha_bar[t], x_0)
+    return one_of(x_0, eps, predict, a * eps - (1 - a) * x_0)
+
+
+@wrong("diffusion.target", "straight")
+def target(x_0, eps, t, alpha_bar, predict):
+    return one_of(x_0, eps, predict, eps - x_0)
+
+
+@wrong("diffusion.target", "one_step_early")
+def target(x_0, eps, t, alpha_bar, predict):
+    signal, noise = signal_noise(t - 1, alpha_bar, x_0)
+    return one_of(x_0, eps, predict, signal * eps - noise * x_0)
+
+
+@wrong("diffusion.target", "along_the_last_axis")
+def target(x_0, eps, t, alpha_bar, predict):
+    a = alpha_bar[t]
+    return one_of(x_0, eps, predict, a.sqrt() * eps - (1 - a).sqrt() * x_0)
+
+
+@wrong("diffusion.target", "error")
+def target(x_0, eps, t, alpha_bar, predict):
+    return {"eps": eps, "x_0": x_0}[predict]
+
+
+@wrong("diffusion.target", "none")
+def target(x_0, eps, t, alpha_bar, predict):
+    if predict == "eps":
+        return eps
+    if predict == "x0":
+        return x_0
+
+
+@wrong("diffusion.target", "shape")  # right for images alone
+def target(x_0, eps, t, alpha_bar, predict):
+    a = alpha_bar[t].view(-1, 1, 1, 1)
+    return one_of(x_0, eps, predict, a.sqrt() * eps - (1 - a).sqrt() * x_0)
+
+
+# --- target: right --------------------------------------------------------------------------------------------------
+
+
+@right("diffusion.target")
+def target(x_0, eps, t, alpha_bar, predict):
+    signal, noise = signal_noise(t, alpha_bar, x_0)
+    return one_of(x_0, eps, predict, signal * eps - noise * x_0)
+
+
+@right("diffusion.target")  # from x_t
+def target(x_0, eps, t, alpha_bar, predict):
+    signal, noise = signal_noise(t, alpha_bar, x_0)
+    x_t = signal * x_0 + noise * eps
+    return one_of(x_0, eps, predict, (signal * x_t - x_0) / noise)
+
+
+@right("diffusion.target")
+def target(x_0, eps, t, alpha_bar, predict):
+    weights = {"eps": (0, 1), "x_0": (1, 0)}
+    out = []
+    for x, e, s in zip(x_0, eps, t.tolist(), strict=True):
+        a = float(alpha_bar[s])
+        of_x_0, of_eps = weights.get(predict, (-math.sqrt(1 - a), math.sqrt(a)))
+        out.append(of_x_0 * x + of_eps * e)
+    return torch.stack(out)
+
+
+@right("diffusion.target")
+def target(x_0, eps, t, alpha_bar, predict):
+    if predict == "v":
+        a = alpha_bar[t].sqrt()
+        return torch.einsum("b,b...->b...", a, eps) - torch.einsum("b,b...->b...", (1 - a**2).sqrt(), x_0)
+    return eps if predict == "eps" else x_0
+
+
+# --- loss: wrong ----------------------------------------------------------------------------------------------------
+
+
+def noised(x_0, t, eps, alpha_bar):
+    signal, noise = signal_noise(t, alpha_bar, x_0)
+    return signal * x_0 + noise * eps
+
+
+def goal(x_0, t, eps, alpha_bar, predict):
+    signal, noise = signal_noise(t, alpha_bar, x_0)
+    return one_of(x_0, eps, predict, signal * eps - noise * x_0)
+
+
+def apart(net, x_0, t, eps, alpha_bar, predict):
+    return net(noised(x_0, t, eps, alpha_bar), t) - goal(x_0, t, eps, alpha_bar, predict)
+
+
+@wrong("diffusion.loss", "summed")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return apart(net, x_0, t, eps, alpha_bar, predict).square().sum()
+
+
+@wrong("diffusion.loss", "summed_over_pixels")  # the norm as it is written
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return apart(net, x_0, t, eps, alpha_bar, predict).square().flatten(1).sum(1).mean()
+
+
+@wrong("diffusion.loss", "summed_over_batch")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return apart(net, x_0, t, eps, alpha_bar, predict).square().flatten(1).mean(1).sum()
+
+
+@wrong("diffusion.loss", "for_each_example")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return apart(net, x_0, t, eps, alpha_bar, predict).square().flatten(1).mean(1)
+
+
+@wrong("diffusion.loss", "for_each_pixel")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return apart(net, x_0, t, eps, alpha_bar, predict) ** 2
+
+
+@wrong("diffusion.loss", "not_squared")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return apart(net, x_0, t, eps, alpha_bar, predict).mean()
+
+
+@wrong("diffusion.loss", "absolute")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    wanted = goal(x_0, t, eps, alpha_bar, predict)
+    return torch.nn.functional.l1_loss(net(noised(x_0, t, eps, alpha_bar), t), wanted)
+
+
+@wrong("diffusion.loss", "rooted")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return apart(net, x_0, t, eps, alpha_bar, predict).square().mean().sqrt()
+
+
+@wrong("diffusion.loss", "always_eps")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return torch.nn.functional.mse_loss(net(noised(x_0, t, eps, alpha_bar), t), eps)
+
+
+@wrong("diffusion.loss", "shown_x_0")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return torch.nn.functional.mse_loss(net(x_0, t), goal(x_0, t, eps, alpha_bar, predict))
+
+
+@wrong("diffusion.loss", "told_t_minus_1")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    wanted = goal(x_0, t, eps, alpha_bar, predict)
+    return torch.nn.functional.mse_loss(net(noised(x_0, t, eps, alpha_bar), t - 1), wanted)
+
+
+@wrong("diffusion.loss", "one_step_early")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    wanted = goal(x_0, t, eps, alpha_bar, predict)
+    return torch.nn.functional.mse_loss(net(noised(x_0, t - 1, eps, alpha_bar), t), wanted)
+
+
+@wrong("diffusion.loss", "detached")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    with torch.no_grad():
+        return apart(net, x_0, t, eps, alpha_bar, predict).square().mean()
+
+
+@wrong("diffusion.loss", "type")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return apart(net, x_0, t, eps, alpha_bar, predict).square().mean().item()
+
+
+@wrong("diffusion.loss", "random")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return apart(net, x_0, t, torch.randn_like(x_0), alpha_bar, predict).square().mean()
+
+
+@wrong("diffusion.loss", "error")  # t as a share of the whole
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    wanted = goal(x_0, t, eps, alpha_bar, predict)
+    return torch.nn.functional.mse_loss(net(noised(x_0, t, eps, alpha_bar), t / (len(alpha_bar) - 1)), wanted)
+
+
+# --- loss: right ----------------------------------------------------------------------------------------------------
+
+
+@right("diffusion.loss")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return apart(net, x_0, t, eps, alpha_bar, predict).square().mean()
+
+
+@right("diffusion.loss")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    wanted = goal(x_0, t, eps, alpha_bar, predict)
+    return torch.nn.functional.mse_loss(net(noised(x_0, t, eps, alpha_bar), t), wanted)
+
+
+@right("diffusion.loss")  # the mean of the examples' means, one by one
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    errors = apart(net, x_0, t, eps, alpha_bar, predict)
+    return sum((error * error).sum() / error.numel() for error in errors) / len(errors)
+
+
+@right("diffusion.loss")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    flat = apart(net, x_0, t, eps, alpha_bar, predict).reshape(-1)
+    return flat @ flat / len(flat)
+
+
+# --- reverse_step: wrong --------------------------------------------------------------------------------------------
+
+
+def back(x_t, t, eps_hat, beta, alpha_bar):
+    """β_t, ᾱ_t, and the mean of the step back."""
+    b, a = per_example(beta[t], x_t), per_example(alpha_bar[t], x_t)
+    return b, a, (x_t - b / (1 - a).sqrt() * eps_hat) / (1 - b).sqrt()
+
+
+def fresh(t, z):
+    return torch.where(per_example(t, z) > 1, z, torch.zeros_like(z))
+
+
+@wrong("diffusion.reverse_step", "noise_at_the_end")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, eps_hat, beta, alpha_bar)
+    return mean + b.sqrt() * z
+
+
+@wrong("diffusion.reverse_step", "one_for_all")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, eps_hat, beta, alpha_bar)
+    return mean + b.sqrt() * z if t[0] > 1 else mean
+
+
+@wrong("diffusion.reverse_step", "one_for_all")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, eps_hat, beta, alpha_bar)
+    return mean if (t == 1).any() else mean + b.sqrt() * z
+
+
+@wrong("diffusion.reverse_step", "no_noise")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    return back(x_t, t, eps_hat, beta, alpha_bar)[2]
+
+
+@wrong("diffusion.reverse_step", "noise_not_rooted")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, eps_hat, beta, alpha_bar)
+    return mean + b * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "beta_tilde_noise")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, a, mean = back(x_t, t, eps_hat, beta, alpha_bar)
+    return mean + (b * (1 - per_example(alpha_bar[t - 1], x_t)) / (1 - a)).sqrt() * z
+
+
+@wrong("diffusion.reverse_step", "noise_scaled")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, a, _ = back(x_t, t, eps_hat, beta, alpha_bar)
+    return (x_t - b / (1 - a).sqrt() * eps_hat + b.sqrt() * fresh(t, z)) / (1 - b).sqrt()
+
+
+@wrong("diffusion.reverse_step", "eps_added")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, -eps_hat, beta, alpha_bar)
+    return mean + b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "denominator_not_rooted")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, a, _ = back(x_t, t, eps_hat, beta, alpha_bar)
+    return (x_t - b / (1 - a) * eps_hat) / (1 - b).sqrt() + b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "beta_rooted")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, a, _ = back(x_t, t, eps_hat, beta, alpha_bar)
+    return (x_t - (b / (1 - a)).sqrt() * eps_hat) / (1 - b).sqrt() + b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "not_scaled")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, a, _ = back(x_t, t, eps_hat, beta, alpha_bar)
+    return x_t - b / (1 - a).sqrt() * eps_hat + b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "shrunk_again")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, a, _ = back(x_t, t, eps_hat, beta, alpha_bar)
+    return (1 - b).sqrt() * (x_t - b / (1 - a).sqrt() * eps_hat) + b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "bar_for_alpha")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, a, _ = back(x_t, t, eps_hat, beta, alpha_bar)
+    return (x_t - b / (1 - a).sqrt() * eps_hat) / a.sqrt() + b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "all_the_way")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, a, _ = back(x_t, t, eps_hat, beta, alpha_bar)
+    return (x_t - (1 - a).sqrt() * eps_hat) / a.sqrt() + b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "one_step_early")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, a = per_example(beta[t], x_t), per_example(alpha_bar[t - 1], x_t)
+    return (x_t - b / (1 - a).sqrt() * eps_hat) / (1 - b).sqrt() + b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "along_the_last_axis")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, a = beta[t], alpha_bar[t]
+    return (x_t - b / (1 - a).sqrt() * eps_hat) / (1 - b).sqrt() + b.sqrt() * z
+
+
+@wrong("diffusion.reverse_step", "random")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, eps_hat, beta, alpha_bar)
+    return mean + b.sqrt() * fresh(t, torch.randn_like(x_t))
+
+
+@wrong("diffusion.reverse_step", "in_place")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, eps_hat, beta, alpha_bar)
+    z[t == 1] = 0
+    return mean.add_(b.sqrt() * z)
+
+
+# --- reverse_step: right --------------------------------------------------------------------------------------------
+
+
+@right("diffusion.reverse_step")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, eps_hat, beta, alpha_bar)
+    return mean + b.sqrt() * fresh(t, z)
+
+
+@right("diffusion.reverse_step")  # by way of x_0 and the posterior
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    signal, noise = signal_noise(t, alpha_bar, x_t)
+    x_0 = (x_t - noise * eps_hat) / signal
+    return mean_of(x_0, x_t, t, beta, alpha_bar) + per_example(t > 1, x_t) * per_example(beta[t], x_t).sqrt() * z
+
+
+@right("diffusion.reverse_step")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    out = torch.empty_like(x_t)
+    for i, s in enumerate(t.tolist()):
+        b, a = float(beta[s]), float(alpha_bar[s])
+        out[i] = (x_t[i] - b / math.sqrt(1 - a) * eps_hat[i]) / math.sqrt(1 - b)
+        if s > 1:
+            out[i] += math.sqrt(b) * z[i]
+    return out
+
+
+@right("diffusion.reverse_step")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    beta, alpha_bar = beta.double(), alpha_bar.double()
+    alpha = alpha_bar[t] / alpha_bar[t - 1]
+    weights = torch.stack([alpha**-0.5, -(1 - alpha) * (alpha * (1 - alpha_bar[t])) ** -0.5, (t > 1) * beta[t].sqrt()])
+    return torch.einsum("kb,kb...->b...", weights, torch.stack([x_t, eps_hat, z]).double()).to(x_t.dtype)
+
+
+# --- ancestral: wrong -----------------------------------------------------------------------------------------------
+
+
+def walk(net, step, x_T, z, way):
+    x_ts = [x_T]
+    for i in way:
+        t = torch.full((len(x_T),), i)
+        x_ts.append(step(x_ts[-1], t, net(x_ts[-1], t), z[i]))
+    return x_ts
+
+
+@wrong("diffusion.ancestral", "end_alone")
+def ancestral(net, step, x_T, z):
+    x = x_T
+    for i in range(len(z) - 1, 0, -1):
+        t = torch.full((len(x),), i)
+        x = step(x, t, net(x, t), z[i])
+    return x
+
+
+@wrong("diffusion.ancestral", "start_missing")
+def ancestral(net, step, x_T, z):
+    return torch.stack(walk(net, step, x_T, z, range(len(z) - 1, 0, -1))[1:])
+
+
+@wrong("diffusion.ancestral", "stops_early")
+def ancestral(net, step, x_T, z):
+    return torch.stack(walk(net, step, x_T, z, range(len(z) - 1, 1, -1)))
+
+
+@wrong("diffusion.ancestral", "starts_late")
+def ancestral(net, step, x_T, z):
+    T = len(z) - 1
+    return torch.stack(walk(net, step, x_T, z, reversed(range(1, T))))
+
+
+@wrong("diffusion.ancestral", "x_0_first")
+def ancestral(net, step, x_T, z):
+    x_ts = [x_T]
+    for i in range(len(z) - 1, 0, -1):
+        t = torch.full((len(x_T),), i)
+        x_ts.insert(0, step(x_ts[0], t, net(x_ts[0], t), z[i]))
+    return torch.stack(x_ts)
+
+
+@wrong("diffusion.ancestral", "upwards")
+def ancestral(net, step, x_T, z):
+    return torch.stack(walk(net, step, x_T, z, range(1, len(z))))
+
+
+@wrong("diffusion.ancestral", "same_noise")
+def ancestral(net, step, x_T, z):
+    noise, x_ts = z[-1], [x_T]
+    for i in range(len(z) - 1, 0, -1):
+        t = torch.full((len(x_T),), i)
+        x_ts.append(step(x_ts[-1], t, net(x_ts[-1], t), noise))
+    return torch.stack(x_ts)
+
+
+@wrong("diffusion.ancestral", "noise_early")
+def ancestral(net, step, x_T, z):
+    x_ts = [x_T]
+    for i in range(len(z) - 1, 0, -1):
+        t = torch.full((len(x_T),), i)
+        x_ts.append(step(x_ts[-1], t, net(x_ts[-1], t), z[i - 1]))
+    return torch.stack(x_ts)
+
+
+@wrong("diffusion.ancestral", "noise_turned")
+def ancestral(net, step, x_T, z):
+    x_ts = [x_T]
+    for i, noise in zip(range(len(z) - 1, 0, -1), z[1:], strict=True):
+        t = torch.full((len(x_T),), i)
+        x_ts.append(step(x_ts[-1], t, net(x_ts[-1], t), noise))
+    return torch.stack(x_ts)
+
+
+@wrong("diffusion.ancestral", "noise_from_0")
+def ancestral(net, step, x_T, z):
+    x_ts, T = [x_T], len(z) - 1
+    for i in range(T):
+        t = torch.full((len(x_T),), T - i)
+        x_ts.append(step(x_ts[-1], t, net(x_ts[-1], t), z[i]))
+    return torch.stack(x_ts)
+
+
+@wrong("diffusion.ancestral", "net_sees_x_T")
+def ancestral(net, step, x_T, z):
+    x_ts = [x_T]
+    for i in range(len(z) - 1, 0, -1):
+        t = torch.full((len(x_T),), i)
+        x_ts.append(step(x_ts[-1], t, net(x_T, t), z[i]))
+    return torch.stack(x_ts)
+
+
+@wrong("diffusion.ancestral", "always_from_x_T")
+def ancestral(net, step, x_T, z):
+    x_ts = [x_T]
+    for i in range(len(z) - 1, 0, -1):
+        t = torch.full((len(x_T),), i)
+        x_ts.append(step(x_T, t, net(x_ts[-1], t), z[i]))
+    return torch.stack(x_ts)
+
+
+@wrong("diffusion.ancestral", "exchanged")
+def ancestral(net, step, x_T, z):
+    x_ts = [x_T]
+    for i in range(len(z) - 1, 0, -1):
+        t = torch.full((len(x_T),), i)
+        x_ts.append(step(x_ts[-1], t, z[i], net(x_ts[-1], t)))
+    return torch.stack(x_ts)
+
+
+@wrong("diffusion.ancestral", "error")  # on to t = 0
+def ancestral(net, step, x_T, z):
+    return torch.stack(walk(net, step, x_T, z, range(len(z) - 1, -1, -1)))
+
+
+@wrong("diffusion.ancestral", "error")  # t as a plain number
+def ancestral(net, step, x_T, z):
+    x_ts = [x_T]
+    for t in range(len(z) - 1, 0, -1):
+        x_ts.append(step(x_ts[-1], t, net(x_ts[-1], t), z[t]))
+    return torch.stack(x_ts)
+
+
+@wrong("diffusion.ancestral", "type")  # a list
+def ancestral(net, step, x_T, z):
+    return walk(net, step, x_T, z, range(len(z) - 1, 0, -1))
+
+
+@wrong("diffusion.ancestral", "random")
+def ancestral(net, step, x_T, z):
+    return torch.stack(walk(net, step, x_T, torch.randn_like(z), range(len(z) - 1, 0, -1)))
+
+
+# --- ancestral: right -----------------------------------------------------------------------------------------------
+
+
+@right("diffusion.ancestral")
+def ancestral(net, step, x_T, z):
+    return torch.stack(walk(net, step, x_T, z, range(len(z) - 1, 0, -1)))
+
+
+@right("diffusion.ancestral")
+def ancestral(net, step, x_T, z):
+    x_ts, t = torch.empty_like(z), torch.full((len(x_T),), len(z) - 1)
+    x_ts[0] = x_T
+    for k, noise in enumerate(reversed(list(z[1:]))):
+        x_ts[k + 1] = step(x_ts[k], t, net(x_ts[k], t), noise)
+        t = t - 1
+    return x_ts
+
+
+@right("diffusion.ancestral")
+def ancestral(net, step, x_T, z):
+    def from_here(x, i):
+        if i == 0:
+            return [x]
+        t = torch.ones(len(x), dtype=torch.int64) * i
+        return [x, *from_here(step(x, t, net(x, t), z[i]), i - 1)]
+
+    return torch.stack(from_here(x_T, len(z) - 1))
+
+
+# --- ddim_steps: wrong ----------------------------------------------------------------------------------------------
+
+
+@wrong("diffusion.ddim_steps", "from_T_minus_1")
+def ddim_steps(T, n):
+    return torch.linspace(T - 1, 0, n + 1).round().long()
+
+
+@wrong("diffusion.ddim_steps", "ends_at_1")
+def ddim_steps(T, n):
+    return torch.linspace(T, 1, n + 1).round().long()
+
+
+@wrong("diffusion.ddim_steps", "no_0")
+def ddim_steps(T, n):
+    return torch.linspace(T, 0, n + 1).round().long()[:-1]
+
+
+@wrong("diffusion.ddim_steps", "no_T")
+def ddim_steps(T, n):
+    return torch.linspace(T, 0, n + 1).round().long()[1:]
+
+
+@wrong("diffusion.ddim_steps", "n_points")
+def ddim_steps(T, n):
+    return torch.linspace(T, 0, n).round().long()
+
+
+@wrong("diffusion.ddim_steps", "upwards")
+def ddim_steps(T, n):
+    return torch.linspace(0, T, n + 1).round().long()
+
+
+@wrong("diffusion.ddim_steps", "cut")
+def ddim_steps(T, n):
+    return torch.linspace(T, 0, n + 1, dtype=torch.float64).long()
+
+
+@wrong("diffusion.ddim_steps", "not_rounded")
+def ddim_steps(T, n):
+    return torch.linspace(T, 0, n + 1, dtype=torch.float64)
+
+
+@wrong("diffusion.ddim_steps", "strides_from_T")
+def ddim_steps(T, n):
+    return T - (T // n) * torch.arange(n + 1)
+
+
+@wrong("diffusion.ddim_steps", "strides_from_0")
+def ddim_steps(T, n):
+    return (torch.arange(n) * (T // n)).flip(0)
+
+
+@wrong("diffusion.ddim_steps", "quadratic")
+def ddim_steps(T, n):
+    return (T * torch.linspace(1, 0, n + 1) ** 2).round().long()
+
+
+@wrong("diffusion.ddim_steps", "type")
+def ddim_steps(T, n):
+    return [round(T * (n - i) / n) for i in range(n + 1)]
+
+
+# --- ddim_steps: right ----------------------------------------------------------------------------------------------
+
+
+@right("diffusion.ddim_steps")
+def ddim_steps(T, n):
+    return torch.linspace(T, 0, n + 1).round().long()
+
+
+@right("diffusion.ddim_steps")
+def ddim_steps(T, n):
+    return torch.tensor([round(T * (n - i) / n) for i in range(n + 1)])
+
+
+@right("diffusion.ddim_steps")
+def ddim_steps(T, n):
+    return torch.from_numpy(np.rint(np.linspace(T, 0, n + 1)).astype(np.int64))
+
+
+@right("diffusion.ddim_steps")
+def ddim_steps(T, n):
+    return (torch.arange(n, -1, -1, dtype=torch.float64) / n * T + 0.5).floor()
+
+
+# --- ddim_step: wrong -----------------------------------------------------------------------------------------------
+
+
+def ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar):
+    """The guess of x_0, ᾱ_s, and σ."""
+    now, before = per_example(alpha_bar[t], x_t), per_example(alpha_bar[s], x_t)
+    x_0 = (x_t - (1 - now).sqrt() * eps_hat) / now.sqrt()
+    return x_0, before, eta * ((1 - before) / (1 - now)).sqrt() * (1 - now / before).sqrt()
+
+
+@wrong("diffusion.ddim_step", "direction_turned")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    s, t = t, s
+    now, before = per_example(alpha_bar[t], x_t), per_example(alpha_bar[s], x_t)
+    x_0 = (x_t - (1 - now).sqrt() * eps_hat) / now.sqrt()
+    return before.sqrt() * x_0 + (1 - before).sqrt() * eps_hat
+
+
+@wrong("diffusion.ddim_step", "all_the_way")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    return ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)[0]
+
+
+@wrong("diffusion.ddim_step", "no_old_noise")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return before.sqrt() * x_0 + sigma * z
+
+
+@wrong("diffusion.ddim_step", "one_step_early")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t - 1, s - 1, eta, alpha_bar)
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat + sigma * z
+
+
+@wrong("diffusion.ddim_step", "to_t_minus_1")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, t - 1, eta, alpha_bar)
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat + sigma * z
+
+
+@wrong("diffusion.ddim_step", "not_rooted")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    now, before = per_example(alpha_bar[t], x_t), per_example(alpha_bar[s], x_t)
+    x_0 = (x_t - (1 - now) * eps_hat) / now
+    variance = eta**2 * (1 - before) / (1 - now) * (1 - now / before)
+    return before * x_0 + (1 - before - variance) * eps_hat + variance * z
+
+
+@wrong("diffusion.ddim_step", "eps_added")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    now = per_example(alpha_bar[t], x_t)
+    _, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    x_0 = (x_t + (1 - now).sqrt() * eps_hat) / now.sqrt()
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat + sigma * z
+
+
+@wrong("diffusion.ddim_step", "no_room")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return before.sqrt() * x_0 + (1 - before).sqrt() * eps_hat + sigma * z
+
+
+@wrong("diffusion.ddim_step", "deviations_subtracted")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return before.sqrt() * x_0 + ((1 - before).sqrt() - sigma) * eps_hat + sigma * z
+
+
+@wrong("diffusion.ddim_step", "noise_not_rooted")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat + sigma**2 * z
+
+
+@wrong("diffusion.ddim_step", "no_new_noise")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat
+
+
+@wrong("diffusion.ddim_step", "no_eta")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, _ = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return before.sqrt() * x_0 + (1 - before).sqrt() * eps_hat
+
+
+@wrong("diffusion.ddim_step", "eta_not_squared")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    now, before = per_example(alpha_bar[t], x_t), per_example(alpha_bar[s], x_t)
+    x_0 = (x_t - (1 - now).sqrt() * eps_hat) / now.sqrt()
+    variance = eta * (1 - before) / (1 - now) * (1 - now / before)
+    return before.sqrt() * x_0 + (1 - before - variance).sqrt() * eps_hat + variance.sqrt() * z
+
+
+@wrong("diffusion.ddim_step", "ratio_turned")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    now, before = per_example(alpha_bar[t], x_t), per_example(alpha_bar[s], x_t)
+    x_0 = (x_t - (1 - now).sqrt() * eps_hat) / now.sqrt()
+    variance = eta**2 * (1 - now) / (1 - before) * (1 - now / before)
+    return before.sqrt() * x_0 + (1 - before - variance).sqrt() * eps_hat + variance.sqrt() * z
+
+
+@wrong("diffusion.ddim_step", "sigma_of_one_step")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, _ = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    _, _, sigma = ddim_parts(x_t, eps_hat, t, t - 1, eta, alpha_bar)
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat + sigma * z
+
+
+@wrong("diffusion.ddim_step", "along_the_last_axis")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    now, before = alpha_bar[t], alpha_bar[s]
+    sigma = eta * ((1 - before) / (1 - now) * (1 - now / before)).sqrt()
+    x_0 = (x_t - (1 - now).sqrt() * eps_hat) / now.sqrt()
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat + sigma * z
+
+
+@wrong("diffusion.ddim_step", "random")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat + sigma * torch.randn_like(z)
+
+
+@wrong("diffusion.ddim_step", "not_finite")  # 0 and 0 again at s = 0
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    left = (1 - before) * (1 - sigma**2 / (1 - before))
+    return before.sqrt() * x_0 + left.sqrt() * eps_hat + sigma * z
+
+
+# --- ddim_step: right -----------------------------------------------------------------------------------------------
+
+
+@right("diffusion.ddim_step")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat + sigma * z
+
+
+@right("diffusion.ddim_step")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    out = torch.zeros_like(x_t)
+    for i in range(len(x_t)):
+        now, before = float(alpha_bar[t[i]]), float(alpha_bar[s[i]])
+        variance = eta**2 * (1 - before) / (1 - now) * (1 - now / before)
+        x_0 = (x_t[i] - math.sqrt(1 - now) * eps_hat[i]) / math.sqrt(now)
+        out[i] = math.sqrt(before) * x_0 + math.sqrt(1 - before - variance) * eps_hat[i] + math.sqrt(variance) * z[i]
+    return out
+
+
+@right("diffusion.ddim_step")  # how x_t is scaled, and how much noise is taken out of it
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    now, before = per_example(alpha_bar[t], x_t), per_example(alpha_bar[s], x_t)
+    scale, variance = (before / now).sqrt(), eta**2 * (1 - before) / (1 - now) * (1 - now / before)
+    return scale * x_t + ((1 - before - variance).sqrt() - scale * (1 - now).sqrt()) * eps_hat + variance.sqrt() * z
+
+
+@right("diffusion.ddim_step")  # the angle of ᾱ
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    to, angle = alpha_bar[s].sqrt().acos(), alpha_bar[t].sqrt().acos()
+    sigma = eta * to.sin() / angle.sin() * (1 - (angle.cos() / to.cos()) ** 2).sqrt()
+    to, angle, sigma = (per_example(a, x_t) for a in (to, angle, sigma))
+    x_0 = (x_t - angle.sin() * eps_hat) / angle.cos()
+    return to.cos() * x_0 + (to.sin() ** 2 - sigma**2).clamp(min=0).sqrt() * eps_hat + sigma * z
+
+
+# --- guide: wrong ---------------------------------------------------------------------------------------------------
+
+
+@wrong("diffusion.guide", "from_none")
+def guide(eps_label, eps_none, w):
+    return torch.lerp(eps_none, eps_label, w)
+
+
+@wrong("diffusion.guide", "from_none")
+def guide(eps_label, eps_none, w):
+    return w * eps_label - (w - 1) * eps_none
+
+
+@wrong("diffusion.guide", "exchanged")
+def guide(eps_label, eps_none, w):
+    return eps_none + w * (eps_none - eps_label)
+
+
+@wrong("diffusion.guide", "blended")
+def guide(eps_label, eps_none, w):
+    return (1 - w) * eps_label + w * eps_none
+
+
+@wrong("diffusion.guide", "added")
+def guide(eps_label, eps_none, w):
+    return (1 + w) * eps_label + w * eps_none
+
+
+@wrong("diffusion.guide", "not_normalised")
+def guide(eps_label, eps_none, w):
+    return eps_label - w * eps_none
+
+
+@wrong("diffusion.guide", "difference_alone")
+def guide(eps_label, eps_none, w):
+    return (1 + w) * (eps_label - eps_none)
+
+
+@wrong("diffusion.guide", "w_is_1")
+def guide(eps_label, eps_none, w):
+    return eps_label + (eps_label - eps_none)
+
+
+@wrong("diffusion.guide", "no_guidance")
+def guide(eps_label, eps_none, w):
+    return eps_label
+
+
+@wrong("diffusion.guide", "in_place")
+def guide(eps_label, eps_none, w):
+    eps_label *= 1 + w
+    return eps_label - w * eps_none
+
+
+# --- guide: right ---------------------------------------------------------------------------------------------------
+
+
+@right("diffusion.guide")
+def guide(eps_label, eps_none, w):
+    return (1 + w) * eps_label - w * eps_none
+
+
+@right("diffusion.guide")
+def guide(eps_label, eps_none, w):
+    return eps_label + w * (eps_label - eps_none)
+
+
+@right("diffusion.guide")
+def guide(eps_label, eps_none, w):
+    return torch.lerp(eps_none, eps_label, 1 + w)
+
+
+@right("diffusion.guide")
+def guide(eps_label, eps_none, w):
+    weights = eps_label.new_tensor([1 + w, -w])
+    return torch.einsum("k,k...->...", weights, torch.stack([eps_label, eps_none]))
+
+
+# --- bound_term: wrong ----------------------------------------------------------------------------------------------
+
+
+def two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    """Mean and variance of the posterior, and of the model's step."""
+    of_model = mean_of(x_0_hat, x_t, t, beta, alpha_bar), per_example(beta[t], x_0)
+    return mean_of(x_0, x_t, t, beta, alpha_bar), var_of(x_0, t, beta, alpha_bar), *of_model
+
+
+def kl_of(mean_1, var_1, mean_2, var_2):
+    return 0.5 * (torch.log(var_2 / var_1) + var_1 / var_2 - 1 + (mean_1 - mean_2) ** 2 / var_2)
+
+
+@wrong("diffusion.bound_term", "mean_over_pixels")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    return kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)).flatten(1).mean(1)
+
+
+@wrong("diffusion.bound_term", "summed_over_batch")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    return kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)).sum()
+
+
+@wrong("diffusion.bound_term", "for_each_pixel")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    return kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar))
+
+
+@wrong("diffusion.bound_term", "turned")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    mean_1, var_1, mean_2, var_2 = two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)
+    return kl_of(mean_2, var_2, mean_1, var_1).flatten(1).sum(1)
+
+
+@wrong("diffusion.bound_term", "in_bits")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    return kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)).flatten(1).sum(1) / math.log(2)
+
+
+@wrong("diffusion.bound_term", "means_alone")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    mean_1, _, mean_2, var_2 = two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)
+    return ((mean_1 - mean_2) ** 2 / (2 * var_2)).flatten(1).sum(1)
+
+
+@wrong("diffusion.bound_term", "beta_tilde_for_both")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    mean_1, var_1, mean_2, _ = two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)
+    return kl_of(mean_1, var_1, mean_2, var_1).flatten(1).sum(1)
+
+
+@wrong("diffusion.bound_term", "no_half")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    return 2 * kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)).flatten(1).sum(1)
+
+
+@wrong("diffusion.bound_term", "no_minus_1")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    return (kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)) + 0.5).flatten(1).sum(1)
+
+
+@wrong("diffusion.bound_term", "log_turned")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    mean_1, var_1, mean_2, var_2 = two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)
+    terms = 0.5 * (torch.log(var_1 / var_2) + var_1 / var_2 - 1 + (mean_1 - mean_2) ** 2 / var_2)
+    return terms.flatten(1).sum(1)
+
+
+@wrong("diffusion.bound_term", "variance_squared")  # torch's Normal takes a standard deviation
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    mean_1, var_1, mean_2, var_2 = two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)
+    normal = torch.distributions.Normal
+    return torch.distributions.kl_divergence(normal(mean_1, var_1), normal(mean_2, var_2)).flatten(1).sum(1)
+
+
+@wrong("diffusion.bound_term", "x_0_compared")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    _, var_1, _, var_2 = two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)
+    return kl_of(x_0, var_1, x_0_hat, var_2).flatten(1).sum(1)
+
+
+@wrong("diffusion.bound_term", "one_step_early")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    return kl_of(*two_gaussians(x_0, x_t, t - 1, x_0_hat, beta, alpha_bar)).flatten(1).sum(1)
+
+
+@wrong("diffusion.bound_term", "negative")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    return -kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)).flatten(1).sum(1)
+
+
+# --- bound_term: right ----------------------------------------------------------------------------------------------
+
+
+@right("diffusion.bound_term")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    return kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)).flatten(1).sum(1)
+
+
+@right("diffusion.bound_term")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    mean_1, var_1, mean_2, var_2 = two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)
+    normal = torch.distributions.Normal
+    kl = torch.distributions.kl_divergence(normal(mean_1, var_1.sqrt()), normal(mean_2, var_2.sqrt()))
+    return torch.stack([row.sum() for row in kl])
+
+
+@right("diffusion.bound_term")  # the constant apart, and the means' distance from that of x_0
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    b, now, before = beta[t], alpha_bar[t], alpha_bar[t - 1]
+    ratio, dims = (1 - before) / (1 - now), x_0[0].numel()
+    squared = (x_0 - x_0_hat).reshape(len(x_0), -1).square().sum(1)
+    return 0.5 * (dims * (ratio - 1 - ratio.log()) + before * b / (1 - now) ** 2 * squared)

@@ -31,7 +31,7 @@ def _numbers(shape: tuple[int, ...], T: int, g: Generator, first: int = 2) -> Nu
     return normal(shape, g), normal(shape, g), t, torch.cat([beta.new_zeros(1), beta]), signal**2
 
 
-def _bayes(x_0: Tensor, x_t: Tensor, t: Tensor, beta: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
+def bayes(x_0: Tensor, x_t: Tensor, t: Tensor, beta: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of q(x_{t−1} | x_t, x_0) ∝ q(x_t | x_{t−1}) q(x_{t−1} | x_0), by sums over a fine grid."""
     grid = torch.linspace(-10, 10, 1001, dtype=torch.float64)
     before, b = each(alpha_bar, t - 1, x_0)[..., None], each(beta, t, x_0)[..., None]
@@ -48,7 +48,7 @@ def _bayes(x_0: Tensor, x_t: Tensor, t: Tensor, beta: Tensor, alpha_bar: Tensor)
 )
 def _(answer: Answer, g: Generator) -> None:
     numbers = _numbers(SQUARE, 8, g)
-    answer.gives(numbers, *_bayes(*numbers), tol=1e-8)
+    answer.gives(numbers, *bayes(*numbers), tol=1e-8)
 
 
 @POSTERIOR.check(
@@ -80,7 +80,7 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     for shape in ((6, 2), (3, 3, 5, 2), (5,)):
         numbers = _numbers(shape, 8, g)
-        answer.gives(numbers, *_bayes(*numbers), tol=1e-8)
+        answer.gives(numbers, *bayes(*numbers), tol=1e-8)
 
 
 @POSTERIOR.check("gradients reach x_0 through the mean", "Stay in torch, and detach nothing.")
@@ -100,7 +100,7 @@ def _(answer: Answer, g: Generator) -> None:
 @POSTERIOR.check("it takes float32 too", "Nothing in the formulas depends on the precision of x_0.")
 def _(answer: Answer, g: Generator) -> None:
     x_0, x_t, t, beta, alpha_bar = _numbers((4, 3), 8, g)
-    expected = _bayes(x_0, x_t, t, beta, alpha_bar)
+    expected = bayes(x_0, x_t, t, beta, alpha_bar)
     answer.gives([x_0.float(), x_t.float(), t, beta.float(), alpha_bar.float()], *expected, tol=FLOAT32_TOL)
 
 
