@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -44,14 +45,28 @@ def test_judge_is_small_and_shipped_with_the_package():
     assert sum(value.numel() for value in load_file(WEIGHTS).values()) < 75_000
 
 
-def test_judge_is_one_frozen_object_without_modes(held_out):
+def test_judge_is_frozen_and_without_modes(held_out):
     judge = metrics.judge()
-    assert judge is metrics.judge()
     assert not any(p.requires_grad for p in judge.parameters())
     in_training = judge.train()(held_out.x)
     torch.testing.assert_close(judge.eval()(held_out.x), in_training, rtol=0, atol=0)
     # the class of a picture does not depend on its company
     torch.testing.assert_close(judge(held_out.x)[:1], judge(held_out.x[:1]), rtol=1e-4, atol=1e-4)
+
+
+def test_what_a_caller_does_to_the_judge_moves_no_scale(held_out):
+    before = metrics.digits_report(*held_out)
+    mine = metrics.judge().double()
+    for parameter in mine.parameters():
+        parameter.zero_()
+    assert metrics.digits_report(*held_out) == before
+    assert float(metrics.judge()(held_out.x).abs().max()) > 0
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
+def test_unknown_devices_are_refused(device):
+    with pytest.raises(ValueError, match=r"^device: expected"):
+        metrics.judge(device)
 
 
 def test_logits_come_from_features_alone(held_out):
@@ -127,6 +142,16 @@ def test_frechet_distance_of_a_set_to_itself_is_zero(train):
 def test_frechet_distance_is_symmetric(train, held_out):
     there, back = metrics.frechet_distance(held_out.x), metrics.frechet_distance(train.x, held_out.x)
     assert there == pytest.approx(back, rel=1e-9)
+
+
+def test_frechet_distance_by_numpy(train, held_out):
+    """From the judge's features, with another library's covariance, and tr √M from M's eigenvalues."""
+    judge = metrics.judge().double()
+    theirs, right = (judge.features(x.double()).numpy() for x in (held_out.x, train.x))
+    C1, C2 = np.cov(theirs.T), np.cov(right.T)
+    cross = np.sqrt(np.linalg.eigvals(C1 @ C2).real.clip(0)).sum()
+    expected = ((theirs.mean(0) - right.mean(0)) ** 2).sum() + C1.trace() + C2.trace() - 2 * cross
+    assert metrics.frechet_distance(held_out.x) == pytest.approx(expected, rel=1e-3)
 
 
 def test_real_digits_of_each_class_are_near_the_training_digits(train):

@@ -230,7 +230,7 @@ def test_full_covariances_decide_what_is_near():
 @pytest.mark.parametrize("D", [1, 2, 10, 64])
 def test_almost_no_sample_of_the_mixture_is_outside(D):
     mixture = data.GaussianMixture(torch.zeros(1, D), torch.eye(D)[None])
-    assert metrics.mode_coverage(mixture.sample(20_000, generator()), mixture).outside < 5e-4
+    assert metrics.mode_coverage(mixture.sample(5000, generator()), mixture).outside < 1e-3
 
 
 @pytest.mark.parametrize(

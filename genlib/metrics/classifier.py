@@ -5,6 +5,7 @@ they define the scale of every number that is read off it.
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
@@ -55,16 +56,19 @@ class Judge(nn.Module):
         return self.head(self.features(x))
 
 
-@cache
 def judge(device: str | torch.device = "cpu") -> Judge:
-    """The judge with the shipped weights, float32, frozen; always the same object on one device.
+    """The judge with the shipped weights, float32, frozen: a copy of its own for each caller, on the wanted device.
+
+    Raises:
+        ValueError: if there is no such device.
 
     >>> judge()(torch.zeros(2, 1, 8, 8)).shape
     torch.Size([2, 10])
     """
-    model = Judge()
-    model.load_state_dict(load_file(WEIGHTS))
-    return model.to(device).eval().requires_grad_(False)
+    try:
+        return deepcopy(_shared(torch.device("cpu"))).to(device)
+    except (RuntimeError, AssertionError, TypeError) as error:  # what torch raises depends on the device
+        raise ValueError(f"device: expected one that torch can use here, got {device!r} ({error})") from None
 
 
 def classify(x: Tensor) -> Tensor:
@@ -81,13 +85,13 @@ def classify(x: Tensor) -> Tensor:
     True
     """
     x = as_pictures("x", x)
-    return _in_chunks(lambda part: judge(x.device)(part).argmax(1), x)
+    return _in_chunks(lambda part: _shared(x.device)(part).argmax(1), x)
 
 
 def features_of(x: Tensor, name: str = "x") -> Tensor:
     """The judge's features of clamped pictures, (B, 48), float64, on the CPU."""
     x = as_pictures(name, x)
-    return _in_chunks(judge(x.device).features, x).cpu().double()
+    return _in_chunks(_shared(x.device).features, x).cpu().double()
 
 
 def as_pictures(name: str, x: Tensor) -> Tensor:
@@ -97,6 +101,14 @@ def as_pictures(name: str, x: Tensor) -> Tensor:
         raise ValueError(f"{name}: expected at least one picture, got none")
     check_finite(name, x)
     return x.detach().float().clamp(-1, 1)
+
+
+@cache
+def _shared(device: torch.device) -> Judge:
+    """The judge that the measures use: read once, and never handed out, so that no caller moves their scale."""
+    model = Judge()
+    model.load_state_dict(load_file(WEIGHTS))
+    return model.to(device).eval().requires_grad_(False)
 
 
 @torch.no_grad()
