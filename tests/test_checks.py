@@ -251,7 +251,7 @@ class TestSummary:
 
     def test_a_lab_by_name(self, double, capsys):
         checks.summary("lab_3_diffusion")
-        assert "diffusion.posterior  not attempted\n" in capsys.readouterr().out
+        assert ["diffusion.posterior", "not", "attempted"] in [x.split() for x in capsys.readouterr().out.splitlines()]
         with pytest.raises(ValueError, match="lab_3_diffusion"):
             checks.summary("lab_3")
 
@@ -306,7 +306,7 @@ def test_in_a_notebook():
     assert "line 4 of the cell, in alpha_bar: return undefined * one" in data[1]["text/html"]
     assert data[2]["text/plain"] == str(Result("diffusion.alpha_bar", "not attempted"))
     assert "genlib.checks" in data[3]["text/plain"]
-    assert "diffusion.alpha_bar  not attempted" in data[4]["text/plain"]
+    assert ["diffusion.alpha_bar", "not", "attempted"] in [x.split() for x in data[4]["text/plain"].splitlines()]
 
 
 def test_importing_it_loads_no_plots_and_no_ipython():
