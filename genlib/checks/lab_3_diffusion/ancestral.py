@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 from genlib.checks.answer import Answer
 from genlib.checks.exercise import Exercise
-from genlib.checks.lab_3_diffusion.chain import FLOAT32_TOL, chain, normal, some_beta
+from genlib.checks.lab_3_diffusion.chain import FLOAT32_TOL, chain, many, normal, some_beta
 from genlib.checks.lab_3_diffusion.nets import Net, check_call
 
 Step = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -28,11 +28,6 @@ def _walk(net: Net, step: Step, x_T: Tensor, z: Tensor, way: range) -> Tensor:
 ANCESTRAL = Exercise("diffusion.ancestral", _own_ancestral, returns=["x_ts"])
 
 
-def _at(table: Tensor, t: Tensor, like: Tensor) -> Tensor:
-    """table[t], one number for each example: many walkers, so without a loop."""
-    return table.to(like)[t].view(-1, *[1] * (like.dim() - 1))
-
-
 class OnePoint:
     """The best net for data that is a single point m: it knows the noise exactly."""
 
@@ -44,7 +39,7 @@ class OnePoint:
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
         check_call(x_t, t, len(self.alpha_bar) - 1)
-        bar = _at(self.alpha_bar, t, x_t)
+        bar = many(self.alpha_bar, t, x_t)
         return (x_t - bar.sqrt() * self.m.to(x_t)) / (1 - bar).sqrt()
 
 
@@ -63,7 +58,7 @@ class Back:
             if not isinstance(value, Tensor) or value.shape != x_t.shape:
                 came = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
                 raise ValueError(f"the step was called with {name} of shape {came}, expected that of x_t")
-        b, bar = _at(self.beta, t, x_t), _at(self.alpha_bar, t, x_t)
+        b, bar = many(self.beta, t, x_t), many(self.alpha_bar, t, x_t)
         mean = (x_t - b / (1 - bar).sqrt() * eps_hat) / (1 - b).sqrt()
         return mean + (0 if int(t[0]) == 1 else 1) * b.sqrt() * z
 
@@ -79,7 +74,7 @@ class Linear:
 
     def __call__(self, x_t: Tensor, t: Tensor, eps_hat: Tensor, z: Tensor) -> Tensor:
         check_call(x_t, t, len(self.a) - 1)
-        return _at(self.a, t, x_t) * x_t + _at(self.b, t, x_t) * eps_hat + _at(self.c, t, x_t) * z
+        return many(self.a, t, x_t) * x_t + many(self.b, t, x_t) * eps_hat + many(self.c, t, x_t) * z
 
 
 class Scale:
@@ -93,7 +88,7 @@ class Scale:
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
         check_call(x_t, t, len(self.d) - 1)
-        return _at(self.d, t, x_t) * x_t
+        return many(self.d, t, x_t) * x_t
 
 
 def _pieces(shape: tuple[int, ...], T: int, g: Generator) -> tuple[Tensor, OnePoint, Back, Tensor, Tensor]:

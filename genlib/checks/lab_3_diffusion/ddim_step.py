@@ -6,7 +6,7 @@ from torch import Generator, Tensor
 from genlib import data, diffusion
 from genlib.checks.answer import Answer
 from genlib.checks.exercise import Exercise
-from genlib.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, normal, some_beta, steps
+from genlib.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, many, normal, some_beta, steps
 from genlib.checks.lab_3_diffusion.posterior import bayes
 
 Numbers = tuple[Tensor, Tensor, Tensor, Tensor, float, Tensor, Tensor]
@@ -23,7 +23,7 @@ def _parts(
     x_t: Tensor, eps_hat: Tensor, t: Tensor, s: Tensor, eta: float, alpha_bar: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The guess of x_0, σ², and ᾱ_s."""
-    now, before = each(alpha_bar, t, x_t), each(alpha_bar, s, x_t)
+    now, before = many(alpha_bar, t, x_t), many(alpha_bar, s, x_t)
     x_0 = (x_t - (1 - now).sqrt() * eps_hat) / now.sqrt()
     return x_0, eta**2 * (1 - before) / (1 - now) * (1 - now / before), before
 
@@ -77,12 +77,13 @@ def _(answer: Answer, g: Generator) -> None:
         beta, table = torch.stack([0 * now, 1 - before, 1 - now / before]), torch.stack([0 * now + 1, before, now])
         mean, var = bayes(x_0[one], x_t[one], torch.tensor([2]), beta, table)
         args = x_t[one], eps[one], t[one], s[one]
-        still = answer(*args, 1.0, 0 * z[one], alpha_bar)
+        still = answer(*args, 1.0, torch.zeros_like(z[one]), alpha_bar)
         answer.agrees("x_s without z", mean, still, tol=1e-7)
-        moved = answer(*args, 1.0, 0 * z[one] + 1, alpha_bar)
+        moved = answer(*args, 1.0, torch.ones_like(z[one]), alpha_bar)
         answer.agrees("(change with z)²", var, (moved - still) ** 2, tol=1e-7)
-    whole = answer(x_t, eps, t, s, 1.0, z, alpha_bar) - answer(x_t, eps, t, s, 1.0, 0 * z, alpha_bar)
-    part = answer(x_t, eps, t, s, eta, z, alpha_bar) - answer(x_t, eps, t, s, eta, 0 * z, alpha_bar)
+    zero = torch.zeros_like(z)
+    whole = answer(x_t, eps, t, s, 1.0, z, alpha_bar) - answer(x_t, eps, t, s, 1.0, zero, alpha_bar)
+    part = answer(x_t, eps, t, s, eta, z, alpha_bar) - answer(x_t, eps, t, s, eta, zero, alpha_bar)
     answer.agrees("new noise with η, over new noise with 1", torch.full_like(z, eta), part / whole)
 
 

@@ -5,7 +5,7 @@ from torch import Generator, Tensor
 
 from genlib.checks.answer import Answer
 from genlib.checks.exercise import Exercise
-from genlib.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, normal, some_beta, steps
+from genlib.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, many, normal, some_beta, steps
 from genlib.checks.lab_3_diffusion.posterior import bayes
 from genlib.diffusion import Schedule
 
@@ -13,7 +13,8 @@ from genlib.diffusion import Schedule
 def _own_reverse_step(x_t: Tensor, t: Tensor, eps_hat: Tensor, z: Tensor, beta: Tensor, alpha_bar: Tensor) -> Tensor:
     schedule = Schedule(beta[1:])
     mean, _ = schedule.q_posterior(schedule.convert(eps_hat, x_t, t, "eps", "x_0"), x_t, t)
-    return torch.where(each(beta * 0 + torch.arange(len(beta)), t, x_t) > 1, mean + each(beta, t, x_t).sqrt() * z, mean)
+    later = (t > 1).view(-1, *[1] * (x_t.dim() - 1))
+    return mean + later * many(beta, t, x_t).sqrt() * z
 
 
 REVERSE_STEP = Exercise(
@@ -33,13 +34,14 @@ def _numbers(shape: tuple[int, ...], g: Generator, first: int = 2, T: int = 8) -
 
 @REVERSE_STEP.check(
     "without new noise, a perfect guess lands on the mean of q(x_{t−1} | x_t, x_0)",
-    "Set z to 0. Take the posterior's mean, and replace x_0 by what x_t and eps_hat say about it.",
+    "Set z to 0. Take the posterior's mean, and replace x_0 by what x_t and eps_hat say about it. t holds one step for "
+    "each example, so an `if` cannot ask all of them at once.",
 )
 def _(answer: Answer, g: Generator) -> None:
     for shape in (SQUARE, (5, 3)):
         x_0, (x_t, t, eps, z, beta, alpha_bar) = _numbers(shape, g)
         mean, _ = bayes(x_0, x_t, t, beta, alpha_bar)
-        answer.gives([x_t, t, eps, 0 * z, beta, alpha_bar], mean, tol=1e-8)
+        answer.gives([x_t, t, eps, torch.zeros_like(z), beta, alpha_bar], mean, tol=1e-8)
 
 
 @REVERSE_STEP.check(
@@ -48,8 +50,8 @@ def _(answer: Answer, g: Generator) -> None:
 )
 def _(answer: Answer, g: Generator) -> None:
     _, (x_t, t, eps, z, beta, alpha_bar) = _numbers(SQUARE, g)
-    still = answer(x_t, t, eps, 0 * z, beta, alpha_bar)
-    moved = answer(x_t, t, eps, 0 * z + 1, beta, alpha_bar)
+    still = answer(x_t, t, eps, torch.zeros_like(z), beta, alpha_bar)
+    moved = answer(x_t, t, eps, torch.ones_like(z), beta, alpha_bar)
     answer.agrees("(change with z)²", each(beta, t, x_t), (moved - still) ** 2)
     answer.agrees("change with z", each(beta, t, x_t).sqrt(), moved - still)
 
