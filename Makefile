@@ -2,6 +2,7 @@
 # test     set up (once), and run every test                     make test ARGS="-k schedule"
 # notebooks  build lectures, labs and solutions from sources     make notebooks ONLY=04_diffusion_models
 # lint     style and types
+# runs     train again what lectures load from lectures/runs      make runs ONLY=ddpm_digits
 # lock     choose new versions for requirements.lock (needs uv)
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -19,13 +20,16 @@ export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
 export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 endif
 
-.PHONY: lab test setup notebooks lint lock
+.PHONY: lab test setup notebooks runs lint lock
 
 lab test setup:
 	@$(COURSE) $@ $(ARGS)
 
 notebooks: setup
 	@$(VENV) tools/build_notebooks.py $(if $(ONLY),--only $(ONLY))
+
+runs: setup
+	@$(VENV) tools/runs.py $(if $(ONLY),--only $(ONLY))
 
 lint: setup
 	@$(VENV) -m ruff check .

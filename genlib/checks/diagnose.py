@@ -122,6 +122,8 @@ def error_hint(error: Exception) -> str:
             "Two shapes do not line up. Shapes are aligned from the right, so one number for each example has to be "
             "shaped (B, 1, ..., 1), with as many axes as the data, whatever their number."
         )
+    if isinstance(error, RuntimeError) and "Boolean value of Tensor" in text:
+        return "An `if` cannot decide for a whole batch at once: the condition is one answer for each example."
     if isinstance(error, IndexError) and "out of bounds" in text:
         return "An index is outside its table. How many entries does the table have, and which step is the first?"
     if isinstance(error, RuntimeError) and "requires grad" in text:

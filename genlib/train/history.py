@@ -22,6 +22,7 @@ class History:
         lr: optimizer's name: its learning rate at each entry.
         time: seconds since the start at each entry, callbacks not counted.
         seconds: how long the training took in all, callbacks not counted.
+        command: what to type to repeat it, for a training that is kept; empty otherwise.
 
     >>> history = History(step=[10, 20], logs={"loss": [0.5, 0.25]})
     >>> history
@@ -33,6 +34,7 @@ class History:
     lr: dict[str, list[float]] = field(default_factory=dict)
     time: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    command: str = ""
 
     def __repr__(self) -> str:
         return f"History of {', '.join(self.logs) or 'nothing yet'}"  # no number that depends on the clock

@@ -1,5 +1,7 @@
 """The bar."""
 
+import os
+
 from genlib.train.history import History
 from genlib.train.settings import Settings
 
@@ -10,7 +12,8 @@ class Bar:
     def __init__(self, settings: Settings, enabled: bool) -> None:
         self.bar = None
         self.by_time = settings.seconds is not None and settings.steps is None
-        if enabled:
+        # tqdm's bar for notebooks does not look at this variable by itself.
+        if enabled and os.environ.get("TQDM_DISABLE", "") in ("", "0"):
             from tqdm.auto import tqdm
 
             if self.by_time:
