@@ -668,7 +668,7 @@ plots.figure(
 # We take a short chain, $T = 50$, so that its steps are not quite small.
 
 # %%
-short = diffusion.Schedule.linear(T=50)
+short = diffusion.Schedule(torch.linspace(1e-3, 0.3, 50))
 
 
 def best_eps(x_t, t, label=None):
