@@ -123,8 +123,8 @@ checks.identity("signal + noise", alpha_bar.sqrt() ** 2 + (1 - alpha_bar), torch
 #
 # | | notebook | you will be able to |
 # |---|---|---|
-# | lecture | [04 Diffusion models](04_diffusion_models.ipynb) | derive the noising chain, its closed form and its reversal, and say why each step is what it is |
-# | lab | `my_labs/lab_3_diffusion.ipynb` | build those pieces yourself |
+# | lecture | [04 Diffusion models](04_diffusion_models.ipynb) | derive the noising chain, the bound and the loss; sample from noise, and towards a class |
+# | lab | `my_labs/lab_3_diffusion.ipynb` | build a diffusion model yourself, train it, measure it, break it |
 #
 # The numbers follow the lecture on which the course is built, *Conditional GANs, Flow & Diffusion Models*.
 # Its other parts come before and after diffusion, and will be added under the numbers that are still free.
