@@ -1,0 +1,41 @@
+"""Normalizing flows: bijections with cheap Jacobians, and so densities that can be computed, learned and drawn from."""
+
+from genlib.flows import masks
+from genlib.flows.base import Density, Normal
+from genlib.flows.chain import CouplingChain
+from genlib.flows.coupling import AdditiveCoupling, AffineCoupling, Coupling
+from genlib.flows.flow import Flow
+from genlib.flows.layer import Compose, Inverse, Layer
+from genlib.flows.likelihood import MaximumLikelihood
+from genlib.flows.linear import ActNorm, BatchNorm, InvertibleConv
+from genlib.flows.nets import MLP, ConvNet
+from genlib.flows.preprocessing import Logit, Standardise, dequantize, quantize
+from genlib.flows.realnvp import RealNVP
+from genlib.flows.shape import FactorOut, Squeeze
+
+__all__ = [
+    "MLP",
+    "ActNorm",
+    "AdditiveCoupling",
+    "AffineCoupling",
+    "BatchNorm",
+    "Compose",
+    "ConvNet",
+    "Coupling",
+    "CouplingChain",
+    "Density",
+    "FactorOut",
+    "Flow",
+    "Inverse",
+    "InvertibleConv",
+    "Layer",
+    "Logit",
+    "MaximumLikelihood",
+    "Normal",
+    "RealNVP",
+    "Squeeze",
+    "Standardise",
+    "dequantize",
+    "masks",
+    "quantize",
+]

@@ -1,0 +1,143 @@
+"""What every layer of a flow is: a bijection that can say how much it stretches space, there and back."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from genlib.arguments import check_tensor
+
+
+class Layer(nn.Module):
+    """A bijection z = f(x): `z, log_det = layer(x)` and `x, log_det = layer.inverse(z)`.
+
+        log_det = log |det ∂z/∂x| of the forward map, log |det ∂x/∂z| of the inverse: (B,), nats
+
+    A layer defines `push` and `pull`, the two maps, which put what they know about log |det ∂z/∂x| into a list. The
+    list is added up once, at the end: also for a whole flow.
+
+    Ref: Dinh et al. 2017, eqs. 2 and 3.
+    """
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """z = f(x) and log |det ∂z/∂x|.
+
+        Args:
+            x: (B, D) or (B, C, H, W), float.
+            condition: what the networks are told beside x, (B, n), float; None if they were built for nothing.
+        Returns:
+            z; log_det, (B,), nats.
+        """
+        self.check("x", x)
+        terms: list[Tensor] = []
+        z = self.push(x, condition, terms)
+        return z, total(terms, x)
+
+    def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """x = f⁻¹(z) and log |det ∂x/∂z|, minus that of the forward map at x. Arguments as for `forward`."""
+        self.check("z", z)
+        terms: list[Tensor] = []
+        x = self.pull(z, condition, terms)
+        return x, -total(terms, z)
+
+    def check(self, name: str, x: Tensor) -> None:
+        """Raise `ValueError` unless x has a shape that the layer takes. `name` is "x" or "z"."""
+        check_tensor(name, x, ("B", "D", "..."))
+        if x.dim() not in (2, 4):
+            raise ValueError(f"{name}: expected shape (B, D) or (B, C, H, W), got {tuple(x.shape)}")
+
+    def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
+        """f(x). What is appended to `terms`, of shape (B,) or (B, n), adds up to log |det ∂z/∂x|."""
+        raise NotImplementedError
+
+    def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
+        """f⁻¹(z). What is appended to `terms` is what `push` would append: that of the forward map."""
+        raise NotImplementedError
+
+
+class Compose(Layer):
+    """Layers one after the other: f = f_N ∘ … ∘ f_1, and log-determinants add.
+
+        f⁻¹ = f_1⁻¹ ∘ … ∘ f_N⁻¹       log |det J| = Σ_n log |det J_n|, each at the point that its layer gets
+
+    Ref: Dinh et al. 2017, §3.5.
+    """
+
+    def __init__(self, layers: Iterable[Layer]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(layers)
+        for i, layer in enumerate(self.parts):
+            if not isinstance(layer, Layer):
+                raise ValueError(f"layers: expected Layers, number {i} is a {type(layer).__name__}")
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers one by one, those inside of others of this kind too: data first, base last."""
+        return [inner for part in self.parts for inner in getattr(part, "layers", [part])]
+
+    def check(self, name: str, x: Tensor) -> None:
+        super().check(name, x)
+        if len(self.parts):
+            self.parts[0 if name == "x" else -1].check(name, x)  # type: ignore[operator]
+
+    def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
+        for part in self.parts:
+            x = part.push(x, condition, terms)  # type: ignore[operator]
+        return x
+
+    def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
+        for part in reversed(self.parts):
+            z = part.pull(z, condition, terms)  # type: ignore[operator]
+        return z
+
+
+class Inverse(Layer):
+    """A layer the other way round: its forward map is the other's inverse."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def check(self, name: str, x: Tensor) -> None:
+        super().check(name, x)
+        self.layer.check("z" if name == "x" else "x", x)
+
+    def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
+        inner: list[Tensor] = []
+        z = self.layer.pull(x, condition, inner)
+        terms.extend(-term for term in inner)
+        return z
+
+    def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
+        inner: list[Tensor] = []
+        x = self.layer.push(z, condition, inner)
+        terms.extend(-term for term in inner)
+        return x
+
+
+def total(terms: list[Tensor], like: Tensor) -> Tensor:
+    """The sum of all terms, for each example: (B,)."""
+    if not terms:
+        return like.new_zeros(len(like))
+    columns = [term if term.dim() == 2 else term[:, None] for term in terms]
+    return torch.cat(columns, dim=1).sum(1)
+
+
+def per_example(log_scale: Tensor) -> Tensor:
+    """A term as `push` wants it. That of pictures is summed at once: to keep it would take as much memory as x."""
+    return log_scale if log_scale.dim() == 2 else log_scale.flatten(1).sum(1)
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """No gradients, no dropout, no batch statistics; afterwards every part is in the mode that it had."""
+    training = [part for part in module.modules() if part.training]
+    try:
+        for part in training:
+            part.training = False
+        with torch.no_grad():
+            yield
+    finally:
+        for part in training:
+            part.training = True

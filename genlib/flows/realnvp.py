@@ -1,0 +1,178 @@
+"""RealNVP: couplings, one after the other, for vectors and for pictures."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from genlib.arguments import check_choice, check_int
+from genlib.flows import masks
+from genlib.flows.base import Density
+from genlib.flows.coupling import AffineCoupling
+from genlib.flows.flow import Flow
+from genlib.flows.layer import Compose, Inverse, Layer
+from genlib.flows.linear import ActNorm, BatchNorm
+from genlib.flows.nets import MLP, ConvNet
+from genlib.flows.preprocessing import Logit, Standardise
+from genlib.flows.shape import FactorOut, Squeeze
+
+Preprocessing = Literal["logit", "standardise"]
+
+
+class RealNVP(Flow):
+    """A flow of affine couplings: `for_vectors`, `for_images`, and the paper's own, `paper`.
+
+    Ref: Dinh et al. 2017.
+
+    >>> flow = RealNVP.for_vectors(dim=2)
+    >>> z, log_det = flow(torch.zeros(5, 2))
+    >>> z.shape, log_det.shape
+    (torch.Size([5, 2]), torch.Size([5]))
+    """
+
+    @classmethod
+    def for_vectors(
+        cls,
+        dim: int = 2,
+        n_couplings: int = 8,
+        width: int = 64,
+        *,
+        depth: int = 2,
+        levels: int | None = None,
+        n_classes: int | None = None,
+        mask: Literal["halves", "random"] = "halves",
+        dropout: float = 0.0,
+        bound: float = 2.0,
+        actnorm: bool = False,
+        preprocessing: Preprocessing = "logit",
+        base: Density | None = None,
+        seed: int = 0,
+    ) -> "RealNVP":
+        """Couplings on vectors; every second one changes what the one before it kept.
+
+        Args:
+            dim: D, at least 2.
+            n_couplings, width, depth: how many couplings; the features and the number of their hidden layers.
+            levels: the number of values of a coordinate, for data that are whole numbers; see `Flow`.
+            n_classes: for a flow given the class.
+            mask: "halves", always the same two; or "random", new ones for every second coupling, which mixes quicker
+                where there are many coordinates.
+            dropout: the share of hidden features dropped in training.
+            bound: log_s stays inside ±bound.
+            actnorm: a learned scale and shift for each coordinate before every second coupling.
+            preprocessing: with `levels`: "logit", or "standardise", a mere scale and shift.
+            base: p_Z; N(0, I) if left out.
+            seed: of the random masks.
+        """
+        dim, n_couplings = check_int("dim", dim), check_int("n_couplings", n_couplings)
+        check_choice("mask", mask, ("halves", "random"))
+        kept, layers = masks.halves(dim), _preprocessing(levels, preprocessing)
+        generator = torch.Generator().manual_seed(check_int("seed", seed, 0))
+        for k in range(n_couplings):
+            if k % 2:
+                kept = ~kept
+            else:
+                kept = masks.halves(dim) if mask == "halves" else masks.random(dim, generator=generator)
+                layers += [ActNorm(dim)] if actnorm else []
+            n_in, n_out = AffineCoupling.sizes(kept)
+            net = MLP(n_in, 2 * n_out, width, depth, n_classes or 0, dropout)
+            layers.append(AffineCoupling(kept, net, bound=bound))
+        return cls(layers, (dim,), base=base, levels=levels, n_classes=n_classes)
+
+    @classmethod
+    def for_images(
+        cls,
+        shape: Sequence[int],
+        levels: int = 256,
+        *,
+        n_scales: int | None = None,
+        width: int = 32,
+        n_blocks: int = 2,
+        n_classes: int | None = None,
+        norm: bool = False,
+        dropout: float = 0.0,
+        bound: float = 2.0,
+        preprocessing: Preprocessing = "logit",
+        base: Density | None = None,
+    ) -> "RealNVP":
+        """The multi-scale flow of the paper, for pictures.
+
+        At each scale: three couplings with checkerboard masks, then four pixels become one of four times the channels,
+        then three couplings with channel masks; half of the channels are finished there, the others go on. At the last
+        scale: four couplings with checkerboard masks. What is finished goes back to its pixels: z has the shape of x.
+
+        Args:
+            shape: (C, H, W) of one picture; H and W divisible by 2^(n_scales − 1).
+            levels: the number of values of a pixel.
+            n_scales: left out, as many as there are until a side has 4 pixels, or is odd.
+            width: feature maps of the networks at the first scale, doubled each time that H and W are halved.
+            n_blocks: residual blocks in each network.
+            n_classes: for a flow given the class.
+            norm: batch norm and weight norm in the networks, batch norm on the couplings' outputs, and the scale of
+                log_s learned, all as in the paper.
+            dropout: the share of feature maps' values dropped in training.
+            bound: log_s stays inside ±bound; with `norm`, where the learned scale starts.
+            preprocessing: "logit", or "standardise", a mere scale and shift.
+            base: p_Z; N(0, I) if left out.
+        Raises:
+            ValueError: for sizes that cannot be halved so often.
+        Ref: Dinh et al. 2017, §3.4–3.7 and §4.1.
+        """
+        C, H, W = masks.check_shape("shape", shape)
+        if n_scales is None:
+            n_scales = _scales(H, W)
+        n_scales = check_int("n_scales", n_scales)
+        if H % 2 ** (n_scales - 1) or W % 2 ** (n_scales - 1):
+            raise ValueError(
+                f"shape: expected height and width divisible by {2 ** (n_scales - 1)}, to be halved {n_scales - 1} "
+                f"times, got {(H, W)}"
+            )
+
+        def couplings(kept: Sequence[Tensor], width: int) -> list[Layer]:
+            layers: list[Layer] = []
+            for mask in kept:
+                n_in, n_out = AffineCoupling.sizes(mask)
+                net = ConvNet(n_in, 2 * n_out, width, n_blocks, n_classes or 0, norm, dropout)
+                layers.append(AffineCoupling(mask, net, bound=bound, learned=norm))
+                layers += [BatchNorm(len(mask))] if norm else []
+            return layers
+
+        def scale(C: int, H: int, W: int, width: int, left: int) -> list[Layer]:
+            boards = [masks.checkerboard((C, H, W), swap=k % 2 == 1) for k in range(3 if left > 1 else 4)]
+            layers = couplings(boards, width)
+            if left == 1:
+                return layers
+            channels = [masks.channel((4 * C, H // 2, W // 2), swap=k % 2 == 1) for k in range(3)]
+            inner = Compose(scale(2 * C, H // 2, W // 2, 2 * width, left - 1))
+            # Two opposite corners of each square of pixels go on, so that what is finished is a checkerboard.
+            corner = torch.arange(4 * C) // C
+            goes_on = (corner == 0) | (corner == 3)
+            return [*layers, Squeeze(), *couplings(channels, 2 * width), FactorOut(inner, goes_on), Inverse(Squeeze())]
+
+        layers = [*_preprocessing(levels, preprocessing), *scale(C, H, W, check_int("width", width), n_scales)]
+        return cls(layers, (C, H, W), base=base, levels=levels, n_classes=n_classes)
+
+    @classmethod
+    def paper(cls, shape: Sequence[int] = (3, 32, 32), **changes: object) -> "RealNVP":
+        """The flow of the paper for CIFAR-10: two scales, 8 residual blocks, 64 feature maps.
+
+        Further arguments of `for_images` change it, as in `RealNVP.paper(n_classes=10)`.
+        Ref: Dinh et al. 2017, §4.1.
+        """
+        preset: dict[str, object] = {"n_scales": 2, "width": 64, "n_blocks": 8, "norm": True, "bound": 1.0}
+        return cls.for_images(shape, **{**preset, **changes})  # type: ignore[arg-type]
+
+
+def _preprocessing(levels: int | None, name: str) -> list[Layer]:
+    check_choice("preprocessing", name, ("logit", "standardise"))
+    if levels is None:
+        return []
+    return [Logit() if name == "logit" else Standardise()]
+
+
+def _scales(H: int, W: int) -> int:
+    n = 1
+    while H % 2 == 0 and W % 2 == 0 and min(H, W) > 4:
+        H, W, n = H // 2, W // 2, n + 1
+    return n
