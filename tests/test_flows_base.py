@@ -1,0 +1,28 @@
+"""The base density."""
+
+import pytest
+import torch
+
+from genlib.flows import Normal
+
+
+@pytest.mark.parametrize("shape", [(1,), (4,), (2, 3, 3)])
+def test_normal_is_torch_s(shape: tuple[int, ...]) -> None:
+    z = torch.randn(6, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = torch.distributions.Normal(torch.zeros(shape, dtype=z.dtype), 1.0).log_prob(z).flatten(1).sum(1)
+    assert torch.allclose(Normal(shape).log_prob(z), expected, atol=1e-12)
+
+
+def test_normal_samples() -> None:
+    base, g = Normal((3, 2, 2)), torch.Generator().manual_seed(0)
+    z = base.sample(20_000, generator=g)
+    assert z.shape == (20_000, 3, 2, 2)
+    flat = z.flatten(1)
+    assert float(flat.mean(0).abs().max()) < 5 / 20_000**0.5
+    assert float((flat.T.cov() - torch.eye(12)).abs().max()) < 5 * (2 / 20_000) ** 0.5
+    assert torch.equal(base.sample(2, torch.Generator().manual_seed(5)), base.sample(2, torch.Generator().manual_seed(5)))
+
+
+def test_shape_is_checked() -> None:
+    with pytest.raises(ValueError, match="^shape: expected"):
+        Normal((2, 0))

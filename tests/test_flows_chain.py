@@ -1,0 +1,108 @@
+"""Couplings in a row with their parts kept apart: the same numbers as one after the other."""
+
+import pytest
+import torch
+from flow_cases import check_layer, jacobian, randomised
+from torch import Tensor
+
+from genlib.flows import AdditiveCoupling, AffineCoupling, Compose, CouplingChain, masks
+from genlib.flows.chain import permuted
+
+R = [masks.random(6, seed=s) for s in range(4)]
+H = masks.halves(6)
+ROWS = {
+    "one": [H],
+    "one swapped": [~H],
+    "taking turns": [H, ~H, H, ~H],
+    "the same twice": [H, H, ~H, ~H],
+    "random": [R[0], R[1], R[2]],
+    "random pairs": [R[0], ~R[0], R[1], ~R[1], H],
+    "unequal": [torch.arange(6) < 2, torch.arange(6) < 4, torch.arange(6) >= 2, torch.arange(6) < 1],
+}
+
+
+def couplings(rows: list[Tensor], kind=AffineCoupling) -> list:
+    return [randomised(kind(mask).double(), 0.2, seed=i) for i, mask in enumerate(rows)]
+
+
+def normal(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("kind", [AffineCoupling, AdditiveCoupling])
+def test_same_numbers_as_one_by_one(name: str, kind) -> None:
+    layers = couplings(ROWS[name], kind)
+    chain, plain = CouplingChain(layers), Compose(layers)
+    x = normal(5, 6)
+    for a, b in zip((*chain(x), *chain.inverse(x)), (*plain(x), *plain.inverse(x)), strict=True):
+        assert torch.allclose(a, b, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_against_autograd(name: str) -> None:
+    check_layer(CouplingChain(couplings(ROWS[name])), normal(2, 6))
+
+
+def test_same_gradients_as_one_by_one() -> None:
+    layers = couplings(ROWS["random pairs"])
+    x, weights = normal(5, 6), [p for layer in layers for p in layer.parameters()]
+    gradients = []
+    for flow in (CouplingChain(layers), Compose(layers)):
+        z, log_det = flow(x)
+        gradients.append(torch.autograd.grad((z**2).sum() - log_det.sum(), weights))
+    for a, b in zip(*gradients, strict=True):
+        assert torch.allclose(a, b, atol=1e-12)
+
+
+def test_channels_of_pictures() -> None:
+    mask = masks.channel((3, 2, 3))
+    check_layer(CouplingChain(couplings([mask, ~mask, mask])), normal(2, 3, 2, 3))
+
+
+def test_its_layers_can_be_walked_through() -> None:
+    chain = CouplingChain(couplings(ROWS["random pairs"]))
+    x, total = normal(4, 6), torch.zeros(4, dtype=torch.float64)
+    z = x
+    for layer in chain.layers:
+        z, log_det = layer(z)
+        total = total + log_det
+    assert torch.allclose(z, chain(x)[0], atol=1e-13)
+    assert torch.allclose(total, chain(x)[1], atol=1e-13)
+
+
+def test_stored_masks_change_the_plan() -> None:
+    one, other = CouplingChain(couplings([R[0], R[1]])), CouplingChain(couplings([H, ~H]))
+    other.load_state_dict(one.state_dict())
+    x = normal(4, 6)
+    assert torch.equal(one(x)[0], other(x)[0])
+
+
+def test_permuted_has_the_gradients_of_indexing() -> None:
+    """First and second derivatives, forward mode, and under vmap."""
+    order = torch.tensor([2, 0, 3, 1])
+    back = torch.argsort(order)
+    x = normal(3, 4).requires_grad_()
+    assert torch.equal(permuted(x, order, back), x[:, order])
+    assert torch.autograd.gradcheck(lambda x: permuted(x, order, back), x)
+    assert torch.autograd.gradgradcheck(lambda x: permuted(x, order, back) ** 3, x)
+    rows = torch.func.vmap(lambda row: permuted(row[None], order, back)[0])(x.detach())
+    assert torch.equal(rows, x.detach()[:, order])
+    chain = CouplingChain(couplings(ROWS["random"]))
+    one = x.detach().new_tensor([0.1, 0.2, 0.3, -0.1, 0.5, 1.0])
+    by_columns = torch.func.jacfwd(lambda row: chain(row[None])[0][0])(one)
+    assert torch.allclose(by_columns, jacobian(lambda x: chain(x)[0], one), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [],
+        [AffineCoupling(masks.halves(4)), AffineCoupling(masks.halves(5))],
+        [AffineCoupling(masks.checkerboard((1, 2, 2)))],
+        [torch.nn.Linear(2, 2)],
+    ],
+)
+def test_what_cannot_be_kept_apart_is_refused(layers: list) -> None:
+    with pytest.raises(ValueError, match="^couplings: expected"):
+        CouplingChain(layers)
