@@ -183,7 +183,7 @@ def test_the_text_says_what_the_schedule_says() -> None:
     [
         (0, "0"), (1000, "1000"), (-3.0, "−3"), (0.5, "0.500"), (np.float32(0.1), "0.100"), (123.4, "123"),
         (0.00123, "0.00123"), (-12.34, "−12.3"), (4.0358e-5, "4.04e−5"), (999.7, "1.00e+3"), (2.5e7, "2.50e+7"),
-        (math.inf, "∞"), (-math.inf, "−∞"), (math.nan, "undefined"), ("linear", "linear"),
+        (math.inf, "∞"), (-math.inf, "−∞"), (math.nan, "undefined"), ("linear", "linear"), (True, "yes"), (False, "no"),
     ],
 )  # fmt: skip
 def test_numbers_have_three_digits(value: Any, text: str) -> None:
@@ -197,7 +197,7 @@ def test_tables_come_back_as_they_were_packed() -> None:
     for name, table in tables.items():
         np.testing.assert_array_equal(again[name], table)
     assert fill("{b@i} of {n}", {"i": 2, "n": "all"}, again) == "255 of all"
-    with pytest.raises(ValueError, match="c: expected dtype float32 or uint8, got float64"):
+    with pytest.raises(ValueError, match="c: expected dtype float32, int16, uint8, got float64"):
         pack({"c": np.zeros(3)})
 
 

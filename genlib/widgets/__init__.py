@@ -1,5 +1,7 @@
 """What a notebook lets you play with. Python computes every number and picture; the browser only draws and listens."""
 
 from genlib.widgets.beta_schedule import BetaScheduleExplorer
+from genlib.widgets.coupling_mask import CouplingMaskExplorer
+from genlib.widgets.flow_warp import FlowWarpExplorer
 
-__all__ = ["BetaScheduleExplorer"]
+__all__ = ["BetaScheduleExplorer", "CouplingMaskExplorer", "FlowWarpExplorer"]

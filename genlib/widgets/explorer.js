@@ -3,7 +3,7 @@
 // texts and the kernel; panels.js has what is drawn.
 
 const PATIENCE = 1500; // ms to wait for a kernel before the nearest preset is shown instead
-const ARRAYS = { float32: Float32Array, uint8: Uint8Array };
+const ARRAYS = { float32: Float32Array, int16: Int16Array, uint8: Uint8Array };
 
 // ---- Tables and texts ----
 
@@ -24,6 +24,7 @@ function unpack(frame) {
 }
 
 function show(value) { // three significant digits, as `show` in explorer.py
+  if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value === "string") return value;
   const size = Math.abs(value);
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "undefined" : value > 0 ? "∞" : "−∞";
@@ -56,7 +57,7 @@ function makeControl(control, choose) {
 
   if (control.kind === "select") {
     const select = input("select", undefined, plain);
-    select.append(...control.presets.map((value) => make("option", {}, String(value))));
+    select.append(...control.presets.map((value) => make("option", {}, show(value))));
     select.addEventListener("change", () => choose(control.name, control.presets[select.selectedIndex]));
     row.append(select);
     return { element, update: (values) => { select.selectedIndex = control.presets.indexOf(values[control.name]); } };
@@ -101,7 +102,7 @@ function render({ model, el }) {
   const text = make("p", { "aria-live": "polite" });
   const root = make("div", { class: "genlib-explorer", role: "group", "aria-label": spec.title },
     make("div", { class: "controls" }, ...controls.map((control) => control.element)),
-    make("div", { class: "panels" }, ...panels.map((panel) => panel.element)), note, text);
+    make("div", { class: "panels", style: `--columns: ${spec.columns ?? 3}` }, ...panels.map((panel) => panel.element)), note, text);
   let kernel = false; // until one answers
   let drawn, waiting, choosing = false, stale = true; // stale: the width has changed since the last drawing
 

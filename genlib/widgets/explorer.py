@@ -2,8 +2,9 @@
 
 A widget is described by data alone, so that its JavaScript needs no formula and no kernel:
 
-- `spec` names the controls (sliders, drop-downs), the panels (curves, pictures) and the text below them;
-- a *frame* holds the tables that belong to one choice of the controls marked `key`, as float32 or uint8 bytes;
+- `spec` names the controls (sliders, drop-downs), the panels (curves, pictures, ...), the text below them, and how many
+  panels stand side by side where there is room, `columns`, 3 if left out;
+- a *frame* holds the tables that belong to one choice of the controls marked `key`, as bytes of float32, int16 or uint8;
 - `frames` are the presets, sent once and drawn without a kernel; `live` is the frame that the kernel adds for any other
   choice;
 - `shared` are tables that do not depend on the choice.
@@ -26,8 +27,8 @@ import traitlets
 from genlib import plots
 
 HERE = Path(__file__).parent
-DTYPES = ("float32", "uint8")
-Tables = dict[str, np.ndarray]  # float32 or uint8, as in DTYPES
+DTYPES = ("float32", "int16", "uint8")
+Tables = dict[str, np.ndarray]  # of DTYPES
 
 
 class BadValueError(traitlets.TraitError, ValueError):
@@ -144,7 +145,7 @@ def pack(tables: Tables, key: Mapping[str, Any] | None = None) -> dict[str, Any]
     """A frame as explorer.js reads it: its key, its tables in one run of bytes, and their names, types and shapes."""
     for name, table in tables.items():
         if table.dtype.name not in DTYPES:
-            raise ValueError(f"{name}: expected dtype {' or '.join(DTYPES)}, got {table.dtype}")
+            raise ValueError(f"{name}: expected dtype {', '.join(DTYPES)}, got {table.dtype}")
     layout = [[name, table.dtype.name, list(table.shape)] for name, table in tables.items()]
     return {"key": dict(key or {}), "layout": layout, "data": b"".join(table.tobytes() for table in tables.values())}
 
@@ -169,7 +170,9 @@ def fill(template: str, values: Mapping[str, Any], tables: Tables) -> str:
 
 
 def show(value: Any) -> str:
-    """Three significant digits; whole numbers and words as they are."""
+    """Three significant digits; whole numbers and words as they are; yes or no."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, str):
         return value
     number = float(value)
