@@ -1,12 +1,21 @@
 """What the tests of flows share: random weights, and Jacobians from autograd."""
 
+from typing import Any
+
+import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from genlib import flows
 
 
-def randomised(module: nn.Module, std: float = 0.05, seed: int = 0) -> nn.Module:
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Networks start from the global generator: the same ones in whatever order the tests run. To be imported."""
+    torch.manual_seed(0)
+
+
+def randomised(module: Any, std: float = 0.05, seed: int = 0) -> Any:
     """The module with N(0, std²) added to each of its weights, and batch statistics that are no identity."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

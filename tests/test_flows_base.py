@@ -20,9 +20,11 @@ def test_normal_samples() -> None:
     flat = z.flatten(1)
     assert float(flat.mean(0).abs().max()) < 5 / 20_000**0.5
     assert float((flat.T.cov() - torch.eye(12)).abs().max()) < 5 * (2 / 20_000) ** 0.5
-    assert torch.equal(base.sample(2, torch.Generator().manual_seed(5)), base.sample(2, torch.Generator().manual_seed(5)))
+    assert torch.equal(
+        base.sample(2, torch.Generator().manual_seed(5)), base.sample(2, torch.Generator().manual_seed(5))
+    )
 
 
 def test_shape_is_checked() -> None:
-    with pytest.raises(ValueError, match="^shape: expected"):
+    with pytest.raises(ValueError, match=r"^shape: expected"):
         Normal((2, 0))

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from flow_cases import check_layer, jacobian, randomised
+from flow_cases import check_layer, jacobian, randomised, seeded  # noqa: F401
 from torch import Tensor
 
 from genlib.flows import AdditiveCoupling, AffineCoupling, Compose, CouplingChain, masks
@@ -104,5 +104,5 @@ def test_permuted_has_the_gradients_of_indexing() -> None:
     ],
 )
 def test_what_cannot_be_kept_apart_is_refused(layers: list) -> None:
-    with pytest.raises(ValueError, match="^couplings: expected"):
+    with pytest.raises(ValueError, match=r"^couplings: expected"):
         CouplingChain(layers)

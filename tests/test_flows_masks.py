@@ -62,7 +62,7 @@ def test_channel_keeps_whole_channels() -> None:
         lambda: masks.checkerboard((4,)),
         lambda: masks.channel((1, 4, 4)),
         lambda: masks.channel((2, 0, 4)),
-        lambda: masks.channel("abc"),
+        lambda: masks.channel("abc"),  # type: ignore
         lambda: masks.check_mask(torch.ones(4, dtype=torch.bool)),
         lambda: masks.check_mask(torch.zeros(4, dtype=torch.bool)),
         lambda: masks.check_mask(torch.tensor([0, 1])),

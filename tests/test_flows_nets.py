@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from flow_cases import randomised
+from flow_cases import randomised, seeded  # noqa: F401
 
 from genlib.flows import MLP, ConvNet
 

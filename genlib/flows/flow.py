@@ -15,7 +15,7 @@ from genlib.arguments import check_finite, check_int, check_number, check_tensor
 from genlib.flows.base import Density, Normal
 from genlib.flows.chain import CouplingChain
 from genlib.flows.coupling import Coupling
-from genlib.flows.layer import Compose, Layer, evaluating, total
+from genlib.flows.layer import Compose, Layer, check_dtype, evaluating, total, weight
 from genlib.flows.linear import BatchNorm
 from genlib.flows.preprocessing import check_levels, dequantized
 
@@ -188,8 +188,8 @@ class Flow(nn.Module):
 
     def _weight(self) -> Tensor:
         """A tensor whose device and dtype are the flow's."""
-        values = itertools.chain(self.parameters(), self.buffers())
-        return next((value for value in values if value.is_floating_point()), torch.empty(0))
+        like = weight(self)
+        return torch.empty(0) if like is None else like
 
     def _check(self, name: str, x: Tensor, label: Tensor | None) -> None:
         hint = ""
@@ -199,9 +199,7 @@ class Flow(nn.Module):
             check_tensor(name, x, ("B", *self.shape))
         except ValueError as error:
             raise ValueError(f"{error}{hint}") from None
-        dtype = self._weight().dtype
-        if x.dtype != dtype:
-            raise ValueError(f"{name}: expected dtype {dtype}, that of the flow, got {x.dtype}")
+        check_dtype(name, x, self)
         self._check_label(label, len(x))
 
     def _check_label(self, label: Tensor | None, n: int, values: bool = True) -> None:

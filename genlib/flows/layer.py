@@ -1,5 +1,6 @@
 """What every layer of a flow is: a bijection that can say how much it stretches space, there and back."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -29,6 +30,7 @@ class Layer(nn.Module):
         Returns:
             z; log_det, (B,), nats.
         """
+        check_dtype("x", x, self)
         self.check("x", x)
         terms: list[Tensor] = []
         z = self.push(x, condition, terms)
@@ -36,6 +38,7 @@ class Layer(nn.Module):
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """x = f⁻¹(z) and log |det ∂x/∂z|, minus that of the forward map at x. Arguments as for `forward`."""
+        check_dtype("z", z, self)
         self.check("z", z)
         terms: list[Tensor] = []
         x = self.pull(z, condition, terms)
@@ -114,6 +117,19 @@ class Inverse(Layer):
         x = self.layer.push(z, condition, inner)
         terms.extend(-term for term in inner)
         return x
+
+
+def check_dtype(name: str, x: object, module: nn.Module) -> None:
+    """Raise `ValueError` unless x has the dtype of the module's weights, if it has any."""
+    like = weight(module)
+    if isinstance(x, Tensor) and x.is_floating_point() and like is not None and x.dtype != like.dtype:
+        raise ValueError(f"{name}: expected dtype {like.dtype}, that of the weights, got {x.dtype}")
+
+
+def weight(module: nn.Module) -> Tensor | None:
+    """One of a module's tensors, whose device and dtype are the module's; None if it has no numbers of its own."""
+    values = itertools.chain(module.parameters(), module.buffers())
+    return next((value for value in values if value.is_floating_point()), None)
 
 
 def total(terms: list[Tensor], like: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class MaximumLikelihood(nn.Module):
         self.flow = flow
         self.lr = check_number("lr", lr, 0)
         self.weight_decay = check_number("weight_decay", weight_decay, 0)
-        self._seen = False  # whether the levels of a first batch were looked at
+        self._seen = False  # whether the values of a first batch were looked at
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for the flow."""
@@ -58,15 +58,17 @@ class MaximumLikelihood(nn.Module):
         x, label = (batch, None) if isinstance(batch, Tensor) else (batch[0], batch[1] if len(batch) > 1 else None)
         if flow.n_classes is None:
             label = None
+        check_tensor("batch", x, ("B", *flow.shape), dtype="float" if flow.levels is None else "int")
+        if len(x) == 0:
+            raise ValueError("batch: expected at least one example, got none")
         flow._check_label(label, len(x), values=not self._seen)
         if flow.levels is None:
-            check_tensor("batch", x, ("B", *flow.shape))
+            self._seen = True
             yield "flow", -flow._log_prob(x, label).mean(), {}
             return
-        check_tensor("batch", x, ("B", *flow.shape), dtype="int")
         if not self._seen:  # once: to look at values makes a GPU wait
             check_levels(x, flow.levels)
-            self._seen = True
+        self._seen = True
         log_p = flow._log_prob(dequantized(x, flow.levels, generator, flow._weight().dtype), label)
         dims = math.prod(flow.shape)
         yield "flow", (math.log(flow.levels) - log_p.mean() / dims) * BITS, {}

@@ -1,0 +1,135 @@
+"""Maximum likelihood as a task: what it asks to be minimised, and that minimising it finds the truth."""
+
+import math
+
+import pytest
+import torch
+from flow_cases import randomised, seeded  # noqa: F401
+
+from genlib import data, train
+from genlib.flows import MaximumLikelihood, RealNVP, dequantize
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def loss_of(task: MaximumLikelihood, batch, g: torch.Generator | None = None) -> torch.Tensor:
+    ((name, loss, logs),) = task.losses(batch, g)
+    assert name == "flow"
+    assert logs == {}
+    return loss
+
+
+def test_points_cost_nats() -> None:
+    flow = randomised(RealNVP.for_vectors(2, 2, 8), 0.2)
+    x = torch.randn(9, 2, generator=generator())
+    assert torch.allclose(loss_of(MaximumLikelihood(flow), x), -flow.log_prob(x).mean())
+
+
+def test_integers_cost_bits_per_dimension() -> None:
+    flow = randomised(RealNVP.for_vectors(3, 2, 8, levels=5, n_classes=2), 0.2)
+    x_int, label = torch.randint(5, (9, 3), generator=generator()), torch.randint(2, (9,), generator=generator())
+    loss = loss_of(MaximumLikelihood(flow), (x_int, label), generator(3))
+    x = dequantize(x_int, 5, generator(3))
+    expected = -(flow.log_prob(x, label).mean() - 3 * math.log(5)) / (3 * math.log(2))
+    assert torch.allclose(loss, expected)
+
+
+def test_labels_are_left_alone_by_a_flow_without_classes() -> None:
+    flow = RealNVP.for_vectors(2, 2, 8)
+    x = torch.randn(9, 2, generator=generator())
+    assert torch.equal(
+        loss_of(MaximumLikelihood(flow), (x, torch.zeros(9, dtype=torch.int64))), loss_of(MaximumLikelihood(flow), x)
+    )
+
+
+def test_the_gap_to_the_entropy_closes() -> None:
+    """A correlated Gaussian: after training, the loss on new points is its entropy, and not below."""
+    truth = data.GaussianMixture([[1.0, -1.0]], [[[1.0, 0.8], [0.8, 1.0]]])
+    torch.manual_seed(0)
+    flow = RealNVP.for_vectors(2, 4, 16)
+    history = train.fit(
+        MaximumLikelihood(flow, lr=5e-3), truth.sample(4000, generator()), steps=250, batch_size=200, progress=False
+    )
+    new = truth.sample(20_000, generator(1))
+    gap = float((truth.log_prob(new) - flow.log_prob(new).detach()).mean())
+    assert 0 < gap < 0.02
+    assert history.step[-1] == 250
+    assert not flow.training
+
+
+def test_actnorm_is_set_from_the_first_batch_and_averaged_like_the_rest() -> None:
+    x = 50 + 7 * torch.randn(2000, 3, generator=generator())
+    flow = RealNVP.for_vectors(3, 4, 8, actnorm=True)
+    history = train.fit(MaximumLikelihood(flow, lr=1e-3), x, steps=30, batch_size=200, log_every=1, progress=False)
+    assert history.logs["loss"][0] < 3 * (0.5 + math.log(7 * (2 * math.pi) ** 0.5)) + 0.3
+    z, _ = flow(x)
+    assert float(z.detach().mean(0).abs().max()) < 0.3
+
+
+def test_batch_norm_trains_and_can_be_inverted_afterwards() -> None:
+    x_int = torch.randint(4, (64, 1, 4, 4), generator=generator())
+    flow = RealNVP.for_images((1, 4, 4), 4, n_scales=2, width=4, n_blocks=1, norm=True)
+    train.fit(MaximumLikelihood(flow, lr=1e-3), x_int, steps=10, batch_size=32, progress=False)
+    x = dequantize(x_int, 4, generator())
+    assert torch.allclose(flow.inverse(flow(x)[0])[0], x, atol=1e-4)
+    assert flow.bits_per_dim(x_int).isfinite().all()
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    weights = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        flow = RealNVP.for_vectors(4, 2, 8, levels=5, dropout=0.3)
+        x_int = torch.randint(5, (100, 4), generator=generator())
+        train.fit(MaximumLikelihood(flow), x_int, steps=5, seed=1, progress=False)
+        weights.append(torch.cat([p.detach().flatten() for p in flow.parameters()]))
+    assert torch.equal(*weights)
+
+
+def test_weights_are_stored_and_read(tmp_path) -> None:
+    flow = randomised(RealNVP.for_vectors(6, 4, 8, mask="random", actnorm=True, seed=1), 0.2)
+    train.save(flow, tmp_path / "flow.safetensors")
+    other = train.load(RealNVP.for_vectors(6, 4, 8, mask="random", actnorm=True, seed=2), tmp_path / "flow.safetensors")
+    x = torch.randn(5, 6, generator=generator())
+    assert torch.equal(flow(x)[0], other(x)[0])
+
+
+def test_weight_decay_makes_weights_smaller() -> None:
+    norms = []
+    for decay in (0.0, 10.0):
+        torch.manual_seed(0)
+        flow = RealNVP.for_vectors(2, 2, 8)
+        train.fit(
+            MaximumLikelihood(flow, weight_decay=decay),
+            torch.randn(64, 2, generator=generator()),
+            steps=50,
+            progress=False,
+        )
+        norms.append(float(torch.cat([p.detach().flatten() for p in flow.parameters()]).norm()))
+    assert norms[1] < 0.8 * norms[0]
+
+
+LEVELS, CLASSES = RealNVP.for_vectors(4, 2, 8, levels=5), RealNVP.for_vectors(4, 2, 8, n_classes=3)
+X, X_INT = torch.zeros(2, 4), torch.zeros(2, 4, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: MaximumLikelihood(torch.nn.Linear(2, 2)), "flow"),  # type: ignore
+        (lambda: MaximumLikelihood(LEVELS, lr=-1.0), "lr"),
+        (lambda: MaximumLikelihood(LEVELS, weight_decay=-1.0), "weight_decay"),
+        (lambda: loss_of(MaximumLikelihood(LEVELS), X), "batch"),
+        (lambda: loss_of(MaximumLikelihood(LEVELS), X_INT + 5), "x_int"),
+        (lambda: loss_of(MaximumLikelihood(LEVELS), X_INT[:, :2]), "batch"),
+        (lambda: loss_of(MaximumLikelihood(CLASSES), X), "label"),
+        (lambda: loss_of(MaximumLikelihood(CLASSES), (X, torch.tensor([0, 3]))), "label"),
+        (lambda: loss_of(MaximumLikelihood(CLASSES), (X_INT, torch.tensor([0, 1]))), "batch"),
+        (lambda: loss_of(MaximumLikelihood(CLASSES), (X[:, :3], torch.tensor([0, 1]))), "batch"),
+    ],
+)
+def test_wrong_input_is_named(call, name: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name}: expected"):
+        call()
