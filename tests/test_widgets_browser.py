@@ -5,6 +5,7 @@ the real widget in this process. JupyterLab itself is measured by benchmarks/wid
 """
 
 import base64
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from genlib import widgets
+from genlib.widgets import CouplingMaskExplorer, FlowWarpExplorer
 from genlib.widgets.explorer import Explorer
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, and a browser")
@@ -56,7 +58,6 @@ window.addView = () => {
   views.push({ el, close: module.default.render({ model, el }) });
 };
 """
-NAMES = ("spec", "frames", "live", "shared", "t", "schedule", "T", "beta_1", "beta_T", "s", "digit")
 
 
 def encode(value: Any) -> Any:
@@ -73,14 +74,15 @@ class Page:
     def __init__(self, page: Any, widget: Explorer, kernel: bool) -> None:
         self.page, self.widget, self.errors = page, widget, []
         self.alive = True
+        self.controls = tuple(widget.values())
+        self.names = ("spec", "frames", "live", "shared", *self.controls)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
         page.route("http://widget.test/**", self._serve)
         page.goto("http://widget.test/")
         page.expose_function("kernel", self._kernel)
-        page.evaluate(
-            "([state, kernel]) => show(state, kernel)", [{n: encode(getattr(widget, n)) for n in NAMES}, kernel]
-        )
+        state = {name: encode(getattr(widget, name)) for name in self.names}
+        page.evaluate("([state, kernel]) => show(state, kernel)", [state, kernel])
         page.wait_for_selector(".genlib-explorer svg path")
 
     def _serve(self, route: Any) -> None:
@@ -95,9 +97,9 @@ class Page:
             return {}
         if "custom" in changes:
             return {"custom": "here"}
-        before = {name: getattr(self.widget, name) for name in NAMES}
+        before = {name: getattr(self.widget, name) for name in self.names}
         self.widget.set_state(changes)
-        return {n: encode(getattr(self.widget, n)) for n in NAMES if getattr(self.widget, n) is not before[n]}
+        return {n: encode(getattr(self.widget, n)) for n in self.names if getattr(self.widget, n) is not before[n]}
 
     def press(self, label: str, *keys: str) -> None:
         self.page.locator(f"[aria-label='{label}']").first.focus()
@@ -115,8 +117,8 @@ class Page:
 
     def expected_text(self) -> str:
         """What Python says of the values that the page shows, with subscripts instead of underscores."""
-        values = {name: self.get(name) for name in NAMES[4:]}
-        return type(self.widget)(**values).text().replace("ᾱ_t", "ᾱt").replace("L_T", "LT")
+        values = {name: self.get(name) for name in self.controls}
+        return re.sub(r"_(\w)", r"\1", type(self.widget)(**values).text())
 
 
 @pytest.fixture(scope="module")
@@ -131,14 +133,11 @@ def browser() -> Iterator[Any]:
 def opened(browser: Any) -> Iterator[Any]:
     pages = []
 
-    def show(kernel: bool = False, width: int = 1000, **chosen: Any) -> Page:
-        pages.append(
-            Page(
-                browser.new_page(viewport={"width": width, "height": 900}),
-                widgets.BetaScheduleExplorer(**chosen),
-                kernel,
-            )
-        )
+    def show(
+        kind: type[Explorer] = widgets.BetaScheduleExplorer, kernel: bool = False, width: int = 1000, **chosen: Any
+    ) -> Page:
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        pages.append(Page(page, kind(**chosen), kernel))
         return pages[-1]
 
     yield show
@@ -281,6 +280,93 @@ def test_nothing_is_wider_than_the_page(opened: Any, width: int) -> None:
         ".map((e) => parseFloat(getComputedStyle(e).fontSize)))"
     )
     assert smallest >= 15
+
+
+# The pixels of one canvas, as 0xRRGGBBAA in a row.
+PIXELS = """k => { const canvas = document.querySelectorAll("canvas")[k];
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return Array.from({ length: data.length / 4 }, (_, i) => [...data.subarray(4 * i, 4 * i + 4)]); }"""
+
+
+def test_masks_and_patterns_are_drawn_as_python_sent_them(opened: Any) -> None:
+    page = opened(CouplingMaskExplorer, mask="random", size=3, n_layers=3)
+    page.press("number of layers", "ArrowRight")
+    assert page.get("n_layers") == 4
+    assert page.text() == page.expected_text()
+    drawn, ink = page.widget.drawn(), []
+    for k in range(9):
+        pixels = page.page.evaluate(PIXELS, k)
+        table = drawn["masks" if k < 4 else "layers" if k < 8 else "composed"].flatten()
+        bit = k % 4 + 1 if k < 8 else 4
+        assert [pixel[3] == 255 for pixel in pixels] == (table >> bit & 1 == 1).tolist()
+        ink.append({tuple(pixel[:3]) for pixel in pixels if pixel[3]})
+    recent = drawn["composed"].flatten() >> 3 & 3 == 2  # set in bit 4, not in bit 3
+    assert [pixel == [0xD5, 0x5E, 0x00, 255] for pixel in pixels] == recent.tolist()
+    assert ink == [{(0x00, 0x9E, 0x73)}] * 4 + [{(0x00, 0x72, 0xB2)}] * 4 + [{(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)}]
+
+
+def test_masks_without_a_kernel_and_with_one(opened: Any) -> None:
+    page = opened(CouplingMaskExplorer)
+    page.press("mask", "ArrowDown", "ArrowDown")
+    page.press("swap in every second layer", "ArrowDown")
+    page.press("seed", "ArrowRight")
+    page.press("side of the picture", "ArrowLeft")
+    assert [page.get(name) for name in ("mask", "swap", "seed", "size")] == ["random", False, 1, 3]
+    assert page.text() == page.expected_text()
+    page.press("side of the picture, exact value", "Control+a", "6", "Enter")
+    assert page.get("size") == 4
+    assert page.note().endswith("side of the picture = 4 (stored: 2, 3, 4).")
+
+    page = opened(CouplingMaskExplorer, kernel=True)
+    page.page.wait_for_function("document.querySelector('[aria-label=\"side of the picture\"]').max > 2")
+    page.press("side of the picture", "End")
+    page.page.wait_for_function("document.querySelector('[aria-live]').textContent.includes('3 × 6 × 6')")
+    assert page.widget.size == 6
+    assert page.text() == page.expected_text()
+    assert page.note() == ""
+
+
+def test_the_plane_is_drawn_as_python_sent_it(opened: Any) -> None:
+    page = opened(FlowWarpExplorer)
+    lines = "() => document.querySelector('.lines').getAttribute('d')"
+    dots = "() => [...document.querySelectorAll('.dots')].map((e) => e.getAttribute('d'))"
+    drawn = page.widget.drawn()
+    for layer in (1, 8):
+        page.press("layer (0: data, 8: base)", "ArrowRight" if layer == 1 else "End")
+        assert page.get("layer") == layer
+        assert page.text() == page.expected_text()
+        numbers = [int(v) for v in re.findall(r"-?\d+", page.page.evaluate(lines))]
+        assert numbers == drawn["grid"][layer].flatten().tolist()
+        for colour, path in enumerate(page.page.evaluate(dots)):
+            points = [int(v) for v in re.findall(r"-?\d+", path.replace("h0", " "))]
+            assert points == drawn["samples"][layer][drawn["colour"] == colour].flatten().tolist()
+        ink = [pixel[3] for pixel in page.page.evaluate(PIXELS, 0)]
+        assert ink == drawn["density"][layer].flatten().tolist()
+    page.press("show", "ArrowDown")
+    assert page.get("show") == "grid"
+    assert page.page.evaluate(lines)
+    assert not any(page.page.evaluate(dots))
+    assert not any(pixel[3] for pixel in page.page.evaluate(PIXELS, 0))
+    assert page.page.evaluate("document.querySelector('.plane svg').ariaLabel") == "the plane after 8 layers: grid"
+
+
+@pytest.mark.parametrize("kind", [CouplingMaskExplorer, FlowWarpExplorer])
+def test_the_flows_widgets_fit_and_can_be_used_by_keyboard(opened: Any, kind: type[Explorer]) -> None:
+    page = opened(kind, width=1200)
+    inputs = page.page.evaluate(
+        """[...document.querySelectorAll('.genlib-explorer :is(input, select)')].map(
+        (e) => [e.ariaLabel, e.dataset.lmSuppressShortcuts, e.tabIndex])"""
+    )
+    assert all(label and quiet == "true" and tab >= 0 for label, quiet, tab in inputs)
+    assert len({label for label, *_ in inputs}) == len(inputs)
+    assert page.page.evaluate("[...document.querySelectorAll('[role=img]')].every((e) => e.ariaLabel)")
+    for width in (1200, 700, 320):
+        page.page.set_viewport_size({"width": width, "height": 900})
+        page.page.wait_for_function(
+            "width => document.querySelector('.genlib-explorer').clientWidth < width", arg=width
+        )
+        page.page.wait_for_timeout(50)
+        assert page.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_a_step_is_drawn_at_once(opened: Any) -> None:

@@ -1,6 +1,6 @@
 """Train the flow on moons that FlowWarpExplorer shows, and write the weights that the package ships.
 
-    python tools/train_warp.py                # about a minute on one core; the same weights each time on one machine
+python tools/train_warp.py                # about a minute on one core; the same weights each time on one machine
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """What a mask lets through: which numbers of z depend on which numbers of x, after one coupling and after several."""
 
+import itertools
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from genlib import plots
 from genlib.arguments import check_choice, check_int
 from genlib.flows import AffineCoupling, Coupling, masks
-from genlib.widgets.explorer import Checked, Explorer, Tables, keys, pack
+from genlib.widgets.explorer import Checked, Explorer, Tables, keys, pack, script, style
 
 MASKS = ("halves", "checkerboard", "channel", "random")
 CHANNELS = 3
@@ -33,26 +34,26 @@ CONTROLS: list[dict[str, Any]] = [
 PANELS: list[dict[str, Any]] = [
     {"kind": "bits", "table": "masks", "by": "n_layers", "each": True,
      "alt": "the masks of layers 1 to {n_layers}, three channels side by side",
-     "legend": [[GREEN, "kept by layers 1 to {n_layers} (three channels, side by side)"]]},
+     "legend": [[GREEN, "kept by layers 1 to {n_layers}, channel by channel"]]},
     {"kind": "bits", "table": "layers", "by": "n_layers", "each": True,
      "alt": "the Jacobian's pattern of each of the layers 1 to {n_layers}",
-     "legend": [[BLUE, "each layer's Jacobian: row i, column j filled where output i depends on input j"]]},
-    {"kind": "bits", "table": "composed", "by": "n_layers",
-     "alt": "the Jacobian's pattern of all {n_layers} layers together: {filled@n_layers} of {entries@n_layers} entries filled",
-     "legend": [[BLUE, "all {n_layers} together: ∂z/∂x"], [ORANGE, "new with layer {n_layers}"]]},
+     "legend": [[BLUE, "each layer's Jacobian: what row i depends on"]]},
     {"kind": "curves", "marker": "n_layers", "x": {"label": "number of layers", "min": 0, "max": MAX_LAYERS},
-     "y": {"min": 0, "max": 100, "ticks": [[0, "0"], [50, "50"], [100, "100 %"]]},
-     "alt": "the share of x that a number of z depends on, against the number of layers",
-     "curves": [{"table": "most", "color": ORANGE, "label": "the z that sees most: {most@n_layers} % of x"},
-                {"table": "least", "color": BLUE, "label": "the z that sees least: {least@n_layers} %"}]},
+     "y": {"min": 0, "max": 100, "ticks": [[0, "0"], [50, "50"], [100, "100"]]},
+     "alt": "how much of x a number of z depends on, in per cent, against the number of layers",
+     "curves": [{"table": "most", "color": ORANGE, "label": "most that a z depends on: {most@n_layers} % of x"},
+                {"table": "least", "color": BLUE, "label": "least: {least@n_layers} %"}]},
+    {"kind": "bits", "table": "composed", "by": "n_layers",
+     "alt": "the Jacobian's pattern of all {n_layers} layers together: {filled@n_layers} of {entries@n_layers} entries",
+     "legend": [[BLUE, "Jacobian of layers 1 to {n_layers} together"], [ORANGE, "new with the last"]]},
 ]  # fmt: skip
 
 TEXT = (
     "Pictures of 3 × {size} × {size} pixels, {dims@n_layers} numbers; {mask} masks, swapped: {swap}. "
-    "Layer {n_layers} keeps {kept@n_layers} numbers and changes {changed@n_layers}: {own@n_layers} of {entries@n_layers} "
-    "entries of its Jacobian are filled. Layers 1 to {n_layers} together: {filled@n_layers} are filled, {new@n_layers} of them new "
-    "with the last layer; {untouched@n_layers} numbers of x are not changed by any layer, and {full@n_layers} numbers "
-    "of z depend on all of x."
+    "Layer {n_layers} keeps {kept@n_layers} numbers and changes {changed@n_layers}: "
+    "{own@n_layers} of {entries@n_layers} entries of its Jacobian are filled. "
+    "Layers 1 to {n_layers} together: {filled@n_layers} are filled, {new@n_layers} of them new with the last layer; "
+    "{untouched@n_layers} numbers are changed by no layer, and {full@n_layers} depend on all of x."
 )
 
 
@@ -72,6 +73,8 @@ class CouplingMaskExplorer(Explorer):
     Raises:
         ValueError: for anything else. All arguments are traits: they can be observed, linked and set later.
     """
+
+    _esm, _css = script("flow_panels.js"), style("flow_panels.css")
 
     mask = Checked("checkerboard", lambda name, value: check_choice(name, value, MASKS))
     size = Checked(4, lambda name, value: check_int(name, value, 2, MAX_SIZE))
@@ -95,13 +98,16 @@ class CouplingMaskExplorer(Explorer):
 
     def picture(self) -> plots.Figure:
         tables, n = self.drawn(), self.n_layers
-        shown = [tables["masks"] >> bit & 1 for bit in range(1, n + 1)]
-        before, now = tables["composed"] >> (n - 1) & 1, tables["composed"] >> n & 1
-        each = [(tables["layers"] >> bit & 1) for bit in range(1, n + 1)]
+        columns = 1 if n < 4 else 2
+
+        def shown(name: str) -> np.ndarray:
+            return 1.0 - np.stack([tables[name] >> bit & 1 for bit in range(1, n + 1)])
+
+        recent = tables["composed"] >> n & ~(tables["composed"] >> (n - 1)) & 1
         return plots.figure(
-            plots.pictures(1 - np.stack(shown), columns=2, span=(0, 1), title="masks: what is kept, black"),
-            plots.pictures(1 - np.stack(each), columns=3, span=(0, 1), title="each layer's Jacobian"),
-            plots.pictures(1 - (now - 0.5 * (now & ~before))[None], span=(0, 1), title="together; new: grey"),
+            plots.pictures(shown("masks"), columns=columns, span=(0, 1), title="masks"),
+            plots.pictures(shown("layers"), columns=columns, span=(0, 1), title="each layer"),
+            plots.pictures((shown("composed")[-1] + 0.6 * recent)[None], span=(0, 1), title="all together, new: grey"),
             alt=self.text(), title="A still picture: run this cell in Jupyter to play with it",
         )  # fmt: skip
 
@@ -153,7 +159,7 @@ def _patterns(layers: list[Coupling], dims: int) -> tuple[np.ndarray, np.ndarray
     def pattern(start: Tensor, end: Tensor) -> np.ndarray:
         return (torch.autograd.grad(end.diagonal().sum(), start, retain_graph=True)[0] != 0).numpy()
 
-    each = [pattern(before, after) for before, after in zip(steps, steps[1:], strict=False)]
+    each = [pattern(before, after) for before, after in itertools.pairwise(steps)]
     return np.stack(each), np.stack([pattern(steps[0], step) for step in steps[1:]])
 
 

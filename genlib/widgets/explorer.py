@@ -4,7 +4,7 @@ A widget is described by data alone, so that its JavaScript needs no formula and
 
 - `spec` names the controls (sliders, drop-downs), the panels (curves, pictures, ...), the text below them, and how many
   panels stand side by side where there is room, `columns`, 3 if left out;
-- a *frame* holds the tables that belong to one choice of the controls marked `key`, as bytes of float32, int16 or uint8;
+- a *frame* holds the tables that belong to one choice of the controls marked `key`, as float32, int16 or uint8 bytes;
 - `frames` are the presets, sent once and drawn without a kernel; `live` is the frame that the kernel adds for any other
   choice;
 - `shared` are tables that do not depend on the choice.
@@ -29,6 +29,20 @@ from genlib import plots
 HERE = Path(__file__).parent
 DTYPES = ("float32", "int16", "uint8")
 Tables = dict[str, np.ndarray]  # of DTYPES
+
+
+def script(*more: str) -> str:
+    """The JavaScript of a widget; `more` are the files of panels that it needs beside curves and images."""
+    return _joined("panels.js", *more, "explorer.js")
+
+
+def style(*more: str) -> str:
+    """The style of a widget, and of those panels."""
+    return _joined("explorer.css", *more)
+
+
+def _joined(*names: str) -> str:
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
 
 
 class BadValueError(traitlets.TraitError, ValueError):
@@ -57,8 +71,8 @@ class Explorer(anywidget.AnyWidget):
     at hand; it passes the spec, the preset frames and the shared tables to `super().__init__`, both made by `pack`.
     """
 
-    _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("panels.js", "explorer.js"))
-    _css = (HERE / "explorer.css").read_text(encoding="utf-8")
+    _esm = script()
+    _css = style()
 
     spec = traitlets.Dict().tag(sync=True)
     frames = traitlets.List().tag(sync=True)

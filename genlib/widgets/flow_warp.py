@@ -15,7 +15,7 @@ from genlib.arguments import check_choice, check_finite, check_int, check_tensor
 from genlib.data import Moons
 from genlib.flows import Flow, RealNVP
 from genlib.flows.layer import evaluating
-from genlib.widgets.explorer import BadValueError, Checked, Explorer, Tables, pack
+from genlib.widgets.explorer import BadValueError, Checked, Explorer, Tables, pack, script, style
 
 WEIGHTS = Path(__file__).with_name("warp.safetensors")  # made by tools/train_warp.py
 MOONS = Moons(std=0.1)
@@ -52,6 +52,8 @@ class FlowWarpExplorer(Explorer):
         ValueError: for anything else. `layer` and `show` are traits: they can be observed, linked and set later.
     """
 
+    _esm, _css = script("flow_panels.js"), style("flow_panels.css")
+
     layer = Checked(0, lambda name, value: check_int(name, value, 0, MAX_LAYERS))
     show = Checked("everything", lambda name, value: check_choice(name, value, SHOWN))
 
@@ -74,23 +76,22 @@ class FlowWarpExplorer(Explorer):
     def picture(self) -> plots.Figure:
         tables, n, edge = self.drawn(), self.layer, self.limit
         grid, samples = (tables[name][n] * (edge / UNIT) for name in ("grid", "samples"))
-        axes = {"xlim": (-edge, edge), "ylim": (-edge, edge), "aspect": "equal"}
 
         def draw_grid(ax: Any) -> None:
             for line in grid:
                 ax.plot(*line.T, color="#555555", lw=0.8)
 
-        quarters = {name: samples[tables["colour"] == c] for c, (_, name) in enumerate(QUARTERS)}
-        panels = {
-            "grid": plots.Panel(draw_grid, 1.0, settings={"title": "grid", **axes}),
-            "samples": plots.points(quarters, title="samples", **axes),
-            "density": plots.heatmap(
-                tables["density"][n, ::-1], extent=(-edge, edge, -edge, edge), colorbar=False, aspect=1.0,
-                title="density",
-            ),
-        }  # fmt: skip
+        def draw_samples(ax: Any) -> None:
+            ax.scatter(*samples.T, s=6, lw=0, color=[QUARTERS[c][0] for c in tables["colour"]])
+
+        def draw_density(ax: Any) -> None:
+            ax.imshow(tables["density"][n], extent=(-edge, edge, -edge, edge), cmap="Blues", interpolation="bilinear")
+
+        drawings = {"grid": draw_grid, "samples": draw_samples, "density": draw_density}
+        axes = {"xlim": (-edge, edge), "ylim": (-edge, edge), "aspect": "equal"}
         return plots.figure(
-            *(panel for name, panel in panels.items() if self.show in (name, "everything")),
+            *(plots.Panel(draw, 1.0, settings={"title": name, **axes})
+              for name, draw in drawings.items() if self.show in (name, "everything")),
             alt=self.text(), title="A still picture: run this cell in Jupyter to play with it",
         )  # fmt: skip
 
@@ -131,7 +132,15 @@ def _check_flow(flow: object) -> Flow:
 
 def _controls(n_layers: int) -> list[dict[str, Any]]:
     return [
-        {"name": "layer", "label": "layer", "kind": "slider", "min": 0, "max": n_layers, "step": 1, "wide": True},
+        {
+            "name": "layer",
+            "label": f"layer (0: data, {n_layers}: base)",
+            "kind": "slider",
+            "min": 0,
+            "max": n_layers,
+            "step": 1,
+            "wide": True,
+        },
         {"name": "show", "label": "show", "kind": "select", "presets": list(SHOWN)},
     ]
 
@@ -147,9 +156,9 @@ def _panels(limit: float, tables: Tables) -> list[dict[str, Any]]:
         {"kind": "curves", "marker": "layer", "x": {"label": "layer", "min": 0, "max": len(sums[0]) - 1},
          "y": {"min": low, "max": high, "ticks": marks},
          "alt": "means over the samples in nats, had the flow ended after each layer",
-         "curves": [{"table": "log_p_base", "color": BLUE, "label": "log p_Z(h) = {log_p_base@layer} nats"},
-                    {"table": "log_det", "color": ORANGE, "label": "+ log-determinants {log_det@layer}"},
-                    {"table": "log_p", "color": GREEN, "label": "= log p {log_p@layer}"}]},
+         "curves": [{"table": "log_p_base", "color": BLUE, "label": "log p_Z = {log_p_base@layer}"},
+                    {"table": "log_det", "color": ORANGE, "label": "+ log-det {log_det@layer}"},
+                    {"table": "log_p", "color": GREEN, "label": "= log p {log_p@layer} nats"}]},
     ]  # fmt: skip
 
 
@@ -168,7 +177,7 @@ def _tables(flow: Flow, x: Tensor | None) -> tuple[Tables, float]:
             log_det = log_det + term
             path, log_dets, log_ps = [*path, h], [*log_dets, log_det], [*log_ps, flow.base.log_prob(h)]
         samples = torch.stack(path)
-        limit = max(1.0, math.ceil(4 * float(samples.abs().flatten(1).quantile(0.97, dim=1).max())) / 4)
+        limit = max(1.0, math.ceil(4 * float(samples.abs().flatten(1).quantile(0.99, dim=1).max())) / 4)
         grid = [_grid(limit, n_lines, n_points).to(like)]
         for layer in reversed(layers):
             grid.insert(0, layer.inverse(grid[0])[0])
