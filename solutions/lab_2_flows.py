@@ -145,7 +145,7 @@ square = 2 * torch.rand(400, 2, generator=generator) - 1
 z, log_det = affine(square, torch.tensor([0.7, -0.4]), torch.tensor([1.5, 0.5]))
 print(f"area: 4 before, {4 * log_det[0].exp():.2f} after")
 plots.figure(
-    plots.points({"x": square, "z": z}, xlabel="first coordinate", ylabel="second", size=12, aspect=2.2),
+    plots.points({"x": square, "z": z}, xlabel="first coordinate", ylabel="second", size=12, aspect=1.9),
     alt="Points that fill a square, and the same points after the map: a rectangle, wider, less high, and moved to "
     "the upper right.",
 )
@@ -179,6 +179,9 @@ plots.figure(
 # Suppose that a careless learner maximises the second term alone.
 # What will its flow do to the data?
 # And one that maximises the first term alone?
+#
+# From here on x may be vectors, (B, D), or pictures, (B, C, H, W).
+# All axes but the first belong to one example, and count as its D coordinates.
 
 
 # %%
@@ -987,7 +990,7 @@ plots.figure(
 
 # %% [markdown]
 # **Explain.**
-# After a few seconds it reports fewer bits than any good model of these digits.
+# After a few seconds it reports fewer bits for its own digits than any good model.
 # What does that number mean?
 #
 # <details>

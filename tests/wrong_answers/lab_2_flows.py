@@ -301,10 +301,16 @@ def log_prob(x, flow):
     return -normal_log(z) - log_det
 
 
-@wrong("flows.log_prob", "shape")  # for vectors alone
+@wrong("flows.log_prob", "axes_left")
 def log_prob(x, flow):
     z, log_det = flow(x)
-    return (-0.5 * z**2 - 0.5 * LOG_2_PI).sum(1) + log_det.view(-1, *[1] * (x.dim() - 2))
+    return (-0.5 * z**2 - 0.5 * LOG_2_PI).sum(1) + log_det
+
+
+@wrong("flows.log_prob", "shape")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return normal_log(z)[:, None] + log_det[:, None]
 
 
 @wrong("flows.log_prob", "error")  # forgot that there are two
@@ -478,7 +484,7 @@ def coupling(x, mask, net):
     return z, log_s.sum(1)
 
 
-@wrong("flows.coupling", "shape")  # for vectors alone
+@wrong("flows.coupling", "axes_left")
 def coupling(x, mask, net):
     log_s, shift = parts(x, mask, net)
     return log_s.exp() * x + shift, log_s.sum(1)
@@ -614,6 +620,12 @@ def coupling_inverse(z, mask, net):
 def coupling_inverse(z, mask, net):
     log_s, shift = net(z * mask)
     return torch.where(mask, z, (z - shift) * torch.exp(-log_s)), -log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling_inverse", "axes_left")
+def coupling_inverse(z, mask, net):
+    log_s, shift = parts(z, mask, net)
+    return (z - shift) * torch.exp(-log_s), -log_s.sum(1)
 
 
 @wrong("flows.coupling_inverse", "mean_not_sum")

@@ -174,6 +174,13 @@ def log_det_of_the_kept(x: Tensor, mask: Tensor, net: Network) -> Pair:
     return _own_coupling(x, mask, net)[0], torch.where(mask, log_s, 0.0).flatten(1).sum(1)
 
 
+@COUPLING.mistake(
+    "log_det adds up axis 1 alone. A picture has three axes; how do you add up all but the first, however many?"
+)
+def axes_left(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    return _own_coupling(x, mask, net)[0], torch.where(mask, 0.0, _given(x, mask, net)[0]).sum(1)
+
+
 @COUPLING.mistake("log_det has the wrong sign: log_s > 0 stretches.")
 def log_det_negative(x: Tensor, mask: Tensor, net: Network) -> Pair:
     z, log_det = _own_coupling(x, mask, net)

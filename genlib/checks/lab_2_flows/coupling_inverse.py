@@ -135,6 +135,13 @@ def log_det_of_all(z: Tensor, mask: Tensor, net: Network) -> Pair:
     return _own_coupling_inverse(z, mask, net)[0], -_given(z, mask, net)[0].flatten(1).sum(1)
 
 
+@INVERSE.mistake(
+    "log_det adds up axis 1 alone. A picture has three axes; how do you add up all but the first, however many?"
+)
+def axes_left(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    return _own_coupling_inverse(z, mask, net)[0], -torch.where(mask, 0.0, _given(z, mask, net)[0]).sum(1)
+
+
 @INVERSE.mistake("log_det is an average over the coordinates; it should be a sum.")
 def mean_not_sum(z: Tensor, mask: Tensor, net: Network) -> Pair:
     x, log_det = _own_coupling_inverse(z, mask, net)

@@ -159,6 +159,14 @@ def mean_over_coordinates(x: Tensor, flow: Map) -> Tensor:
     return _base(z) / math.prod(z.shape[1:]) + log_det
 
 
+@LOG_PROB.mistake(
+    "Only axis 1 is added up. A picture has three axes; how do you add up all but the first, however many?"
+)
+def axes_left(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return (-0.5 * z**2 - 0.5 * math.log(2 * math.pi)).sum(1) + log_det
+
+
 @LOG_PROB.mistake("This is p_X(x) itself. Its logarithm was asked for (in 64 dimensions p itself would underflow).")
 def not_log(x: Tensor, flow: Map) -> Tensor:
     return _own_log_prob(x, flow).exp()
