@@ -4,6 +4,7 @@ A coupling splits x, changes one part and joins the two again; the next one spli
 that was kept, splitting and joining is wasted: the two parts only trade places. Same numbers, fewer steps.
 """
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -45,75 +46,55 @@ class CouplingChain(Layer):
 
     def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
         parts: tuple[Tensor, ...] = (x,)
-        for coupling, step in zip(self._couplings, self._steps[:-1], strict=True):
-            kept, changed = self._arrange(parts, step, False, coupling.split)
+        for coupling, move in zip(self._couplings, self._moves, strict=False):
+            kept, changed = self._arranged(parts, move, "there", coupling.split)
             parts = kept, coupling.transform(changed, kept, condition, terms)
-        return self._arrange(parts, self._steps[-1], False, None)[0]
+        return self._arranged(parts, self._moves[-1], "there", None)[0]
 
     def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
         parts: tuple[Tensor, ...] = (z,)
-        for coupling, step in zip(reversed(self._couplings), reversed(self._steps[1:]), strict=True):
-            kept, changed = self._arrange(parts, step, True, coupling.split)
+        for coupling, move in zip(reversed(self._couplings), reversed(self._moves), strict=False):
+            kept, changed = self._arranged(parts, move, "back", coupling.split)
             parts = kept, coupling.restore(changed, kept, condition, terms)
-        return self._arrange(parts, self._steps[0], True, None)[0]
+        return self._arranged(parts, self._moves[0], "back", None)[0]
 
     def _plan(self) -> None:
-        """How to get from each coupling's order of coordinates to the next one's: by a name, or by a permutation."""
+        """Between couplings, and before and after them all: whether the parts stay, trade places, or are dealt anew.
+
+        Each coupling has an order of the coordinates, (kept, changed); x and z have the natural one.
+        """
         self._couplings: list[Any] = list(self.parts)
-        n = len(self._couplings[0].order)
-        natural = torch.arange(n, device=self._couplings[0].order.device)
+        first, last = self._couplings[0], self._couplings[-1]
+        natural = torch.arange(len(first.order), device=first.order.device)
         orders = [natural, *(coupling.order for coupling in self._couplings), natural]
-        self._steps: list[str] = []
-        for i in range(len(orders) - 1):
-            before, after = orders[i], orders[i + 1]
-            inside = 0 < i < len(orders) - 2
-            if torch.equal(before, after):
-                split = [c.split for c in self._couplings[i - 1 : i + 1]] if inside else [[], []]
-                step = "stay" if split[0] == split[1] else "join"
-            elif inside and torch.equal(self._couplings[i - 1].mask, ~self._couplings[i].mask):
-                step = "swap"
+        splits = [first.split[::-1], *(coupling.split for coupling in self._couplings), last.split[::-1]]
+        self._moves: list[str] = []
+        for i, (before, after) in enumerate(itertools.pairwise(orders)):
+            left, right = splits[i], splits[i + 1]
+            at_an_end = i in (0, len(orders) - 2)
+            if torch.equal(before, after) and (at_an_end or left == right):
+                move = "stay"
+            elif torch.equal(before.roll(-left[0]), after) and left[::-1] == right:
+                move = "swap"
             else:
-                step = f"move_{i}"
+                move = f"move_{i}"
                 there = torch.argsort(before)[after]
-                self.register_buffer(f"{step}_there", there, persistent=False)
-                self.register_buffer(f"{step}_back", torch.argsort(there), persistent=False)
-            self._steps.append(step)
+                self.register_buffer(f"{move}_there", there, persistent=False)
+                self.register_buffer(f"{move}_back", torch.argsort(there), persistent=False)
+            self._moves.append(move)
 
-    def _arrange(self, parts: tuple[Tensor, ...], step: str, back: bool, split: list[int] | None) -> tuple[Tensor, ...]:
+    def _arranged(
+        self, parts: tuple[Tensor, ...], move: str, direction: str, split: list[int] | None
+    ) -> tuple[Tensor, ...]:
         """The parts that the next coupling wants, (kept, changed); for `split` None, all in one."""
-        if step == "stay" and len(parts) == 2 and split is not None:
+        if move == "swap" and len(parts) == 1:
+            assert split is not None
+            parts = parts[0].split(split[::-1], dim=1)
+        if move == "swap":
+            parts = parts[::-1]
+        if split is not None and len(parts) == 2 and move in ("stay", "swap"):
             return parts
-        if step == "swap":
-            return parts[1], parts[0]
         x = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-        if step.startswith("move"):
-            there, inverse = getattr(self, f"{step}_there"), getattr(self, f"{step}_back")
-            x = permuted(x, inverse, there) if back else permuted(x, there, inverse)
+        if move not in ("stay", "swap"):
+            x = x.index_select(1, getattr(self, f"{move}_{direction}"))
         return (x,) if split is None else x.split(split, dim=1)
-
-
-class _Permuted(torch.autograd.Function):
-    """x[:, order]. Its gradient is the permutation back, where autograd would add up rows: ten times slower."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, order: Tensor, back: Tensor) -> Tensor:
-        return x.index_select(1, order)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
-        _, ctx.order, ctx.back = inputs
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        return permuted(gradient, ctx.back, ctx.order), None, None
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:  # type: ignore[override]
-        return tangent.index_select(1, ctx.order)
-
-
-def permuted(x: Tensor, order: Tensor, back: Tensor) -> Tensor:
-    """x[:, order], where `back` is the inverse permutation."""
-    return _Permuted.apply(x, order, back)  # type: ignore[return-value]

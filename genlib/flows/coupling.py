@@ -97,7 +97,8 @@ class Coupling(Layer):
         return torch.cat([kept, changed], dim=1).index_select(1, self.back)
 
     def _answer(self, kept: Tensor, condition: Tensor | None) -> Tensor:
-        return self.net(kept, condition).to(kept.dtype)  # under autocast it may be half as precise
+        answer = self.net(kept, condition)
+        return answer if answer.dtype == kept.dtype else answer.to(kept.dtype)  # autocast makes it half as precise
 
     def _index(self) -> None:
         """Where kept and changed coordinates are; anew whenever a mask was loaded."""
