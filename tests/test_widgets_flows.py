@@ -211,13 +211,14 @@ def test_integer_data_and_short_samples_are_drawn_too() -> None:
     assert widgets.FlowWarpExplorer(random_flow().double(), x).drawn()["samples"].shape == (5, 10, 2)
 
 
-def test_a_widget_leaves_generators_and_weights_alone() -> None:
-    flow, state = random_flow(), torch.random.get_rng_state()
+def test_a_widget_leaves_generators_weights_and_threads_alone() -> None:
+    flow, state, threads = random_flow(), torch.random.get_rng_state(), torch.get_num_threads()
     before = {name: value.clone() for name, value in flow.state_dict().items()}
     flow.train()
     widget = widgets.FlowWarpExplorer(flow)
     widgets.CouplingMaskExplorer("random", 5, seed=4)
     assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
     assert flow.training
     assert all(torch.equal(value, before[name]) for name, value in flow.state_dict().items())
     assert all(parameter.grad is None for parameter in flow.parameters())
