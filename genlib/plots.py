@@ -154,6 +154,24 @@ def lines(
     return Panel(draw, aspect, settings=settings)
 
 
+def areas(
+    x: Values, density: Values, intervals: Sequence[tuple[float, float]], *, aspect: float = 1.5, **settings: Any
+) -> Panel:
+    """A density over x with the areas above some intervals in colours of their own; interval i has colour i."""
+
+    def draw(ax: Axes) -> None:
+        at, height = _array(x).ravel(), _array(density).ravel()
+        ax.plot(at, height, color="black")
+        for i, (low, high) in enumerate(intervals):
+            inside = (at >= low) & (at <= high)
+            hatch = ("//", "..", "\\\\", "xx", "||", "--", "++")[i % 7]
+            ax.fill_between(
+                at[inside], height[inside], facecolor=PALETTE[i % 7], alpha=0.6, hatch=hatch, edgecolor="white"
+            )
+
+    return Panel(draw, aspect, settings={"ylim": (0, None), **settings})
+
+
 def histogram(
     samples: Mapping[str, Values],
     *,
