@@ -123,6 +123,8 @@ checks.identity("signal + noise", alpha_bar.sqrt() ** 2 + (1 - alpha_bar), torch
 #
 # | | notebook | you will be able to |
 # |---|---|---|
+# | lecture | [03 Normalizing flows](03_normalizing_flows.ipynb) | say what a bijection does to probability, build one that is cheap, and train it by exact likelihood |
+# | lab | `my_labs/lab_2_flows.ipynb` | build a flow yourself, train it, measure it, break it |
 # | lecture | [04 Diffusion models](04_diffusion_models.ipynb) | derive the noising chain, the bound and the loss; sample from noise, and towards a class |
 # | lab | `my_labs/lab_3_diffusion.ipynb` | build a diffusion model yourself, train it, measure it, break it |
 #
