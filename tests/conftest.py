@@ -1,8 +1,16 @@
-"""What every test shares: one thread, as in the two workers of `make test`, and no deadlines on a busy machine."""
+"""What every test shares: one thread, as in the workers of `make test`; no deadlines; GPU tests only where there is one."""
 
 import hypothesis
+import pytest
 import torch
 
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("course", deadline=None)
 hypothesis.settings.load_profile("course")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
