@@ -1,4 +1,4 @@
-"""What every test shares: one thread, as in the workers of `make test`; no deadlines; GPU tests only where there is one."""
+"""What every test shares: one thread, as in the workers of `make test`; no deadlines; no GPU tests without a GPU."""
 
 import hypothesis
 import pytest
