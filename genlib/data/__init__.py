@@ -3,5 +3,18 @@
 from genlib.data.densities import Checkerboard, Moons, Rings
 from genlib.data.digits import LEVELS, Images, digits
 from genlib.data.mixture import GaussianMixture
+from genlib.data.textures import TEXTURES, Pairs, texture_crops, textures
 
-__all__ = ["LEVELS", "Checkerboard", "GaussianMixture", "Images", "Moons", "Rings", "digits"]
+__all__ = [
+    "LEVELS",
+    "TEXTURES",
+    "Checkerboard",
+    "GaussianMixture",
+    "Images",
+    "Moons",
+    "Pairs",
+    "Rings",
+    "digits",
+    "texture_crops",
+    "textures",
+]

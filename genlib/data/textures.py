@@ -1,0 +1,142 @@
+"""Scenes made of real textures: a label map, and a photo of which the map tells everything but the texture's place.
+
+The best answer in absolute or squared error is a flat tone for each class. Whatever looks like a wall was not learned
+from such an error. Where the textures come from is in textures.md.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genlib.arguments import check_choice, check_int
+from genlib.data.digits import Images
+
+FILE = Path(__file__).with_name("textures.npz")
+TEXTURES = ("brick", "grass", "gravel")
+DEVIATION = 0.35
+SIDE = 128
+TRAIN_ROWS = 88  # of a texture; the other 40 are held out
+# What a class adds to red, green and blue. It adds nothing to their mean, the grey picture.
+TINTS = ((0.24, -0.08, -0.16), (-0.10, 0.20, -0.10), (0.0, 0.0, 0.0))
+CHUNK = 1 << 22  # pixels that are made at once
+
+
+class Pairs(NamedTuple):
+    """Input and target pictures: `x, y = data.textures(100)`."""
+
+    x: Tensor
+    y: Tensor
+
+
+def textures(n: int, size: int = 32, seed: int = 0, channels: int = 1, *, cells: int = 4) -> Pairs:
+    """Random label maps, and photos made of brick, grass and gravel.
+
+        y[i] = Σ_c x[c, i] · texture_c[place_c + i],    i a pixel, c a class
+
+    The map: each pixel belongs to the nearest of a few random points (Voronoi cells), and each point is of a random
+    class. The photo: a wall, a lawn and a path are laid out at random places, and the map says which one is seen. The
+    places are drawn anew for each photo and independently of its map. Up to 64 pixels a photo lies inside the texture;
+    beyond, the texture goes on as its mirror image.
+
+    Args:
+        n: pairs, at least 1.
+        size: pixels along a side, at least 1.
+        seed: at least 0. The same seed gives the same pairs.
+        channels: 1, grey; 3, red, green and blue: the grey picture plus a tint for each class that leaves the mean of
+            the channels as it is, except where the sum is clipped.
+        cells: random points in a map.
+    Returns:
+        x, (n, 3, size, size), float32, one-hot: `TEXTURES` names its channels; y, (n, channels, size, size), float32 in
+        [−1, 1]. Every grey texture has mean 0 and deviation 0.35, so a tone gives no class away.
+
+    >>> x, y = textures(2, size=33)
+    >>> x.shape, y.shape, float(x.sum(1).min()), float(x.sum(1).max())
+    (torch.Size([2, 3, 33, 33]), torch.Size([2, 1, 33, 33]), 1.0, 1.0)
+    """
+    n, size, cells = check_int("n", n), check_int("size", size), check_int("cells", cells)
+    generator = torch.Generator().manual_seed(check_int("seed", seed, low=0))
+    if check_int("channels", channels) not in (1, 3):
+        raise ValueError(f"channels: expected 1 (grey) or 3 (red, green, blue), got {channels}")
+    points = size * torch.rand(n, cells, 2, generator=generator)
+    classes = torch.randint(len(TEXTURES), (n, cells), generator=generator)
+    place = _places((n, len(TEXTURES)), size, SIDE, generator)
+    x = torch.zeros(n, len(TEXTURES), size, size)
+    y = torch.zeros(n, channels, size, size)
+    tints = torch.tensor(TINTS)[:, :channels, None, None] if channels == 3 else torch.zeros(len(TEXTURES), 1, 1, 1)
+    for part in torch.arange(n).split(max(1, CHUNK // size**2)):
+        label = classes[part].gather(1, _nearest(points[part], size).flatten(1)).view(-1, size, size)
+        x[part] = (label[:, None] == torch.arange(len(TEXTURES))[:, None, None]).float()
+        for c in range(len(TEXTURES)):
+            photo = _cut(torch.full((len(part),), c), place[part, c], size)
+            y[part] += x[part, c : c + 1] * (photo[:, None] + tints[c])
+    return Pairs(x, y.clamp(-1, 1))
+
+
+def texture_crops(n: int, size: int = 16, seed: int = 0, split: str = "all") -> Images:
+    """Square cuttings of the three textures, and which one each is from: what a classifier of textures learns from.
+
+    Args:
+        n: crops, at least 1.
+        size: pixels along a side; at most 128, the textures' side, or as many rows as the split has.
+        seed: at least 0.
+        split: "train" (from the upper 88 rows of the textures), "test" (from the other 40), "all" (from anywhere).
+    Returns:
+        x, (n, 1, size, size), float32 in [−1, 1]; label, (n,) int64 in 0..2, an index into `TEXTURES`.
+
+    >>> x, label = texture_crops(5, size=8)
+    >>> x.shape, label.shape
+    (torch.Size([5, 1, 8, 8]), torch.Size([5]))
+    """
+    check_choice("split", split, ("train", "test", "all"))
+    first, last = {"train": (0, TRAIN_ROWS), "test": (TRAIN_ROWS, SIDE), "all": (0, SIDE)}[split]
+    n, size = check_int("n", n), check_int("size", size, high=last - first)
+    generator = torch.Generator().manual_seed(check_int("seed", seed, low=0))
+    label = torch.randint(len(TEXTURES), (n,), generator=generator)
+    row = torch.randint(first, last - size + 1, (n,), generator=generator)
+    column = torch.randint(SIDE - size + 1, (n,), generator=generator)
+    return Images(_cut(label, torch.stack([row, column], dim=1), size)[:, None], label)
+
+
+def _places(shape: tuple[int, ...], size: int, side: int, generator: torch.Generator) -> Tensor:
+    """Row and column of the upper left corner, (..., 2): inside the texture if half of it is free to choose."""
+    places = side - size + 1 if size <= side // 2 else 2 * side
+    return torch.randint(places, (*shape, 2), generator=generator)
+
+
+def _nearest(points: Tensor, size: int) -> Tensor:
+    """The index of the point that is nearest to the middle of each pixel, (n, size, size)."""
+    middle = torch.arange(size) + 0.5
+    down, right = ((points[..., axis, None] - middle) ** 2 for axis in (0, 1))  # (n, cells, size)
+    nearest = down.new_zeros(len(points), size, size, dtype=torch.int64)
+    least = down.new_full(nearest.shape, float("inf"))
+    for k in range(points.shape[1]):
+        distance = down[:, k, :, None] + right[:, k, None, :]
+        nearest[distance < least] = k
+        least = torch.minimum(least, distance)
+    return nearest
+
+
+def _cut(label: Tensor, place: Tensor, size: int) -> Tensor:
+    """The square at `place` of each wanted texture, (n, size, size); beyond its edge a texture is mirrored."""
+    index = (place[:, :, None] + torch.arange(size)) % (2 * SIDE)  # (n, 2, size)
+    index = torch.minimum(index, 2 * SIDE - 1 - index)
+    return _textures()[label[:, None, None], index[:, 0, :, None], index[:, 1, None, :]]
+
+
+@cache
+def _textures() -> Tensor:
+    """The three textures, (3, 128, 128), float32: each with mean 0 and deviation 0.35 after clipping to [−1, 1]."""
+    with np.load(FILE, allow_pickle=False) as file:
+        levels = torch.stack([torch.from_numpy(file[name]).double() for name in TEXTURES])
+    for _ in range(50):  # clipping moves both a little, so it is done again until they stay
+        mean, deviation = (statistic(levels, dim=(1, 2), keepdim=True) for statistic in (torch.mean, _deviation))
+        levels = (DEVIATION / deviation * (levels - mean)).clamp(-1, 1)
+    return levels.float()
+
+
+def _deviation(values: Tensor, dim: tuple[int, ...], keepdim: bool) -> Tensor:
+    return values.std(dim=dim, keepdim=keepdim, correction=0)
