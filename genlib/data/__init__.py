@@ -3,6 +3,7 @@
 from genlib.data.densities import Checkerboard, Moons, Rings
 from genlib.data.digits import LEVELS, Images, digits
 from genlib.data.mixture import GaussianMixture
+from genlib.data.outlines import outlines
 from genlib.data.textures import TEXTURES, Pairs, texture_crops, textures
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Pairs",
     "Rings",
     "digits",
+    "outlines",
     "texture_crops",
     "textures",
 ]
