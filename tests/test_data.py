@@ -113,6 +113,102 @@ def test_entropy_of_one_gaussian_is_the_closed_form() -> None:
         random_mixture(1, 3).entropy()
 
 
+@pytest.mark.parametrize("D", [1, 2, 4])
+def test_optimal_discriminator_has_the_least_loss(D: int) -> None:
+    """Each point's share of the loss, −p log σ(ℓ) − q log(1 − σ(ℓ)), is least at ℓ = D*: found by bisection."""
+    p, q = random_mixture(3, D), random_mixture(2, D, seed=1)
+    x = torch.randn(25, D, generator=generator(2)).double()
+    here, there = p.log_prob(x).exp(), q.log_prob(x).exp()
+    low, high = torch.full((25,), -60.0).double(), torch.full((25,), 60.0).double()
+    for _ in range(80):
+        middle = (low + high) / 2
+        rising = there * middle.sigmoid() > here * (-middle).sigmoid()
+        low, high = torch.where(rising, low, middle), torch.where(rising, middle, high)
+    torch.testing.assert_close(p.optimal_discriminator(x, q), low, rtol=0, atol=1e-9)
+    torch.testing.assert_close(p.optimal_discriminator(x, q), -q.optimal_discriminator(x, p))
+
+
+def test_optimal_discriminator_of_two_gaussians_of_one_covariance_is_linear() -> None:
+    p, q = random_mixture(1, 3), random_mixture(1, 3, seed=1)
+    q = data.GaussianMixture(q.means, p.covs)
+    x = torch.randn(9, 3, generator=generator(2)).double()
+    slope = torch.linalg.solve(p.covs[0], (p.means - q.means)[0])
+    expected = (x - (p.means + q.means) / 2) @ slope
+    torch.testing.assert_close(p.optimal_discriminator(x, q), expected)
+
+
+def test_optimal_discriminator_pulls_along_the_difference_of_the_scores() -> None:
+    p, q = random_mixture(3, 2), random_mixture(2, 2, seed=1)
+    x = torch.randn(9, 2, generator=generator(2)).double().requires_grad_()
+    (gradient,) = torch.autograd.grad(p.optimal_discriminator(x, q).sum(), x)
+    torch.testing.assert_close(gradient, p.score(x.detach()) - q.score(x.detach()))
+
+
+def test_jensen_shannon_in_one_dimension_is_scipys() -> None:
+    p = data.GaussianMixture([[-0.5], [1.0]], [[[0.01]], [[0.0025]]], [0.9, 0.1])
+    q = data.GaussianMixture([[0.2]], [[[0.5]]])
+
+    def integrand(x: float) -> float:
+        here, there = (float(r.log_prob(torch.tensor([[x]], dtype=torch.float64)).exp()) for r in (p, q))
+        middle = (here + there) / 2
+        return sum(0.5 * a * math.log(a / middle) for a in (here, there) if a > 0)
+
+    value, _ = integrate.quad(integrand, -8, 8, points=[-0.9, -0.5, -0.1, 0.8, 1.0, 1.2], limit=500)
+    assert p.jensen_shannon(q) == pytest.approx(value, abs=1e-7)
+    assert q.jensen_shannon(p) == pytest.approx(value, abs=1e-7)
+
+
+def test_jensen_shannon_in_two_dimensions_is_a_sum_over_a_grid() -> None:
+    p, q = DENSITIES["ring"], data.GaussianMixture([[0.2, 0.1]], [[[0.3, 0.1], [0.1, 0.2]]])
+    assert isinstance(p, data.GaussianMixture)
+    axis = torch.linspace(-4, 4, 401, dtype=torch.float64)
+    grid = torch.cartesian_prod(axis, axis)
+    here, there = (r.log_prob(grid).exp() for r in (p, q))
+    middle = (here + there) / 2
+    value = 0.5 * sum(float(torch.special.xlogy(a, a / middle).sum()) for a in (here, there)) * 0.02**2
+    assert p.jensen_shannon(q) == pytest.approx(value, abs=1e-7)
+
+
+@pytest.mark.parametrize("D", [1, 2])
+def test_jensen_shannon_of_equal_and_of_disjoint_mixtures(D: int) -> None:
+    p, q = random_mixture(3, D), random_mixture(2, D, seed=1)
+    same = data.GaussianMixture(p.means.flip(0), p.covs.flip(0), p.weights.flip(0))
+    assert p.jensen_shannon(same) == pytest.approx(0, abs=1e-12)
+    far = data.GaussianMixture(q.means + 300, q.covs, q.weights)
+    assert p.jensen_shannon(far) == pytest.approx(math.log(2), abs=1e-12)
+    assert 0.001 < p.jensen_shannon(q) < math.log(2)
+    assert p.jensen_shannon(q) == pytest.approx(q.jensen_shannon(p), abs=1e-9)
+
+
+def test_jensen_shannon_does_not_change_under_an_affine_map() -> None:
+    p, q = random_mixture(2, 2), random_mixture(2, 2, seed=1)
+    A = torch.tensor([[2.0, 0.5], [-1.0, 0.7]], dtype=torch.float64)
+    p_A, q_A = (data.GaussianMixture(r.means @ A.mT - 3, A @ r.covs @ A.mT, r.weights) for r in (p, q))
+    assert p_A.jensen_shannon(q_A) == pytest.approx(p.jensen_shannon(q), abs=1e-8)
+
+
+def test_jensen_shannon_sees_a_spike_between_the_points_of_a_coarse_grid() -> None:
+    """q = p but for a spike of weight w, 3000 times narrower, where p has next to nothing: JS has a closed form."""
+    w = 0.1
+    p = data.GaussianMixture([[0.0]], [[[1.0]]])
+    q = data.GaussianMixture([[0.0], [5.3217]], [[[1.0]], [[1e-7]]], [1 - w, w])
+    # on p's bulk the ratio q/p is 1 − w, on the spike it is infinite
+    expected = 0.5 * (math.log(2 / (2 - w)) + (1 - w) * math.log(2 * (1 - w) / (2 - w)) + w * math.log(2))
+    assert p.jensen_shannon(q) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_best_discriminator_and_jensen_shannon_refuse() -> None:
+    p = random_mixture(2, 2)
+    with pytest.raises(ValueError, match="other: expected a GaussianMixture, got Moons"):
+        p.jensen_shannon(data.Moons())  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="other: expected a mixture in 2 dimensions, got one in 1"):
+        p.optimal_discriminator(torch.zeros(1, 2), random_mixture(1, 1))
+    with pytest.raises(ValueError, match="x: "):
+        p.optimal_discriminator(torch.zeros(1, 3), p)
+    with pytest.raises(ValueError, match=r"jensen_shannon: .*1 and 2 dimensions"):
+        random_mixture(1, 3).jensen_shannon(random_mixture(1, 3))
+
+
 def test_noised_mixture_is_what_the_chain_makes() -> None:
     p, schedule = random_mixture(3, 2), Schedule.linear(T=10)
     g = generator(5)
