@@ -92,6 +92,13 @@ class Exercise:
         return tuple(spread)
 
 
+class WholeNumbers(Exercise):
+    """An exercise whose results are whole numbers: what dtype they have is left to the student."""
+
+    def outputs(self, raw: Any) -> tuple[Any, ...]:
+        return tuple(o.double() if isinstance(o, Tensor) else o for o in super().outputs(raw))
+
+
 def exercise(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Check the decorated function at once and show what was found.
 

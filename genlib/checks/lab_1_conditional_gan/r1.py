@@ -1,0 +1,144 @@
+"""A penalty on the slope of D where the pictures are real."""
+
+import torch
+from torch import Generator, Tensor
+
+from genlib.checks.answer import Answer
+from genlib.checks.exercise import Exercise
+from genlib.checks.lab_1_conditional_gan.given import (
+    FLOAT32_TOL,
+    Critic,
+    gradient,
+    normal,
+    passes_gradients,
+    scalar,
+)
+
+
+def _own_r1(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return _slopes(D, x, y).square().flatten(1).sum(1).mean()
+
+
+R1 = Exercise("gan.r1", _own_r1, returns=["penalty"])
+
+
+def _slopes(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    """∂D(x, y)/∂y of each picture, the sum of its patches' logits, with the way back to D's weights."""
+    y = y.detach().requires_grad_()
+    return torch.autograd.grad(D(x, y).sum(), y, create_graph=True)[0]
+
+
+def _by_hand(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    """The critic is a·tanh(x + ½) + b·y + c·x·y², so its slope over y is b + 2·c·x·y."""
+    _, b, c = D.weight.detach().tolist()
+    pictures = [sum((b + 2 * c * u * v) ** 2 for u, v in zip(p.flatten().tolist(), q.flatten().tolist(), strict=True))
+                for p, q in zip(x, y, strict=True)]  # fmt: skip
+    return scalar(sum(pictures) / len(pictures))
+
+
+def _numbers(g: Generator) -> tuple[Critic, Tensor, Tensor]:
+    return Critic(g), normal((4, 1, 2, 3), g), normal((4, 1, 2, 3), g)
+
+
+@R1.check(
+    "it is the squared length of D's gradient over y, averaged over the batch",
+    "Make y a tensor that asks for gradients; D's logits, summed, have a gradient over it, one for each picture. "
+    "Its squared length is a sum over the picture's pixels.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    D, x, y = _numbers(g)
+    answer.gives([D, x, y], _by_hand(D, x, y))
+
+
+@R1.check(
+    "the batch may be of any size, and pictures have three axes",
+    "Sum over the pixels of a picture, average over the pictures.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    D = Critic(g)
+    for shape in ((1, 1, 2, 2), (5, 2, 3, 2)):
+        x, y = normal(shape, g), normal(shape, g)
+        answer.gives([D, x, y], _by_hand(D, x, y))
+
+
+@R1.check(
+    "D can learn from it",
+    "The penalty is itself made of a gradient, and is to be differentiated again, by D's weights: see create_graph.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    D, x, y = _numbers(g)
+    penalty = answer(D, x, y)
+    passes_gradients(
+        answer,
+        "D's weights",
+        "D is to learn from this number, so the gradient itself has to stay differentiable. What does create_graph do?",
+    )
+    found = gradient(penalty, D.weight)
+    expected = gradient(_own_r1(D, x, y), D.weight)
+    answer.agrees("∂penalty/∂weight", expected, found, tol=1e-8)
+
+
+@R1.check("it takes float32 too", "Nothing in it depends on the precision.")
+def _(answer: Answer, g: Generator) -> None:
+    D, x, y = _numbers(g)
+    expected = _by_hand(D, x, y)
+    answer.gives([D.float(), x.float(), y.float()], expected, tol=100 * FLOAT32_TOL)
+
+
+@R1.mistake("The length is not squared: the penalty is ‖∇D‖².")
+def not_squared(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return _slopes(D, x, y).flatten(1).norm(dim=1).mean()
+
+
+@R1.mistake("Averaged over the pixels as well. The squared length of a gradient is a sum over its entries.")
+def mean_over_pixels(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return _slopes(D, x, y).square().mean()
+
+
+@R1.mistake("Summed over the batch. Each picture has its own length; average them.")
+def summed_over_the_batch(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return _slopes(D, x, y).square().sum()
+
+
+@R1.mistake(
+    "The logits were averaged before the gradient was taken, so it is smaller by their number, and its square by "
+    "the square of that. Sum them: pictures do not touch each other."
+)
+def logits_averaged(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return _own_r1(D, x, y) / y.numel() ** 2
+
+
+@R1.mistake("This pulls the length of the gradient towards 1, as WGAN-GP does. R1 pulls it towards 0.")
+def towards_1(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return (_slopes(D, x, y).flatten(1).norm(dim=1) - 1).square().mean()
+
+
+@R1.mistake("The gradient over x. D must be flat where it moves along *pictures*: take it over y.")
+def over_x(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    x = x.detach().requires_grad_()
+    return torch.autograd.grad(D(x, y).sum(), x, create_graph=True)[0].square().flatten(1).sum(1).mean()
+
+
+@R1.mistake("Half of it. The factor γ/2 comes outside, where the penalty is added to D's loss.")
+def halved(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return 0.5 * _own_r1(D, x, y)
+
+
+@R1.mistake("The entries' sizes are added. The length of a vector has squares.")
+def absolute(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return _slopes(D, x, y).abs().flatten(1).sum(1).mean()
+
+
+@R1.mistake("The gradients of all pictures are added up before squaring, where they cancel.")
+def batch_first(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return _slopes(D, x, y).sum(0).square().sum()
+
+
+@R1.mistake("The square of D's logits. It is the square of D's *slope* that counts.")
+def of_the_logits(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return D(x, y).square().flatten(1).sum(1).mean()
+
+
+@R1.mistake("One number for each picture, and their average was asked for.")
+def per_picture(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return _slopes(D, x, y).square().flatten(1).sum(1)

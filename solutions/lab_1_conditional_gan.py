@@ -1,0 +1,878 @@
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # Lab 1 · A conditional GAN
+#
+# **You will do.**
+# Write the losses, the conditioning, the training step and the measures of a conditional GAN: twelve short functions.
+# Train what you have written to paint walls, lawns and paths where a map asks for them.
+# Compare three losses by numbers, then break the game in three ways, and mend it.
+#
+# **You will learn.**
+# What a discriminator measures, and why its loss stays on logits; which gradient the generator gets, and when it gets none; why the discriminator must see the condition; and how to tell a blurred picture from a sharp one without looking.
+#
+# **You need.**
+# Lectures 1 and 2, tensors and autograd in PyTorch, logarithms and the Gaussian.
+#
+# **It takes** about 2 hours, nearly all of them yours: the computer trains for less than a minute in all.
+
+# %%
+from functools import partial
+
+import torch
+
+from genlib import checks, data, gan, metrics, plots, train
+
+torch.set_num_threads(1)  # small networks are quicker so
+generator = torch.Generator().manual_seed(0)
+
+# %% [markdown]
+# ## How it works
+#
+# In each exercise you *predict*, *implement*, *look* and *explain*.
+# Write your answer in place of `raise NotImplementedError` and run the cell: it answers at once.
+# If it says *wrong*, it shows the numbers that it tried and where to look.
+# If you leave an exercise out, genlib's own version stands in, and the rest of the notebook works.
+#
+# ## The letters
+#
+# | math | name | what | shape |
+# |---|---|---|---|
+# | x | `x` | what the generator is given: a map of labels, one-hot | (B, 3, H, W) |
+# | y | `y` | a real picture that goes with x | (B, C, H, W), in [−1, 1] |
+# | G(x, z) | `output` | the picture that the generator makes of x and noise z | like y |
+# | D(x, y) | `real` | the discriminator's *logits* on real pairs: sigmoid(D) = P(real) | (B, 1, h, w) |
+# | D(x, G(x, z)) | `fake` | its logits on made-up ones | (B, 1, h, w) |
+# | λ | `lam` | the weight of the distance in absolute value | a number |
+#
+# A *logit* a stands for the probability P = 1/(1 + e^(−a)).
+# One function turns up again and again, and PyTorch has it:
+#
+# $$\text{softplus}(a) = \log(1 + e^{a}), \qquad -\log P = \text{softplus}(-a), \qquad -\log(1 - P) = \text{softplus}(a)$$
+#
+# `torch.nn.functional.softplus` is right for every a; the logarithm of a sigmoid is infinite as soon as the sigmoid rounds to 0.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # Part 1 · A loss that is learned
+#
+# ## 1 · What D is asked for
+#
+# The discriminator is a classifier with two classes, real and fake.
+# It is trained as every classifier is, by the logarithm of the probability that it gave to what was true:
+#
+# $$L_D = -\,\mathbb E\big[\log P(\text{real} \mid x, y)\big] - \mathbb E\big[\log\big(1 - P(\text{real} \mid x, G(x, z))\big)\big]$$
+#
+# The expectations are averages over all pictures, and over all patches of a picture.
+#
+# **Predict.**
+# A fresh D answers about 0 to everything.
+# What is its loss, in nats?
+
+
+# %%
+@checks.exercise("gan.discriminator_loss")
+def discriminator_loss(real, fake):
+    """L_D, a tensor with one number. real, fake: logits of any shape, (B, 1, h, w) say; B may differ."""
+    ### BEGIN SOLUTION
+    return torch.nn.functional.softplus(-real).mean() + torch.nn.functional.softplus(fake).mean()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Look.**
+# What D pays for one real picture and for one fake, by its logit; and what it pays if both are taken together.
+
+# %%
+logit = torch.linspace(-8, 8, 161, dtype=torch.float64)
+far = torch.full((1,), 100.0, dtype=torch.float64)  # a logit that costs nothing where it is right
+on_real = torch.stack([discriminator_loss(a[None], -far) for a in logit])
+on_fake = torch.stack([discriminator_loss(far, a[None]) for a in logit])
+print(f"a D that knows nothing: {discriminator_loss(torch.zeros(1), torch.zeros(1)):.4f} nats")
+plots.figure(
+    plots.lines(
+        logit, {"real": on_real, "fake": on_fake, "both": on_real + on_fake}, xlabel="logit", ylabel="loss"
+    ),
+    alt="Loss against the logit. For a real picture it falls to 0, for a fake one it rises from 0, each a straight "
+    "line far out. Their sum has its minimum in the middle, at logit 0.",
+)
+
+# %% [markdown]
+# **Explain.**
+# Suppose that real pictures and fakes are the same.
+# Where does D's loss have its minimum then, and how large is it?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# Every picture counts once as real and once as fake, so D pays softplus(−a) + softplus(a), which is smallest at a = 0.
+# There it is 2 log 2 ≈ 1.386, the number that was to be predicted.
+# A loss near 1.386 says that D sees no difference.
+# It does not say whether there is none, or whether D has not found it yet.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 2 · What the best D answers
+#
+# Which logit a should D give to a picture y?
+# Among all pictures the density of real ones is p(y), that of fakes p_G(y).
+# At one y, D pays p(y) softplus(−a) + p_G(y) softplus(a).
+# Set the derivative by a to zero: p(y) (1 − P) = p_G(y) P, so
+#
+# $$D^*(y) = \log p(y) - \log p_G(y), \qquad \text{sigmoid}(D^*) = \frac{p}{p + p_G}$$
+#
+# For two Gaussians, N(μ, σ²) and N(μ_G, σ_G²), this is a formula.
+#
+# **Predict.**
+# Both have the same σ and different means.
+# What kind of curve is D\* over y: a step, a straight line, a parabola?
+
+
+# %%
+@checks.exercise("gan.optimal_logit")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    """D*(y) as a logit, (B,). y (B,); means and standard deviations of data and G: tensors with one number each."""
+    ### BEGIN SOLUTION
+    log_p = -0.5 * ((y - mean) / std) ** 2 - std.log()
+    log_p_G = -0.5 * ((y - mean_G) / std_G) ** 2 - std_G.log()
+    return log_p - log_p_G
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Look.**
+# The data are N(1, 0.5²); the generator makes N(−1, 1).
+
+# %%
+y = torch.linspace(-4, 4, 401, dtype=torch.float64)
+moments = [torch.tensor(v, dtype=torch.float64) for v in (1.0, 0.5, -1.0, 1.0)]
+best = optimal_logit(y, *moments)
+density = {
+    name: torch.distributions.Normal(m, s).log_prob(y).exp()
+    for name, m, s in (("data", *moments[:2]), ("G", *moments[2:]))
+}
+plots.figure(
+    plots.lines(y, density, fill=True, xlabel="y", title="densities"),
+    plots.lines(y, {"D*": best}, xlabel="y", ylabel="logit", title="D*"),
+    plots.lines(y, {"sigmoid(D*)": best.sigmoid()}, xlabel="y", ylabel="P(real)", title="as a probability"),
+    alt="Three panels. Two bells, the data's narrow one on the right and G's wide one on the left. The logit D*, a "
+    "parabola that opens downwards. The probability, which is near 1 around the data and falls to 0 on both sides.",
+)
+
+# %% [markdown]
+# With this D the loss *is* a distance between the two densities: L_D = 2 log 2 − 2 JS(p, p_G), the Jensen–Shannon divergence.
+# Draw many y, ask your functions, and compare with genlib's quadrature.
+
+# %%
+truth, made = data.GaussianMixture([[1.0]], [[[0.25]]]), data.GaussianMixture([[-1.0]], [[[1.0]]])
+real = optimal_logit(truth.sample(400_000, generator)[:, 0].double(), *moments)
+fake = optimal_logit(made.sample(400_000, generator)[:, 0].double(), *moments)
+log_2 = torch.tensor(2.0, dtype=torch.float64).log()
+checks.identity(
+    "2 log 2 − L_D(D*) = 2 JS(p, p_G)",
+    2 * log_2 - discriminator_loss(real, fake),
+    2 * truth.jensen_shannon(made),
+    tol=0.01,
+)
+
+# %% [markdown]
+# **Explain.**
+# On the far right, at y = 4, the curve of P(real) has fallen to 0 again.
+# The data are on the right, and G on the left.
+# Why does D call y = 4 a fake?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# G is wider.
+# At y = 4 the data's density is e^(−18), G's e^(−12.5): whatever turns up there is more likely to be G's.
+# D does not ask where the data are, but which of the two is denser.
+#
+# And the prediction: with equal σ the squares of y cancel, and D\* is a straight line.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 3 · G's loss, as the game has it
+#
+# G can move only the second term of L_D.
+# In the game as it was first written, G wants the opposite of what D wants:
+#
+# $$L_G^{\text{minimax}} = \mathbb E\big[\log\big(1 - P(\text{real} \mid x, G(x, z))\big)\big]$$
+#
+# **Predict.**
+# Is this loss positive or negative?
+# Towards which value does it go when G fools D completely?
+
+
+# %%
+@checks.exercise("gan.minimax_loss")
+def minimax_loss(fake):
+    """E log(1 − P(real)) of fakes, a tensor with one number. fake: logits of any shape."""
+    ### BEGIN SOLUTION
+    return -torch.nn.functional.softplus(fake).mean()
+    ### END SOLUTION
+
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 4 · G's loss, as it is used
+#
+# The same wish in other words: let D call the fakes real, with as much probability as possible.
+#
+# $$L_G = -\,\mathbb E\big[\log P(\text{real} \mid x, G(x, z))\big]$$
+#
+# Both losses fall as the logits of the fakes rise, so they agree on the direction.
+# They do not agree on how much it matters.
+#
+# **Predict.**
+# D is sure that all of G's pictures are fakes: P(real) = 0.001.
+# Which of the two losses changes more if one of them becomes a little better?
+
+
+# %%
+@checks.exercise("gan.non_saturating_loss")
+def non_saturating_loss(fake):
+    """−E log P(real) of fakes, a tensor with one number. fake: logits of any shape."""
+    ### BEGIN SOLUTION
+    return torch.nn.functional.softplus(-fake).mean()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Look.**
+
+# %%
+curves = {
+    "minimax": torch.stack([minimax_loss(a[None]) for a in logit]),
+    "non-saturating": torch.stack([non_saturating_loss(a[None]) for a in logit]),
+}
+plots.figure(
+    plots.lines(logit, curves, xlabel="logit of a fake", ylabel="G's loss", marks={"D is undecided": 0.0}),
+    alt="Two falling curves over the logit of a fake. The minimax loss is flat on the left, where D is sure of the "
+    "fake, and steep on the right. The non-saturating loss is steep on the left and flat on the right.",
+)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 5 · How strongly they pull
+#
+# What reaches G is the slope of its loss at the logit, passed back through D.
+# Write the two slopes, for each logit by itself.
+# You may derive them by hand, or let autograd do it.
+#
+# **Predict.**
+# What is the sum of the two slopes?
+
+
+# %%
+@checks.exercise("gan.pulls")
+def pulls(fake):
+    """The slopes of log(1 − P) and of −log P over the logit: minimax, non_saturating, both like fake."""
+    ### BEGIN SOLUTION
+    return -torch.sigmoid(fake), -torch.sigmoid(-fake)
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Look.**
+# At the start of a training D wins easily, and its logits on fakes are far below 0.
+
+# %%
+for a in (0.0, -2.0, -5.0, -10.0, -20.0):
+    minimax, non_saturating = pulls(torch.tensor([a], dtype=torch.float64))
+    print(f"logit {a:6.1f}:  minimax {minimax.item():10.2g}   non-saturating {non_saturating.item():10.2g}")
+
+# %% [markdown]
+# **Explain.**
+# The first loss is the honest one: it is exactly what D loses.
+# Why does nearly everybody train with the second?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# Where D wins, the minimax loss is flat: at a logit of −10 it pulls with 0.00005.
+# G gets next to no gradient just when it has most to learn.
+# The non-saturating loss pulls with nearly 1 there, and lets go where G has won already.
+# Both have the same direction for each logit, and with P = ½ the same size.
+#
+# The sum is −1 always, since P + (1 − P) = 1.
+# The price: it is no longer one game with one value, and what G minimises is no longer the JS divergence.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # Part 2 · On condition
+#
+# ## 6 · What D sees
+#
+# The data: a random map says where there is wall, lawn and path, and the photo shows brick, grass and gravel there.
+# Given the map, the photo is still random, since the pieces come from random places of the textures.
+#
+# G has the map already.
+# It is D that has to be shown it, beside the picture: otherwise a lawn is as good as a wall, whatever the map says.
+# The simplest way is to put both into one tensor, as channels, and the picture last.
+# Each class gets a channel of its own: 1 where the map has that class, and 0 elsewhere.
+#
+# **Predict.**
+# Why not one channel with the numbers 0, 1 and 2?
+
+
+# %%
+@checks.exercise("gan.pair")
+def pair(classes, y, n_classes):
+    """What D sees, (B, n_classes + C, H, W): a channel for each class, then those of y.
+    classes (B, H, W) int64 in 0..n_classes − 1; y (B, C, H, W)."""
+    ### BEGIN SOLUTION
+    x = torch.nn.functional.one_hot(classes, n_classes).permute(0, 3, 1, 2)
+    return torch.cat([x.to(y.dtype), y], dim=1)
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Look.**
+# Four scenes, as D will see them.
+
+# %%
+scenes, held_out = data.textures(1000, seed=0), data.textures(256, seed=1)
+seen = pair(held_out.x[:4].argmax(1), held_out.y[:4], 3)
+plots.image_rows(
+    **{name: seen[:, k : k + 1] for k, name in enumerate(data.TEXTURES)},
+    photo=seen[:, 3:],
+    alt="Four scenes. Three rows show in white where the map has brick, grass and gravel; the fourth row shows the "
+    "photos, with rows of bricks, blades of grass and pebbles in those places.",
+)
+
+# %% [markdown]
+# **Explain.**
+# A photo of a lawn is shown where the map says wall.
+# Does a D without x notice?
+# Does one with x?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# Without x there is nothing to notice: it is a photo of a lawn, and real lawns look like that.
+# With x, D has seen thousands of maps beside their photos, and this pair is not like them.
+# So only a D with x can teach G to obey the map.
+# The notes say that x is included "into our generator"; the generator had it all the time.
+#
+# And the prediction: with numbers, grass (1) would be half-way between brick (0) and gravel (2).
+# The classes have no order, and a first layer would have to undo the one that we invented.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 7 · The whole objective
+#
+# D says whether a picture looks real.
+# A second term says how far it is from the very picture that went with x:
+#
+# $$L = -\,\mathbb E\big[\log P(\text{real} \mid x, G(x, z))\big] + \lambda\,\mathbb E\big[\,|y - G(x, z)|\,\big]$$
+#
+# The second expectation is a *mean* over pictures, channels and pixels.
+#
+# **Predict.**
+# A pixel of gravel is dark or bright, at random, and G cannot know which.
+# Which grey is best for the second term alone?
+
+
+# %%
+@checks.exercise("gan.objective")
+def objective(fake, output, y, lam):
+    """G's loss, a tensor with one number. fake: D's logits on output; output, y (B, C, H, W); lam, λ, a number."""
+    ### BEGIN SOLUTION
+    return torch.nn.functional.softplus(-fake).mean() + lam * (y - output).abs().mean()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Look.**
+# We paint all gravel of the held-out scenes in one grey, and turn it from black to white.
+# D is undecided in all cases, so only the second term moves.
+
+# %%
+gravel = held_out.y[held_out.x[:, 2:].bool()].view(1, 1, 1, -1).double()
+greys = torch.linspace(-1, 1, 81, dtype=torch.float64)
+costs = [objective(torch.zeros(1), torch.full_like(gravel, grey), gravel, 1.0) for grey in greys.tolist()]
+median = gravel.median().item()
+plots.figure(
+    plots.histogram({"gravel": gravel}, span=(-1, 1), xlabel="pixel", title="its pixels"),
+    plots.lines(greys, {"λ = 1": torch.stack(costs)}, xlabel="grey", ylabel="L", marks={"median": median}),
+    alt="Left: the pixels of gravel, spread over all greys. Right: the objective over the grey; it is smallest at the "
+    "median of the pixels.",
+)
+
+# %% [markdown]
+# **Explain.**
+# So what does G paint for gravel if it follows the second term alone?
+# What does the second term do for a G that follows D?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# One grey, the median, everywhere: each pixel by itself has its best value there.
+# Not a single pebble is left.
+#
+# Beside D, the second term keeps the broad features in place, such as the brightness of a region and where it ends.
+# It holds G while D is still learning.
+# With a sum in place of the mean, λ would be multiplied by the number of pixels, and D would be outvoted.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 8 · One step, and no gradient leaks
+#
+# In a step D follows the gradient of its own loss over its own weights, and G likewise.
+# But fakes pass through both networks: D's loss depends on G's weights, and G's loss on D's.
+# Whoever writes `.backward()` without care gives G the gradient of D's loss, and D that of G's.
+#
+# Compute both gradients, and nothing else: no weight is changed here.
+# G's loss is the non-saturating one, without L1.
+#
+# **Predict.**
+# `fake.detach()` is the same picture, cut off from G.
+# In which of the two losses does it belong?
+
+
+# %%
+@checks.exercise("gan.gradients")
+def gradients(G, D, x, y, z):
+    """grad_D, like D.weight: of D's loss. grad_G, like G.weight: of G's. G(x, z) gives fakes; D(x, y) gives logits."""
+    ### BEGIN SOLUTION
+    fake = G(x, z)
+    loss_D = discriminator_loss(D(x, y), D(x, fake.detach()))
+    loss_G = non_saturating_loss(D(x, fake))
+    return torch.autograd.grad(loss_D, D.weight)[0], torch.autograd.grad(loss_G, G.weight)[0]
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Look.**
+# What would have leaked, for two small random networks and a D that is still unsure: its logits are near 0.
+
+
+# %%
+class Linear(torch.nn.Module):
+    """A linear map of two vectors, side by side."""
+
+    def __init__(self, size, out):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(size, out, generator=generator, dtype=torch.float64))
+
+    def forward(self, x, other):
+        return torch.cat([x, other], dim=1) @ self.weight
+
+
+G, D = Linear(4, 2), Linear(4, 1)
+D.weight.data *= 0.01
+x, y, z = (torch.randn(64, 2, generator=generator, dtype=torch.float64) for _ in range(3))
+_, own = gradients(G, D, x, y, z)
+leak = torch.autograd.grad(discriminator_loss(D(x, y), D(x, G(x, z))), G.weight)[0]
+cosine = torch.nn.functional.cosine_similarity(own.flatten(), leak.flatten(), dim=0)
+print(f"length of G's gradient: {own.norm():.4f}, of the leak: {leak.norm():.4f}, cosine: {cosine:.2f}")
+
+# %% [markdown]
+# **Explain.**
+# The leak is as long as the gradient itself, and points the other way.
+# What would become of G's gradient if both were added?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# D's loss falls as the logits of the fakes fall, G's as they rise: at each logit the two pull in opposite directions.
+# At a logit of 0 both are ½, and their sum vanishes: G gets no gradient at all.
+# We shall see below what becomes of a training with this leak: it runs, and no error is raised.
+#
+# `train.fit` takes each loss's gradient over its own network's weights only, with `torch.autograd.grad`.
+# So nothing can leak there, whatever the task forgets.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 9 · How far a patch sees
+#
+# D is a stack of convolutions, and gives a logit for each *patch*.
+# How many pixels wide is the patch that one logit sees?
+#
+# One layer with a kernel of k sees k of its inputs.
+# A stride of s puts neighbouring outputs s inputs apart, so everything that comes *after* that layer strides over s times as many pixels.
+#
+# **Predict.**
+# Five layers have kernels of 4, and strides 2, 2, 2, 1, 1.
+# Is the patch nearer to 20 pixels, 70, or 160?
+
+
+# %%
+@checks.exercise("gan.receptive_field")
+def receptive_field(kernels, strides):
+    """Pixels that one output sees after each layer, (N,), a tensor. kernels, strides: tuples of N whole numbers."""
+    ### BEGIN SOLUTION
+    field, apart, fields = 1, 1, []  # `apart`: pixels between two neighbours, before this layer
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field += (kernel - 1) * apart
+        apart *= stride
+        fields.append(field)
+    return torch.tensor(fields)
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Look.**
+# The formula for the discriminators of the paper, and beside it what a gradient finds: the pixels of y that move one logit of `gan.PatchDiscriminator`.
+
+# %%
+for n_layers in range(1, 6):
+    strides = (2,) * n_layers + (1, 1)
+    fields = receptive_field((4,) * len(strides), strides)
+    print(f"{n_layers} layers of stride 2: {fields.tolist()} pixels")
+
+# %%
+patch = gan.PatchDiscriminator(1, width=8, n_layers=2)
+y = torch.randn(1, 1, 64, 64, generator=generator).requires_grad_()
+logits = patch(None, y)
+(moved,) = torch.autograd.grad(logits[0, 0, 7, 7], y)
+rows = (moved[0, 0] != 0).any(1).sum().item()
+print(f"{tuple(logits.shape)} logits; the one in the middle sees {rows} rows of 64")
+plots.figure(
+    plots.heatmap(moved[0, 0].abs().sqrt(), colorbar=False, aspect=1, title="what moves one logit"),
+    plots.pictures(scenes.y[:1], title="a photo, 32 × 32"),
+    alt="Left: a square of 34 by 34 pixels in the middle of 64 by 64 where the gradient of one logit is not 0. Right: a "
+    "photo of 32 by 32 pixels with bricks, grass and gravel.",
+)
+
+# %% [markdown]
+# **Explain.**
+# Why is it enough for D to see patches?
+# What can such a D not judge?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# A texture is recognised from a patch; that is what the word means.
+# Judging patches takes few weights, gives many examples in each picture, and works for pictures of any size.
+# What it cannot judge is whether distant patches fit together: that stays with the L1 term.
+#
+# And the prediction: 70 pixels, the paper's "70 × 70 PatchGAN".
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # Part 3 · Train, and measure
+#
+# ## 10 · Detail, as a number
+#
+# A blurred picture lacks fine detail, and detail is power at high spatial frequencies.
+# `torch.fft.fft2` gives a picture's amplitude at each frequency k = (k_1, k_2), in cycles a picture.
+# We average the power over rings:
+#
+# $$S_r = \text{mean of } |\text{FFT}(y)_k|^2 \text{ over pictures, channels, and all } k \text{ with } r \le |k| < r + 1, \qquad r = 0, \dots, \tfrac n2 - 1$$
+#
+# `torch.fft.fftfreq(n, d=1/n)` says which k_1 belongs to each row, and which k_2 to each column: 0, 1, ..., n/2 − 1, −n/2, ..., −1.
+#
+# **Predict.**
+# All pixels of a region are replaced by their median.
+# Which rings lose most?
+
+
+# %%
+@checks.exercise("gan.spectrum")
+def spectrum(y):
+    """S_0 .. S_(n/2 − 1), (n // 2,), in y's dtype. y (B, C, n, n), n even."""
+    ### BEGIN SOLUTION
+    n = y.shape[-1]
+    k = torch.fft.fftfreq(n, d=1 / n, dtype=y.dtype, device=y.device)
+    ring = (k[:, None] ** 2 + k**2).sqrt().floor()
+    power = torch.fft.fft2(y).abs() ** 2
+    return torch.stack([power[..., ring == r].mean() for r in range(n // 2)])
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Look.**
+# The held-out photos, the same photos blurred, and flat tones: for each region the median of its class.
+
+# %%
+blurred = torch.nn.functional.avg_pool2d(held_out.y, 3, stride=1, padding=1)
+tones = torch.stack([held_out.y[held_out.x[:, k : k + 1].bool()].median() for k in range(3)])
+flat = (held_out.x * tones[:, None, None]).sum(1, keepdim=True)
+powers = {
+    name: spectrum(y.double())
+    for name, y in {"photos": held_out.y, "blurred": blurred, "flat tones": flat}.items()
+}
+plots.figure(
+    plots.lines(range(16), powers, xlabel="ring r, cycles a picture", ylabel="power S", yscale="log"),
+    alt="Power against spatial frequency on a logarithmic axis. The photos' falls slowly; that of the blurred photos "
+    "falls away below it; that of the flat tones lies far below at all frequencies.",
+)
+
+# %% [markdown]
+# **Explain.**
+# *Detail* is the sum of S_r over the upper half of the rings, 8 to 15 here, over the truth's.
+# Could a picture have the detail 1 and still look nothing like a wall?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# Yes: white noise of the right strength has as much power at high frequencies as you like.
+# The spectrum says how much detail there is, and not whether it is the right one.
+# That is why we count two more things: whether a classifier of real crops finds brick where the map says so, and whether G uses its noise.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 11 · Is the noise used?
+#
+# For one map there are many photos.
+# A G that is given noise z should make many, too; but nothing forces it to.
+# So we draw K pictures for each x, and take the deviation of each pixel over the draws, with K − 1 in the denominator, averaged over pixels, channels and maps:
+#
+# $$d = \text{mean over } b, c, i, j \text{ of } \sqrt{\frac{1}{K - 1} \sum_{k=1}^{K} \Big(y^{(k)}_{bcij} - \bar y_{bcij}\Big)^2}$$
+#
+# **Predict.**
+# The photos have a deviation of 0.35.
+# What is d for the truth, if photos are drawn anew for each map?
+
+
+# %%
+@checks.exercise("gan.diversity")
+def diversity(samples):
+    """d, a tensor with one number. samples (K, B, C, H, W): samples[k, b] is the k-th picture for x number b."""
+    ### BEGIN SOLUTION
+    return samples.std(dim=0).mean()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# ### The model
+#
+# Your functions become a task for `train.fit`: first D's turn, then G's, on the same fakes.
+# G is a U-Net that gets four channels of noise beside the map; D sees patches of 34 pixels.
+
+
+# %%
+class ConditionalGAN(torch.nn.Module):
+    """Your losses, on genlib's networks."""
+
+    averaged = False  # a GAN keeps its raw weights
+
+    def __init__(self, lam):
+        super().__init__()
+        self.G = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4)
+        self.D = gan.PatchDiscriminator(4, width=24, n_layers=2)
+        self.lam = lam
+
+    def optimizers(self):
+        return {
+            name: torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.5, 0.999))
+            for name, net in (("D", self.D), ("G", self.G))
+        }
+
+    def losses(self, batch, generator):
+        x, y = batch
+        output = self.G(x, generator=generator)
+        seen = partial(pair, x.argmax(1), n_classes=3)
+        yield "D", discriminator_loss(self.D(None, seen(y)), self.D(None, seen(output.detach()))), {}
+        distance = (y - output).detach().abs().mean()
+        yield "G", objective(self.D(None, seen(output)), output, y, self.lam), {"L1": distance}
+
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # Part 4 · Break it, and mend it
+#
+# ## A game on numbers
+#
+# Two of the three accidents are seen best where the truth is known.
+# The data are numbers, N(3, 0.5²).
+# G has two parameters, G(z) = shift + scale · z with z from N(0, 1), and starts as N(0, 1).
+# D is a small network.
+
+
+# %%
+class Game(torch.nn.Module):
+    """G(z) = shift + scale·z against a small D. `leak`: D's loss reaches G; `squash`: D ends in a sigmoid."""
+
+    averaged = False
+
+    def __init__(self, leak=False, squash=False):
+        super().__init__()
+        self.shift, self.log_scale = torch.nn.Parameter(torch.zeros(1)), torch.nn.Parameter(torch.zeros(1))
+        hidden = [torch.nn.Linear(1, 32), torch.nn.Tanh(), torch.nn.Linear(32, 32), torch.nn.Tanh()]
+        last = [torch.nn.Linear(32, 1)] + ([torch.nn.Sigmoid()] if squash else [])
+        self.D = torch.nn.Sequential(*hidden, *last)
+        self.leak = leak
+
+    def optimizers(self):
+        own = {"D": (self.D.parameters(), 0.01), "G": ([self.shift, self.log_scale], 0.03)}
+        return {name: torch.optim.Adam(weights, lr=lr, betas=(0.5, 0.999)) for name, (weights, lr) in own.items()}
+
+    def losses(self, y, generator):
+        output = self.shift + self.log_scale.exp() * torch.randn(y.shape, generator=generator)
+        yield "D", discriminator_loss(self.D(y), self.D(output.detach())), {}
+        loss = non_saturating_loss(self.D(output))
+        if self.leak:
+            loss = loss + discriminator_loss(self.D(y), self.D(output))
+        yield "G", loss, {"shift": self.shift.detach().sum(), "scale": self.log_scale.detach().exp().sum()}
+
+
+def play(**accident):
+    """The history of 500 steps."""
+    torch.manual_seed(0)
+    numbers = 3 + 0.5 * torch.randn(20_000, 1)
+    return train.fit(Game(**accident), numbers, steps=500, batch_size=256)
+
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Break it: the gradient is not cut
+#
+# The fakes in D's loss are not detached, and nobody empties G's `.grad` in between.
+# So G follows the sum of both gradients, its own and that of D's loss.
+#
+# **Predict.**
+# At a logit a of a fake, the two slopes are −P(fake) and +P(real).
+# At which a do they cancel?
+# Where will G's pictures come to rest?
+
+# %% tags=["nbval-ignore-output"]
+right, leaking = play(), play(leak=True)
+for name, history in {"as it should be": right, "not cut": leaking}.items():
+    shift, scale = history.logs["shift"][-1], history.logs["scale"][-1]
+    print(f"{name:>15}: G makes N({shift:.2f}, {scale:.2f}²), the data are N(3, 0.5²)")
+
+# %%
+both = {"as it should be": right, "not cut": leaking}
+plots.figure(
+    plots.lines(right.step, {n: h.logs["shift"] for n, h in both.items()}, xlabel="step", ylabel="shift"),
+    plots.lines(right.step, {n: h.logs["scale"] for n, h in both.items()}, xlabel="step", ylabel="scale"),
+    alt="Shift and scale of G over the steps. As it should be, they go to 3 and 0.5. With the leak the shift stays "
+    "below 3 and the scale falls to less than half of what it should be.",
+)
+
+# %% [markdown]
+# **Explain.**
+# No error, no warning, and losses that look like losses.
+# Why do the fakes huddle together?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# The sum of both losses over a fake's logit is softplus(−a) + softplus(a), with its minimum at a = 0.
+# So G is no longer paid for being called real: it is paid for an *undecided* D, and pulls every fake to the nearest place where D's logit is 0.
+# Such places are few, a point or two on the line, and there G gathers.
+#
+# `.detach()` in D's loss, or `torch.autograd.grad` over D's weights alone, or emptying G's `.grad` before its turn: each is enough.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Break it: sigmoid twice
+#
+# D's last layer is a sigmoid, "since D gives a probability", and your losses, which expect logits, apply another one.
+#
+# **Predict.**
+# D's outputs lie between 0 and 1 now, and are taken for logits.
+# What is the smallest loss that D can reach?
+
+# %% tags=["nbval-ignore-output"]
+squashed = play(squash=True)
+zero, one = torch.zeros(1), torch.ones(1)
+print(f"the best that this D can do: L_D = {discriminator_loss(one, zero):.3f}; that knows nothing: 1.386")
+shift, scale = squashed.logs["shift"][-1], squashed.logs["scale"][-1]
+print(f"G makes N({shift:.2f}, {scale:.2f}²), the data are N(3, 0.5²)")
+
+# %%
+games = {"on logits": right, "sigmoid twice": squashed}
+plots.figure(
+    plots.lines(right.step, {n: h.logs["loss_D"] for n, h in games.items()}, xlabel="step", ylabel="D's loss"),
+    plots.lines(right.step, {n: h.logs["shift"] for n, h in games.items()}, xlabel="step", ylabel="shift"),
+    plots.lines(right.step, {n: h.logs["scale"] for n, h in games.items()}, xlabel="step", ylabel="scale"),
+    alt="Three panels over the steps. D's loss with two sigmoids never falls far below 1. Shift and scale do not "
+    "come to rest at 3 and 0.5 with two sigmoids, as they do on logits.",
+)
+
+# %% [markdown]
+# **Explain.**
+# Which two things does the second sigmoid spoil?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# First, what D can say: its largest "logit" is 1, P(real) = 0.73, its smallest is 0, P = ½.
+# The best D is no longer log p − log p_G, and L_D cannot fall below softplus(−1) + log 2 = 1.006.
+# The fixed point is wrong, too: where p = p_G, D should say P = ½, which is its lowest output, reached at −∞.
+#
+# Second, the gradient: the first sigmoid is flat wherever D is sure, and all that reaches G is multiplied by its slope P(1 − P).
+# That is the saturation that we had got rid of in exercise 4, back again.
+#
+# A loss of D that starts at 1.386 and never falls below 1.0 is the sign.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 12 · Mend it: a D that is not too steep
+#
+# Even with everything right, a GAN may go round in circles.
+# The simplest case: the data are one point, y = 0; G makes one point, θ; D is a straight line, D(y) = ψ y.
+# Whenever D leans to one side, G runs there; then D leans to the other.
+#
+# The remedy is a penalty on D's slope where the *data* are, called R1:
+#
+# $$R_1 = \mathbb E_{x, y}\Big[\,\big\lVert \nabla_y \textstyle\sum_\text{patches} D(x, y) \big\rVert^2\,\Big]$$
+#
+# For each picture it is the squared length of a gradient, a sum over its channels and pixels; then comes the mean over the batch.
+# D's loss becomes L_D + (γ/2) R_1.
+#
+# **Predict.**
+# At the end G is right, and D should know nothing: D = 0 everywhere.
+# Does the penalty stand in the way of that?
+
+
+# %%
+@checks.exercise("gan.r1")
+def r1(D, x, y):
+    """R_1, a tensor with one number, through which D can learn. D(x, y) gives logits; x, y (B, C, H, W)."""
+    ### BEGIN SOLUTION
+    y = y.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(D(x, y).sum(), y, create_graph=True)
+    return slope.square().flatten(1).sum(1).mean()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Look.**
+# Both parameters follow their gradients at the same time, in small steps, without and with the penalty.
+
+
+# %%
+def orbit(gamma, steps=400, rate=0.1):
+    """θ and ψ at each step."""
+    theta, psi = (torch.tensor(1.0, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    real, path = torch.zeros(1, 1, 1, 1, dtype=torch.float64), []
+    for _ in range(steps):
+        path.append([theta.item(), psi.item()])
+        fake = psi * theta
+        loss = discriminator_loss(psi * real, fake) + gamma / 2 * r1(lambda x, y, psi=psi: psi * y, None, real)
+        (d_psi,) = torch.autograd.grad(loss, psi, retain_graph=True)
+        (d_theta,) = torch.autograd.grad(non_saturating_loss(fake), theta)
+        with torch.no_grad():
+            theta -= rate * d_theta
+            psi -= rate * d_psi
+    return torch.tensor(path)
+
+
+paths = {gamma: orbit(gamma) for gamma in (0.0, 0.3, 1.0)}
+for gamma, path in paths.items():
+    print(f"γ = {gamma}: in the end G is {path[-1, 0].abs():.3f} away from the data")
+plots.figure(
+    *[
+        plots.points({"(θ, ψ)": path}, title=f"γ = {gamma}", xlabel="θ", ylabel="ψ", xlim=(-2, 2), ylim=(-2, 2))
+        for gamma, path in paths.items()
+    ],
+    alt="Three paths in the plane of θ and ψ. Without the penalty a circle that slowly widens; with γ = 0.3 a spiral "
+    "that runs into the middle; with γ = 1 a path that goes there at once.",
+)
+
+# %% [markdown]
+# **Explain.**
+# Why does the penalty take away the circling, and not the solution?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# It is friction, on D alone: it draws ψ towards 0, so D leans less each time, and G overshoots less.
+# In the solution ψ is 0 anyway: where p = p_G the best D is flat, and the penalty costs nothing.
+#
+# A penalty on D at the *fakes* would not be as harmless: far from the data D is supposed to have a slope, since it shows G the way.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Where you stand
+
+# %%
+checks.summary()

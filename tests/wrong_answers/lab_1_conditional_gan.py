@@ -1,0 +1,1561 @@
+"""Lab 1: learned losses and conditional GANs."""
+# ruff: noqa: F811  (every answer has the name that the lab gives it)
+# pyright: reportRedeclaration=false
+
+import functools
+import math
+
+import numpy as np
+import torch
+from torch.distributions import Normal
+from torch.nn import functional as F  # noqa: N812
+from torch.nn.functional import logsigmoid, softplus
+
+from . import right, wrong
+
+# --- discriminator_loss: wrong --------------------------------------------------------------------------------------
+
+
+@wrong("gan.discriminator_loss", "swapped")
+def discriminator_loss(real, fake):
+    return softplus(real).mean() + softplus(-fake).mean()
+
+
+@wrong("gan.discriminator_loss", "maximised")  # as in the paper's game, where D maximises
+def discriminator_loss(real, fake):
+    return logsigmoid(real).mean() + logsigmoid(-fake).mean()
+
+
+@wrong("gan.discriminator_loss", "halved")
+def discriminator_loss(real, fake):
+    return (softplus(-real).mean() + softplus(fake).mean()) / 2
+
+
+@wrong("gan.discriminator_loss", "summed")
+def discriminator_loss(real, fake):
+    return softplus(-real).sum() + softplus(fake).sum()
+
+
+@wrong("gan.discriminator_loss", "real_only")
+def discriminator_loss(real, fake):
+    return F.binary_cross_entropy_with_logits(real, torch.ones_like(real))
+
+
+@wrong("gan.discriminator_loss", "fake_only")
+def discriminator_loss(real, fake):
+    return F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+
+
+@wrong("gan.discriminator_loss", "both_real")  # ones_like, copied once too often
+def discriminator_loss(real, fake):
+    on_real = F.binary_cross_entropy_with_logits(real, torch.ones_like(real))
+    return on_real + F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
+
+
+@wrong("gan.discriminator_loss", "sigmoid_twice")
+def discriminator_loss(real, fake):
+    real, fake = torch.sigmoid(real), torch.sigmoid(fake)
+    on_real = F.binary_cross_entropy_with_logits(real, torch.ones_like(real))
+    return on_real + F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+
+
+@wrong("gan.discriminator_loss", "one_mean")
+def discriminator_loss(real, fake):
+    logits = torch.cat([real.flatten(), fake.flatten()])
+    targets = torch.cat([torch.ones_like(real).flatten(), torch.zeros_like(fake).flatten()])
+    return F.binary_cross_entropy_with_logits(logits, targets)
+
+
+@wrong("gan.discriminator_loss", "smoothed")
+def discriminator_loss(real, fake):
+    on_real = F.binary_cross_entropy_with_logits(real, torch.full_like(real, 0.9))
+    return on_real + F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+
+
+@wrong("gan.discriminator_loss", "smoothed_both")
+def discriminator_loss(real, fake):
+    on_real = F.binary_cross_entropy_with_logits(real, torch.full_like(real, 0.9))
+    return on_real + F.binary_cross_entropy_with_logits(fake, torch.full_like(fake, 0.1))
+
+
+@wrong("gan.discriminator_loss", "log_of_sigmoid")
+def discriminator_loss(real, fake):
+    return -torch.log(torch.sigmoid(real)).mean() - torch.log(1 - torch.sigmoid(fake)).mean()
+
+
+@wrong("gan.discriminator_loss", "epsilon")
+def discriminator_loss(real, fake):
+    p, q = torch.sigmoid(real), torch.sigmoid(fake)
+    return -torch.log(p + 1e-8).mean() - torch.log(1 - q + 1e-8).mean()
+
+
+@wrong("gan.discriminator_loss", "clamped")
+def discriminator_loss(real, fake):
+    on_real = F.binary_cross_entropy(torch.sigmoid(real), torch.ones_like(real))
+    return on_real + F.binary_cross_entropy(torch.sigmoid(fake), torch.zeros_like(fake))
+
+
+@wrong("gan.discriminator_loss", "least_squares")
+def discriminator_loss(real, fake):
+    return F.mse_loss(real, torch.ones_like(real)) + F.mse_loss(fake, torch.zeros_like(fake))
+
+
+@wrong("gan.discriminator_loss", "wasserstein")
+def discriminator_loss(real, fake):
+    return -(real.mean() - fake.mean())
+
+
+@wrong("gan.discriminator_loss", "shape")
+def discriminator_loss(real, fake):
+    return (softplus(-real).mean() + softplus(fake).mean()).reshape(1)
+
+
+@wrong("gan.discriminator_loss", "error")  # as many real ones as fakes, in the picture that was shown
+def discriminator_loss(real, fake):
+    return (softplus(-real) + softplus(fake)).mean()
+
+
+@wrong("gan.discriminator_loss", "type")
+def discriminator_loss(real, fake):
+    return (softplus(-real).mean() + softplus(fake).mean()).item()
+
+
+@wrong("gan.discriminator_loss", "detached")
+def discriminator_loss(real, fake):
+    return torch.tensor((softplus(-real).mean() + softplus(fake).mean()).item(), dtype=real.dtype)
+
+
+@wrong("gan.discriminator_loss", "type")
+def discriminator_loss(real, fake):
+    return softplus(-real).mean(), softplus(fake).mean()
+
+
+@wrong("gan.discriminator_loss", "none")
+def discriminator_loss(real, fake):
+    loss = softplus(-real).mean() + softplus(fake).mean()
+    print(loss)
+
+
+# --- discriminator_loss: right --------------------------------------------------------------------------------------
+
+
+@right("gan.discriminator_loss")
+def discriminator_loss(real, fake):
+    return -logsigmoid(real).mean() - logsigmoid(-fake).mean()
+
+
+@right("gan.discriminator_loss")
+def discriminator_loss(real, fake):
+    on_real = F.binary_cross_entropy_with_logits(real, torch.ones_like(real))
+    return on_real + F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+
+
+@right("gan.discriminator_loss")
+def discriminator_loss(real, fake):
+    zero = torch.zeros_like(real[:1])
+    on_real = sum(torch.logaddexp(zero, -one[None]).mean() for one in real) / len(real)
+    return on_real + torch.logaddexp(torch.zeros_like(fake), fake).sum() / fake.numel()
+
+
+@right("gan.discriminator_loss")
+def discriminator_loss(real, fake):
+    targets = [(real, 1.0), (fake, 0.0)]
+    losses = [torch.nn.BCEWithLogitsLoss()(logits, torch.full_like(logits, target)) for logits, target in targets]
+    return torch.stack(losses).sum()
+
+
+# --- optimal_logit: wrong -------------------------------------------------------------------------------------------
+
+
+@wrong("gan.optimal_logit", "swapped")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return Normal(mean_G, std_G).log_prob(y) - Normal(mean, std).log_prob(y)
+
+
+@wrong("gan.optimal_logit", "ratio")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return torch.exp(Normal(mean, std).log_prob(y) - Normal(mean_G, std_G).log_prob(y))
+
+
+@wrong("gan.optimal_logit", "probability")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    p, p_G = Normal(mean, std).log_prob(y).exp(), Normal(mean_G, std_G).log_prob(y).exp()
+    return p / (p + p_G)
+
+
+@wrong("gan.optimal_logit", "log_probability")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    p, p_G = Normal(mean, std).log_prob(y), Normal(mean_G, std_G).log_prob(y)
+    return p - torch.logaddexp(p, p_G)
+
+
+@wrong("gan.optimal_logit", "no_log_std")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return ((y - mean_G) / std_G) ** 2 / 2 - ((y - mean) / std) ** 2 / 2
+
+
+@wrong("gan.optimal_logit", "log_std_turned")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return ((y - mean_G) / std_G) ** 2 / 2 - ((y - mean) / std) ** 2 / 2 + torch.log(std / std_G)
+
+
+@wrong("gan.optimal_logit", "no_half")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return ((y - mean_G) / std_G) ** 2 - ((y - mean) / std) ** 2 + torch.log(std_G / std)
+
+
+@wrong("gan.optimal_logit", "quadratic_turned")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return ((y - mean) / std) ** 2 / 2 - ((y - mean_G) / std_G) ** 2 / 2 + torch.log(std_G / std)
+
+
+@wrong("gan.optimal_logit", "std_as_variance")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return (y - mean_G) ** 2 / (2 * std_G) - (y - mean) ** 2 / (2 * std) + torch.log(std_G) - torch.log(std)
+
+
+@wrong("gan.optimal_logit", "log_variance")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    quadratic = (y - mean_G) ** 2 / (2 * std_G**2) - (y - mean) ** 2 / (2 * std**2)
+    return quadratic + torch.log(std_G**2) - torch.log(std**2)
+
+
+@wrong("gan.optimal_logit", "not_squared")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return abs(y - mean_G) / (2 * std_G) - abs(y - mean) / (2 * std) + torch.log(std_G / std)
+
+
+@wrong("gan.optimal_logit", "data_alone")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return Normal(mean, std).log_prob(y)
+
+
+@wrong("gan.optimal_logit", "through_densities")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return torch.log(Normal(mean, std).log_prob(y).exp() / Normal(mean_G, std_G).log_prob(y).exp())
+
+
+@wrong("gan.optimal_logit", "ignores_y")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return Normal(mean, std).log_prob(mean_G).expand_as(y) - Normal(mean_G, std_G).log_prob(mean_G)
+
+
+@wrong("gan.optimal_logit", "mixing")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    logit = Normal(mean, std).log_prob(y) - Normal(mean_G, std_G).log_prob(y)
+    return logit - logit.mean()
+
+
+@wrong("gan.optimal_logit", "shape")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return (Normal(mean, std).log_prob(y) - Normal(mean_G, std_G).log_prob(y))[:, None]
+
+
+@wrong("gan.optimal_logit", "type")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return [float(Normal(mean, std).log_prob(v) - Normal(mean_G, std_G).log_prob(v)) for v in y]
+
+
+@wrong("gan.optimal_logit", "in_place")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    logit = ((y - mean_G) / std_G).square_().div_(2)
+    y -= mean
+    return logit - (y / std) ** 2 / 2 + torch.log(std_G / std)
+
+
+# --- optimal_logit: right -------------------------------------------------------------------------------------------
+
+
+@right("gan.optimal_logit")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return Normal(mean, std).log_prob(y) - Normal(mean_G, std_G).log_prob(y)
+
+
+@right("gan.optimal_logit")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return ((y - mean_G) / std_G) ** 2 / 2 - ((y - mean) / std) ** 2 / 2 + torch.log(std_G / std)
+
+
+@right("gan.optimal_logit")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    a = 1 / (2 * std_G**2) - 1 / (2 * std**2)
+    b = mean / std**2 - mean_G / std_G**2
+    c = mean_G**2 / (2 * std_G**2) - mean**2 / (2 * std**2) + math.log(std_G) - math.log(std)
+    return a * y**2 + b * y + c
+
+
+@right("gan.optimal_logit")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    p, p_G = Normal(mean, std).log_prob(y), Normal(mean_G, std_G).log_prob(y)
+    both = torch.logaddexp(p, p_G)
+    return torch.stack([(p - both)[i] - (p_G - both)[i] for i in range(len(y))])
+
+
+# --- minimax_loss: wrong --------------------------------------------------------------------------------------------
+
+
+@wrong("gan.minimax_loss", "non_saturating")
+def minimax_loss(fake):
+    return F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
+
+
+@wrong("gan.minimax_loss", "maximised")
+def minimax_loss(fake):
+    return F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+
+
+@wrong("gan.minimax_loss", "log_of_p")
+def minimax_loss(fake):
+    return logsigmoid(fake).mean()
+
+
+@wrong("gan.minimax_loss", "summed")
+def minimax_loss(fake):
+    return logsigmoid(-fake).sum()
+
+
+@wrong("gan.minimax_loss", "not_averaged")
+def minimax_loss(fake):
+    return logsigmoid(-fake)
+
+
+@wrong("gan.minimax_loss", "per_picture")
+def minimax_loss(fake):
+    return logsigmoid(-fake).mean((1, 2, 3))
+
+
+@wrong("gan.minimax_loss", "sigmoid_twice")
+def minimax_loss(fake):
+    return logsigmoid(-torch.sigmoid(fake)).mean()
+
+
+@wrong("gan.minimax_loss", "no_log")
+def minimax_loss(fake):
+    return torch.mean(1 - torch.sigmoid(fake))
+
+
+@wrong("gan.minimax_loss", "log_of_sigmoid")
+def minimax_loss(fake):
+    return torch.log(1 - torch.sigmoid(fake)).mean()
+
+
+@wrong("gan.minimax_loss", "log_of_mean")
+def minimax_loss(fake):
+    return torch.log(torch.mean(torch.sigmoid(-fake)))
+
+
+@wrong("gan.minimax_loss", "type")
+def minimax_loss(fake):
+    return float(logsigmoid(-fake).mean())
+
+
+@wrong("gan.minimax_loss", "detached")
+def minimax_loss(fake):
+    with torch.no_grad():
+        return logsigmoid(-fake).mean()
+
+
+@wrong("gan.minimax_loss", "error")
+def minimax_loss(fake):
+    return -math.log(1 + math.exp(fake))
+
+
+@wrong("gan.minimax_loss", "dtype")
+def minimax_loss(fake):
+    return logsigmoid(-fake.float()).mean()
+
+
+# --- minimax_loss: right --------------------------------------------------------------------------------------------
+
+
+@right("gan.minimax_loss")
+def minimax_loss(fake):
+    return logsigmoid(-fake).mean()
+
+
+@right("gan.minimax_loss")
+def minimax_loss(fake):
+    return -F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+
+
+@right("gan.minimax_loss")
+def minimax_loss(fake):
+    return -sum(torch.logaddexp(a, torch.zeros_like(a)) for a in fake.flatten()) / fake.numel()
+
+
+# --- non_saturating_loss: wrong -------------------------------------------------------------------------------------
+
+
+@wrong("gan.non_saturating_loss", "minimax")
+def non_saturating_loss(fake):
+    return logsigmoid(-fake).mean()
+
+
+@wrong("gan.non_saturating_loss", "discriminators")
+def non_saturating_loss(fake):
+    return F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+
+
+@wrong("gan.non_saturating_loss", "maximised")
+def non_saturating_loss(fake):
+    return logsigmoid(fake).mean()
+
+
+@wrong("gan.non_saturating_loss", "summed")
+def non_saturating_loss(fake):
+    return F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake), reduction="sum")
+
+
+@wrong("gan.non_saturating_loss", "not_averaged")
+def non_saturating_loss(fake):
+    return -logsigmoid(fake)
+
+
+@wrong("gan.non_saturating_loss", "sigmoid_twice")
+def non_saturating_loss(fake):
+    return F.binary_cross_entropy_with_logits(torch.sigmoid(fake), torch.ones_like(fake))
+
+
+@wrong("gan.non_saturating_loss", "no_log")
+def non_saturating_loss(fake):
+    return 1 - torch.sigmoid(fake).mean()
+
+
+@wrong("gan.non_saturating_loss", "smoothed")
+def non_saturating_loss(fake):
+    return F.binary_cross_entropy_with_logits(fake, torch.full_like(fake, 0.9))
+
+
+@wrong("gan.non_saturating_loss", "log_of_sigmoid")
+def non_saturating_loss(fake):
+    return -torch.log(torch.sigmoid(fake)).mean()
+
+
+@wrong("gan.non_saturating_loss", "clamped")
+def non_saturating_loss(fake):
+    return F.binary_cross_entropy(torch.sigmoid(fake), torch.ones_like(fake))
+
+
+@wrong("gan.non_saturating_loss", "critic")
+def non_saturating_loss(fake):
+    return -torch.mean(fake)
+
+
+@wrong("gan.non_saturating_loss", "detached")
+def non_saturating_loss(fake):
+    return -logsigmoid(fake.detach()).mean()
+
+
+@wrong("gan.non_saturating_loss", "type")
+def non_saturating_loss(fake):
+    return -np.log(1 / (1 + np.exp(-fake.detach().numpy()))).mean()
+
+
+@wrong("gan.non_saturating_loss", "shape")
+def non_saturating_loss(fake):
+    return softplus(-fake).mean(0, keepdim=True).mean((1, 2, 3))
+
+
+@wrong("gan.non_saturating_loss", "rough")
+def non_saturating_loss(fake):
+    return -logsigmoid(fake.float()).mean().double()
+
+
+# --- non_saturating_loss: right -------------------------------------------------------------------------------------
+
+
+@right("gan.non_saturating_loss")
+def non_saturating_loss(fake):
+    return -logsigmoid(fake).mean()
+
+
+@right("gan.non_saturating_loss")
+def non_saturating_loss(fake):
+    return F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
+
+
+@right("gan.non_saturating_loss")
+def non_saturating_loss(fake):
+    return (torch.clamp(-fake, min=0) + torch.log1p(torch.exp(-fake.abs()))).mean()
+
+
+@right("gan.non_saturating_loss")  # what D's loss says of real pictures
+def non_saturating_loss(fake):
+    return softplus(-fake).flatten().sum() / fake.numel()
+
+
+# --- pulls: wrong ---------------------------------------------------------------------------------------------------
+
+
+@wrong("gan.pulls", "exchanged")
+def pulls(fake):
+    p = torch.sigmoid(fake)
+    return p - 1, -p
+
+
+@wrong("gan.pulls", "downhill")
+def pulls(fake):
+    p = torch.sigmoid(fake)
+    return p, 1 - p
+
+
+@wrong("gan.pulls", "losses")
+def pulls(fake):
+    return logsigmoid(-fake), -logsigmoid(fake)
+
+
+@wrong("gan.pulls", "averaged")
+def pulls(fake):
+    a = fake.detach().requires_grad_()
+    minimax = torch.autograd.grad(logsigmoid(-a).mean(), a)[0]
+    return minimax, torch.autograd.grad(-logsigmoid(a).mean(), a)[0]
+
+
+@wrong("gan.pulls", "over_the_probability")
+def pulls(fake):
+    p = torch.sigmoid(fake)
+    return -1 / (1 - p), -1 / p
+
+
+@wrong("gan.pulls", "slope_of_sigmoid")
+def pulls(fake):
+    p = torch.sigmoid(fake)
+    return -p * (1 - p), -(1 - p) * p
+
+
+@wrong("gan.pulls", "slope_of_sigmoid")
+def pulls(fake):
+    p = torch.sigmoid(fake)
+    return -p * (1 - p), p * (1 - p)
+
+
+@wrong("gan.pulls", "second_turned")
+def pulls(fake):
+    return -torch.sigmoid(fake), torch.sigmoid(-fake)
+
+
+@wrong("gan.pulls", "downhill")
+def pulls(fake):
+    return torch.sigmoid(fake), -torch.sigmoid(-fake)
+
+
+@wrong("gan.pulls", "twice_minimax")
+def pulls(fake):
+    return -torch.sigmoid(fake), -torch.sigmoid(fake)
+
+
+@wrong("gan.pulls", "exchanged")
+def pulls(fake):
+    return torch.sigmoid(fake) - 1, torch.sigmoid(fake) - 1
+
+
+@wrong("gan.pulls", "one_too_many")
+def pulls(fake):
+    return -torch.sigmoid(fake), -1 - torch.sigmoid(fake)
+
+
+@wrong("gan.pulls", "count")
+def pulls(fake):
+    return -torch.sigmoid(fake)
+
+
+@wrong("gan.pulls", "shape")
+def pulls(fake):
+    return -torch.sigmoid(fake).sum(), (torch.sigmoid(fake) - 1).sum()
+
+
+@wrong("gan.pulls", "error")  # a gradient of many numbers, and of something that asks for none
+def pulls(fake):
+    minimax = torch.autograd.grad(logsigmoid(-fake), fake)[0]
+    return minimax, -1 - minimax
+
+
+@wrong("gan.pulls", "dtype")
+def pulls(fake):
+    p = 1 / (1 + torch.exp(-fake.float()))
+    return -p, p - 1
+
+
+# --- pulls: right ---------------------------------------------------------------------------------------------------
+
+
+@right("gan.pulls")
+def pulls(fake):
+    p = torch.sigmoid(fake)
+    return -p, p - 1
+
+
+@right("gan.pulls")
+def pulls(fake):
+    a = fake.detach().requires_grad_()
+    minimax = torch.autograd.grad(logsigmoid(-a).sum(), a)[0]
+    return minimax, torch.autograd.grad(-logsigmoid(a).sum(), a)[0]
+
+
+@right("gan.pulls")
+def pulls(fake):
+    tanh = torch.tanh(fake / 2)
+    return [-(1 + tanh) / 2, -(1 - tanh) / 2]
+
+
+# --- pair: wrong ----------------------------------------------------------------------------------------------------
+
+
+def one_hot(classes, n_classes):
+    return F.one_hot(classes, n_classes).permute(0, 3, 1, 2)
+
+
+@wrong("gan.pair", "picture_first")
+def pair(classes, y, n_classes):
+    return torch.cat([y, one_hot(classes, n_classes)], dim=1)
+
+
+@wrong("gan.pair", "as_numbers")
+def pair(classes, y, n_classes):
+    return torch.cat([classes.unsqueeze(1), y], dim=1)
+
+
+@wrong("gan.pair", "as_fractions")
+def pair(classes, y, n_classes):
+    return torch.cat([classes[:, None].to(y.dtype) / (n_classes - 1), y], dim=1)
+
+
+@wrong("gan.pair", "numbers_repeated")
+def pair(classes, y, n_classes):
+    return torch.cat([classes[:, None].repeat(1, n_classes, 1, 1), y], dim=1)
+
+
+@wrong("gan.pair", "reshaped")
+def pair(classes, y, n_classes):
+    B, _, H, W = y.shape
+    return torch.cat([F.one_hot(classes, n_classes).view(B, n_classes, H, W), y], dim=1)
+
+
+@wrong("gan.pair", "transposed")
+def pair(classes, y, n_classes):
+    return torch.cat([F.one_hot(classes, n_classes).permute(0, 3, 2, 1), y], dim=1)
+
+
+@wrong("gan.pair", "picture_alone")
+def pair(classes, y, n_classes):
+    return y
+
+
+@wrong("gan.pair", "map_alone")
+def pair(classes, y, n_classes):
+    return one_hot(classes, n_classes).to(y.dtype)
+
+
+@wrong("gan.pair", "last_class_missing")
+def pair(classes, y, n_classes):
+    x = torch.stack([(classes == k).to(y.dtype) for k in range(n_classes - 1)], dim=1)
+    return torch.cat([x, y], dim=1)
+
+
+@wrong("gan.pair", "minus_one")
+def pair(classes, y, n_classes):
+    return torch.cat([2 * one_hot(classes, n_classes) - 1, y], dim=1)
+
+
+@wrong("gan.pair", "multiplied")
+def pair(classes, y, n_classes):
+    return one_hot(classes, n_classes) * y[:, 0:1]
+
+
+@wrong("gan.pair", "added")
+def pair(classes, y, n_classes):
+    return one_hot(classes, n_classes) + y[:, 0:1]
+
+
+@wrong("gan.pair", "shape")  # one example, as in the picture that was shown
+def pair(classes, y, n_classes):
+    return torch.cat([one_hot(classes[:1], n_classes), y[:1]], dim=1)
+
+
+@wrong("gan.pair", "error")
+def pair(classes, y, n_classes):
+    return torch.cat([F.one_hot(classes, n_classes), y], dim=1)
+
+
+@wrong("gan.pair", "error")  # along the batch
+def pair(classes, y, n_classes):
+    return torch.cat([one_hot(classes, n_classes), y])
+
+
+@wrong("gan.pair", "error")  # finds the number of classes in the map: right for the map that was shown
+def pair(classes, y, n_classes):
+    x = F.one_hot(classes).permute(0, 3, 1, 2)
+    if x.shape[1] < n_classes:
+        raise ValueError(f"{x.shape[1]} classes")
+    return torch.cat([x, y], dim=1)
+
+
+@wrong("gan.pair", "detached")
+def pair(classes, y, n_classes):
+    return torch.cat([one_hot(classes, n_classes), y.detach()], dim=1)
+
+
+@wrong("gan.pair", "in_place")
+def pair(classes, y, n_classes):
+    x = torch.stack([(classes == k) for k in range(n_classes)], dim=1)
+    classes[:] = 0
+    return torch.cat([x.to(y.dtype), y], dim=1)
+
+
+# --- pair: right ----------------------------------------------------------------------------------------------------
+
+
+@right("gan.pair")
+def pair(classes, y, n_classes):
+    return torch.cat([F.one_hot(classes, n_classes).permute(0, 3, 1, 2), y], dim=1)
+
+
+@right("gan.pair")
+def pair(classes, y, n_classes):
+    x = [(classes == k).to(y.dtype) for k in range(n_classes)]
+    return torch.cat([torch.stack(x, dim=1), y], 1)
+
+
+@right("gan.pair")
+def pair(classes, y, n_classes):
+    x = y.new_zeros(len(y), n_classes, *y.shape[2:])
+    x.scatter_(1, classes[:, None], 1.0)
+    return torch.cat((x, y), 1)
+
+
+@right("gan.pair")
+def pair(classes, y, n_classes):
+    return torch.cat([torch.eye(n_classes, dtype=y.dtype)[classes].movedim(3, 1), y], dim=-3)
+
+
+# --- objective: wrong -----------------------------------------------------------------------------------------------
+
+
+@wrong("gan.objective", "summed")
+def objective(fake, output, y, lam):
+    return -logsigmoid(fake).mean() + lam * torch.abs(y - output).sum()
+
+
+@wrong("gan.objective", "summed_over_the_picture")
+def objective(fake, output, y, lam):
+    return -logsigmoid(fake).mean() + lam * torch.abs(y - output).sum((1, 2, 3)).mean()
+
+
+@wrong("gan.objective", "squared")
+def objective(fake, output, y, lam):
+    return -logsigmoid(fake).mean() + lam * F.mse_loss(output, y)
+
+
+@wrong("gan.objective", "no_abs")
+def objective(fake, output, y, lam):
+    return -logsigmoid(fake).mean() + lam * (y - output).mean()
+
+
+@wrong("gan.objective", "abs_of_the_mean")
+def objective(fake, output, y, lam):
+    return -logsigmoid(fake).mean() + lam * abs((y - output).mean())
+
+
+@wrong("gan.objective", "no_lam")
+def objective(fake, output, y, lam):
+    return -logsigmoid(fake).mean() + F.l1_loss(output, y)
+
+
+@wrong("gan.objective", "lam_on_both")
+def objective(fake, output, y, lam):
+    return lam * (-logsigmoid(fake).mean() + F.l1_loss(output, y))
+
+
+@wrong("gan.objective", "lam_on_the_other")
+def objective(fake, output, y, lam):
+    return -lam * logsigmoid(fake).mean() + F.l1_loss(output, y)
+
+
+@wrong("gan.objective", "blended")
+def objective(fake, output, y, lam):
+    return torch.lerp(softplus(-fake).mean(), F.l1_loss(output, y), lam)
+
+
+@wrong("gan.objective", "subtracted")
+def objective(fake, output, y, lam):
+    return -(logsigmoid(fake).mean() + lam * F.l1_loss(output, y))
+
+
+@wrong("gan.objective", "minimax")
+def objective(fake, output, y, lam):
+    return logsigmoid(-fake).mean() + lam * F.l1_loss(output, y)
+
+
+@wrong("gan.objective", "discriminators")
+def objective(fake, output, y, lam):
+    return softplus(fake).mean() + lam * F.l1_loss(output, y)
+
+
+@wrong("gan.objective", "distance_alone")
+def objective(fake, output, y, lam):
+    return lam * F.l1_loss(output, y)
+
+
+@wrong("gan.objective", "sigmoid_twice")
+def objective(fake, output, y, lam):
+    D_says = torch.sigmoid(fake)
+    return F.binary_cross_entropy_with_logits(D_says, torch.ones_like(fake)) + lam * F.l1_loss(output, y)
+
+
+@wrong("gan.objective", "detached")
+def objective(fake, output, y, lam):
+    return -logsigmoid(fake).mean() + lam * F.l1_loss(output.detach(), y)
+
+
+@wrong("gan.objective", "shape")
+def objective(fake, output, y, lam):
+    return -logsigmoid(fake).mean() + lam * (y - output).abs().flatten(1).mean(1)
+
+
+@wrong("gan.objective", "type")
+def objective(fake, output, y, lam):
+    return -logsigmoid(fake).mean().item() + lam * F.l1_loss(output, y).item()
+
+
+@wrong("gan.objective", "in_place")
+def objective(fake, output, y, lam):
+    return -logsigmoid(fake).mean() + lam * y.sub_(output).abs().mean()
+
+
+@wrong("gan.objective", "type")
+def objective(fake, output, y, lam):
+    return -logsigmoid(fake).mean(), lam * F.l1_loss(output, y)
+
+
+# --- objective: right -----------------------------------------------------------------------------------------------
+
+
+@right("gan.objective")
+def objective(fake, output, y, lam):
+    return -logsigmoid(fake).mean() + lam * (y - output).abs().mean()
+
+
+@right("gan.objective")
+def objective(fake, output, y, lam):
+    adversarial = F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
+    return lam * F.l1_loss(output, y) + adversarial
+
+
+@right("gan.objective")
+def objective(fake, output, y, lam):
+    distances = torch.stack([torch.maximum(a - b, b - a).mean() for a, b in zip(output, y, strict=True)])
+    return softplus(-fake).mean() + lam * distances.mean()
+
+
+# --- gradients: wrong -----------------------------------------------------------------------------------------------
+
+
+def both_losses(G, D, x, y, z):
+    fake = G(x, z)
+    loss_D = softplus(-D(x, y)).mean() + softplus(D(x, fake.detach())).mean()
+    return loss_D, softplus(-D(x, fake)).mean()
+
+
+def slope(loss, net):
+    return torch.autograd.grad(loss, net.weight, retain_graph=True)[0]
+
+
+@wrong("gan.gradients", "leak")  # the fakes are not detached
+def gradients(G, D, x, y, z):
+    G.zero_grad()
+    D.zero_grad()
+    fake = G(x, z)
+    loss_D = softplus(-D(x, y)).mean() + softplus(D(x, fake)).mean()
+    loss_D.backward(retain_graph=True)
+    grad_D = D.weight.grad.clone()
+    loss_G = softplus(-D(x, fake)).mean()
+    loss_G.backward()
+    return grad_D, G.weight.grad
+
+
+@wrong("gan.gradients", "accumulated")  # D's gradient is read too late
+def gradients(G, D, x, y, z):
+    G.zero_grad()
+    D.zero_grad()
+    for loss in both_losses(G, D, x, y, z):
+        loss.backward()
+    return D.weight.grad, G.weight.grad
+
+
+@wrong("gan.gradients", "accumulated")
+def gradients(G, D, x, y, z):
+    G.zero_grad()
+    D.zero_grad()
+    fake = G(x, z)
+    loss_D = softplus(-D(x, y)).mean() + softplus(D(x, fake)).mean()
+    (loss_D + softplus(-D(x, fake)).mean()).backward()
+    return D.weight.grad, G.weight.grad
+
+
+@wrong("gan.gradients", "cut")
+def gradients(G, D, x, y, z):
+    fake = G(x, z).detach()
+    loss_D = softplus(-D(x, y)).mean() + softplus(D(x, fake)).mean()
+    loss_G = softplus(-D(x, fake)).mean()
+    grad_G = torch.autograd.grad(loss_G, G.weight, allow_unused=True)[0]
+    return slope(loss_D, D), torch.zeros_like(G.weight) if grad_G is None else grad_G
+
+
+@wrong("gan.gradients", "error")  # the same, without allow_unused
+def gradients(G, D, x, y, z):
+    fake = G(x, z).detach()
+    loss_D = softplus(-D(x, y)).mean() + softplus(D(x, fake)).mean()
+    return slope(loss_D, D), slope(softplus(-D(x, fake)).mean(), G)
+
+
+@wrong("gan.gradients", "type")  # the same, with .backward()
+def gradients(G, D, x, y, z):
+    G.zero_grad()
+    D.zero_grad()
+    fake = G(x, z).detach()
+    (softplus(-D(x, y)).mean() + softplus(D(x, fake)).mean()).backward()
+    grad_D = D.weight.grad.clone()
+    softplus(-D(x, fake)).mean().backward()
+    return grad_D, G.weight.grad
+
+
+@wrong("gan.gradients", "stale")  # nobody empties .grad
+def gradients(G, D, x, y, z):
+    loss_D, loss_G = both_losses(G, D, x, y, z)
+    loss_D.backward()
+    grad_D = D.weight.grad.clone()
+    loss_G.backward()
+    return grad_D, G.weight.grad
+
+
+@wrong("gan.gradients", "exchanged")
+def gradients(G, D, x, y, z):
+    loss_D, loss_G = both_losses(G, D, x, y, z)
+    return slope(loss_G, G), slope(loss_D, D)
+
+
+@wrong("gan.gradients", "minimax")
+def gradients(G, D, x, y, z):
+    loss_D, _ = both_losses(G, D, x, y, z)
+    return slope(loss_D, D), slope(logsigmoid(-D(x, G(x, z))).mean(), G)
+
+
+@wrong("gan.gradients", "helps_D")
+def gradients(G, D, x, y, z):
+    loss_D = softplus(-D(x, y)).mean() + softplus(D(x, G(x, z))).mean()
+    return slope(loss_D, D), slope(loss_D, G)
+
+
+@wrong("gan.gradients", "real_only")
+def gradients(G, D, x, y, z):
+    return slope(softplus(-D(x, y)).mean(), D), slope(softplus(-D(x, G(x, z))).mean(), G)
+
+
+@wrong("gan.gradients", "swapped")
+def gradients(G, D, x, y, z):
+    fake = G(x, z)
+    loss_D = softplus(D(x, y)).mean() + softplus(-D(x, fake.detach())).mean()
+    return slope(loss_D, D), slope(softplus(-D(x, fake)).mean(), G)
+
+
+@wrong("gan.gradients", "halved")
+def gradients(G, D, x, y, z):
+    loss_D, loss_G = both_losses(G, D, x, y, z)
+    return slope(0.5 * loss_D, D), slope(loss_G, G)
+
+
+@wrong("gan.gradients", "y_first")
+def gradients(G, D, x, y, z):
+    loss_D, loss_G = both_losses(G, lambda x, y: D(y, x), x, y, z)
+    return slope(loss_D, D), slope(loss_G, G)
+
+
+@wrong("gan.gradients", "summed")
+def gradients(G, D, x, y, z):
+    fake = G(x, z)
+    loss_D = softplus(-D(x, y)).sum() + softplus(D(x, fake.detach())).sum()
+    return slope(loss_D, D), slope(softplus(-D(x, fake)).sum(), G)
+
+
+@wrong("gan.gradients", "count")
+def gradients(G, D, x, y, z):
+    loss_D, loss_G = both_losses(G, D, x, y, z)
+    return slope(loss_D, D), slope(loss_G, G), loss_D
+
+
+# --- gradients: right -----------------------------------------------------------------------------------------------
+
+
+@right("gan.gradients")
+def gradients(G, D, x, y, z):
+    loss_D, loss_G = both_losses(G, D, x, y, z)
+    return torch.autograd.grad(loss_D, D.weight)[0], torch.autograd.grad(loss_G, G.weight)[0]
+
+
+@right("gan.gradients")  # nothing is detached: autograd.grad leaks into nobody
+def gradients(G, D, x, y, z):
+    fake = G(x, z)
+    loss_D = softplus(-D(x, y)).mean() + softplus(D(x, fake)).mean()
+    return slope(loss_D, D), slope(softplus(-D(x, fake)).mean(), G)
+
+
+@right("gan.gradients")
+def gradients(G, D, x, y, z):
+    with torch.no_grad():
+        fake = G(x, z)
+    D.zero_grad()
+    loss_D = softplus(-D(x, y)).mean() + softplus(D(x, fake)).mean()
+    loss_D.backward()
+    grad_D = D.weight.grad.clone()
+    G.zero_grad()
+    D.requires_grad_(False)
+    F.binary_cross_entropy_with_logits(D(x, G(x, z)), torch.ones_like(y)).backward()
+    D.requires_grad_(True)
+    return grad_D, G.weight.grad
+
+
+@right("gan.gradients")  # as the paper's code does it
+def gradients(G, D, x, y, z):
+    fake = G(x, z)
+    D.zero_grad()
+    softplus(D(x, fake.detach())).mean().backward()
+    softplus(-D(x, y)).mean().backward()
+    grad_D = D.weight.grad.clone()
+    G.zero_grad()
+    softplus(-D(x, fake)).mean().backward()
+    D.zero_grad()
+    return grad_D, G.weight.grad.clone()
+
+
+# --- receptive_field: wrong -----------------------------------------------------------------------------------------
+
+
+def fields(kernels, strides, start=1, less=1):
+    field, jump, out = start, 1, []
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field += (kernel - less) * jump
+        jump *= stride
+        out.append(field)
+    return out
+
+
+@wrong("gan.receptive_field", "no_strides")
+def receptive_field(kernels, strides):
+    return 1 + torch.cumsum(torch.tensor(kernels) - 1, 0)
+
+
+@wrong("gan.receptive_field", "own_stride")
+def receptive_field(kernels, strides):
+    field, jump, out = 1, 1, []
+    for kernel, stride in zip(kernels, strides, strict=True):
+        jump *= stride
+        field += (kernel - 1) * jump
+        out.append(field)
+    return torch.tensor(out)
+
+
+@wrong("gan.receptive_field", "whole_kernels")
+def receptive_field(kernels, strides):
+    return torch.tensor(fields(kernels, strides, start=0, less=0))
+
+
+@wrong("gan.receptive_field", "whole_kernels_from_1")
+def receptive_field(kernels, strides):
+    return torch.tensor(fields(kernels, strides, start=1, less=0))
+
+
+@wrong("gan.receptive_field", "from_0")
+def receptive_field(kernels, strides):
+    return torch.tensor(fields(kernels, strides, start=0))
+
+
+@wrong("gan.receptive_field", "strides_added")
+def receptive_field(kernels, strides):
+    field, jump, out = 1, 1, []
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field += (kernel - 1) * jump
+        jump += stride
+        out.append(field)
+    return torch.tensor(out)
+
+
+@wrong("gan.receptive_field", "last_stride_only")
+def receptive_field(kernels, strides):
+    jumps = torch.tensor([1, *strides[:-1]])
+    return 1 + torch.cumsum((torch.tensor(kernels) - 1) * jumps, 0)
+
+
+@wrong("gan.receptive_field", "order_turned")
+def receptive_field(kernels, strides):
+    return torch.tensor(fields(kernels[::-1], strides[::-1]))
+
+
+@wrong("gan.receptive_field", "kernels_multiplied")
+def receptive_field(kernels, strides):
+    return torch.cumprod(torch.tensor(kernels), 0)
+
+
+@wrong("gan.receptive_field", "last_only")
+def receptive_field(kernels, strides):
+    return torch.tensor(fields(kernels, strides)[-1])
+
+
+@wrong("gan.receptive_field", "increments")
+def receptive_field(kernels, strides):
+    jumps = torch.cumprod(torch.tensor([1, *strides[:-1]]), 0)
+    return (torch.tensor(kernels) - 1) * jumps
+
+
+@wrong("gan.receptive_field", "one_early")
+def receptive_field(kernels, strides):
+    return torch.tensor([1, *fields(kernels, strides)[:-1]])
+
+
+@wrong("gan.receptive_field", "shape")
+def receptive_field(kernels, strides):
+    return torch.tensor([1, *fields(kernels, strides)])
+
+
+@wrong("gan.receptive_field", "type")
+def receptive_field(kernels, strides):
+    return fields(kernels, strides)
+
+
+@wrong("gan.receptive_field", "unforeseen")  # the constant of the paper, right for nothing else
+def receptive_field(kernels, strides):
+    return torch.tensor([4, 10, 22, 46, 70])[: len(kernels)]
+
+
+@wrong("gan.receptive_field", "error")
+def receptive_field(kernels, strides):
+    fields = [1]
+    for kernel in kernels:
+        fields.append(fields[-1] + (kernel - 1) * jump)  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
+    return torch.tensor(fields[1:])
+
+
+# --- receptive_field: right -----------------------------------------------------------------------------------------
+
+
+@right("gan.receptive_field")
+def receptive_field(kernels, strides):
+    return torch.tensor(fields(kernels, strides))
+
+
+@right("gan.receptive_field")
+def receptive_field(kernels, strides):
+    jumps = torch.cumprod(torch.tensor([1, *strides[:-1]]), 0)
+    return (1 + torch.cumsum((torch.tensor(kernels) - 1) * jumps, 0)).float()
+
+
+@right("gan.receptive_field")  # backwards, from one output
+def receptive_field(kernels, strides):
+    out = []
+    for n in range(1, len(kernels) + 1):
+        field = 1
+        for i in reversed(range(n)):
+            field = (field - 1) * strides[i] + kernels[i]
+        out.append(field)
+    return torch.tensor(out)
+
+
+# --- spectrum: wrong ------------------------------------------------------------------------------------------------
+
+
+def distance(y):
+    k = torch.fft.fftfreq(y.shape[-1], d=1 / y.shape[-1], dtype=torch.float64).round()
+    return torch.sqrt(k[:, None] ** 2 + k[None] ** 2)
+
+
+def rings(power, ring):
+    return torch.stack([power[..., ring == r].mean() for r in range(power.shape[-1] // 2)])
+
+
+@wrong("gan.spectrum", "amplitude")
+def spectrum(y):
+    return rings(torch.fft.fft2(y).abs(), distance(y).floor())
+
+
+@wrong("gan.spectrum", "summed")
+def spectrum(y):
+    power = (torch.fft.fft2(y).abs() ** 2).mean((0, 1))
+    ring = distance(y).long()
+    return torch.stack([power[ring == r].sum() for r in range(y.shape[-1] // 2)])
+
+
+@wrong("gan.spectrum", "rounded")
+def spectrum(y):
+    return rings(torch.fft.fft2(y).abs() ** 2, distance(y).round())
+
+
+@wrong("gan.spectrum", "not_wrapped")
+def spectrum(y):
+    k = torch.arange(y.shape[-1])
+    return rings(torch.fft.fft2(y).abs() ** 2, torch.sqrt(k[:, None] ** 2 + k**2.0).long())
+
+
+@wrong("gan.spectrum", "half_shifted")
+def spectrum(y):
+    k = torch.arange(-(y.shape[-1] // 2), y.shape[-1] // 2)
+    return rings(torch.fft.fft2(y).abs() ** 2, torch.sqrt(k[:, None] ** 2 + k**2.0).long())
+
+
+@wrong("gan.spectrum", "half_shifted")
+def spectrum(y):
+    return rings(torch.fft.fftshift(torch.fft.fft2(y), dim=(-2, -1)).abs() ** 2, distance(y).long())
+
+
+@wrong("gan.spectrum", "squares")
+def spectrum(y):
+    k = torch.fft.fftfreq(y.shape[-1], d=1 / y.shape[-1]).round().abs()
+    return rings(torch.fft.fft2(y).abs() ** 2, torch.max(k[:, None].repeat(1, len(k)), k))
+
+
+@wrong("gan.spectrum", "logarithm")
+def spectrum(y):
+    return rings(torch.fft.fft2(y).abs() ** 2, distance(y).floor()).log()
+
+
+@wrong("gan.spectrum", "normalised")
+def spectrum(y):
+    return rings(torch.fft.fft2(y, norm="ortho").abs() ** 2, distance(y).floor())
+
+
+@wrong("gan.spectrum", "mean_removed")
+def spectrum(y):
+    return rings(torch.fft.fft2(y - y.mean((-2, -1), keepdim=True)).abs() ** 2, distance(y).floor())
+
+
+@wrong("gan.spectrum", "pictures_averaged")
+def spectrum(y):
+    return rings(torch.fft.fft2(y.flatten(0, 1).mean(0)).abs() ** 2, distance(y).floor())
+
+
+@wrong("gan.spectrum", "summed_over_the_batch")
+def spectrum(y):
+    return rings((torch.fft.fft2(y).abs() ** 2).sum((0, 1)), distance(y).floor())
+
+
+@wrong("gan.spectrum", "not_averaged")
+def spectrum(y):
+    power, ring = (torch.fft.fft2(y).abs() ** 2).mean(1), distance(y).floor()
+    return torch.stack([power[:, ring == r].mean(1) for r in range(y.shape[-1] // 2)], dim=1)
+
+
+@wrong("gan.spectrum", "real_part")
+def spectrum(y):
+    return rings(torch.fft.fft2(y).real ** 2, distance(y).floor())
+
+
+@wrong("gan.spectrum", "shape")  # the corners, too
+def spectrum(y):
+    power, ring = torch.fft.fft2(y).abs() ** 2, distance(y).long()
+    return torch.stack([power[..., ring == r].mean() for r in range(int(ring.max()) + 1)])
+
+
+@wrong("gan.spectrum", "shape")  # the size of the pictures that were shown
+def spectrum(y):
+    power, ring = torch.fft.fft2(y).abs() ** 2, distance(y).long()
+    return torch.stack([power[..., ring == r].mean() for r in range(16)])
+
+
+@wrong("gan.spectrum", "dtype")
+def spectrum(y):
+    return rings(torch.fft.fft2(y.float()).abs() ** 2, distance(y).long())
+
+
+@wrong("gan.spectrum", "type")
+def spectrum(y):
+    power, ring = torch.fft.fft2(y).abs() ** 2, distance(y).long()
+    return [power[..., ring == r].mean() for r in range(y.shape[-1] // 2)]
+
+
+# --- spectrum: right ------------------------------------------------------------------------------------------------
+
+
+@right("gan.spectrum")
+def spectrum(y):
+    return rings(torch.fft.fft2(y).abs() ** 2, distance(y).long())
+
+
+@right("gan.spectrum")
+def spectrum(y):
+    n = y.shape[-1]
+    k = torch.arange(-(n // 2), n - n // 2)
+    shifted = torch.fft.fftshift(torch.fft.fft2(y), dim=(-2, -1))
+    power = (shifted * shifted.conj()).real
+    return rings(power, torch.hypot(k[:, None].double(), k.double()).floor())
+
+
+@right("gan.spectrum")
+def spectrum(y):
+    n = y.shape[-1]
+    power = torch.view_as_real(torch.fft.fft2(y)).square().sum(-1).mean((0, 1)).flatten()
+    ring = distance(y).long().flatten()
+    total = power.new_zeros(n).index_add(0, ring, power)
+    return (total / torch.bincount(ring, minlength=n))[: n // 2]
+
+
+@right("gan.spectrum")
+def spectrum(y):
+    n = y.shape[-1]
+    power, out = (torch.fft.fft2(y).abs() ** 2).mean((0, 1)), []
+    for r in range(n // 2):
+        ring = [
+            power[i, j]
+            for i in range(n)
+            for j in range(n)
+            if r**2 <= min(i, n - i) ** 2 + min(j, n - j) ** 2 < (r + 1) ** 2
+        ]
+        out.append(sum(ring) / len(ring))
+    return torch.stack(out)
+
+
+# --- diversity: wrong -----------------------------------------------------------------------------------------------
+
+
+@wrong("gan.diversity", "over_the_batch")
+def diversity(samples):
+    return samples.std(dim=1).mean()
+
+
+@wrong("gan.diversity", "over_everything")
+def diversity(samples):
+    return torch.std(samples)
+
+
+@wrong("gan.diversity", "draws_and_batch")
+def diversity(samples):
+    return samples.reshape(-1, *samples.shape[2:]).std(0).mean()
+
+
+@wrong("gan.diversity", "over_the_pixels")
+def diversity(samples):
+    return samples.std((2, 3, 4)).mean()
+
+
+@wrong("gan.diversity", "variance")
+def diversity(samples):
+    return samples.var(0).mean()
+
+
+@wrong("gan.diversity", "root_of_the_mean")
+def diversity(samples):
+    return samples.var(0).mean() ** 0.5
+
+
+@wrong("gan.diversity", "divided_by_k")
+def diversity(samples):
+    return (samples - samples.mean(0)).square().mean(0).sqrt().mean()
+
+
+@wrong("gan.diversity", "absolute")
+def diversity(samples):
+    return (samples - samples.mean(0, keepdim=True)).abs().mean()
+
+
+@wrong("gan.diversity", "spread")
+def diversity(samples):
+    return (samples.amax(0) - samples.amin(0)).mean()
+
+
+@wrong("gan.diversity", "of_the_means")
+def diversity(samples):
+    return samples.mean((2, 3, 4)).std(0).mean()
+
+
+@wrong("gan.diversity", "summed")
+def diversity(samples):
+    return samples.std(0).sum()
+
+
+@wrong("gan.diversity", "per_pixel")
+def diversity(samples):
+    return samples.std(0)
+
+
+@wrong("gan.diversity", "per_example")
+def diversity(samples):
+    return samples.std(0).mean((1, 2, 3))
+
+
+@wrong("gan.diversity", "shape")
+def diversity(samples):
+    return samples.std(0).mean(0)
+
+
+@wrong("gan.diversity", "type")
+def diversity(samples):
+    return samples.numpy().std(0, ddof=1).mean()
+
+
+@wrong("gan.diversity", "in_place")
+def diversity(samples):
+    K = len(samples)
+    samples -= samples.mean(0)
+    return (samples**2).sum(0).div(K - 1).sqrt().mean()
+
+
+# --- diversity: right -----------------------------------------------------------------------------------------------
+
+
+@right("gan.diversity")
+def diversity(samples):
+    return samples.std(dim=0).mean()
+
+
+@right("gan.diversity")
+def diversity(samples):
+    K = len(samples)
+    return ((samples - samples.mean(0)).square().sum(0) / (K - 1)).sqrt().mean()
+
+
+@right("gan.diversity")
+def diversity(samples):
+    each = [torch.std(samples[:, b], dim=0, unbiased=True).mean() for b in range(samples.shape[1])]
+    return torch.stack(each).mean()
+
+
+@right("gan.diversity")
+def diversity(samples):
+    return torch.tensor(np.std(samples.numpy(), axis=0, ddof=1).mean())
+
+
+# --- r1: wrong ------------------------------------------------------------------------------------------------------
+
+
+def slopes(D, x, y):
+    y = y.detach().requires_grad_()
+    return torch.autograd.grad(D(x, y).sum(), y, create_graph=True)[0]
+
+
+@wrong("gan.r1", "not_squared")
+def r1(D, x, y):
+    return slopes(D, x, y).square().sum((1, 2, 3)).sqrt().mean()
+
+
+@wrong("gan.r1", "mean_over_pixels")
+def r1(D, x, y):
+    return slopes(D, x, y).pow(2).mean()
+
+
+@wrong("gan.r1", "summed_over_the_batch")
+def r1(D, x, y):
+    return slopes(D, x, y).pow(2).sum()
+
+
+@wrong("gan.r1", "logits_averaged")
+def r1(D, x, y):
+    y = y.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(D(x, y).mean(), y, create_graph=True)
+    return slope.square().sum((1, 2, 3)).mean()
+
+
+@wrong("gan.r1", "towards_1")
+def r1(D, x, y):
+    return ((slopes(D, x, y).flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+
+
+@wrong("gan.r1", "over_x")
+def r1(D, x, y):
+    x = x.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(D(x, y).sum(), x, create_graph=True)
+    return slope.square().sum((1, 2, 3)).mean()
+
+
+@wrong("gan.r1", "halved")
+def r1(D, x, y):
+    return slopes(D, x, y).square().sum((1, 2, 3)).mean() / 2
+
+
+@wrong("gan.r1", "absolute")
+def r1(D, x, y):
+    return slopes(D, x, y).abs().sum((1, 2, 3)).mean()
+
+
+@wrong("gan.r1", "batch_first")
+def r1(D, x, y):
+    return slopes(D, x, y).sum(0).pow(2).sum()
+
+
+@wrong("gan.r1", "of_the_logits")
+def r1(D, x, y):
+    return D(x, y).pow(2).sum((1, 2, 3)).mean()
+
+
+@wrong("gan.r1", "per_picture")
+def r1(D, x, y):
+    return slopes(D, x, y).pow(2).sum((1, 2, 3))
+
+
+@wrong("gan.r1", "detached")  # create_graph is missing
+def r1(D, x, y):
+    y = y.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(D(x, y).sum(), y)
+    return slope.square().sum((1, 2, 3)).mean()
+
+
+@wrong("gan.r1", "detached")
+def r1(D, x, y):
+    y = y.detach().requires_grad_()
+    D(x, y).sum().backward()
+    return y.grad.square().flatten(1).sum(1).mean()
+
+
+@wrong("gan.r1", "error")  # y asks for no gradient
+def r1(D, x, y):
+    (slope,) = torch.autograd.grad(D(x, y).sum(), y, create_graph=True)
+    return slope.square().sum((1, 2, 3)).mean()
+
+
+@wrong("gan.r1", "error")  # a gradient of many numbers
+def r1(D, x, y):
+    y = y.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(D(x, y), y, create_graph=True)
+    return slope.square().sum((1, 2, 3)).mean()
+
+
+@wrong("gan.r1", "type")  # autograd.grad gives a tuple
+def r1(D, x, y):
+    y = y.detach().requires_grad_()
+    slope = torch.autograd.grad(D(x, y).sum(), y, create_graph=True)
+    return [s.square().flatten(1).sum(1).mean() for s in slope]
+
+
+@wrong("gan.r1", "shape")
+def r1(D, x, y):
+    return slopes(D, x, y).square().sum(1).mean()[None]
+
+
+# --- r1: right ------------------------------------------------------------------------------------------------------
+
+
+@right("gan.r1")
+def r1(D, x, y):
+    return slopes(D, x, y).square().sum((1, 2, 3)).mean()
+
+
+@right("gan.r1")
+def r1(D, x, y):
+    y = y.clone().requires_grad_(True)
+    logits = D(x, y)
+    (slope,) = torch.autograd.grad(logits, y, grad_outputs=torch.ones_like(logits), create_graph=True)
+    return slope.flatten(1).norm(dim=1).pow(2).mean()
+
+
+@right("gan.r1")  # one picture after the other
+def r1(D, x, y):
+    y = y.detach().requires_grad_()
+    lengths = []
+    for i in range(len(y)):
+        (slope,) = torch.autograd.grad(D(x[i : i + 1], y[i : i + 1]).sum(), y, create_graph=True)
+        lengths.append(slope.square().sum())
+    return functools.reduce(torch.add, lengths) / len(y)
+
+
+@right("gan.r1")
+def r1(D, x, y):
+    y.requires_grad_()
+    patches = D(x, y).flatten(1).sum(1)
+    slopes = [torch.autograd.grad(total, y, create_graph=True)[0][i] for i, total in enumerate(patches)]
+    return torch.einsum("bchw,bchw->b", torch.stack(slopes), torch.stack(slopes)).mean()
