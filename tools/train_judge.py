@@ -8,6 +8,7 @@ looked at once, at the end of the first.
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -40,18 +41,30 @@ def main() -> None:
     print(f"{arguments.out.name}: {accuracy_of(judge, x, label):.4f} on the {len(x)} held-out digits")
 
 
-def train(x: Tensor, label: Tensor, seed: int) -> Judge:
-    """The judge after EPOCHS over randomly distorted digits, its batch norm folded in."""
+def train(
+    x: Tensor,
+    label: Tensor,
+    seed: int,
+    make: Callable[[], Judge] = Judge,
+    vary: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+    epochs: int | None = None,
+    dropout: float = DROPOUT,
+) -> Judge:
+    """A judge that `make` makes, after epochs over pictures that `vary` varies, its batch norm folded in.
+
+    What is left out is what the judge of digits has: EPOCHS and `distort`.
+    """
+    vary, epochs = vary or distort, epochs or EPOCHS
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        student = Student(Judge())
+        student = Student(make(), dropout)
         optimizer = torch.optim.AdamW(student.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         batches = len(x) // BATCH_SIZE
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, EPOCHS * batches)
-        for _ in range(EPOCHS):
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, epochs * batches)
+        for _ in range(epochs):
             for rows in torch.randperm(len(x), generator=generator)[: batches * BATCH_SIZE].split(BATCH_SIZE):
-                loss = nn.functional.cross_entropy(student(distort(x[rows], generator)), label[rows])
+                loss = nn.functional.cross_entropy(student(vary(x[rows], generator)), label[rows])
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -77,12 +90,12 @@ def distort(x: Tensor, generator: torch.Generator) -> Tensor:
 class Student(nn.Module):
     """A judge in training: batch norm after each convolution, dropout before each linear layer."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Judge, dropout: float = DROPOUT) -> None:
         super().__init__()
         self.judge = judge
         self.convolutions = [layer for layer in judge.body if isinstance(layer, nn.Conv2d)]
         self.norms = nn.ModuleList(nn.BatchNorm2d(conv.out_channels) for conv in self.convolutions)
-        self.channel_dropout, self.dropout = nn.Dropout2d(DROPOUT), nn.Dropout(DROPOUT)
+        self.channel_dropout, self.dropout = nn.Dropout2d(dropout), nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         norms = iter(self.norms)

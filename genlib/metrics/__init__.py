@@ -1,4 +1,4 @@
-"""How good is a generator? The judge of digits and what is read off it; distances; spectra; modes found."""
+"""How good is a generator? The judges of digits and of textures; distances; spectra; diversity; modes found."""
 
 from genlib.metrics.classifier import Judge, classify, judge
 from genlib.metrics.digits import (
@@ -11,7 +11,9 @@ from genlib.metrics.digits import (
     label_accuracy,
 )
 from genlib.metrics.distances import ModeCoverage, energy_distance, frechet_gaussian, mode_coverage
+from genlib.metrics.diversity import diversity
 from genlib.metrics.spectra import detail, spectrum, spectrum_error
+from genlib.metrics.textures import texture_accuracy, texture_confusion, texture_judge
 
 __all__ = [
     "DigitsReport",
@@ -22,6 +24,7 @@ __all__ = [
     "copying",
     "detail",
     "digits_report",
+    "diversity",
     "energy_distance",
     "frechet_distance",
     "frechet_gaussian",
@@ -31,4 +34,7 @@ __all__ = [
     "mode_coverage",
     "spectrum",
     "spectrum_error",
+    "texture_accuracy",
+    "texture_confusion",
+    "texture_judge",
 ]

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from genlib.arguments import check_finite, check_tensor
+from genlib.arguments import check_finite, check_int, check_tensor
 
 WEIGHTS = Path(__file__).with_name("judge.safetensors")
 CLASSES = 10
@@ -29,10 +29,16 @@ class Judge(nn.Module):
     Args:
         width: channels of the convolutions.
         n_features: length of the penultimate layer.
+        side: pixels along a side of a picture, even.
+        classes: how many it tells apart.
     """
 
-    def __init__(self, width: int = 32, n_features: int = 48) -> None:
+    def __init__(self, width: int = 32, n_features: int = 48, *, side: int = 8, classes: int = CLASSES) -> None:
         super().__init__()
+        width, n_features = check_int("width", width), check_int("n_features", n_features)
+        side, classes = check_int("side", side, low=2), check_int("classes", classes)
+        if side % 2:
+            raise ValueError(f"side: expected an even number, which can be halved, got {side}")
         self.body = nn.Sequential(
             nn.Conv2d(1, width, 3, padding=1),
             nn.ReLU(),
@@ -42,17 +48,17 @@ class Judge(nn.Module):
             nn.Conv2d(width, width, 3, padding=1),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(16 * width, n_features),
+            nn.Linear((side // 2) ** 2 * width, n_features),
             nn.ReLU(),
         )
-        self.head = nn.Linear(n_features, CLASSES)
+        self.head = nn.Linear(n_features, classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """The penultimate layer, (B, 48), >= 0, for x of shape (B, 1, 8, 8) in [−1, 1]."""
+        """The penultimate layer, (B, n_features), >= 0, for x of shape (B, 1, side, side) in [−1, 1]."""
         return self.body(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of the ten classes, (B, 10)."""
+        """Logits, (B, classes)."""
         return self.head(self.features(x))
 
 
@@ -65,10 +71,7 @@ def judge(device: str | torch.device = "cpu") -> Judge:
     >>> judge()(torch.zeros(2, 1, 8, 8)).shape
     torch.Size([2, 10])
     """
-    try:
-        return deepcopy(_shared(torch.device("cpu"))).to(device)
-    except (RuntimeError, AssertionError, TypeError) as error:  # what torch raises depends on the device
-        raise ValueError(f"device: expected one that torch can use here, got {device!r} ({error})") from None
+    return own_copy(Judge, WEIGHTS, device)
 
 
 def classify(x: Tensor) -> Tensor:
@@ -85,13 +88,13 @@ def classify(x: Tensor) -> Tensor:
     True
     """
     x = as_pictures("x", x)
-    return _in_chunks(lambda part: _shared(x.device)(part).argmax(1), x)
+    return in_chunks(lambda part: shared(Judge, WEIGHTS, x.device)(part).argmax(1), x)
 
 
 def features_of(x: Tensor, name: str = "x") -> Tensor:
     """The judge's features of clamped pictures, (B, 48), float64, on the CPU."""
     x = as_pictures(name, x)
-    return _in_chunks(_shared(x.device).features, x).cpu().double()
+    return in_chunks(shared(Judge, WEIGHTS, x.device).features, x).cpu().double()
 
 
 def as_pictures(name: str, x: Tensor) -> Tensor:
@@ -103,14 +106,23 @@ def as_pictures(name: str, x: Tensor) -> Tensor:
     return x.detach().float().clamp(-1, 1)
 
 
+def own_copy(make: Callable[[], Judge], weights: Path, device: str | torch.device) -> Judge:
+    """A judge that its caller may change."""
+    try:
+        return deepcopy(shared(make, weights, torch.device("cpu"))).to(device)
+    except (RuntimeError, AssertionError, TypeError) as error:  # what torch raises depends on the device
+        raise ValueError(f"device: expected one that torch can use here, got {device!r} ({error})") from None
+
+
 @cache
-def _shared(device: torch.device) -> Judge:
+def shared(make: Callable[[], Judge], weights: Path, device: torch.device) -> Judge:
     """The judge that the measures use: read once, and never handed out, so that no caller moves their scale."""
-    model = Judge()
-    model.load_state_dict(load_file(WEIGHTS))
+    model = make()
+    model.load_state_dict(load_file(weights))
     return model.to(device).eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def _in_chunks(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def in_chunks(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The function of each picture, without holding all that it computes at once."""
     return torch.cat([function(part) for part in x.split(CHUNK)])
