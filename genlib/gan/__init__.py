@@ -1,0 +1,22 @@
+"""Generative adversarial networks: a loss that is learned, and images that belong to what is given."""
+
+from genlib.gan.class_conditional import ClassConditional
+from genlib.gan.digits import MLPGenerator, ProjectionDiscriminator
+from genlib.gan.objectives import OBJECTIVES, best_discriminator, discriminator_loss, generator_loss, r1
+from genlib.gan.patch import PatchDiscriminator
+from genlib.gan.pix2pix import Pix2Pix
+from genlib.gan.unet import UNetGenerator
+
+__all__ = [
+    "OBJECTIVES",
+    "ClassConditional",
+    "MLPGenerator",
+    "PatchDiscriminator",
+    "Pix2Pix",
+    "ProjectionDiscriminator",
+    "UNetGenerator",
+    "best_discriminator",
+    "discriminator_loss",
+    "generator_loss",
+    "r1",
+]

@@ -1,0 +1,77 @@
+"""A GAN that is told what to draw: pictures given their class."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from genlib.arguments import check_choice, check_number, check_tensor
+from genlib.gan.objectives import OBJECTIVES, Name, generator_loss
+from genlib.gan.pix2pix import Turn, adam, check_betas, check_images, d_loss
+
+
+class ClassConditional(nn.Module):
+    """G and D on pictures with their classes: a task for `train.fit`.
+
+        D    ½ [ E real(D(label, y)) + E fake(D(label, G(label, z))) ] + γ/2 R1
+        G    E fool(D(label, G(label, z)))
+
+    Args:
+        G: a callable Module, `G(label, z=None, generator=None)`.
+        D: a callable Module, `D(label, y)`, giving logits.
+        objective: one of `OBJECTIVES`.
+        lr, betas: of Adam, for both; `lr_D` for D alone.
+        gamma: γ, the weight of R1; 0 for none.
+    Ref: Mirza & Osindero 2014, eq. 2.
+    """
+
+    averaged = False
+
+    def __init__(
+        self,
+        G: nn.Module,
+        D: nn.Module,
+        objective: Name = "hinge",
+        *,
+        lr: float = 2e-4,
+        lr_D: float | None = None,
+        betas: tuple[float, float] = (0.5, 0.999),
+        gamma: float = 0.0,
+    ) -> None:
+        super().__init__()
+        for name, network in (("G", G), ("D", D)):
+            if not isinstance(network, nn.Module):
+                raise ValueError(f"{name}: expected a Module, got {type(network).__name__}")
+        self.G, self.D = G, D
+        self.objective: Name = check_choice("objective", objective, OBJECTIVES)  # type: ignore[assignment]
+        self.lr, self.lr_D = check_number("lr", lr, 0), check_number("lr_D", lr if lr_D is None else lr_D, 0)
+        self.betas = check_betas(betas)
+        self.gamma = check_number("gamma", gamma, 0)
+        self._seen = False  # whether the values of a first batch were looked at
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """One Adam for each network."""
+        return {"D": adam(self.D, self.lr_D, self.betas), "G": adam(self.G, self.lr, self.betas)}
+
+    def losses(self, batch: Sequence[Tensor], generator: torch.Generator | None = None) -> Iterator[Turn]:
+        """("D", its loss, logs), then ("G", its loss, logs), which share one forward pass of G.
+
+        Args:
+            batch: (y, label), as `data.digits` gives: y (B, ...) in [−1, 1], float; label (B,) int64.
+        """
+        if isinstance(batch, Tensor) or len(batch) != 2:
+            raise ValueError(f"batch: expected a pair (y, label), got {type(batch).__name__}")
+        y, label = batch
+        check_tensor("y", y, ("B", "..."))
+        if not self._seen:  # once: to look at values makes a GPU wait
+            check_images("y", y)
+        self._seen = True
+        fake = self.G(label, generator=generator)
+        yield "D", *d_loss(self.D, label, y, fake.detach(), self.objective, self.gamma)
+        fooled = generator_loss(self.D(label, fake), self.objective)
+        yield "G", fooled, {}
+
+    def generate(self, label: Tensor, z: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """G(label, z), without gradients: (B, ...), in [−1, 1]. z is drawn if left out."""
+        with torch.no_grad():
+            return self.G(label, z, generator)

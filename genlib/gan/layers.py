@@ -1,0 +1,42 @@
+"""What both networks of pix2pix are built of: convolutions that halve or double, and norms without a memory."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from genlib.arguments import check_choice
+
+Norm = Literal["batch", "instance", "none"]
+NORMS = ("batch", "instance", "none")
+
+
+def norm_layer(norm: Norm, width: int) -> nn.Module:
+    """The norm with a learned scale and shift; its statistics are always those of the batch, or picture, at hand.
+
+    As in pix2pix no running average is kept: what is trained and what generates are the same function.
+    """
+    check_choice("norm", norm, NORMS)
+    if norm == "batch":
+        return nn.BatchNorm2d(width, track_running_stats=False)
+    return nn.InstanceNorm2d(width, affine=True) if norm == "instance" else nn.Identity()
+
+
+@torch.no_grad()
+def initialise(network: nn.Module) -> None:
+    """Weights N(0, 0.02²), scales N(1, 0.02²), biases and shifts 0. Ref: Isola et al. 2017, §6.2."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.weight.normal_(0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d | nn.InstanceNorm2d) and module.affine:
+            module.weight.normal_(1, 0.02)
+        else:
+            continue
+        if module.bias is not None:
+            module.bias.zero_()
+
+
+def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """N(0, I) in the dtype and on the device of `like`, drawn where the generator lives."""
+    device = like.device if generator is None else generator.device
+    return torch.randn(shape, dtype=like.dtype, device=device, generator=generator).to(like.device)

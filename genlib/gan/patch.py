@@ -1,0 +1,88 @@
+"""The discriminator of pix2pix: a convolution that judges every patch of an image by itself."""
+
+import torch
+from torch import Tensor, nn
+
+from genlib.arguments import check_int, check_tensor
+from genlib.gan.layers import Norm, initialise, norm_layer
+
+
+class PatchDiscriminator(nn.Module):
+    """D(x, y): a logit for each patch of y, seen together with x; sigmoid of it is P(real).
+
+    `n_layers` convolutions with stride 2, then two with stride 1, all 4 × 4. A pixel of the logits sees a patch of
+
+        r_last = 1,    r_{i−1} = stride_i · (r_i − 1) + kernel_i    from the last layer to the first
+
+    which is 16, 34, 70, 142, 286 pixels wide for 1 to 5 layers. With 0 layers all is 1 × 1: the PixelGAN.
+
+    Args:
+        in_channels: those of x and y together; of y alone for a D that is not shown x.
+        width: feature maps of the first convolution; doubled with each one, up to 8 times as many.
+        n_layers: 0 to 5.
+        norm: "batch" as in the paper, "instance" or "none". A norm looks at all of a picture: to measure the receptive
+            field by the gradient, take "none".
+    Ref: Isola et al. 2017, §3.3 and §6.1.2.
+
+    >>> D = PatchDiscriminator(4, width=8, n_layers=2)
+    >>> D(torch.zeros(5, 3, 32, 32), torch.zeros(5, 1, 32, 32)).shape, D.receptive_field
+    (torch.Size([5, 1, 6, 6]), 34)
+    """
+
+    def __init__(self, in_channels: int, width: int = 64, n_layers: int = 3, *, norm: Norm = "batch") -> None:
+        super().__init__()
+        self.in_channels, width = check_int("in_channels", in_channels), check_int("width", width)
+        self.n_layers = check_int("n_layers", n_layers, 0, 5)
+        widths = [width * min(2**i, 8) for i in range(self.n_layers + 1)] if n_layers else [width, 2 * width]
+        kernel, padding = (4, 1) if n_layers else (1, 0)
+        strides = [2] * self.n_layers + [1, 1] if n_layers else [1, 1, 1]
+
+        layers: list[nn.Module] = [nn.Conv2d(self.in_channels, widths[0], kernel, strides[0], padding)]
+        for n_in, n_out, stride in zip(widths, widths[1:], strides[1:], strict=False):
+            conv = nn.Conv2d(n_in, n_out, kernel, stride, padding, bias=norm != "batch")
+            layers += [nn.LeakyReLU(0.2), conv, norm_layer(norm, n_out)]
+        layers += [nn.LeakyReLU(0.2), nn.Conv2d(widths[-1], 1, kernel, strides[-1], padding)]
+        self.layers = nn.Sequential(*layers)
+        initialise(self)
+
+    @classmethod
+    def paper(cls, in_channels: int = 6) -> "PatchDiscriminator":
+        """The 70 × 70 discriminator of the paper: 2,768,705 parameters for three channels each of x and y."""
+        return cls(in_channels, width=64, n_layers=3)
+
+    @property
+    def receptive_field(self) -> int:
+        """Width of the patch that one logit sees, in pixels."""
+        r = 1
+        for conv in reversed(self._convs()):
+            r = conv.stride[0] * (r - 1) + conv.kernel_size[0]
+        return r
+
+    def forward(self, x: Tensor | None, y: Tensor) -> Tensor:
+        """Logits, (B, 1, h, w).
+
+        Args:
+            x: the input that y belongs to, (B, C, H, W), float; None for a D that is not shown it.
+            y: an image, (B, C', H, W), float, in [−1, 1].
+        """
+        check_tensor("y", y, ("B", "C", "H", "W"))
+        if x is not None:
+            check_tensor("x", x, (len(y), "C", *y.shape[2:]))
+        seen = y if x is None else torch.cat([x.to(y.dtype), y], dim=1)
+        if seen.shape[1] != self.in_channels:
+            of_x = "none" if x is None else str(x.shape[1])
+            raise ValueError(
+                f"x, y: expected {self.in_channels} channels together, got {of_x} of x and {y.shape[1]} of y"
+            )
+        self._check_size(y)
+        return self.layers(seen)
+
+    def _check_size(self, y: Tensor) -> None:
+        for size in y.shape[2:]:
+            for conv in self._convs():
+                size = (size + 2 * conv.padding[0] - conv.kernel_size[0]) // conv.stride[0] + 1
+            if size < 1:
+                raise ValueError(f"y: too small for {self.n_layers} layers, no patch is left; got {tuple(y.shape[2:])}")
+
+    def _convs(self) -> list[nn.Conv2d]:
+        return [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]

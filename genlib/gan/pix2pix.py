@@ -1,0 +1,148 @@
+"""pix2pix: an image that belongs to a picture, learned from pairs; D is shown the pair, G also pays for L1.
+
+G* = arg min_G max_D L_cGAN(G, D) + λ L_L1(G)
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from genlib.arguments import check_choice, check_number, check_tensor
+from genlib.gan.objectives import OBJECTIVES, Name, discriminator_loss, generator_loss, r1
+
+Turn = tuple[str, Tensor, dict[str, Tensor]]
+
+
+class Pix2Pix(nn.Module):
+    """G and D on pairs (x, y): a task for `train.fit`.
+
+        D    ½ [ E real(D(x, y)) + E fake(D(x, G(x, z))) ] + γ/2 R1
+        G    adversarial · E fool(D(x, G(x, z))) + λ L1,     L1 = E|y − G(x, z)|, a mean over pixels and channels
+
+    Args:
+        G: a callable Module, `G(x, z=None, generator=None)`.
+        D: a callable Module, `D(x, y)`, giving logits.
+        lam: λ, the weight of L1, >= 0; the paper takes 100.
+        objective: one of `OBJECTIVES`; the paper takes "non_saturating".
+        lr, betas: of Adam, for both; `lr_D` for D alone.
+        adversarial: the weight of G's loss against D, >= 0; at 0, L1 is all there is, and D is not trained.
+        gamma: γ, the weight of R1; 0 for none.
+        conditional: whether D is shown x; False only to see what happens then.
+    Raises:
+        ValueError: for an unknown objective, λ < 0, no loss at all; in the first batch, for y outside [−1, 1].
+    Ref: Isola et al. 2017, eqs. 1–4, §3.3; R1: Mescheder et al. 2018.
+    """
+
+    averaged = False  # the two follow each other; an average of either has lost the other
+
+    def __init__(
+        self,
+        G: nn.Module,
+        D: nn.Module,
+        lam: float = 100.0,
+        objective: Name = "non_saturating",
+        *,
+        lr: float = 2e-4,
+        lr_D: float | None = None,
+        betas: tuple[float, float] = (0.5, 0.999),
+        adversarial: float = 1.0,
+        gamma: float = 0.0,
+        conditional: bool = True,
+    ) -> None:
+        super().__init__()
+        for name, network in (("G", G), ("D", D)):
+            if not isinstance(network, nn.Module):
+                raise ValueError(f"{name}: expected a Module, got {type(network).__name__}")
+        self.G, self.D = G, D
+        self.lam = check_number("lam", lam, 0)
+        self.objective: Name = check_choice("objective", objective, OBJECTIVES)  # type: ignore[assignment]
+        self.lr, self.lr_D = check_number("lr", lr, 0), check_number("lr_D", lr if lr_D is None else lr_D, 0)
+        self.betas = check_betas(betas)
+        self.adversarial = check_number("adversarial", adversarial, 0)
+        self.gamma = check_number("gamma", gamma, 0)
+        if self.lam == self.adversarial == 0:
+            raise ValueError("lam, adversarial: expected at least one above 0, or G has nothing to learn from")
+        self.conditional = bool(conditional)
+        self._seen = False  # whether the values of a first batch were looked at
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """One Adam for each network."""
+        nets = {"G": (self.G, self.lr)} if not self.adversarial else {"D": (self.D, self.lr_D), "G": (self.G, self.lr)}
+        return {name: adam(network, lr, self.betas) for name, (network, lr) in nets.items()}
+
+    def losses(self, batch: Sequence[Tensor], generator: torch.Generator | None = None) -> Iterator[Turn]:
+        """("D", its loss, logs), then ("G", its loss, logs), which share one forward pass of G.
+
+        Args:
+            batch: (x, y): x (B, C, H, W), y (B, C', H, W) in [−1, 1], both float.
+        """
+        x, y = self._unpack(batch)
+        fake = self.G(x, generator=generator)
+        if fake.shape != y.shape:
+            raise ValueError(f"y: expected the shape that G makes, {tuple(fake.shape)}, got {tuple(y.shape)}")
+        l1 = (fake - y).abs().mean()
+        if not self.adversarial:
+            yield "G", self.lam * l1, {"l1": l1.detach()}
+            return
+        shown = x if self.conditional else None
+        yield "D", *self._d_loss(shown, y, fake.detach())
+        fooled = generator_loss(self.D(shown, fake), self.objective)
+        yield "G", self.adversarial * fooled + self.lam * l1, {"l1": l1.detach(), "fool": fooled.detach()}
+
+    def generate(self, x: Tensor, z: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """G(x, z), without gradients: (B, C', H, W), in [−1, 1]. z is drawn if left out."""
+        with torch.no_grad():
+            return self.G(x, generator=generator) if z is None else self.G(x, z)
+
+    def _d_loss(self, x: Tensor | None, y: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        return d_loss(self.D, x, y, fake, self.objective, self.gamma)
+
+    def _unpack(self, batch: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        if isinstance(batch, Tensor) or len(batch) != 2:
+            raise ValueError(f"batch: expected a pair (x, y), got {type(batch).__name__}")
+        x, y = batch
+        check_tensor("x", x, ("B", "C", "H", "W"))
+        check_tensor("y", y, (len(x), "C", "H", "W"))
+        if not self._seen:  # once: to look at values makes a GPU wait
+            check_images("y", y)
+        self._seen = True
+        return x, y
+
+
+def d_loss(
+    D: nn.Module, condition: Tensor | None, y: Tensor, fake: Tensor, objective: Name, gamma: float
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """D's turn: half the sum of its losses on real and fake, plus γ/2 R1; and how sure it is of each."""
+    if gamma:
+        y = y.detach().requires_grad_()
+    real_logits, fake_logits = D(condition, y), D(condition, fake)
+    loss = 0.5 * discriminator_loss(real_logits, fake_logits, objective)
+    logs = {"D_real": real_logits.detach().mean(), "D_fake": fake_logits.detach().mean()}
+    if gamma:
+        penalty = r1(real_logits, y)
+        loss = loss + 0.5 * gamma * penalty
+        logs["r1"] = penalty.detach()
+    return loss, logs
+
+
+def adam(network: nn.Module, lr: float, betas: tuple[float, float]) -> torch.optim.Optimizer:
+    parameters = list(network.parameters())
+    fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
+    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
+
+
+def check_betas(betas: object) -> tuple[float, float]:
+    if not isinstance(betas, tuple | list) or len(betas) != 2:
+        raise ValueError(f"betas: expected two numbers, got {betas!r}")
+    first, second = (check_number("betas", beta, 0, 1) for beta in betas)
+    if max(first, second) == 1:
+        raise ValueError(f"betas: expected numbers in [0, 1), got {tuple(betas)}")
+    return first, second
+
+
+def check_images(name: str, y: Tensor) -> None:
+    """Raise `ValueError` unless all values lie in [−1, 1], as what G makes does."""
+    low, high = (float(y.min()), float(y.max())) if y.numel() else (0.0, 0.0)
+    if not (low >= -1 and high <= 1):
+        raise ValueError(f"{name}: expected images in [−1, 1], got values from {low:g} to {high:g}")
