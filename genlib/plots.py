@@ -219,6 +219,38 @@ def points(
     return Panel(draw, aspect, settings=settings)
 
 
+def arrows(
+    at: Values,
+    vectors: Values,
+    *,
+    sets: Mapping[str, Values] | None = None,
+    longest: float = 0.3,
+    size: float = 5,
+    aspect: float = 1.0,
+    **settings: Any,
+) -> Panel:
+    """A field of arrows in the plane, over clouds of points. A stronger vector has a longer arrow, up to a limit.
+
+        length = longest · |v| / (|v| + m),   m the median of |v|
+
+    Args:
+        at, vectors: (N, 2) each: where an arrow starts, and what it shows.
+        sets: name: points (M, 2), as for `points`.
+        longest: in the units of the axes.
+    """
+
+    def draw(ax: Axes) -> None:
+        points(sets or {}, size=size, alpha=0.35).draw(ax)
+        v = _array(vectors)
+        norm = np.linalg.norm(v, axis=1, keepdims=True)
+        shown = longest * v / np.maximum(norm + np.median(norm), 1e-300)
+        xy = _array(at)
+        ax.quiver(xy[:, 0], xy[:, 1], *shown.T, angles="xy", scale_units="xy", scale=1, width=0.007, zorder=3)
+        ax.set_aspect("equal")
+
+    return Panel(draw, aspect, settings=settings)
+
+
 def heatmap(
     values: Values,
     *,

@@ -15,6 +15,7 @@ def example() -> plots.Figure:
         plots.histogram({"samples": torch.randn(100)}, x=x, density={"p": x}),
         plots.points({"cloud": torch.zeros(3, 2), "other": torch.ones(3, 2)}),
         plots.heatmap(torch.eye(3), diverging=True),
+        plots.arrows(torch.eye(2), torch.zeros(2, 2), sets={"cloud": torch.ones(3, 2)}),
         plots.pictures(torch.zeros(5, 1, 8, 8), columns=3),
         alt='two curves, "quoted" & a\n   histogram',
         columns=3,
