@@ -10,8 +10,8 @@ from genlib import data
 
 def test_two_epochs_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_texture_judge, "EPOCHS", 2)
-    judge = train_texture_judge.train(*data.texture_crops(2560, 12, split="train"), 1)
-    assert train_judge.accuracy_of(judge, *data.texture_crops(600, 12, split="test")) > 0.8
+    judge = train_texture_judge.train(*data.texture_crops(1920, 12, split="train"), 1)
+    assert train_judge.accuracy_of(judge, *data.texture_crops(600, 12, split="test")) > 0.7
 
 
 def test_the_same_seed_gives_the_same_judge(monkeypatch: pytest.MonkeyPatch) -> None:
