@@ -80,7 +80,8 @@ class PatchDiscriminator(nn.Module):
     def _check_size(self, y: Tensor) -> None:
         for size in y.shape[2:]:
             for conv in self._convs():
-                size = (size + 2 * conv.padding[0] - conv.kernel_size[0]) // conv.stride[0] + 1
+                kernel, padding = conv.kernel_size[0], int(conv.padding[0])
+                size = (size + 2 * padding - kernel) // conv.stride[0] + 1
             if size < 1:
                 raise ValueError(f"y: too small for {self.n_layers} layers, no patch is left; got {tuple(y.shape[2:])}")
 
