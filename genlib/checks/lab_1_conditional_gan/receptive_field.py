@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
+from genlib import gan
 from genlib.checks.answer import Answer
 from genlib.checks.exercise import WholeNumbers
 
@@ -72,6 +73,15 @@ def _(answer: Answer, g: Generator) -> None:
 @FIELD.check("it finds the 70 pixels of pix2pix", "Kernels of 4, and strides 2, 2, 2, 1, 1.")
 def _(answer: Answer, g: Generator) -> None:
     answer.gives([(4,) * 5, (2, 2, 2, 1, 1)], torch.tensor([4.0, 10, 22, 46, 70], dtype=torch.float64))
+
+
+@FIELD.check("it agrees with genlib", "Compare with gan.PatchDiscriminator(4, n_layers=3).receptive_field.")
+def _(answer: Answer, g: Generator) -> None:
+    for n_layers in (1, 2, 4, 5):
+        strides = (2,) * n_layers + (1, 1)
+        field = answer((4,) * len(strides), strides)[-1]
+        genlibs = gan.PatchDiscriminator(1, width=1, n_layers=n_layers).receptive_field
+        answer.agrees("field[-1]", torch.tensor(float(genlibs), dtype=torch.float64), field)
 
 
 def _fields(kernels: Sequence[int], strides: Sequence[int], start: int = 1, less: int = 1) -> Tensor:
