@@ -1,0 +1,67 @@
+"""The patch discriminator: its size to the digit, what one logit sees, bad input."""
+
+import pytest
+import torch
+
+from genlib import gan
+
+FIELDS = {0: 1, 1: 16, 2: 34, 3: 70, 4: 142, 5: 286}
+
+
+def test_the_papers_discriminator_has_its_parameters_to_the_digit():
+    D = gan.PatchDiscriminator.paper()
+    assert sum(p.numel() for p in D.parameters()) == 2_768_705
+    assert D(torch.zeros(1, 3, 256, 256), torch.zeros(1, 3, 256, 256)).shape == (1, 1, 30, 30)
+
+
+@pytest.mark.parametrize("n_layers", FIELDS)
+def test_the_receptive_field_is_what_the_gradient_reaches(n_layers):
+    torch.manual_seed(0)
+    D = gan.PatchDiscriminator(2, width=2, n_layers=n_layers, norm="none").double()
+    assert D.receptive_field == FIELDS[n_layers]
+    size = FIELDS[n_layers] + 40
+    y = torch.randn(1, 1, size, size, dtype=torch.float64, requires_grad=True)
+    x = torch.randn_like(y)
+    logits = D(x, y)
+    logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2].backward()
+    assert y.grad is not None
+    rows = y.grad[0, 0].abs().sum(1).nonzero()[:, 0]
+    columns = y.grad[0, 0].abs().sum(0).nonzero()[:, 0]
+    assert len(rows) == len(columns) == int(rows[-1] - rows[0]) + 1 == FIELDS[n_layers]
+
+
+def test_it_sees_x_beside_y():
+    D = gan.PatchDiscriminator(4, width=4, n_layers=1).double()
+    x, y = torch.randn(2, 3, 16, 16, dtype=torch.float64), torch.randn(2, 1, 16, 16, dtype=torch.float64)
+    assert not torch.equal(D(x, y), D(-x, y))
+    blind = gan.PatchDiscriminator(1, width=4, n_layers=1).double()
+    assert blind(None, y).shape == D(x, y).shape == (2, 1, 6, 6)
+
+
+def test_train_and_eval_are_one_function():
+    D, y = gan.PatchDiscriminator(1, width=4, n_layers=2), torch.randn(3, 1, 32, 32)
+    assert torch.equal(D.train()(None, y), D.eval()(None, y))
+
+
+@pytest.mark.parametrize("shape", [(16, 21), (33, 18)])
+def test_odd_sizes(shape):
+    D = gan.PatchDiscriminator(1, width=2, n_layers=1)
+    assert D(None, torch.zeros(1, 1, *shape)).shape[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda D: D(None, torch.zeros(1, 1, 32, 32)), "x, y: expected 4 channels together, got none of x and 1 of y"),
+        (lambda D: D(torch.zeros(1, 2, 32, 32), torch.zeros(1, 1, 32, 32)), "got 2 of x and 1 of y"),
+        (lambda D: D(torch.zeros(1, 3, 32, 30), torch.zeros(1, 1, 32, 32)), "x: expected a float tensor"),
+        (lambda D: D(torch.zeros(2, 3, 32, 32), torch.zeros(1, 1, 32, 32)), "x: expected a float tensor"),
+        (lambda D: D(torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)), "y: too small for 2 layers"),
+        (lambda D: D(torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32).long()), "y: expected a float tensor"),
+        (lambda D: gan.PatchDiscriminator(4, n_layers=6), "n_layers: expected a whole number from 0 to 5"),
+        (lambda D: gan.PatchDiscriminator(4, norm="group"), "norm: expected one of"),
+    ],
+)
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(gan.PatchDiscriminator(4, width=2, n_layers=2))
