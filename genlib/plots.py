@@ -142,7 +142,7 @@ def lines(
         if band is not None:
             ax.fill_between(_array(x).ravel(), _array(band[0]).ravel(), _array(band[1]).ravel(), color="#DDDDDD", lw=0)
         for i, (name, y) in enumerate(curves.items()):
-            ax.plot(_array(x).ravel(), _array(y).ravel(), LINE_STYLES[i % 7], color=PALETTE[i % 7], label=name)
+            ax.plot(_array(x).ravel(), _array(y).ravel(), ls=LINE_STYLES[i % 7], color=PALETTE[i % 7], label=name)
             if fill:
                 ax.fill_between(_array(x).ravel(), 0, _array(y).ravel(), color=PALETTE[i % 7], alpha=0.15, lw=0)
         for i, (name, (px, py)) in enumerate((points or {}).items(), start=len(curves)):
@@ -194,7 +194,7 @@ def histogram(
             )  # fmt: skip
         for i, (name, y) in enumerate((density or {}).items()):
             style, colour = LINE_STYLES[i % 7], "black" if count == 1 and i == 0 else PALETTE[(i + count) % 7]
-            ax.plot(_array(x).ravel(), _array(y).ravel(), style, color=colour, label=name)
+            ax.plot(_array(x).ravel(), _array(y).ravel(), ls=style, color=colour, label=name)
         _mark(ax, marks)
         ax.legend()
         ax.set_ylabel("density")
@@ -225,7 +225,7 @@ def arrows(
     *,
     sets: Mapping[str, Values] | None = None,
     longest: float = 0.3,
-    size: float = 5,
+    legend: bool = True,
     aspect: float = 1.0,
     **settings: Any,
 ) -> Panel:
@@ -240,12 +240,15 @@ def arrows(
     """
 
     def draw(ax: Axes) -> None:
-        points(sets or {}, size=size, alpha=0.35).draw(ax)
+        points(sets or {}, alpha=0.35).draw(ax)
+        names = ax.get_legend()
+        if names is not None:
+            names.set(frame_on=True, zorder=5, visible=legend)
         v = _array(vectors)
         norm = np.linalg.norm(v, axis=1, keepdims=True)
         shown = longest * v / np.maximum(norm + np.median(norm), 1e-300)
         xy = _array(at)
-        ax.quiver(xy[:, 0], xy[:, 1], *shown.T, angles="xy", scale_units="xy", scale=1, width=0.007, zorder=3)
+        ax.quiver(xy[:, 0], xy[:, 1], *shown.T, angles="xy", scale_units="xy", scale=1, width=0.009, zorder=3)
         ax.set_aspect("equal")
 
     return Panel(draw, aspect, settings=settings)

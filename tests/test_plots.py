@@ -44,6 +44,12 @@ def test_pictures_in_rows_and_on_disk(tmp_path) -> None:
     assert (tmp_path / "rows.png").read_bytes() == rows.png
 
 
+def test_more_curves_than_plain_line_styles() -> None:
+    x = torch.linspace(0, 1, 5)
+    many = {str(i): i * x for i in range(8)}
+    plots.figure(plots.lines(x, many), plots.histogram({"a": x}, x=x, density=many), alt="eight curves, twice")
+
+
 def test_refuses() -> None:
     with pytest.raises(ValueError, match="alt: "):
         plots.figure(plots.heatmap(torch.eye(2)), alt=" ")
