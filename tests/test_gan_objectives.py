@@ -1,6 +1,7 @@
 """The objectives of GANs: against autograd, direct minimisation, and probabilities in float64."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -47,7 +48,7 @@ def test_the_best_discriminator_is_where_a_direct_search_ends(name):
         assert float(grid[::20][value.argmin()]) == pytest.approx(best, abs=0.011)
 
 
-def _weighted(logit: torch.Tensor, p: float, name: str) -> torch.Tensor:
+def _weighted(logit: torch.Tensor, p: float, name: Any) -> torch.Tensor:
     """D's loss where reals have mass p and fakes 1 − p; the two parts are told apart by losses that are known."""
     logit = logit[None]
     quiet = {"least_squares": (1.0, 0.0), "hinge": (1.0, -1.0)}.get(name, (60.0, -60.0))  # logits that cost nothing

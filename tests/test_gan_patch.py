@@ -59,7 +59,7 @@ def test_odd_sizes(shape):
         (lambda D: D(torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)), "y: too small for 2 layers"),
         (lambda D: D(torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32).long()), "y: expected a float tensor"),
         (lambda D: gan.PatchDiscriminator(4, n_layers=6), "n_layers: expected a whole number from 0 to 5"),
-        (lambda D: gan.PatchDiscriminator(4, norm="group"), "norm: expected one of"),
+        (lambda D: gan.PatchDiscriminator(4, norm="group"), "norm: expected one of"),  # type: ignore
     ],
 )
 def test_bad_input_is_refused(call, message):
