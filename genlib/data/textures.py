@@ -61,15 +61,15 @@ def textures(n: int, size: int = 32, seed: int = 0, channels: int = 1, *, cells:
     generator = torch.Generator().manual_seed(check_int("seed", seed, low=0))
     if check_int("channels", channels) not in (1, 3):
         raise ValueError(f"channels: expected 1 (grey) or 3 (red, green, blue), got {channels}")
-    points = size * torch.rand(n, cells, 2, generator=generator)
+    points = size * torch.rand(n, cells, 2, generator=generator, dtype=torch.float32)
     classes = torch.randint(len(TEXTURES), (n, cells), generator=generator)
     place = _places((n, len(TEXTURES)), size, SIDE, generator)
-    x = torch.zeros(n, len(TEXTURES), size, size)
-    y = torch.zeros(n, channels, size, size)
-    tints = torch.tensor(TINTS)[:, :channels, None, None] if channels == 3 else torch.zeros(len(TEXTURES), 1, 1, 1)
+    x = points.new_zeros(n, len(TEXTURES), size, size)
+    y = points.new_zeros(n, channels, size, size)
+    tints = points.new_tensor(TINTS)[:, :channels, None, None] if channels == 3 else points.new_zeros(3, 1, 1, 1)
     for part in torch.arange(n).split(max(1, CHUNK // size**2)):
         label = classes[part].gather(1, _nearest(points[part], size).flatten(1)).view(-1, size, size)
-        x[part] = (label[:, None] == torch.arange(len(TEXTURES))[:, None, None]).float()
+        x[part] = (label[:, None] == torch.arange(len(TEXTURES))[:, None, None]).to(x.dtype)
         for c in range(len(TEXTURES)):
             photo = _cut(torch.full((len(part),), c), place[part, c], size)
             y[part] += x[part, c : c + 1] * (photo[:, None] + tints[c])
