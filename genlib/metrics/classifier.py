@@ -119,7 +119,7 @@ def shared(make: Callable[[], Judge], weights: Path, device: torch.device) -> Ju
     """The judge that the measures use: read once, and never handed out, so that no caller moves their scale."""
     model = make()
     model.load_state_dict(load_file(weights))
-    return model.to(device).eval().requires_grad_(False)
+    return model.to(device, torch.float32).eval().requires_grad_(False)
 
 
 @torch.no_grad()
