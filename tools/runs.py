@@ -1,20 +1,26 @@
 """The stored trainings that lectures load: `make runs`, or one of them, `make runs ONLY=ddpm_digits`.
 
-Each ends in two files in lectures/runs/: NAME.safetensors, the weights, in half precision to keep them small, and
-NAME.json, the history, with the command that made both.
+Each ends in two files in lectures/runs/: NAME.safetensors, the weights, in half precision to keep them small (or, of a
+strip, pictures), and NAME.json, the history, with the command that made both.
 """
 
 import argparse
 import copy
+import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 
-from genlib import data, diffusion, train
+from genlib import data, diffusion, gan, metrics, train
 
 RUNS = Path(__file__).parents[1] / "lectures" / "runs"
 LARGEST = 500_000  # bytes
+LAMBDAS = (0.0, 1.0, 5.0, 10.0, 30.0, 100.0)
+TEXTURE_STEPS = 900
+STRIP_STEPS = 200
 
 
 def ddpm_digits() -> tuple[torch.nn.Module, train.History]:
@@ -24,29 +30,81 @@ def ddpm_digits() -> tuple[torch.nn.Module, train.History]:
     return task, train.fit(task, data.digits("train"), steps=4000, seed=0, log_every=40)
 
 
-ALL: dict[str, Callable[[], tuple[torch.nn.Module, train.History]]] = {"ddpm_digits": ddpm_digits}
+def textures(
+    lam: float = 5.0, *, adversarial: float = 1.0, conditional: bool = True, steps: int = TEXTURE_STEPS
+) -> tuple[torch.nn.Module, train.History]:
+    """pix2pix on textures, as in benchmarks/textures.py and lecture 02; kept is the generator alone."""
+    torch.manual_seed(0)
+    G = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4)
+    D = gan.PatchDiscriminator(4 if conditional else 1, width=24, n_layers=2)
+    task = gan.Pix2Pix(G, D, lam=lam, lr=4e-4, adversarial=adversarial, conditional=conditional)
+    task.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    history = train.fit(task, data.textures(2000, seed=0), steps=steps, batch_size=8, seed=0, log_every=10)
+    return task.G, history
+
+
+ALL: dict[str, Callable[[], tuple[torch.nn.Module, train.History]]] = {
+    "ddpm_digits": ddpm_digits,
+    "textures_both": textures,
+    "textures_l1": partial(textures, 100.0, adversarial=0.0),
+    "textures_cgan": partial(textures, 0.0),
+    "textures_unconditional": partial(textures, 0.0, conditional=False),
+}
 
 
 def store(name: str) -> None:
     """Train, then write weights and history."""
-    task, history = ALL[name]()
+    module, history = ALL[name]()
     weights, curves = RUNS / f"{name}.safetensors", RUNS / f"{name}.json"
-    train.save(copy.deepcopy(task).half(), weights)
+    train.save(copy.deepcopy(module).half(), weights)
     history.command = f"make runs ONLY={name}"
     history.save(curves)
-    for file in (weights, curves):
+    check_size(weights, curves)
+    print(f"{name}: {history.step[-1]} steps in {history.seconds:.0f} s")
+
+
+def textures_lambda(steps: int = STRIP_STEPS) -> None:
+    """A strip for lecture 02: what generators make of the same maps and noise, each trained with another λ."""
+    held_out = data.textures(64, seed=999)
+    pictures, numbers = [], {"detail": [], "error": [], "l1": [], "accuracy": []}
+    for lam in LAMBDAS:
+        G, history = textures(lam, steps=steps)
+        with torch.no_grad():
+            y = G(held_out.x, generator=torch.Generator().manual_seed(0))
+        pictures.append(to_bytes(y[:10, 0]))
+        numbers["detail"].append(metrics.detail(y, held_out.y))
+        numbers["error"].append(metrics.spectrum_error(y, held_out.y))
+        numbers["l1"].append(float((y - held_out.y).abs().mean()))
+        numbers["accuracy"].append(metrics.texture_accuracy(held_out.x, y))
+        print(f"λ = {lam:g}: {steps} steps in {history.seconds:.0f} s")
+    tensors = {name: torch.tensor(values) for name, values in numbers.items()}
+    tensors |= {"lam": torch.tensor(LAMBDAS), "pictures": torch.stack(pictures), "real": to_bytes(held_out.y[:10, 0])}
+    weights, curves = RUNS / "textures_lambda.safetensors", RUNS / "textures_lambda.json"
+    save_file(tensors, weights)
+    curves.write_text(
+        json.dumps({"command": "make runs ONLY=textures_lambda", "steps": steps}) + "\n", encoding="utf-8"
+    )
+    check_size(weights, curves)
+
+
+def to_bytes(images: torch.Tensor) -> torch.Tensor:
+    return ((images.clamp(-1, 1) + 1) * 127.5).round().byte()
+
+
+def check_size(*files: Path) -> None:
+    for file in files:
         if file.stat().st_size > LARGEST:
             raise SystemExit(f"{file}: {file.stat().st_size:,} bytes, more than the {LARGEST:,} that a run may have")
-    print(f"{name}: {history.step[-1]} steps in {history.seconds:.0f} s")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=sorted(ALL), help="this run alone")
+    names = {name: partial(store, name) for name in ALL} | {"textures_lambda": textures_lambda}
+    parser.add_argument("--only", choices=sorted(names), help="this run alone")
     only = parser.parse_args().only
     torch.set_num_threads(1)
-    for name in [only] if only else ALL:
-        store(name)
+    for name in [only] if only else names:
+        names[name]()
 
 
 if __name__ == "__main__":

@@ -3,5 +3,6 @@
 from genlib.widgets.beta_schedule import BetaScheduleExplorer
 from genlib.widgets.coupling_mask import CouplingMaskExplorer
 from genlib.widgets.flow_warp import FlowWarpExplorer
+from genlib.widgets.strip import LambdaExplorer
 
-__all__ = ["BetaScheduleExplorer", "CouplingMaskExplorer", "FlowWarpExplorer"]
+__all__ = ["BetaScheduleExplorer", "CouplingMaskExplorer", "FlowWarpExplorer", "LambdaExplorer"]
