@@ -1,5 +1,6 @@
 # lab      set up (once), and open the course in JupyterLab      make lab ARGS=--no-browser
 # test     set up (once), and run every test                     make test ARGS="-k schedule"
+# check    run a lab as you left it, and list its exercises    make check NOTEBOOK=my_labs/lab_2_flows.ipynb
 # notebooks  build lectures, labs and solutions from sources     make notebooks ONLY=04_diffusion_models
 # lint     style and types
 # runs     train again what lectures load from lectures/runs      make runs ONLY=ddpm_digits
@@ -20,10 +21,13 @@ export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
 export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 endif
 
-.PHONY: lab test setup notebooks runs lint lock
+.PHONY: lab test setup check notebooks runs lint lock
 
 lab test setup:
 	@$(COURSE) $@ $(ARGS)
+
+check: setup
+	@$(VENV) tools/check.py $(if $(NOTEBOOK),"$(NOTEBOOK)",--help)
 
 notebooks: setup
 	@$(VENV) tools/build_notebooks.py $(if $(ONLY),--only $(ONLY))

@@ -1,6 +1,8 @@
 """The machinery of exercises, and identities."""
 
+import contextlib
 import math
+import signal
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -12,6 +14,7 @@ import torch
 from nbclient import NotebookClient
 
 from genlib import checks
+from genlib.checks import limit
 from genlib.checks.compare import difference, in_short, two_numbers
 from genlib.checks.exercise import Exercise
 from genlib.checks.panel import Result, Summary
@@ -94,6 +97,25 @@ class TestStates:
 
         result = found(y)
         assert (result.state, result.mistake, result.check) == ("wrong", "error", "twice")
+
+    @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system cannot interrupt a function")
+    def test_a_loop_that_never_ends_is_stopped(self, double, monkeypatch):
+        monkeypatch.setattr(limit, "SECONDS", 0.2)
+
+        def y(x):
+            n = 0
+            while n < len(x):
+                with contextlib.suppress(Exception):
+                    n *= 2
+            return 2 * x
+
+        before = signal.getsignal(signal.SIGALRM)
+        result = found(y)
+        assert (result.state, result.mistake) == ("wrong", "endless")
+        assert "after 0.2 s" in result.got
+        assert "in y: " in result.got
+        assert signal.getsignal(signal.SIGALRM) is before
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
     @pytest.mark.parametrize(
         "y", [lambda x: torch.nn.Module()(x), lambda x: x.to("meta").cpu()], ids=["in Python", "in C++"]

@@ -2,14 +2,15 @@
 
 @checks.exercise("diffusion.q_sample")     checks the function below it at once, and shows what was found
 checks.summary()                           all exercises of the lab, at its end
+checks.results(lab)                        the same, as a list
 checks.identity(name, lhs, rhs, tol)       prints that two things are equal within tol, or fails
 checks.at_most(name, lhs, rhs)             prints that a bound holds, or fails
 checks.installation()                      says whether everything the course needs is there, and works
 """
 
 from genlib.checks.compare import at_most, identity
-from genlib.checks.exercise import exercise, exercises, run, summary
+from genlib.checks.exercise import exercise, exercises, results, run, summary
 from genlib.checks.installation import installation
 from genlib.checks.panel import Result
 
-__all__ = ["Result", "at_most", "exercise", "exercises", "identity", "installation", "run", "summary"]
+__all__ = ["Result", "at_most", "exercise", "exercises", "identity", "installation", "results", "run", "summary"]

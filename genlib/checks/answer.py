@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import torch
 from torch import Tensor
 
+from genlib.checks import limit
 from genlib.checks.compare import at, copies, difference, in_short, same, two_numbers
 from genlib.checks.diagnose import diagnose, error_hint, shape_hint
+from genlib.checks.limit import TooLong, limited
 
 if TYPE_CHECKING:
     from genlib.checks.exercise import Exercise
@@ -93,8 +95,16 @@ class Answer:
     def _call(self, given: tuple[Any, ...]) -> Any:
         printed = io.StringIO()
         try:
-            with contextlib.redirect_stdout(printed):
+            with contextlib.redirect_stdout(printed), limited():
                 raw = self.function(*given)
+        except TooLong as error:
+            self._printed = _shortened(printed.getvalue())
+            self.wrong(
+                "endless",
+                "Does every loop come to its end? Look at what should stop it, and whether that ever changes.",
+                expected="an answer within some milliseconds",
+                got=f"none after {limit.SECONDS:g} s; it was stopped at\n{students_line(error).text}".rstrip(),
+            )
         except Exception as error:
             place = students_line(error)
             self._printed = _shortened(printed.getvalue())
@@ -175,7 +185,7 @@ class Place(NamedTuple):
     by_raise: bool
 
 
-def students_line(error: Exception) -> Place:
+def students_line(error: BaseException) -> Place:
     """The innermost line that is not a library's, and whether a `raise` written there threw the error.
 
     (torch throws NotImplementedError of its own, for instance for a dtype that an operation lacks.)

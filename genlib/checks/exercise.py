@@ -153,9 +153,16 @@ def summary(lab: str | None = None) -> None:
     _load_labs()
     labs = {_exercises[name].lab for name in _results}
     if lab is not None:
-        labs = {check_choice("lab", lab, {e.lab for e in _exercises.values()})}
-    listed = [name for name, e in _exercises.items() if e.lab in labs]
-    publish(Summary([_results.get(name, Result(name, "not attempted")) for name in listed]))
+        labs = {lab}
+    publish(Summary([result for lab in sorted(labs) for result in results(lab)]))
+
+
+def results(lab: str) -> list[Result]:
+    """The latest result of every exercise of a lab, in its order; "not attempted" where none has run."""
+    _load_labs()
+    check_choice("lab", lab, {e.lab for e in _exercises.values()})
+    listed = [name for name, e in _exercises.items() if e.lab == lab]
+    return [_results.get(name, Result(name, "not attempted")) for name in listed]
 
 
 def find(name: str) -> Exercise:
