@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genlib.arguments import check_int, check_number, check_tensor
-from genlib.gan.layers import draw
+from genlib.gan.layers import check_batch, draw
 
 
 class MLPGenerator(nn.Module):
@@ -26,7 +26,7 @@ class MLPGenerator(nn.Module):
         self, shape: Sequence[int] = (1, 8, 8), n_classes: int = 10, latent: int = 32, width: int = 256, depth: int = 2
     ) -> None:
         super().__init__()
-        self.shape = tuple(check_int("shape", size) for size in shape)
+        self.shape = _sizes(shape)
         self.n_classes, self.latent = check_int("n_classes", n_classes), check_int("latent", latent)
         sizes = [self.latent + self.n_classes, *[check_int("width", width)] * check_int("depth", depth)]
         self.hidden = nn.ModuleList([nn.Linear(a, b) for a, b in itertools.pairwise(sizes)])
@@ -39,6 +39,7 @@ class MLPGenerator(nn.Module):
         if z is None:
             z = draw((len(label), self.latent), self.last.weight, generator)
         check_tensor("z", z, (len(label), self.latent))
+        check_batch("z", z, self)
         h = torch.cat([z, functional.one_hot(label, self.n_classes).to(z)], dim=1)
         for layer, norm in zip(self.hidden, self.norms, strict=True):
             h = functional.relu(norm(layer(h)))
@@ -65,7 +66,7 @@ class ProjectionDiscriminator(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.shape = tuple(check_int("shape", size) for size in shape)
+        self.shape = _sizes(shape)
         self.n_classes = check_int("n_classes", n_classes)
         self.dropout = check_number("dropout", dropout, 0, 1)
         if dropout == 1:
@@ -79,6 +80,7 @@ class ProjectionDiscriminator(nn.Module):
     def forward(self, label: Tensor | None, y: Tensor) -> Tensor:
         """(B, 1) logits. label: (B,) int64, or None for a D that is not told the class; y: (B, *shape), float."""
         check_tensor("y", y, ("B", *self.shape))
+        check_batch("y", y, self)
         h = y.flatten(1)
         for layer in self.hidden:
             h = functional.leaky_relu(layer(h), 0.2)
@@ -89,6 +91,12 @@ class ProjectionDiscriminator(nn.Module):
             return logit
         check_label(label, self.n_classes, len(y))
         return logit + (self.embedding(label) * h).sum(1, keepdim=True)
+
+
+def _sizes(shape: object) -> tuple[int, ...]:
+    if not isinstance(shape, Sequence) or isinstance(shape, str) or not shape:
+        raise ValueError(f"shape: expected the sizes of one picture, such as (1, 8, 8), got {shape!r}")
+    return tuple(check_int("shape", size) for size in shape)
 
 
 def check_label(label: Tensor, n_classes: int, batch: int | None = None) -> None:

@@ -36,6 +36,15 @@ def initialise(network: nn.Module) -> None:
             module.bias.zero_()
 
 
+def check_batch(name: str, value: Tensor, network: nn.Module) -> None:
+    """At least one example, in the dtype of the network's weights (under autocast, in any)."""
+    if len(value) == 0:
+        raise ValueError(f"{name}: expected at least one example, got none")
+    dtype = next(network.parameters()).dtype
+    if value.dtype != dtype and not torch.is_autocast_enabled(value.device.type):
+        raise ValueError(f"{name}: expected {dtype}, the dtype of the network's weights, got {value.dtype}")
+
+
 def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
     """N(0, I) in the dtype and on the device of `like`, drawn where the generator lives."""
     device = like.device if generator is None else generator.device

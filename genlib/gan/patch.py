@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from genlib.arguments import check_int, check_tensor
-from genlib.gan.layers import Norm, initialise, norm_layer
+from genlib.gan.layers import Norm, check_batch, initialise, norm_layer
 
 
 class PatchDiscriminator(nn.Module):
@@ -32,7 +32,7 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, in_channels: int, width: int = 64, n_layers: int = 3, *, norm: Norm = "batch") -> None:
         super().__init__()
         self.in_channels, width = check_int("in_channels", in_channels), check_int("width", width)
-        self.n_layers = check_int("n_layers", n_layers, 0, 5)
+        self.n_layers, self.norm = check_int("n_layers", n_layers, 0, 5), norm
         widths = [width * min(2**i, 8) for i in range(self.n_layers + 1)] if n_layers else [width, 2 * width]
         kernel, padding = (4, 1) if n_layers else (1, 0)
         strides = [2] * self.n_layers + [1, 1] if n_layers else [1, 1, 1]
@@ -74,6 +74,7 @@ class PatchDiscriminator(nn.Module):
             raise ValueError(
                 f"x, y: expected {self.in_channels} channels together, got {of_x} of x and {y.shape[1]} of y"
             )
+        check_batch("y", y, self)
         self._check_size(y)
         return self.layers(seen)
 
@@ -84,6 +85,9 @@ class PatchDiscriminator(nn.Module):
                 size = (size + 2 * padding - kernel) // conv.stride[0] + 1
             if size < 1:
                 raise ValueError(f"y: too small for {self.n_layers} layers, no patch is left; got {tuple(y.shape[2:])}")
+        seen = y.shape[2:].numel() * (len(y) if self.norm == "batch" else 1)  # what a PixelGAN's norm averages over
+        if self.n_layers == 0 and self.norm != "none" and seen == 1:
+            raise ValueError(f"y: expected more than one pixel, a norm of one is 0; got {tuple(y.shape)}")
 
     def _convs(self) -> list[nn.Conv2d]:
         return [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]

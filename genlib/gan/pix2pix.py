@@ -93,7 +93,7 @@ class Pix2Pix(nn.Module):
     def generate(self, x: Tensor, z: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """G(x, z), without gradients: (B, C', H, W), in [−1, 1]. z is drawn if left out."""
         with torch.no_grad():
-            return self.G(x, generator=generator) if z is None else self.G(x, z)
+            return self.G(x, z, generator)
 
     def _d_loss(self, x: Tensor | None, y: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         return d_loss(self.D, x, y, fake, self.objective, self.gamma)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genlib.arguments import check_int, check_number, check_tensor
-from genlib.gan.layers import Norm, draw, initialise, norm_layer
+from genlib.gan.layers import Norm, check_batch, draw, initialise, norm_layer
 
 
 class UNetGenerator(nn.Module):
@@ -108,6 +108,7 @@ class UNetGenerator(nn.Module):
 
     def _check(self, x: Tensor, z: Tensor | None) -> None:
         check_tensor("x", x, ("B", self.in_channels, "H", "W"))
+        check_batch("x", x, self)
         side = 2**self.depth
         if any(size == 0 or size % side for size in x.shape[2:]):
             raise ValueError(
@@ -118,6 +119,7 @@ class UNetGenerator(nn.Module):
             if not self.noise:
                 raise ValueError("z: expected None, this generator was built without noise channels (noise=0)")
             check_tensor("z", z, (len(x), self.noise, *x.shape[2:]))
+            check_batch("z", z, self)
 
 
 def _down(n_in: int, n_out: int) -> nn.Conv2d:
