@@ -3,6 +3,7 @@
 from genlib.widgets.beta_schedule import BetaScheduleExplorer
 from genlib.widgets.coupling_mask import CouplingMaskExplorer
 from genlib.widgets.flow_warp import FlowWarpExplorer
+from genlib.widgets.learned_loss import LearnedLossExplorer
 from genlib.widgets.strip import LambdaExplorer
 
-__all__ = ["BetaScheduleExplorer", "CouplingMaskExplorer", "FlowWarpExplorer", "LambdaExplorer"]
+__all__ = ["BetaScheduleExplorer", "CouplingMaskExplorer", "FlowWarpExplorer", "LambdaExplorer", "LearnedLossExplorer"]
