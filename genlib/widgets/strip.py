@@ -5,17 +5,18 @@ from typing import Any
 
 import numpy as np
 import torch
+import traitlets
 
 from genlib import plots
 from genlib.arguments import check_int
 from genlib.train.weights import check_file
-from genlib.widgets.explorer import Checked, Explorer, Tables, pack
+from genlib.widgets.explorer import BadValueError, Checked, Explorer, Tables, pack
 
 BLUE, ORANGE, GREEN = plots.PALETTE[:3]
 NUMBERS = ("detail", "error", "l1", "accuracy")
 TEXT = (
-    "λ = {lam@place}: detail {detail@place} of the real photos', error of the log-spectrum {error@place}, L1 {l1@place}; "
-    "{accuracy@place} of the regions show what the map asks for."
+    "λ = {lam@place}: detail {detail@place} of the real photos', error of the log-spectrum {error@place}, "
+    "L1 {l1@place}; {accuracy@place} of the regions show what the map asks for."
 )
 
 
@@ -44,7 +45,8 @@ class LambdaExplorer(Explorer):
         missing = [name for name in NUMBERS if len(np.atleast_1d(numbers.get(name, []))) != L]
         if missing:
             raise ValueError(f"numbers: expected {L} of each of {', '.join(NUMBERS)}; wrong or missing: {missing[0]}")
-        place = check_int("place", L // 2 if place is None else place, 0, L - 1)
+        self.last = L - 1
+        place = check_int("place", L // 2 if place is None else place, 0, self.last)
         tables: Tables = {name: np.asarray(numbers[name], dtype=np.float32) for name in NUMBERS}
         tables |= {
             "lam": np.asarray(lam, dtype=np.float32),
@@ -66,6 +68,13 @@ class LambdaExplorer(Explorer):
         arrays = {name: value.to(value.dtype if value.dtype == torch.uint8 else torch.float32).numpy()
                   for name, value in stored.items()}  # fmt: skip
         return cls(arrays["lam"], arrays["pictures"], {n: arrays[n] for n in NUMBERS}, arrays["real"], place)
+
+    @traitlets.validate("place")
+    def _check_place(self, proposal: dict[str, Any]) -> int:
+        try:
+            return check_int("place", proposal["value"], 0, self.last)
+        except ValueError as error:
+            raise BadValueError(str(error)) from None
 
     def picture(self) -> plots.Figure:
         tables = self.drawn()
@@ -91,11 +100,13 @@ def _panels(tables: Tables) -> list[dict[str, Any]]:
          "label": "generated, λ = {lam@place}"},
         {"kind": "images", "table": "real", "at": {"table": "first", "by": "place"}, "selected": "", "wide": True,
          "alt": "real photos of the same ten maps", "label": "real"},
-        {"kind": "curves", "marker": "place", "x": x, "y": {"min": 0, "max": top, "ticks": [[0, "0"], [0.5, "0.5"], [1, "1"]]},
+        {"kind": "curves", "marker": "place", "x": x,
+         "y": {"min": 0, "max": top, "ticks": [[0, "0"], [0.5, "0.5"], [1, "1"]]},
          "alt": "detail, and the share of regions that obey the map, against the place in the strip",
          "curves": [{"table": "detail", "color": BLUE, "label": "detail {detail@place}"},
                     {"table": "accuracy", "color": ORANGE, "label": "accuracy {accuracy@place}"}]},
-        {"kind": "curves", "marker": "place", "x": x, "y": {"min": 0, "max": most, "ticks": [[0, "0"], [0.2, "0.2"], [0.4, "0.4"]]},
+        {"kind": "curves", "marker": "place", "x": x,
+         "y": {"min": 0, "max": most, "ticks": [[0, "0"], [0.2, "0.2"], [0.4, "0.4"]]},
          "alt": "L1 against the place in the strip",
          "curves": [{"table": "l1", "color": GREEN, "label": "L1 {l1@place}"}]},
     ]  # fmt: skip
