@@ -31,7 +31,7 @@ import torch
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 from torch.nn.functional import softplus
 
-from genlib import checks, data, metrics, plots, train
+from genlib import checks, data, metrics, plots, train, widgets
 from genlib.autoencoder import VAE, Autoencoder
 
 g = torch.Generator().manual_seed(0)
@@ -544,6 +544,17 @@ plots.figure(
 # It was never asked what lies beyond the data.
 # Only because $D$ is trained on what the generator makes *now* does it come to rest, where the two cannot be told apart.
 
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 10. Play
+#
+# Move and scale the generator's density against the data's.
+# Where does $D$ become sure?
+# What do the three losses then say to a generated point?
+# (*Minimax* is descent on $\log(1 - D)$, as above; *non-saturating* is what the next lecture puts in its place.)
+
+# %%
+widgets.LearnedLossExplorer()
+
 # %% [markdown]
 # <details><summary><b>Question.</b> Move the generator far away from the data. The divergence comes to rest near log 2. What does that mean for the gradient of E[log(1 − D)]?</summary>
 #
@@ -552,7 +563,7 @@ plots.figure(
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## 10. What remains
+# ## 11. What remains
 #
 # We have a loss that is learned from the data, and that follows what is wrong.
 # But it judges a picture *by itself*.
