@@ -100,6 +100,8 @@ def _negative(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | No
 
 def shape_hint(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     """What usually makes this of a shape."""
+    if not wanted:
+        return f"{name} is to be one number for the whole batch, of shape (): which axes are left, and why?"
     if len(shape) == len(wanted) == 1:
         return f"{name} has {shape[0]} entries instead of {wanted[0]}. Which is the first, which the last?"
     stretched = len(shape) == len(wanted) and any(a > b for a, b in zip(shape, wanted, strict=True))
@@ -128,6 +130,15 @@ def error_hint(error: Exception) -> str:
         return "An index is outside its table. How many entries does the table have, and which step is the first?"
     if isinstance(error, RuntimeError) and "requires grad" in text:
         return "Gradients have to pass through: stay in torch, and change no argument in place."
+    if isinstance(error, RuntimeError) and "not require grad" in text:
+        return (
+            "Autograd finds nothing that asks for gradients. Was requires_grad_() forgotten on what is differentiated "
+            "by, or is something on the way detached?"
+        )
+    if isinstance(error, RuntimeError) and "only for scalar outputs" in text:
+        return "Autograd differentiates one number. Add all of them up first: examples do not touch each other."
+    if isinstance(error, ValueError | TypeError) and "only one element tensors" in text:
+        return "Functions of math take one number. torch has the same ones for whole tensors."
     if isinstance(error, NameError):
         return "This name is not known here. Was it typed as in the first line of the function?"
     return ""
