@@ -700,6 +700,18 @@ plots.image_rows(
     "and differ from one another; and the photo that goes with the map.",
 )
 
+# %% [markdown]
+# **Explain.**
+# What of this could L1 alone have taught G, and what came from D?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# L1 alone knows of nothing but a tone for each region; all the grain is D's work.
+# After so few steps the grain has about the right strength everywhere.
+# Walls begin with upright joints; bricks take longer, and so does telling grass from gravel.
+# </details>
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ### Three losses, by numbers
 #
