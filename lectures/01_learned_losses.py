@@ -200,6 +200,8 @@ W, b, x = linear.decoder[0].weight, linear.decoder[0].bias, torch.randn(50, 6, g
 log_p = MultivariateNormal(b, W @ W.T + sigma**2 * torch.eye(6)).log_prob(x)
 precision = torch.eye(2) + W.T @ W / sigma**2
 posterior = MultivariateNormal((x - b) @ W @ torch.linalg.inv(precision) / sigma**2, precision_matrix=precision)
+
+# %%
 m, log_s = linear.encode(x)
 q = MultivariateNormal(m, torch.diag_embed((2 * log_s).exp()))
 spread = ((2 * log_s).exp() * W.square().sum(0)).sum(1) / (
@@ -254,6 +256,8 @@ with torch.no_grad():
         "AE: fitted codes": autoencoder.decode(fitted.loc + normal @ fitted.scale_tril.T),
     }
 made = {name: pictures.view(-1, 1, 8, 8) for name, pictures in made.items()}
+
+# %%
 plots.image_rows(
     **{name: pictures[:12] for name, pictures in made.items()},
     alt="Twelve real digits; softer copies by the autoencoder and the VAE; the same from codes that the encoder draws; then samples from the prior, "
@@ -571,7 +575,7 @@ widgets.LearnedLossExplorer()
 # A $D$ that sees only photos is content with any real one: its best logit is $\log p(y) - \log p_G(y)$, and no $x$ is in it.
 #
 # How must $G$ and $D$ change, so that the picture is not only a good one, but the right one?
-# That is the question of the next lecture, on conditional GANs.
+# That is the question of the next lecture: [Conditional GANs](02_conditional_gans.ipynb).
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What the notes said, and what holds
