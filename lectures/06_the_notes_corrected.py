@@ -16,7 +16,7 @@
 # **You will learn**
 #
 # - how to turn a doubtful sentence into a few lines that decide it;
-# - which slips in the notes are conventions, which are counterexamples, and which are only words;
+# - which slips are a matter of convention, which have a counterexample, and which are only words;
 # - what holds in place of each, where it was published, and where this course derives it.
 #
 # **It takes** about 25 minutes, or two for the row that you came for.
@@ -40,7 +40,7 @@ torch.set_default_dtype(torch.float64)  # everything here is in double precision
 # ## How to read this
 #
 # The course follows one lecture of 2021, by Pulkit Agrawal, through the notes that Emily Liu took.
-# Notes taken while someone speaks have slips, and a slip in a formula is worth more than a formula without one: it can be *tested*.
+# Notes taken while someone speaks have slips, and a slip in a formula has one merit: it can be *tested*.
 # So each row says what the notes say, in our words where a formula is not needed, and then what holds.
 # A cell decides.
 # It shows a case in which the notes' form fails, or the convention in which it is right.
@@ -173,7 +173,8 @@ print(f"the norm is {norm / per_pixel:.0f} times as large as the mean")
 # - **What holds.** It depends on the task.
 #   From labels to a photo, where many answers are right, yes.
 #   From a photo to labels, where one is, L1 alone scored better: per-pixel accuracy 0.86 for L1, 0.83 for L1 + cGAN, 0.74 for the cGAN.
-#   The cell has the smallest such task: one label, which is 1 with probability $q$. L1's best answer is the median; a *perfect* cGAN draws from the distribution.
+#   The cell has the smallest such task: one label, which is 1 with probability $q$.
+#   L1's best answer is the median; a *perfect* cGAN draws from the distribution.
 # - **Source.** Isola et al. 2017 (arXiv v3), tables 1 and 6.
 # - **In the course.** [Conditional GANs](02_conditional_gans.ipynb), sections 10 and 12.
 
@@ -196,7 +197,8 @@ print("share of 1 in its answers:", *(f"{float(s):.2f}" for s in drawn.mean(0)),
 #
 # - **The notes.** The generator without a condition is written $G(x)$.
 # - **What holds.** Without a condition $G$ takes noise, $G(z)$.
-#   Without noise it could make one point only, and one point is no distribution. The input $x$ enters with the conditional GAN.
+#   Without noise it could make one point only, and one point is no distribution.
+#   The input $x$ enters with the conditional GAN.
 # - **Source.** Goodfellow et al. 2014, section 3.
 # - **In the course.** [Learned losses](01_learned_losses.ipynb), section 6.
 
@@ -245,7 +247,8 @@ checks.at_most("and a step down it lowers the loss", loss_of(mu - 0.5 * slope), 
 # - **What holds.** Those are two things.
 #   A loss on pixels rewards blurred *reconstructions*.
 #   Blurred or odd *samples* also come from codes that the prior draws and the encoder never used.
-#   The cell has the simplest autoencoder, which needs no training: principal components, with their codes scaled to variance one. The same decoder makes both rows.
+#   The cell has the simplest autoencoder, which needs no training: principal components, with their codes scaled to variance one.
+#   The same decoder makes both rows.
 # - **Source.** Kingma and Welling 2014.
 # - **In the course.** [Learned losses](01_learned_losses.ipynb), section 5.
 
@@ -457,7 +460,8 @@ checks.identity(
 #
 # - **The notes.** $z_2 = s_\theta(x_1) \odot x_2 + t_\theta(x_1)$.
 # - **What holds.** $z_2 = \exp(s_\theta(x_1)) \odot x_2 + t_\theta(x_1)$, and then $\log|\det J| = \sum_i s_i$.
-#   A raw $s$ below 0 does no harm, but needs $\log|s|$. Where it is 0 there is no inverse, and a continuous $s$ that changes its sign passes through 0.
+#   A raw $s$ below 0 does no harm, but needs $\log|s|$.
+#   Where it is 0 there is no inverse, and a continuous $s$ that changes its sign passes through 0.
 # - **Source.** Dinh et al. 2017, section 3.3, equations 4 to 8.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 6.
 
@@ -477,7 +481,8 @@ checks.identity("a raw scale of 0 forgets x_2", s[2] * x_2 + t, s[2] * -7.0 + t,
 #
 # - **The notes.** The Jacobian matrix of a coupling is called upper triangular, twice.
 # - **What holds.** It is *lower* triangular, $\partial z/\partial x^\top = \begin{pmatrix} I & 0 \\ \ast & \operatorname{diag}(\exp s) \end{pmatrix}$.
-#   It is upper triangular only where the halves are swapped, or if one writes the transposed matrix. The determinant is the same either way.
+#   It is upper triangular only where the halves are swapped, or if one writes the transposed matrix.
+#   The determinant is the same either way.
 # - **Source.** Dinh et al. 2017, equation 6.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 5.
 
@@ -497,7 +502,8 @@ checks.identity("transposed: nothing below", J.T.tril(-1), zero, tol=1e-12)
 # **How many layers.**
 #
 # - **The notes.** Half of the picture is said to be modelled well and the other half poorly, so the operation is done twice, with the halves switched.
-# - **What holds.** Half is *unchanged*. Two layers change every coordinate.
+# - **What holds.** Half is *unchanged*.
+#   Two layers change every coordinate.
 #   For every output to depend on every input it takes three; two are enough only if the half that is changed first has one coordinate, as in every 2-D flow.
 #   The cell counts entries of the Jacobian that are zero whatever the weights.
 # - **Source.** Dinh et al. 2015, section 3.2; Dinh et al. 2017, section 3.5.
@@ -550,7 +556,8 @@ checks.identity("with the same determinant", torch.linalg.det(J_a @ J_b), torch.
 # **What is learned.**
 #
 # - **The notes.** Flows are said to learn both the mapping and its inverse.
-# - **What holds.** *One* map is learned. Its inverse comes with it, exactly, by construction: before training as well as after.
+# - **What holds.** *One* map is learned.
+#   Its inverse comes with it, exactly, by construction: before training as well as after.
 #   An autoencoder is what learns two maps, and only training makes one undo the other.
 # - **Source.** Dinh et al. 2017, section 3.3.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 6.
@@ -569,7 +576,8 @@ checks.at_most("untrained autoencoder: lost", 0.5, (autoencoder.reconstruct(x) -
 #
 # - **The notes.** We are said to couple the *layers*; and the triangular matrix is called quick and also expressive.
 # - **What holds.** Coordinates are coupled, not layers.
-#   Triangularity makes the determinant cheap. Expressiveness comes from arbitrary networks $s$ and $t$, and from composing.
+#   Triangularity makes the determinant cheap.
+#   Expressiveness comes from arbitrary networks $s$ and $t$, and from composing.
 #   The cell takes the best triangular matrix there is, without networks, and asks how far from the moons it stays.
 # - **Source.** Dinh et al. 2017, sections 3.2 to 3.5.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), sections 5, 8 and 9.
@@ -671,8 +679,10 @@ for name, made in {"q(x_t | x_{t−1})": forth, "p_θ(x_{t−1} | x_t)": back}.i
 # **The reverse step.**
 #
 # - **The notes.** We want $q(x_{t-1} \mid x_t)$, and then $p_\theta$ is written for it.
-# - **What holds.** $q(x_{t-1} \mid x_t)$ depends on the data, and no one can compute it for real ones. $p_\theta$ *approximates* it, by a Gaussian, which it nearly is for small $\beta_t$ only; given $x_0$ it is exactly Gaussian.
-#   And reversing draws a *new* picture. It does not recover the old one.
+# - **What holds.** $q(x_{t-1} \mid x_t)$ depends on the data, and no one can compute it for real ones.
+#   $p_\theta$ *approximates* it, by a Gaussian, which it nearly is for small $\beta_t$ only; given $x_0$ it is exactly Gaussian.
+#   And reversing draws a *new* picture.
+#   It does not recover the old one.
 # - **Source.** Ho et al. 2020, section 2; Sohl-Dickstein et al. 2015.
 # - **In the course.** [Diffusion models](04_diffusion_models.ipynb), sections 5 and 6.
 
@@ -818,7 +828,7 @@ checks.at_most("L_simple does not", simple, own)
 #
 # - **The notes.** The lecturer's name is spelled Agarwal.
 # - **What holds.** It is Pulkit Agrawal.
-# - **Source.** the course's own page.
+# - **Source.** The page of the MIT course.
 # - **In the course.** [Start here](00_start_here.ipynb), which gives the credit.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
