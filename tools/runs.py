@@ -18,9 +18,9 @@ from genlib import data, diffusion, gan, metrics, train
 
 RUNS = Path(__file__).parents[1] / "lectures" / "runs"
 LARGEST = 500_000  # bytes
-LAMBDAS = (0.0, 1.0, 5.0, 10.0, 30.0, 100.0)
+LAMBDAS = (0.0, 1.0, 5.0, 20.0, 100.0)
 TEXTURE_STEPS = 900
-STRIP_STEPS = 200
+STRIP_STEPS = 150
 
 
 def ddpm_digits() -> tuple[torch.nn.Module, train.History]:

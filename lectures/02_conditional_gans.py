@@ -1,0 +1,649 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # Conditional GANs
+#
+# *A picture has many right answers. How do we train a network to give one of them, and not their mean?*
+#
+# **You will learn**
+#
+# - what a conditional GAN minimises, in both sign conventions that are in use;
+# - why the loss in the theorem is not the one in the code;
+# - why the discriminator must see the input;
+# - what a pixel loss and a learned loss each see, frequency by frequency;
+# - how far one logit of a patch discriminator looks, derived and measured;
+# - when the learned loss helps, when it does not, and how its training fails.
+#
+# **It takes** 35 minutes.
+# **You need** [Learned losses](01_learned_losses.ipynb): the best discriminator, and the divergence it measures.
+
+# %% slideshow={"slide_type": "skip"}
+import math
+
+import torch
+from torch.nn.functional import logsigmoid, sigmoid
+
+from genlib import checks, data, gan, metrics, plots, train, widgets
+
+g = torch.Generator().manual_seed(0)
+torch.set_default_dtype(torch.float64)  # identities are shown in double precision
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 1. From a label map to a photo
+#
+# Here is the task of this lecture.
+# The input $x$ is a map: it says of every pixel whether brick, grass or gravel is seen there.
+# The output $y$ is a photo.
+# It is made of real textures, each cut from a random place, so that the map does *not* say which brick lies where.
+# Given $x$, the photo is truly random.
+
+# %%
+x, y = data.textures(8, seed=5)
+tones = (x * torch.tensor([0.8, 0.0, -0.8])[None, :, None, None]).sum(1, keepdim=True)  # brick light, gravel dark
+plots.image_rows(
+    map_x=tones,
+    photo_y=y,
+    alt="Eight label maps in three tones, and the photo of each: brick, grass and gravel in regions that the map outlines.",
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# A generator without a condition takes noise alone, $G(z)$.
+# Ours is asked a question, so it takes the question and noise, $G(x, z)$.
+# The input is there from the start: without it, there would be nothing to answer.
+# What a *conditional* GAN changes is the discriminator.
+# It is shown the pair, $D(x, y)$, and is asked not "is this a photo?" but "is this a photo *of that*?".
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 2. One game, two sign conventions
+#
+# Two networks play for one number.
+# In most papers $D$ is the probability that its input is *real*, and wants the number to be large:
+#
+# $$\min_G \max_D \; V(G, D), \qquad V = E_{x,y}\big[\log D(x, y)\big] + E_{x,z}\big[\log\big(1 - D(x, G(x, z))\big)\big]. \tag{1}$$
+#
+# One may just as well let $D$ be the probability of *fake*.
+# Both conventions are in use, and a formula is right only together with its own.
+#
+# | | $D$ = P(real), this course | $D'$ = P(fake) |
+# |---|---|---|
+# | game | $E[\log D(y)] + E[\log(1 - D(G))]$ | $E[\log D'(G)] + E[\log(1 - D'(y))]$ |
+# | $D$ does | maximise | maximise |
+# | $G$ does | minimise | minimise |
+# | best $D$ | $p / (p + p_G)$ | $p_G / (p + p_G)$ |
+# | at the end | $\tfrac12$, $V = -2 \log 2$ | $\tfrac12$, $V = -2 \log 2$ |
+#
+# With $D' = 1 - D$ both columns are the same number.
+# For each $y$, $D$ chooses a number in $[0, 1]$ to maximise $p \log D + p_G \log(1 - D)$, and so finds $D^\star = p/(p + p_G)$.
+# At that $D$ the game is worth
+#
+# $$V(G, D^\star) = 2\operatorname{JS}(p, p_G) - 2 \log 2. \tag{2}$$
+#
+# Take two densities on the line, and integrate.
+
+# %%
+p = data.GaussianMixture(means=[[-1.0], [1.0]], covs=[[[0.1]], [[0.1]]])
+made = data.GaussianMixture(means=[[0.5]], covs=[[[0.6]]])
+line = torch.linspace(-8, 8, 40_001)
+on_line = line[:, None]
+real, fake = p.log_prob(on_line).exp(), made.log_prob(on_line).exp()
+real_logit = p.optimal_discriminator(on_line, made)  # log p − log p_G: sigmoid of it is p / (p + p_G)
+fake_logit = made.optimal_discriminator(on_line, p)  # sigmoid of it is p_G / (p + p_G)
+
+
+def game(of_real, of_fake):
+    """E_real[of_real(y)] + E_fake[of_fake(y)], by quadrature."""
+    return torch.trapezoid(real * of_real + fake * of_fake, line)
+
+
+ours = game(logsigmoid(real_logit), logsigmoid(-real_logit))  # log D on real, log(1 − D) on fake
+theirs = game(logsigmoid(-fake_logit), logsigmoid(fake_logit))  # log(1 − D') on real, log D' on fake
+checks.identity("both conventions, one number", ours, theirs, tol=1e-12)
+checks.identity("the game at the best D (2)", ours, 2 * p.jensen_shannon(made) - 2 * math.log(2), tol=1e-6)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# And what if one takes the formula of the right column with the $D$ of the left one?
+# Then a discriminator that maximises the formula calls every fake real.
+# We write the game for the logit $l$ of each convention, and let a discriminator $\beta \cdot (\log p - \log p_G)$ lean more and more on the truth.
+# It is best at $\beta = 1$ in its own formula.
+# In the other one, it is best when it is turned round, at $\beta = -1$.
+
+# %%
+beta = torch.linspace(-2, 2, 81)
+own = torch.stack([game(logsigmoid(b * real_logit), logsigmoid(-b * real_logit)) for b in beta])
+mixed = torch.stack([game(logsigmoid(-b * real_logit), logsigmoid(b * real_logit)) for b in beta])
+checks.identity("P(real) is best where its formula is its own", beta[own.argmax()], 1.0, tol=1e-6)
+checks.identity("in the other formula, it is best turned round", beta[mixed.argmax()], -1.0, tol=1e-6)
+plots.figure(
+    plots.lines(beta, {"log D(y) + log(1 − D(G))": own, "log D(G) + log(1 − D(y))": mixed},
+                marks={"D*": 1.0}, xlabel="β: D's logit is β (log p − log p_G)", ylabel="value of the game", aspect=2.4),
+    alt="Two curves, mirror images of each other: with D the probability of real, the usual formula has its maximum at the best D; with the roles exchanged, the maximum is at its opposite.",
+)  # fmt: skip
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 3. The loss in the theorem is not the one in the code
+#
+# Early in training $G$ is poor, and $D$ wins easily.
+# Let $l$ be the logit that $D$ gives to a fake, and $\sigma(l)$ its probability of real.
+# In (1), $G$ minimises $\log(1 - \sigma(l))$, the *minimax* loss.
+# One may as well let $G$ minimise $-\log \sigma(l)$, the *non-saturating* one: both fall as $l$ rises.
+# Their derivatives differ:
+#
+# $$\frac{d}{dl}\log(1 - \sigma(l)) = -\sigma(l), \qquad \frac{d}{dl}\big[-\log\sigma(l)\big] = -(1 - \sigma(l)). \tag{3}$$
+#
+# (Use $\sigma' = \sigma(1 - \sigma)$.)
+# Where $D$ wins, $l$ is very negative.
+# There the first derivative vanishes, just when $G$ needs it most, and the second is $-1$.
+
+# %%
+logits = torch.linspace(-8, 8, 161, requires_grad=True)
+
+
+def slope(objective):
+    """d/dl of G's loss for each logit (the mean over logits is undone)."""
+    return torch.autograd.grad(len(logits) * gan.generator_loss(logits, objective), logits)[0]
+
+
+checks.identity("minimax: −σ(l) (3)", slope("minimax"), -sigmoid(logits), tol=1e-12)
+checks.identity("non-saturating: −(1 − σ(l)) (3)", slope("non_saturating"), -sigmoid(-logits), tol=1e-12)
+for at in (-8, -4, 0, 4):
+    i = int(torch.argmin((logits - at).abs()))
+    push = {name: float(-slope(name)[i]) for name in ("minimax", "non_saturating")}
+    print(f"logit {at:+d}: minimax pushes {push['minimax']:.5f}, non-saturating {push['non_saturating']:.5f}")
+
+# %%
+plots.figure(
+    plots.lines(logits.detach(), {name.replace("_", " "): -slope(name) for name in gan.OBJECTIVES}, ylim=(-0.2, 3),
+                xlabel="D's logit for a fake  (left: D wins)", ylabel="push on the logit", aspect=2.4),
+    alt="How hard each loss pushes the logit of a fake up. Minimax: nothing where D wins. Non-saturating: one there, and nothing where G wins. Hinge: one everywhere. Least squares: a falling line.",
+)  # fmt: skip
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# What reaches the generator is this push times the slope of $D$.
+# Suppose that the data are $N(0, 1)$, the generator makes $N(m, 1)$, and $D$ is the best one.
+# Then $l(y) = m^2/2 - m y$, with slope $-m$.
+# The further away $G$ is, the more it should move; see what each loss tells it.
+
+# %%
+for m in (1.0, 2.0, 4.0, 6.0):
+    far = data.GaussianMixture(means=[[m]], covs=[[[1.0]]])
+    truth = data.GaussianMixture(means=[[0.0]], covs=[[[1.0]]])
+    at = torch.linspace(m - 8, m + 8, 8001)
+    weight = far.log_prob(at[:, None]).exp()
+    l_at = truth.optimal_discriminator(at[:, None], far)
+    pulls = [torch.trapezoid(weight * m * push, at) for push in (sigmoid(l_at), sigmoid(-l_at))]
+    print(f"G at {m:g}: pull towards the data {pulls[0]:.4f} with minimax, {pulls[1]:.4f} with non-saturating")
+
+# %% [markdown]
+# Both have the same fixed point: where $p_G = p$, every logit is 0, and nothing is left to gain.
+# In practice we use the second.
+# Four objectives are in the library; each has a best $D$ of its own, `gan.best_discriminator`.
+#
+# <details><summary><b>Question.</b> The non-saturating loss is no longer the negative of D's loss. What is lost?</summary>
+#
+# The game is no longer zero-sum, so "min max of one number" does not describe it any more, and G no longer descends the Jensen–Shannon divergence of (2).
+# With the best D, minimax and non-saturating gradients point in different directions in general, though both vanish at the same place.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 4. Why the discriminator must see the question
+#
+# Take three questions, $x \in \{0, 1, 2\}$, with three different answers $p(y \mid x) = N(\mu_x, 0.1)$.
+# Here is a generator that ignores its input.
+# Whatever the question, it draws from the mixture of all answers, $p(y) = \tfrac13\sum_x p(y \mid x)$.
+#
+# A $D$ that sees $y$ alone compares $p(y)$ with $p_G(y)$.
+# They are the same:
+#
+# $$\log p(y) - \log p_G(y) = 0, \qquad\text{but}\qquad \operatorname{JS}\big(p(x, y),\; p(x)\,p_G(y)\big) > 0. \tag{4}$$
+#
+# The first $D$ is as well served by this generator as by a perfect one, and has nothing to tell it.
+# The second one has.
+
+# %%
+answers = [data.GaussianMixture(means=[[mu]], covs=[[[0.1]]]) for mu in (-1.5, 0.0, 1.5)]
+marginal = data.GaussianMixture(means=[[-1.5], [0.0], [1.5]], covs=[[[0.1]]] * 3)
+ignores = marginal  # whatever is asked
+log_ratio = marginal.optimal_discriminator(on_line, ignores)
+checks.identity("D without x cannot tell (4)", log_ratio, torch.zeros(len(line)), tol=1e-12)
+sees = sum(answer.jensen_shannon(ignores) for answer in answers) / 3
+print(
+    f"divergence that a D without x finds: {float(marginal.jensen_shannon(ignores)):.3f} nats, with x: {float(sees):.3f}"
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# Networks do the same.
+# Below are two trained generators, from stored runs; they differ in what their $D$ was shown, and in nothing else.
+
+
+# %%
+def load(name):
+    """A stored generator, and the history of its training."""
+    G = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4)
+    return train.load(G, f"runs/{name}.safetensors"), train.History.load(f"runs/{name}.json")
+
+
+def answer(G, x, seed=0):
+    """One answer for each map, 64 at a time, as in training the norms look at a batch."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        return torch.cat([G(part, generator=generator) for part in x.split(64)])
+
+
+torch.set_default_dtype(torch.float32)
+scenes = data.textures(256, seed=999)  # held out: none of the runs has seen them
+runs = {name: load(f"textures_{name}") for name in ("l1", "cgan", "both", "unconditional")}
+photos = {name: answer(G, scenes.x) for name, (G, _) in runs.items()}
+few = slice(0, 8)
+tones = (scenes.x * torch.tensor([0.8, 0.0, -0.8])[None, :, None, None]).sum(1, keepdim=True)
+plots.image_rows(
+    map=tones[few],
+    D_without_x=photos["unconditional"][few],
+    D_with_x=photos["cgan"][few],
+    alt="Label maps; what a generator makes whose D did not see the map: textures that pay little heed to it; and one whose D saw it: the regions of the map, each with its texture.",
+)
+
+# %% [markdown]
+# Is the map obeyed?
+# A classifier that was trained on real crops looks at every window that lies in one region, and says which texture it sees.
+
+# %% tags=["nbval-ignore-output"]
+for name, images in {
+    "real": scenes.y,
+    "D with x": photos["cgan"],
+    "D without x": photos["unconditional"],
+}.items():
+    print(
+        f"{name:<12} {metrics.texture_accuracy(scenes.x, images):.2f} of the windows show what the map asks for"
+    )
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 5. What each loss sees
+#
+# pix2pix adds a pixel loss:
+#
+# $$G^\star = \arg\min_G \max_D \; \mathcal L_{cGAN}(G, D) + \lambda\, \mathcal L_{L1}(G), \qquad \mathcal L_{L1} = E\,\lVert y - G(x, z) \rVert_1. \tag{5}$$
+#
+# A small print matters.
+# With the paper's $\lambda = 100$, the norm is a *mean* over pixels and channels, as in its code.
+# The sum is larger by $C \cdot H \cdot W$, which for a colour picture of 256 by 256 pixels is a factor of 196,608.
+
+# %%
+one, two = torch.rand(2, 3, 256, 256, generator=g, dtype=torch.float64)
+checks.identity(
+    "sum = C·H·W times the mean", (one - two).abs().sum() / 196_608, (one - two).abs().mean(), tol=1e-12
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# What does L1 alone ask for?
+# At each pixel, the median of what may be there.
+# That median has no texture, and L1 even *punishes* texture.
+# Let a pixel be $N(0, s^2)$, given the map.
+# The flat answer 0 pays $E|y| = s\sqrt{2/\pi}$.
+# Another draw $y'$ from the truth, the very best picture one could give, pays
+#
+# $$E|y - y'| = \sqrt2\, E|y| , \tag{6}$$
+#
+# because $y - y'$ has twice the variance.
+# To L1, the perfect answer is 41 % worse than the blur.
+
+# %%
+s = 0.35
+grid = torch.linspace(-6, 6, 20_001, dtype=torch.float64)
+
+
+def mean_abs(std):
+    return torch.trapezoid(grid.abs() * torch.distributions.Normal(0.0, std).log_prob(grid).exp(), grid)
+
+
+checks.identity(
+    "another draw pays √2 of the blur (6)", mean_abs(math.sqrt(2) * s), math.sqrt(2) * mean_abs(s), tol=1e-6
+)
+other = data.textures(256, seed=998).y  # photos of other maps: textures all the same
+print(
+    f"textures: a flat tone pays {scenes.y.abs().mean():.2f}, other real photos {(scenes.y - other).abs().mean():.2f}"
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# The *spectrum* shows it frequency by frequency: the mean power of the photos on rings of their Fourier transform.
+# What can be predicted from $x$ are the few lowest rings; all others are texture, on which the map is silent.
+# So L1 keeps only what the map determines.
+# The learned loss is the other way round: a patch judges what neighbouring pixels do together, which is what high frequencies are.
+# It knows nothing of tones that drift over the whole picture.
+# The sum of both covers both ends.
+
+# %%
+spectra = {"real": metrics.spectrum(scenes.y)}
+spectra |= {
+    {"l1": "L1", "cgan": "cGAN", "both": "cGAN + L1"}[name]: metrics.spectrum(photos[name])
+    for name in ("l1", "cgan", "both")
+}
+plots.figure(
+    plots.lines(
+        torch.arange(16), spectra, yscale="log", xlabel="frequency (ring)", ylabel="mean power", aspect=2.2
+    ),
+    alt="Power against frequency. L1 lies orders of magnitude below the real photos, most at high frequencies; cGAN and cGAN + L1 lie close to them.",
+)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 6. A judge of patches
+#
+# If low frequencies are L1's business, $D$ need not see the whole picture.
+# PatchGAN is a small convolutional network that ends in a *map* of logits; each looks at one patch, and all count alike.
+#
+# How wide is a patch?
+# Go backwards, from one logit to the picture.
+# If $r_i$ neighbouring outputs of layer $i$ are in use, with kernel $k_i$ and stride $s_i$, then the first of them begins where its kernel begins, and each further one adds a stride:
+#
+# $$r_{i-1} = s_i\,(r_i - 1) + k_i, \qquad r_{\text{last}} = 1. \tag{7}$$
+#
+# With kernels of 4, the last two layers of stride 1 give $1 \to 4 \to 7$.
+# Each layer of stride 2 before them doubles and adds two: $7 \to 16 \to 34 \to 70$.
+# That is the "70 × 70" of the paper, with three.
+#
+# Now measure it: take the gradient of the middle logit with respect to the picture, and see where it is not zero.
+
+# %%
+derived, measured, seen = [], [], {}
+for n_layers in range(5):
+    torch.manual_seed(0)
+    D = gan.PatchDiscriminator(1, width=4, n_layers=n_layers, norm="none").double()
+    picture = torch.randn(1, 1, 256, 256, generator=g, dtype=torch.float64, requires_grad=True)
+    logits = D(None, picture)
+    middle = logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2]
+    gradient = torch.autograd.grad(middle, picture)[0][0, 0].abs()
+    measured.append(int((gradient.sum(0) > 0).sum()))
+    derived.append(D.receptive_field)
+    seen[n_layers] = gradient
+checks.identity(
+    "receptive field: derived (7) and measured", torch.tensor(measured), torch.tensor(derived), tol=0.5
+)
+print("layers 0 to 4:", measured, "pixels wide")
+
+# %%
+rows, columns = (seen[3].sum(axis).nonzero()[:, 0] for axis in (1, 0))
+plots.figure(
+    plots.heatmap(seen[3][rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], colorbar=False, title="70 × 70"),
+    plots.lines(torch.arange(70), {"gradient": seen[3].sum(0)[columns[0] : columns[-1] + 1]},
+                xlabel="column of the patch", ylabel="sum of |gradient|", title="how much each column counts", aspect=2.0),
+    alt="The gradient of one logit with respect to the picture: a square of 70 pixels, strong in the middle and weak at its edge.",
+)  # fmt: skip
+
+# %% [markdown]
+# The edge of the patch hardly counts, for there are few paths that lead there.
+#
+# <details><summary><b>Question.</b> With one logit for 256 × 256 pixels, D would see everything. Why not do that?</summary>
+#
+# It costs parameters, and it is not better.
+# In the paper, patches of 1, 16, 70 and 286 pixels reached per-pixel scores of .39, .65, .66 and .42: the largest is much worse, probably because a D of that depth is harder to train.
+# A judge of patches also sees many examples in each picture, and works on pictures of any size.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 7. Skips: what need not be remembered
+#
+# The generator narrows the picture down to a point, so that every output can depend on every input.
+# But the edges of the map belong in the photo *exactly* where they are, and a point is a poor place to keep edges.
+# A U-Net hands every level of the way down across to its twin on the way up.
+
+# %%
+G = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4)
+sizes = []
+hooks = [conv.register_forward_hook(lambda _, __, out: sizes.append(tuple(out.shape[1:]))) for conv in G.down]
+G(scenes.x[:1])
+for hook in hooks:
+    hook.remove()
+for i, (channels, height, width) in enumerate(sizes, start=1):
+    print(f"level {i}: {channels:>3} × {height:>2} × {width:>2} = {channels * height * width:>5} numbers")
+counts = [
+    sum(p.numel() for p in net.parameters())
+    for net in (gan.UNetGenerator.paper(), gan.PatchDiscriminator.paper())
+]
+print(
+    f"the paper's, for 256 × 256: G {counts[0]:,} and D {counts[1]:,} parameters; its narrowest level has 512 numbers"
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# What do the skips carry?
+# In the trained generator, we cut one after the other, by putting zeros in its place, and look.
+
+
+# %%
+def without_skip(G, level, x, seed=0):
+    """What G makes when the skip of one level, from 0 at the outside, is zero."""
+    reader = {0: G.last, **{i: G.up[i - 1] for i in range(1, G.depth - 1)}}[level]
+    n = reader.in_channels // 2  # the skip comes first
+
+    def cut(_, inputs):
+        return (torch.cat([torch.zeros_like(inputs[0][:, :n]), inputs[0][:, n:]], dim=1),)
+
+    hook = reader.register_forward_pre_hook(cut)
+    images = answer(G, x, seed)
+    hook.remove()
+    return images
+
+
+G_both = runs["both"][0]
+cut = {level: without_skip(G_both, level, scenes.x[:64]) for level in range(2)}
+plots.image_rows(
+    map=tones[few],
+    whole=photos["both"][few],
+    outer_cut=cut[0][few],
+    inner_cut=cut[1][few],
+    alt="Photos by the whole generator; with its outer skip cut, and with its inner skip cut: borders and fine texture suffer.",
+)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 8. Three losses, one task
+#
+# We train one of them here, for a short while, and load the others, which were trained longer.
+# Each network is small: the generator has about 0.2 million parameters.
+
+# %% tags=["nbval-ignore-output"]
+torch.manual_seed(0)
+task = gan.Pix2Pix(
+    gan.UNetGenerator(3, 1, width=24, depth=3, noise=4),
+    gan.PatchDiscriminator(4, width=24, n_layers=2),
+    lam=5.0, lr=4e-4,
+)  # fmt: skip
+history = train.fit(task, data.textures(2000, seed=0), steps=150, batch_size=8, seed=0, log_every=5)
+photos["here"] = answer(task.G, scenes.x)
+print(f"trained in {history.seconds:.0f} s; the stored runs took {runs['both'][1].step[-1]} steps")
+
+# %% slideshow={"slide_type": "subslide"}
+plots.image_rows(
+    map=tones[few],
+    L1=photos["l1"][few],
+    cGAN=photos["cgan"][few],
+    cGAN_and_L1=photos["both"][few],
+    the_same_short=photos["here"][few],
+    real=scenes.y[few],
+    alt="Maps, and what five generators make of them. L1: flat grey, the borders hardly seen. cGAN, with and without L1: brick, grass and gravel. The short training: coarser. Real photos below.",
+)
+
+# %% tags=["nbval-ignore-output"]
+names = {"real": "real photos", "l1": "L1", "cgan": "cGAN", "both": "cGAN + L1", "here": "the same, short"}
+print("                  detail   error   L1    accuracy")
+for name, text in names.items():
+    images = scenes.y if name == "real" else photos[name]
+    detail, error = metrics.detail(images, scenes.y), metrics.spectrum_error(images, scenes.y)
+    accuracy, l1 = metrics.texture_accuracy(scenes.x, images), (images - scenes.y).abs().mean()
+    print(f"{text:<16} {detail:>7.2f} {error:>7.2f} {l1:>7.3f} {accuracy:>7.2f}")
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# Read the table from left to right.
+# *Detail* is the power at high frequencies over the truth's, *error* the mean difference of the logarithms of the spectra.
+# L1 alone has nearly no detail, and yet the *lowest* L1: exactly what (6) says.
+# The classifier, which has seen only real crops, finds the right texture in the cGAN's photos, and takes L1's flat tones for one and the same material.
+#
+# <details><summary><b>Question.</b> Which of these columns could you use to choose between two generators, if you did not want to be fooled?</summary>
+#
+# None alone.
+# The spectrum says nothing of whether the map was obeyed: photos in the wrong order would have the right one.
+# The classifier says nothing of variety: one good photo for each map would do.
+# L1 prefers the blur.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 9. From λ = 0 to λ = 100
+#
+# How much L1?
+# Slide through a strip of generators, each trained with another $\lambda$ and otherwise alike, for 150 steps only.
+
+# %%
+widgets.LambdaExplorer.load("runs/textures_lambda")
+
+# %% [markdown]
+# With small $\lambda$, texture; with large $\lambda$, its loss.
+# L1 here is in units of pixels, and the adversarial loss in nats: what is a good balance depends on the data.
+# The paper's 100 goes with pictures whose answer is largely determined by the input.
+# Ours are not, so 5 is enough.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 10. Where L1 alone wins
+#
+# So is the learned loss always better?
+# Take a task with *one* right answer: the digit that belongs to an outline.
+# Nothing is random given $x$, the median is the answer itself, and (6) does not apply.
+
+# %% tags=["nbval-ignore-output"]
+pairs, held_out = data.outlines("train"), data.outlines("test")
+drawn = {}
+for name, (adversarial, lam) in {"L1": (0.0, 100.0), "cGAN + L1": (1.0, 5.0), "cGAN": (1.0, 0.0)}.items():
+    torch.manual_seed(0)
+    networks = (
+        gan.UNetGenerator(1, 1, width=16, depth=2, noise=1),
+        gan.PatchDiscriminator(2, width=16, n_layers=1),
+    )
+    small = gan.Pix2Pix(*networks, lam=lam, adversarial=adversarial, lr=2e-3)
+    seconds = train.fit(small, pairs, steps=150, batch_size=32, seed=0).seconds
+    drawn[name] = answer(small.G, held_out.x)
+    l1, detail = (drawn[name] - held_out.y).abs().mean(), metrics.detail(drawn[name], held_out.y)
+    print(f"{name:<10} L1 {l1:.3f}, detail {detail:.2f}  ({seconds:.0f} s)")
+
+# %%
+plots.image_rows(
+    outline=held_out.x[:10],
+    L1=drawn["L1"][:10],
+    cGAN=drawn["cGAN"][:10],
+    digit=held_out.y[:10],
+    alt="Outlines of digits; what L1 alone makes of them, close to the digits; what the cGAN makes, less close; and the digits.",
+)
+
+# %% [markdown]
+# L1 alone comes closest, in a fraction of the time.
+# The paper found the same: from labels to photos the cGAN is better, but from photos to *labels*, where there is one right answer, L1 alone reaches a per-pixel accuracy of .86, L1 + cGAN .83, and cGAN .74.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 11. Is the noise used?
+#
+# A conditional GAN may answer every question in one way only.
+# Nothing in (5) asks for variety: $D$ sees one answer at a time.
+# So we measure it: draw several answers for one map, and take the deviation of each pixel.
+
+# %% tags=["nbval-ignore-output"]
+for name in ("l1", "cgan", "both"):
+    draws = torch.stack([answer(runs[name][0], scenes.x[:64], seed) for seed in range(8)])
+    print(f"{names[name]:<10} diversity {metrics.diversity(draws):.3f}   (of real photos: 0.35)")
+
+# %%
+plots.image_rows(
+    map=tones[:1].expand(8, -1, -1, -1),
+    cGAN=torch.cat([answer(runs["cgan"][0], scenes.x[:64], seed)[:1] for seed in range(8)]),
+    cGAN_and_L1=torch.cat([answer(runs["both"][0], scenes.x[:64], seed)[:1] for seed in range(8)]),
+    alt="One map, and eight answers of two generators to it.",
+)
+
+# %% [markdown]
+# The paper fed noise to its generator and saw it ignored; it then took dropout for noise, kept on when generating, and reports that the answers still differ little.
+# Here the input says nothing of where the bricks lie, so a generator without noise would have to make its texture out of a constant; that makes noise useful.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 12. What the paper measured
+#
+# Isola et al. 2017, Cityscapes, labels → photo: a network that was trained to segment real photos reads the generated ones, and its answer is compared with the labels.
+# Their tables 1 and 2:
+#
+# | loss | per-pixel | per-class | IoU |
+# |---|---|---|---|
+# | L1 | .42 | .15 | .11 |
+# | cGAN | .57 | .22 | .16 |
+# | L1 + GAN (D without x) | .64 | .20 | .15 |
+# | **L1 + cGAN** | **.66** | **.23** | **.17** |
+# | real photos | .80 | .26 | .21 |
+#
+# Patches of 1, 16, 70 and 286 pixels, with L1 + cGAN: .39, .65, **.66**, .42 per pixel.
+# It is the same measurement as our classifier of textures, at another size.
+# Note the third row: with L1, a $D$ that does not see $x$ does well, because L1 ties the answer to the question.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 13. What goes wrong, and how it looks
+#
+# | what happens | how it looks | what helps |
+# |---|---|---|
+# | $D$ wins | its logits run away, $\overline D_{real} \gg 0 \gg \overline D_{fake}$; samples stop changing | non-saturating loss, smaller learning rate of $D$, R1 |
+# | $D$ learns nothing | both logits stay at 0, samples stay noise | larger rate for $D$, a wider one; look for a missing gradient |
+# | modes collapse | the answers of one class are all alike; the loss looks fine | diversity, hinge or R1, a larger batch |
+# | the noise is ignored | diversity near 0 | less L1; a task with one answer needs no noise |
+# | checkerboards | a grid of period 2 in flat regions | kernels divisible by the stride; look at the last ring |
+# | sigmoid twice | $D$ never gets surer than .73 | losses on logits |
+#
+# GAN losses do not fall as others do: each is measured by an opponent that changes.
+# What to watch is how sure $D$ is.
+
+# %%
+logs = runs["both"][1]
+plots.figure(
+    plots.lines(logs.step, {"real": logs.logs["D_real"], "fake": logs.logs["D_fake"]},
+                xlabel="step", ylabel="mean logit", title="how sure D is"),
+    plots.lines(logs.step, {"L1": logs.logs["l1"]}, xlabel="step", ylabel="L1", title="L1 beside it"),
+    alt="Left: mean logits of real and fake photos over the training: they keep apart, and neither runs away. Right: L1 of the same training.",
+)  # fmt: skip
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# The last line of the table, in numbers.
+# If a network ends in a sigmoid, and the loss takes what it gets for a logit, the probability is a sigmoid of a number between 0 and 1.
+
+# %%
+checks.identity("sigmoid twice: at most", sigmoid(torch.tensor(1.0, dtype=torch.float64)), 0.7310585786, tol=1e-9)
+checks.identity("sigmoid twice: at least", sigmoid(torch.tensor(0.0, dtype=torch.float64)), 0.5, tol=1e-12)
+
+# %% [markdown]
+# <details><summary><b>Question.</b> In a step, D and G are updated in turn. Why must G's output be detached in D's turn?</summary>
+#
+# D's loss depends on G through the fakes.
+# Without the cut, D's turn would also move G, and so as to make D's work *easier*.
+# (Where each optimizer holds only its own parameters, as here, nothing would move; but the gradient is computed in vain, and may leak into G's next step.)
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## What the notes said, and what holds
+#
+# - "$\min_G \max_D E[\log D(G(x)) + \log(1 - D(y))]$." Right only if $D$ is the probability of *fake* (section 2).
+# - "Include the input $x$ into our generator." The generator has $x$ already; it is $D$ that is given $x$ beside the picture (sections 1 and 4).
+# - The unconditional generator was written $G(x)$. Without a condition it takes noise, $G(z)$ (section 1).
+# - "$\mathcal L_{L1}$ is the L1 norm." With the paper's $\lambda = 100$ it is the mean over pixels and channels; the sum would weigh $C \cdot H \cdot W$ times more (section 5).
+# - cGANs "outperform deep learning with unstructured objectives". It depends on the task: where there is one right answer, L1 alone does better (section 10).
+# - GANs were said to give "lower bounds" on the likelihood. A GAN gives no likelihood, and no bound: $D$ estimates a *ratio* of densities, and only where it is the best one. Lower bounds come from VAEs and diffusion models.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Where to read on
+#
+# - Goodfellow et al. 2014, *Generative Adversarial Nets*: the game, and the loss that does not saturate.
+# - Mirza and Osindero 2014, *Conditional Generative Adversarial Nets*: a condition for both.
+# - Isola, Zhu, Zhou and Efros 2017, *Image-to-Image Translation with Conditional Adversarial Networks*: pix2pix.
+# - Mao et al. 2017, *Least Squares Generative Adversarial Networks*; Lim and Ye 2017, *Geometric GAN*: other objectives.
+# - Mescheder, Geiger and Nowozin 2018, *Which Training Methods for GANs do actually Converge?*: R1.
+# - Zhu et al. 2017, *Toward Multimodal Image-to-Image Translation*: making use of the noise.
+#
+# Now build it yourself: the lab `my_labs/lab_1_conditional_gan.ipynb`.
+# A GAN draws, but cannot say how likely a picture is.
+# What would it take to have both, samples and an exact density?
+# The next lecture asks that: [Normalizing flows](03_normalizing_flows.ipynb).
