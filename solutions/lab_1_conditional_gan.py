@@ -840,7 +840,8 @@ plots.image_rows(
 # <summary>Answer</summary>
 #
 # They do not belong to their maps.
-# G has x as before, but nothing rewards it for looking: a fine lawn passes everywhere, and a G that always paints the same passes as well.
+# G has x as before, but nothing rewards it for heeding it: a fine lawn passes everywhere.
+# G may even use x in its own way, and paint a wall wherever the map says lawn: then fewer regions are right than by chance.
 # Spectrum and detail do not notice, since they do not look at x either.
 # The classifier does, because the map tells it what to expect.
 # </details>
