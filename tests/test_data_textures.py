@@ -216,3 +216,16 @@ def test_the_tool_averages_squares_and_reads_only_the_pictures_it_knows(tmp_path
     (tmp_path / "brick.png").write_bytes(b"another picture")
     with pytest.raises(SystemExit, match="expected SHA-256"):
         make_textures.read(tmp_path, "brick")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_scenes_do_not_depend_on_the_default_dtype(channels: int) -> None:
+    before = data.textures(3, size=16, seed=1, channels=channels)
+    torch.set_default_dtype(torch.float64)
+    try:
+        after = data.textures(3, size=16, seed=1, channels=channels)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert after.x.dtype == after.y.dtype == torch.float32
+    assert torch.equal(before.x, after.x)
+    assert torch.equal(before.y, after.y)
