@@ -73,7 +73,7 @@ class TestBothTasks:
             with torch.no_grad():
                 last = list(task.D.parameters())[-1] if make is pix2pix else task.D.last.bias
                 last.add_(shift)
-            values.append(float(next(turns)[1]))
+            values.append(float(next(turns)[1].detach()))
         assert values[0] != values[1]
 
     def test_fit_moves_both_and_repeats_itself(self, make, batch):
@@ -144,7 +144,9 @@ class TestPix2Pix:
 
     def test_d_sees_x_unless_told_not_to(self):
         x, y = pairs()
-        losses = [float(next(pix2pix().losses((given, y), torch.Generator().manual_seed(0)))[1]) for given in (x, -x)]
+        losses = [
+            float(next(pix2pix().losses((given, y), torch.Generator().manual_seed(0)))[1].detach()) for given in (x, -x)
+        ]
         assert losses[0] != losses[1]
         blind = pix2pix(conditional=False)
         assert len(list(blind.losses((x, y)))) == 2

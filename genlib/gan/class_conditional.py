@@ -20,9 +20,9 @@ class ClassConditional(nn.Module):
         G: a callable Module, `G(label, z=None, generator=None)`.
         D: a callable Module, `D(label, y)`, giving logits.
         objective: one of `OBJECTIVES`.
-        lr, betas: of Adam, for both; `lr_D` for D alone.
+        lr, betas: of Adam; `lr_D` is D's own learning rate, three times as high if left out.
         gamma: γ, the weight of R1; 0 for none.
-    Ref: Mirza & Osindero 2014, eq. 2.
+    Ref: Mirza & Osindero 2014, eq. 2; two learning rates: Heusel et al. 2017.
     """
 
     averaged = False
@@ -33,9 +33,9 @@ class ClassConditional(nn.Module):
         D: nn.Module,
         objective: Name = "hinge",
         *,
-        lr: float = 2e-4,
+        lr: float = 1e-3,
         lr_D: float | None = None,
-        betas: tuple[float, float] = (0.5, 0.999),
+        betas: tuple[float, float] = (0.5, 0.9),
         gamma: float = 0.0,
     ) -> None:
         super().__init__()
@@ -44,7 +44,8 @@ class ClassConditional(nn.Module):
                 raise ValueError(f"{name}: expected a Module, got {type(network).__name__}")
         self.G, self.D = G, D
         self.objective: Name = check_choice("objective", objective, OBJECTIVES)  # type: ignore[assignment]
-        self.lr, self.lr_D = check_number("lr", lr, 0), check_number("lr_D", lr if lr_D is None else lr_D, 0)
+        self.lr = check_number("lr", lr, 0)
+        self.lr_D = check_number("lr_D", 3 * self.lr if lr_D is None else lr_D, 0)
         self.betas = check_betas(betas)
         self.gamma = check_number("gamma", gamma, 0)
         self._seen = False  # whether the values of a first batch were looked at

@@ -19,7 +19,7 @@ class MLPGenerator(nn.Module):
         shape: that of one picture, (C, H, W).
         n_classes: classes 0..n_classes − 1.
         latent: the dimension of z, which is N(0, I).
-        width, depth: features and number of hidden layers.
+        width, depth: features and number of hidden layers; each is dense, batch norm, ReLU.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class MLPGenerator(nn.Module):
         self.n_classes, self.latent = check_int("n_classes", n_classes), check_int("latent", latent)
         sizes = [self.latent + self.n_classes, *[check_int("width", width)] * check_int("depth", depth)]
         self.hidden = nn.ModuleList([nn.Linear(a, b) for a, b in itertools.pairwise(sizes)])
-        self.norms = nn.ModuleList([nn.LayerNorm(size) for size in sizes[1:]])
+        self.norms = nn.ModuleList([nn.BatchNorm1d(size) for size in sizes[1:]])
         self.last = nn.Linear(sizes[-1], math.prod(self.shape))
 
     def forward(self, label: Tensor, z: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
