@@ -247,10 +247,14 @@ plots.image_rows(
     map=tones[few],
     D_without_x=photos["unconditional"][few],
     D_with_x=photos["cgan"][few],
-    alt="Label maps; what a generator makes whose D did not see the map: textures that pay little heed to it; and one whose D saw it: the regions of the map, each with its texture.",
+    alt="Label maps; what a generator makes whose D did not see the map: good textures in the wrong places; and one whose D saw it: brick where the map says brick.",
 )
 
 # %% [markdown]
+# The generator of the second row does draw textures, and its spectrum is right.
+# It even uses the map, as a source of borders: but it puts gravel where brick is asked for, and brick where gravel is.
+# Its $D$ cannot tell.
+#
 # Is the map obeyed?
 # A classifier that was trained on real crops looks at every window that lies in one region, and says which texture it sees.
 
@@ -465,7 +469,7 @@ plots.image_rows(
     cGAN_and_L1=photos["both"][few],
     the_same_short=photos["here"][few],
     real=scenes.y[few],
-    alt="Maps, and what five generators make of them. L1: flat grey, the borders hardly seen. cGAN, with and without L1: brick, grass and gravel. The short training: coarser. Real photos below.",
+    alt="Maps, and what five generators make of them. L1: flat tones with soft borders. cGAN, with and without L1: bright joints of brick where the map says brick, grains elsewhere. The short training: coarser. Real photos below.",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -480,8 +484,11 @@ for name, text in names.items():
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # Read the table from left to right.
 # *Detail* is the power at high frequencies over the truth's, *error* the mean difference of the logarithms of the spectra.
-# L1 alone has nearly no detail, and yet the *lowest* L1: exactly what (6) says.
-# The classifier, which has seen only real crops, finds the right texture in the cGAN's photos, and takes L1's flat tones for one and the same material.
+# Of the generators, L1 alone has nearly no detail, and yet the *lowest* L1: exactly what (6) says.
+# The classifier, which has seen only real crops, finds the right texture most often in the photos of cGAN + L1.
+# It takes L1's flat tones for brick or for anything: chance is about 1/3.
+# Without L1, the cGAN has learned less in the same number of steps: L1 tells it early what goes where.
+# By eye, brick is easily found; grass and gravel are hard to tell apart even in the real photos, at this size.
 #
 # <details><summary><b>Question.</b> Which of these columns could you use to choose between two generators, if you did not want to be fooled?</summary>
 #
@@ -501,7 +508,8 @@ for name, text in names.items():
 widgets.LambdaExplorer.load("runs/textures_lambda")
 
 # %% [markdown]
-# With small $\lambda$, texture; with large $\lambda$, its loss.
+# With small $\lambda$, texture; with large $\lambda$, less of it, and the lower L1.
+# After so few steps none has the detail of the real photos yet, nor do they heed the map well; what counts here is the order.
 # L1 here is in units of pixels, and the adversarial loss in nats: what is a good balance depends on the data.
 # The paper's 100 goes with pictures whose answer is largely determined by the input.
 # Ours are not, so 5 is enough.
