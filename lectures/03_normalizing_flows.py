@@ -605,19 +605,19 @@ plots.figure(
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What the notes said, and what holds
 #
-# - "$x \sim \hat p(x)$, $z \sim \hat p(z)$." The data distribution is only seen through samples; the base density is chosen, and fixed (section 1).
-# - "$\int p_\theta(x \mid z) p(z) dz$ is intractable." For a noisy, nonlinear decoder it is; a linear one has a closed form, and a bijection leaves no integral (section 1).
-# - "$p(z) = N(0, 1)$." It is $N(0, I)$, of the same dimension as $x$.
-# - "$p(x) = p(z)\,dz/dx = p(z)|J|$." It is the absolute value of the *determinant*, and $p_Z$ is taken at $f(x)$ (section 2).
-# - "Maximize the Jacobian." The sum of both terms is maximised; the determinant alone has no maximum (section 3).
-# - "$z_2 = s(x_1) \odot x_2 + t(x_1)$." With $\exp(s)$: where a raw $s$ is 0 there is no inverse (section 6).
-# - "Upper triangular." Lower, unless the halves are swapped (section 5).
-# - "We couple the layers", and triangular is expressive. Coordinates are coupled; expressive are the networks inside, and composing (sections 5 and 8).
-# - Half "is modeled well and the other half poorly", so do it twice. Half is unchanged; it takes three layers until all depends on all (section 7).
-# - "The inverse is $|f_1^{-1} \odot f_2^{-1} \dots|$." $f^{-1} = f_1^{-1} \circ \dots \circ f_N^{-1}$, and log-determinants add (section 8).
-# - Flows "learn both the mapping and the inverse". One map is learned; its inverse comes with it (section 6).
-# - "Because this is called normalizing flow, this model is called a flow model." Section 8 says what both words mean.
-# - Flows give "exact likelihoods". For continuous data; on whole numbers a dequantized flow gives a bound (section 10).
+# - "$x \sim \hat p(x)$, $z \sim \hat p(z)$." The data distribution is only seen through samples; the base density is chosen, and fixed (section 1; row [5](06_the_notes_corrected.ipynb#Row-5)).
+# - "$\int p_\theta(x \mid z) p(z) dz$ is intractable." For a noisy, nonlinear decoder it is; a linear one has a closed form, and a bijection leaves no integral (section 1; row [6](06_the_notes_corrected.ipynb#Row-6)).
+# - "$p(z) = N(0, 1)$." It is $N(0, I)$, of the same dimension as $x$ (section 1; row [26](06_the_notes_corrected.ipynb#Row-26)).
+# - "$p(x) = p(z)\,dz/dx = p(z)|J|$." It is the absolute value of the *determinant*, and $p_Z$ is taken at $f(x)$ (section 2; row [7](06_the_notes_corrected.ipynb#Row-7)).
+# - "Maximize the Jacobian." The sum of both terms is maximised; the determinant alone has no maximum (section 3; row [8](06_the_notes_corrected.ipynb#Row-8)).
+# - "$z_2 = s(x_1) \odot x_2 + t(x_1)$." With $\exp(s)$: where a raw $s$ is 0 there is no inverse (section 6; row [9](06_the_notes_corrected.ipynb#Row-9)).
+# - "Upper triangular." Lower, unless the halves are swapped (section 5; row [10](06_the_notes_corrected.ipynb#Row-10)).
+# - "We couple the layers", and triangular is expressive. Coordinates are coupled; expressive are the networks inside, and composing (sections 5 and 8; row [27](06_the_notes_corrected.ipynb#Row-27)).
+# - Half "is modeled well and the other half poorly", so do it twice. Half is unchanged; it takes three layers until all depends on all (section 7; row [11](06_the_notes_corrected.ipynb#Row-11)).
+# - "The inverse is $|f_1^{-1} \odot f_2^{-1} \dots|$." $f^{-1} = f_1^{-1} \circ \dots \circ f_N^{-1}$, and log-determinants add (section 8; row [12](06_the_notes_corrected.ipynb#Row-12)).
+# - Flows "learn both the mapping and the inverse". One map is learned; its inverse comes with it (section 6; row [25](06_the_notes_corrected.ipynb#Row-25)).
+# - "Because this is called normalizing flow, this model is called a flow model." Section 8 says what both words mean (row [28](06_the_notes_corrected.ipynb#Row-28)).
+# - Flows give "exact likelihoods". For continuous data; on whole numbers a dequantized flow gives a bound (section 10; row [13](06_the_notes_corrected.ipynb#Row-13)).
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where to read on

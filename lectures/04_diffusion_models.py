@@ -1132,14 +1132,14 @@ for name, samples in strength.items():
 #
 # The course corrects the lecture notes where they slipped.
 #
-# - "Adding small noise again and again leads to an isotropic Gaussian." The signal must be shrunk by $\sqrt{1 - \beta_t}$ as well, and $\bar\alpha_T$ must go to 0 (section 2). At finite $T$ the end is close to $N(0, I)$, not equal to it: $\bar\alpha_{1000} = 4.04 \cdot 10^{-5}$ for the linear schedule.
-# - The noise of a step was given one $\beta$. It has its own variance $\beta_t$ at each step, and $q(x_t \mid x_{t-1})$ is the whole transition, not the noise alone.
-# - "All $q$ in terms of $x_0$" was followed by the joint of the chain. In terms of $x_0$ stands the marginal (4).
-# - $\bar\alpha$ was a product up to $T$. It is one up to $t$.
-# - One symbol $z$ stood for the noise of a step and for the merged noise. They are different variables; that variances add is why one is enough (section 3).
-# - The way back was written $p_\theta(x_t \mid x_{t-1})$. It is $p_\theta(x_{t-1} \mid x_t)$, and it approximates $q(x_{t-1} \mid x_t)$, which no one can compute for real data (section 5).
-# - $\mu_\theta$ and $\Sigma_\theta$ were "parameters learned". They are outputs of the network; DDPM fixes $\Sigma$, and learning it came later (section 10).
-# - The posterior and the network were said to relate "equivalently to the variational lower bound". The bound is an inequality, in expectation, and the loss used in training reweights its terms (sections 8 and 9).
+# - "Adding small noise again and again leads to an isotropic Gaussian." The signal must be shrunk by $\sqrt{1 - \beta_t}$ as well, and $\bar\alpha_T$ must go to 0 (section 2; row [14](06_the_notes_corrected.ipynb#Row-14)). At finite $T$ the end is close to $N(0, I)$, not equal to it: $\bar\alpha_{1000} = 4.04 \cdot 10^{-5}$ for the linear schedule.
+# - The noise of a step was given one $\beta$. It has its own variance $\beta_t$ at each step, and $q(x_t \mid x_{t-1})$ is the whole transition, not the noise alone (row [29](06_the_notes_corrected.ipynb#Row-29)).
+# - "All $q$ in terms of $x_0$" was followed by the joint of the chain. In terms of $x_0$ stands the marginal (4) (section 3; row [16](06_the_notes_corrected.ipynb#Row-16)).
+# - $\bar\alpha$ was a product up to $T$. It is one up to $t$ (section 3; row [17](06_the_notes_corrected.ipynb#Row-17)).
+# - One symbol $z$ stood for the noise of a step and for the merged noise. They are different variables; that variances add is why one is enough (section 3; row [18](06_the_notes_corrected.ipynb#Row-18)).
+# - The way back was written $p_\theta(x_t \mid x_{t-1})$. It is $p_\theta(x_{t-1} \mid x_t)$, and it approximates $q(x_{t-1} \mid x_t)$, which no one can compute for real data (section 5; rows [15](06_the_notes_corrected.ipynb#Row-15) and [30](06_the_notes_corrected.ipynb#Row-30)).
+# - $\mu_\theta$ and $\Sigma_\theta$ were "parameters learned". They are outputs of the network; DDPM fixes $\Sigma$, and learning it came later (section 10; row [19](06_the_notes_corrected.ipynb#Row-19)).
+# - The posterior and the network were said to relate "equivalently to the variational lower bound". The bound is an inequality, in expectation, and the loss used in training reweights its terms (sections 8 and 9; row [20](06_the_notes_corrected.ipynb#Row-20)).
 
 # %%
 checks.identity(
