@@ -109,7 +109,8 @@ class LearnedLossExplorer(Explorer):
         pushes = {"squared error": tables["squared"], "minimax": tables["minimax"],
                   "non-saturating": tables["non_saturating"]}  # fmt: skip
         return plots.figure(
-            plots.lines(x, {"data, p": tables["p"], "generator, p_G": tables["p_G"]}, title="densities", ylim=(0, 1.5), **axes),
+            plots.lines(x, {"data, p": tables["p"], "generator, p_G": tables["p_G"]}, title="densities",
+                        ylim=(0, 1.5), **axes),
             plots.lines(x, {"D*": tables["D"]}, title="best discriminator, P(real)", ylim=(0, 1.02), **axes),
             plots.lines(x, {"logit of D*": tables["log_ratio"]}, title="log p − log p_G", ylim=(-20, 20), **axes),
             plots.lines(x, pushes, title="push on a point, −∂loss/∂x", ylim=(-REACH, REACH), **axes),
