@@ -453,7 +453,6 @@ for name, images in {"whole": photos["both"][:64], "outer cut": cut[0], "inner c
 # %% [markdown]
 # How much a skip matters depends on the task.
 # Here the texture comes from the noise and the way up, and a border is needed to the pixel in few places, so a cut costs little.
-# Where an output repeats its input, as the digits of section 10 do, the skips carry nearly all.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. Three losses, one task
