@@ -58,7 +58,7 @@ def show(name: str, row: list[float], load: str = "") -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=1600)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--lam", type=float, default=5.0)
     parser.add_argument("--lr", type=float, default=4e-4)
