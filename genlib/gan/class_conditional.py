@@ -33,7 +33,7 @@ class ClassConditional(nn.Module):
         D: nn.Module,
         objective: Name = "hinge",
         *,
-        lr: float = 1e-3,
+        lr: float = 1.5e-3,
         lr_D: float | None = None,
         betas: tuple[float, float] = (0.5, 0.9),
         gamma: float = 0.0,
