@@ -14,7 +14,7 @@ from genlib.data import GaussianMixture
 from genlib.widgets.explorer import Checked, Explorer, Tables, keys, pack, script, style
 
 BLUE, ORANGE, GREEN, PINK = plots.PALETTE[:4]
-LOW, HIGH, N = -4.0, 4.0, 65
+LOW, HIGH, N = -4.0, 4.0, 81
 STEP = (HIGH - LOW) / (N - 1)
 REACH = 6.0  # the largest push that is drawn
 
@@ -29,7 +29,7 @@ _STDS = [0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0]
 CONTROLS: list[dict[str, Any]] = [
     {"name": "mean", "label": "mean of the generator", "kind": "slider", "key": True,
      "presets": [-3.0, -1.5, 0.0, 1.5, 3.0], "choices": _MEANS, "min": -3, "max": 3, "step": 0.1},
-    {"name": "std", "label": "its standard deviation", "kind": "slider", "key": True, "presets": [0.3, 0.6, 1.5],
+    {"name": "std", "label": "its standard deviation", "kind": "slider", "key": True, "presets": [0.5, 1.5],
      "choices": _STDS, "min": 0.2, "max": 2, "step": 0.1},
     {"name": "data", "label": "data", "kind": "select", "key": True, "presets": list(DATA)},
     {"name": "place", "label": "a generated point, place", "kind": "slider", "min": 0, "max": N - 1, "step": 1,
@@ -79,7 +79,7 @@ class LearnedLossExplorer(Explorer):
     Args:
         mean, std: of the generator's Gaussian, in [−3, 3] and [0.2, 2].
         data: "two modes", "one mode" or "a rare mode".
-        place: which of 65 points from −4 to 4 is looked at, 0..64.
+        place: which of 81 points from −4 to 4 is looked at, 0..80.
     Raises:
         ValueError: for anything else. All arguments are traits: they can be observed, linked and set later.
     Ref: Goodfellow et al. 2014, prop. 1 and theorem 1.
@@ -88,11 +88,11 @@ class LearnedLossExplorer(Explorer):
     _esm, _css = script("learned_loss_panels.js"), style()
 
     mean = Checked(0.0, lambda name, value: check_number(name, value, -3, 3))
-    std = Checked(0.6, lambda name, value: check_number(name, value, 0.2, 2))
+    std = Checked(0.5, lambda name, value: check_number(name, value, 0.2, 2))
     data: traitlets.TraitType = Checked("two modes", lambda name, value: check_choice(name, value, DATA))
-    place = Checked(24, lambda name, value: check_int(name, value, 0, N - 1))
+    place = Checked(30, lambda name, value: check_int(name, value, 0, N - 1))
 
-    def __init__(self, mean: float = 0.0, std: float = 0.6, data: str = "two modes", place: int = 24) -> None:
+    def __init__(self, mean: float = 0.0, std: float = 0.5, data: str = "two modes", place: int = 30) -> None:
         spec = {"title": "Learned loss explorer", "controls": CONTROLS, "panels": PANELS, "text": TEXT, "columns": 2}
         super().__init__(spec, _frames(), pack(_shared()), mean=mean, std=std, data=data, place=place)
 
@@ -140,7 +140,7 @@ def _tables(mean: float, std: float, data: str) -> Tables:
         "p": p.log_prob(x).exp(),
         "p_G": p_G.log_prob(x).exp(),
         "D": logit.sigmoid(),
-        "log_ratio": logit,
+        "log_ratio": torch.where(logit.abs() < 1e-9, 0.0, logit),  # rounding is not to be read
         **pushes,
         **{name: x.new_full((N,), value) for name, value in everywhere.items()},
     }
@@ -153,7 +153,7 @@ def _frames() -> list[dict[str, Any]]:
 
 
 def _positions() -> Tensor:
-    return torch.linspace(LOW, HIGH, N, dtype=torch.float64)[:, None]
+    return torch.arange(N, dtype=torch.float64)[:, None] / ((N - 1) / (HIGH - LOW)) + LOW  # 0 exactly in the middle
 
 
 def _shared() -> Tables:
