@@ -512,14 +512,14 @@ for name, text in names.items():
 # ## 9. From λ = 0 to λ = 100
 #
 # How much L1?
-# Slide through a strip of generators, each trained with another $\lambda$ and otherwise alike, for 150 steps only.
+# Slide through a strip of generators, each trained with another $\lambda$ and otherwise alike, for 400 steps only.
 
 # %%
 widgets.LambdaExplorer.load("runs/textures_lambda")
 
 # %% [markdown]
 # With small $\lambda$, texture; with large $\lambda$, less of it, and the lower L1.
-# After so few steps none has the detail of the real photos yet, nor do they heed the map well; what counts here is the order.
+# After so few steps they show a trace of the kernels' grid and do not heed the map well yet; what counts here is the order.
 # L1 here is in units of pixels, and the adversarial loss in nats: what is a good balance depends on the data.
 # The paper's 100 goes with pictures whose answer is largely determined by the input.
 # Ours are not, so 5 is enough.

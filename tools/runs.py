@@ -20,7 +20,7 @@ RUNS = Path(__file__).parents[1] / "lectures" / "runs"
 LARGEST = 500_000  # bytes
 LAMBDAS = (0.0, 1.0, 5.0, 20.0, 100.0)
 TEXTURE_STEPS = 900
-STRIP_STEPS = 150
+STRIP_STEPS = 400
 
 
 def ddpm_digits() -> tuple[torch.nn.Module, train.History]:
