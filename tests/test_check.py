@@ -1,0 +1,63 @@
+"""A lab checked from the command line: one exercise right, one wrong, the others blank; and files that are no lab."""
+
+import check
+import nbformat
+import pytest
+
+RIGHT = """
+import torch
+from genlib import checks
+@checks.exercise("flows.density_1d")
+def density_1d(x, f, slope, p_z):
+    return p_z(f(x)) * slope(x).abs()
+"""
+WRONG = """
+@checks.exercise("flows.affine")
+def affine(x, log_s, shift):
+    return x * log_s + shift, log_s.sum(1)
+"""
+
+
+def lab(*sources: str):
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return notebook
+
+
+def test_a_lab_is_run_and_its_exercises_are_listed(tmp_path, capsys):
+    path = tmp_path / "mine.ipynb"
+    nbformat.write(lab(RIGHT, WRONG, "1 / 0"), path)
+    before = path.read_bytes()
+    assert check.main([str(path)]) == 1
+    out = capsys.readouterr().out
+    assert "✓ flows.density_1d" in out
+    assert "✗ flows.affine" in out
+    assert "hint      " in out
+    assert "○ flows.bits_per_dim" in out
+    assert "1 of 11 passed" in out
+    assert "cell 3: ZeroDivisionError: division by zero" in out
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no such file"),
+        ("not json", "this is no notebook"),
+        (nbformat.writes(lab("1 + 1")), "there is no exercise in it"),
+    ],
+)
+def test_what_is_no_lab_is_refused_in_one_line(tmp_path, capsys, content, message):
+    path = tmp_path / "x.ipynb"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    assert check.main([str(path)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_the_table_is_all_passed():
+    results = [{"name": "a.b", "state": "passed", "check": "", "error": "", "expected": "", "got": "", "hint": ""}]
+    assert check.table(results, []) == "✓ a.b  passed\n1 of 1 passed"
