@@ -1559,3 +1559,43 @@ def r1(D, x, y):
     patches = D(x, y).flatten(1).sum(1)
     slopes = [torch.autograd.grad(total, y, create_graph=True)[0][i] for i, total in enumerate(patches)]
     return torch.einsum("bchw,bchw->b", torch.stack(slopes), torch.stack(slopes)).mean()
+
+
+# --- found by working the lab ---------------------------------------------------------------------------------------
+
+
+@wrong("gan.discriminator_loss", "detached")  # the cut that belongs to the pictures
+def discriminator_loss(real, fake):
+    return softplus(-real).mean() + softplus(fake.detach()).mean()
+
+
+@wrong("gan.discriminator_loss", "detached")
+def discriminator_loss(real, fake):
+    return softplus(-real.detach()).mean() + softplus(fake).mean()
+
+
+@wrong("gan.discriminator_loss", "log_of_sigmoid")  # softplus written out
+def discriminator_loss(real, fake):
+    return torch.log(1 + torch.exp(-real)).mean() + torch.log(1 + torch.exp(fake)).mean()
+
+
+@wrong("gan.minimax_loss", "log_of_sigmoid")
+def minimax_loss(fake):
+    return -torch.log(1 + torch.exp(fake)).mean()
+
+
+@wrong("gan.objective", "log_of_sigmoid")
+def objective(fake, output, y, lam):
+    return -fake.sigmoid().log().mean() + lam * (output - y).abs().mean()
+
+
+@wrong("gan.objective", "log_of_sigmoid")
+def objective(fake, output, y, lam):
+    return torch.log(1 + torch.exp(-fake)).mean() + lam * (output - y).abs().mean()
+
+
+@wrong("gan.r1", "patch_by_patch")
+def r1(D, x, y):
+    y = y.detach().requires_grad_()
+    slopes = [torch.autograd.grad(logit, y, create_graph=True)[0] for logit in D(x, y).flatten()]
+    return sum(slope.square().sum() for slope in slopes) / len(y)

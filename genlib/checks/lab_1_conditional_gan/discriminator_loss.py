@@ -71,8 +71,14 @@ def _(answer: Answer, g: Generator) -> None:
 
 @D_LOSS.check("gradients reach the logits", "D learns from this number: stay in torch, and detach nothing.")
 def _(answer: Answer, g: Generator) -> None:
-    answer(normal((3, 1, 2, 2), g).requires_grad_(), normal((3, 1, 2, 2), g).requires_grad_())
-    passes_gradients(answer, "the logits")
+    for name, asks in (("real", (True, False)), ("fake", (False, True))):
+        answer(*(normal((3, 1, 2, 2), g).requires_grad_(ask) for ask in asks))
+        passes_gradients(
+            answer,
+            f"the logits `{name}`",
+            "D learns from both terms. It is the *pictures* that are cut off from G, before D sees them; D's logits, "
+            "real and fake, stay as they are.",
+        )
 
 
 @D_LOSS.check("it takes float32 too", "Nothing in the formula depends on the precision of the logits.")
@@ -144,8 +150,8 @@ def smoothed_both(real: Tensor, fake: Tensor) -> Tensor:
 
 
 @D_LOSS.mistake(
-    "Infinite where D is sure: the sigmoid of a large logit is exactly 1, and 1 − 1 has no logarithm. Never leave the "
-    "logits: −log sigmoid(a) is softplus of what?"
+    "Infinite where D is sure and wrong: the sigmoid of a large logit is exactly 1, and 1 − 1 has no logarithm; "
+    "and exp overflows. Never leave the logits: −log sigmoid(a) is softplus of what?"
 )
 def log_of_sigmoid(real: Tensor, fake: Tensor) -> Tensor:
     return -real.sigmoid().log().mean() - (1 - fake.sigmoid()).log().mean()

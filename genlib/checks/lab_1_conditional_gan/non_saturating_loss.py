@@ -119,7 +119,7 @@ def smoothed(fake: Tensor) -> Tensor:
 
 
 @NON_SATURATING.mistake(
-    "Infinite where D is sure, and G gets no gradient: sigmoid rounds to 0 there. −log sigmoid(a) is softplus of what?"
+    "Infinite where D is sure: there sigmoid rounds to 0, and exp overflows. −log sigmoid(a) is softplus of what?"
 )
 def log_of_sigmoid(fake: Tensor) -> Tensor:
     return -fake.sigmoid().log().mean()

@@ -1,5 +1,6 @@
 """The whole objective of G: what D says, and λ times the distance from the target."""
 
+import torch
 from torch import Generator, Tensor
 from torch.nn.functional import softplus
 
@@ -7,6 +8,7 @@ from genlib import gan
 from genlib.checks.answer import Answer
 from genlib.checks.exercise import Exercise
 from genlib.checks.lab_1_conditional_gan.given import (
+    FAR,
     FLOAT32_TOL,
     logits,
     mean_log,
@@ -67,6 +69,16 @@ def _(answer: Answer, g: Generator) -> None:
     answer.gives([logits(p), *large, lam], expected)
 
 
+@OBJECTIVE.check(
+    "where D is sure, the loss is large, and finite",
+    "Neither the sigmoid nor exp can take such logits. Which function never leaves them?",
+)
+def _(answer: Answer, g: Generator) -> None:
+    _, output, y, lam = _numbers(g)
+    far = torch.full((3, 1, 1, 1), FAR, dtype=torch.float64)
+    answer.gives([-far, output, y, lam], scalar(FAR + lam * _distance(output, y)))
+
+
 @OBJECTIVE.check("gradients reach the logits and the output", "G learns through both: detach nothing.")
 def _(answer: Answer, g: Generator) -> None:
     p, output, y, lam = _numbers(g)
@@ -94,7 +106,7 @@ def _l1(output: Tensor, y: Tensor) -> Tensor:
 
 
 @OBJECTIVE.mistake(
-    "The distance is summed over the pixels: λ = 100 is meant for their mean, whatever the notes' “norm” says."
+    "The distance is summed over the pixels. The formula has an expectation: a mean over pictures, channels and pixels."
 )
 def summed(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
     return softplus(-fake).mean() + lam * (y - output).abs().sum()
@@ -163,3 +175,11 @@ def distance_alone(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tenso
 @OBJECTIVE.mistake("A sigmoid too many: the logits became probabilities, and then were taken for logits.")
 def sigmoid_twice(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
     return softplus(-fake.sigmoid()).mean() + lam * _l1(output, y)
+
+
+@OBJECTIVE.mistake(
+    "Infinite where D is sure: the sigmoid of such a logit is exactly 0, which has no logarithm; and exp overflows. "
+    "Never leave the logits."
+)
+def log_of_sigmoid(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
+    return -fake.sigmoid().log().mean() + lam * _l1(output, y)

@@ -8,6 +8,7 @@ from genlib.checks.answer import Answer
 from genlib.checks.exercise import Exercise
 from genlib.checks.lab_1_conditional_gan.given import (
     FLOAT32_TOL,
+    BlurredCritic,
     Critic,
     gradient,
     normal,
@@ -61,6 +62,17 @@ def _(answer: Answer, g: Generator) -> None:
     for shape in ((1, 1, 2, 2), (5, 2, 3, 2)):
         x, y = normal(shape, g), normal(shape, g)
         answer.gives([D, x, y], _by_hand(D, x, y))
+
+
+@R1.check(
+    "a pixel that several patches see has one slope, the sum of theirs",
+    "All logits of a picture are added before the gradient is taken.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    D, (_, x, y) = BlurredCritic(g), _numbers(g)
+    _, b, c = D.weight.detach().tolist()
+    slopes = 1.7 * (b + 2 * c * x * y)  # a pixel's own logit, and 0.7 of the next one
+    answer.gives([D, x, y], slopes.square().sum() / len(x))
 
 
 @R1.check(
@@ -144,3 +156,10 @@ def of_the_logits(D: Critic, x: Tensor, y: Tensor) -> Tensor:
 @R1.mistake("One number for each picture, and their average was asked for.")
 def per_picture(D: Critic, x: Tensor, y: Tensor) -> Tensor:
     return _slopes(D, x, y).square().flatten(1).sum(1)
+
+
+@R1.mistake("Each patch's slope was squared by itself. They are added first: a picture has one gradient.")
+def patch_by_patch(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    y = y.detach().requires_grad_()
+    slopes = [torch.autograd.grad(logit, y, create_graph=True)[0] for logit in D(x, y).flatten()]
+    return torch.stack([slope.square().sum() for slope in slopes]).sum() / len(y)
