@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from genlib.arguments import check_choice, check_number, check_tensor
 from genlib.gan.objectives import OBJECTIVES, Name, generator_loss
-from genlib.gan.pix2pix import Turn, adam, check_betas, check_images, d_loss
+from genlib.gan.pix2pix import Turn, adam, check_betas, check_images, check_network, d_loss
 
 
 class ClassConditional(nn.Module):
@@ -39,10 +39,7 @@ class ClassConditional(nn.Module):
         gamma: float = 0.0,
     ) -> None:
         super().__init__()
-        for name, network in (("G", G), ("D", D)):
-            if not isinstance(network, nn.Module):
-                raise ValueError(f"{name}: expected a Module, got {type(network).__name__}")
-        self.G, self.D = G, D
+        self.G, self.D = check_network("G", G), check_network("D", D)
         self.objective: Name = check_choice("objective", objective, OBJECTIVES)  # type: ignore[assignment]
         self.lr = check_number("lr", lr, 0)
         self.lr_D = check_number("lr_D", 3 * self.lr if lr_D is None else lr_D, 0)

@@ -51,10 +51,7 @@ class Pix2Pix(nn.Module):
         conditional: bool = True,
     ) -> None:
         super().__init__()
-        for name, network in (("G", G), ("D", D)):
-            if not isinstance(network, nn.Module):
-                raise ValueError(f"{name}: expected a Module, got {type(network).__name__}")
-        self.G, self.D = G, D
+        self.G, self.D = check_network("G", G), check_network("D", D)
         self.lam = check_number("lam", lam, 0)
         self.objective: Name = check_choice("objective", objective, OBJECTIVES)  # type: ignore[assignment]
         self.lr, self.lr_D = check_number("lr", lr, 0), check_number("lr_D", lr if lr_D is None else lr_D, 0)
@@ -130,6 +127,12 @@ def adam(network: nn.Module, lr: float, betas: tuple[float, float]) -> torch.opt
     parameters = list(network.parameters())
     fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
     return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
+
+
+def check_network(name: str, network: object) -> nn.Module:
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"{name}: expected a Module, got {type(network).__name__}")
+    return network
 
 
 def check_betas(betas: object) -> tuple[float, float]:
