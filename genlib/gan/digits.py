@@ -100,7 +100,7 @@ def _sizes(shape: object) -> tuple[int, ...]:
 
 
 def check_label(label: Tensor, n_classes: int, batch: int | None = None) -> None:
-    """Shape and dtype only: to look at the values makes a GPU wait."""
+    """Raise `ValueError` for a wrong shape or dtype, and on the CPU, where nothing waits for it, a wrong class."""
     check_tensor("label", label, ("B",) if batch is None else (batch,), dtype="int")
     if label.device.type == "cpu" and label.numel() and not (int(label.min()) >= 0 and int(label.max()) < n_classes):
         raise ValueError(f"label: expected classes 0..{n_classes - 1}, got {int(label.min())}..{int(label.max())}")

@@ -46,10 +46,8 @@ class UNetGenerator(nn.Module):
         norm: Norm = "batch",
     ) -> None:
         super().__init__()
-        self.in_channels, self.out_channels = (
-            check_int("in_channels", in_channels),
-            check_int("out_channels", out_channels),
-        )
+        self.in_channels = check_int("in_channels", in_channels)
+        self.out_channels = check_int("out_channels", out_channels)
         width, self.depth = check_int("width", width), check_int("depth", depth, 2)
         self.noise = check_int("noise", noise, 0)
         self.dropout = check_number("dropout", dropout, 0, 1)

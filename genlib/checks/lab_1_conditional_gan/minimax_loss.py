@@ -117,7 +117,8 @@ def no_log(fake: Tensor) -> Tensor:
 
 
 @MINIMAX.mistake(
-    "Infinite where D is fooled completely: 1 − sigmoid is exactly 0 there, and exp overflows. What is −softplus?"
+    "Infinite where D is fooled completely: 1 − sigmoid is exactly 0 there, and exp overflows. log(1 − sigmoid(a)) is "
+    "−softplus of what?"
 )
 def log_of_sigmoid(fake: Tensor) -> Tensor:
     return (1 - fake.sigmoid()).log().mean()
