@@ -29,7 +29,8 @@ WINDOWS = os.name == "nt"
 
 # What a notebook or a test imports, and what is slow to import for the first time.
 USED = [
-    *("torch", "sklearn.datasets", "matplotlib.figure", "matplotlib.backends.backend_agg", "safetensors.torch"),
+    *("torch", "torch._dynamo"),  # the latter comes with the first optimizer: 800 modules
+    *("sklearn.datasets", "matplotlib.figure", "matplotlib.backends.backend_agg", "safetensors.torch"),
     *("anywidget", "ipykernel.kernelapp", "ipykernel.ipkernel", "jupyterlab.labapp", "nbconvert", "nbval.plugin"),
     *("jupytext", "nbclient", "hypothesis", "xdist.plugin", "_pytest.doctest", "tqdm.auto"),
 ]
