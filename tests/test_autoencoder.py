@@ -138,6 +138,73 @@ def test_one_draw_gives_an_unbiased_gradient() -> None:
     assert torch.allclose(ours, numeric.to(ours), atol=0.03)
 
 
+# -- Given the class, and with a deviation for each pixel
+
+
+def by_class(n_classes: int = 3) -> tuple[VAE, torch.Tensor, torch.Tensor]:
+    """A VAE that is told the class, points, and a class for each."""
+    vae = random_vae(3, 2, 8, n_classes=n_classes, learn_std=True)
+    x = torch.randn(6, 3, dtype=torch.float64, generator=generator(1))
+    return vae, x, torch.arange(6) % n_classes
+
+
+@torch.no_grad()
+def test_the_bound_given_the_class_is_what_quadrature_says() -> None:
+    """For one class, the labelled VAE is another one, whose first layers have that class's column in their bias."""
+    vae, x, label = by_class()
+    for k in range(3):
+        plain = VAE(3, 2, 8).double()
+        weights, told = dict(plain.named_parameters()), dict(vae.named_parameters())
+        for name, value in weights.items():
+            value.copy_(told[name][:, : value.shape[1]] if name.endswith("0.weight") else told[name])
+        for network in ("encoder", "decoder"):
+            weights[f"{network}.0.bias"] += told[f"{network}.0.weight"][:, weights[f"{network}.0.weight"].shape[1] + k]
+        rows = label == k
+        assert vae.log_std is not None
+        z = torch.randn(2, 2, dtype=torch.float64, generator=generator(2))
+        expected = Normal(plain.decode(z), vae.log_std.exp()).log_prob(x[rows]).sum(1)
+        assert torch.allclose(vae.log_likelihood(x[rows], z, label[rows]), expected, atol=1e-12)
+        assert torch.allclose(vae.kl(x[rows], label[rows]), plain.kl(x[rows]), atol=1e-12)
+        assert torch.allclose(vae.reconstruct(x[rows], label[rows]), plain.reconstruct(x[rows]), atol=1e-12)
+        drawn = vae.sample(2, generator(3), label=label[rows])
+        assert torch.allclose(drawn, plain.sample(2, generator(3)), atol=1e-12)
+
+
+def test_the_loss_is_minus_the_elbo_given_the_class() -> None:
+    vae, x, label = by_class()
+    loss, _ = loss_of(vae, (x, label), generator(5))
+    assert torch.allclose(loss, -vae.elbo(x, generator(5), label=label).mean() / 3)
+    assert not torch.allclose(loss, -vae.elbo(x, generator(5), label=(label + 1) % 3).mean() / 3)
+
+
+def test_the_deviation_that_is_learned_is_that_of_the_noise() -> None:
+    """A code cannot hold what is independent noise: pixels of one number each, with two known deviations."""
+    std = torch.tensor([0.5, 0.1])
+    x = torch.tensor([1.0, -1.0]) + std * torch.randn(4000, 2, generator=generator())
+    torch.manual_seed(0)
+    vae = VAE(2, 1, 0, beta=4.0, std=0.3, lr=1e-2, learn_std=True)  # a costly code, so that none is used
+    train.fit(vae, x, steps=600, batch_size=250, progress=False)
+    assert vae.log_std is not None
+    assert torch.allclose(vae.log_std.exp(), std, rtol=0.05)
+    drawn = vae.sample(20_000, generator(), noise=True)
+    assert torch.allclose(drawn.std(0), std, rtol=0.06)
+
+
+def test_an_autoencoder_told_the_class_need_not_keep_it_in_its_code() -> None:
+    """Two points and a code without a say: with the class the error is 0, without it is the variance."""
+    x, label = torch.tensor([[1.0, 0.0], [-1.0, 0.0]]).repeat(32, 1), torch.arange(2).repeat(32)
+    errors = []
+    for n_classes, told in ((2, label), (None, None)):
+        torch.manual_seed(0)
+        task = Autoencoder(2, 1, 0, lr=2e-2, n_classes=n_classes)
+        for p in task.encoder.parameters():
+            p.requires_grad_(False).zero_()
+        train.fit(task, (x, label), steps=300, batch_size=64, progress=False)
+        errors.append(float((task.reconstruct(x, told) - x).square().sum(1).mean()))
+    assert errors[0] < 1e-3
+    assert abs(errors[1] - 1) < 1e-2
+
+
 # -- As tasks
 
 
@@ -219,6 +286,7 @@ def test_labels_are_left_alone_and_nothing_is_changed_in_place() -> None:
 
 
 X = torch.zeros(2, 4)
+LABEL = torch.tensor([0, 2])
 
 
 @pytest.mark.parametrize(
@@ -238,6 +306,14 @@ X = torch.zeros(2, 4)
         (lambda: VAE(4, 2, 8).sample(-1), "n"),
         (lambda: loss_of(VAE(4, 2, 8), X[:0]), "batch"),
         (lambda: loss_of(VAE(4, 2, 8), X[:, :2]), "batch"),
+        (lambda: VAE(4, 2, 8, n_classes=0), "n_classes"),
+        (lambda: VAE(4, 2, 8).encode(X, LABEL), "label"),
+        (lambda: VAE(4, 2, 8, n_classes=3).encode(X), "label"),
+        (lambda: VAE(4, 2, 8, n_classes=3).elbo(X, label=LABEL[:1]), "label"),
+        (lambda: VAE(4, 2, 8, n_classes=3).sample(2, label=LABEL + 3), "label"),
+        (lambda: Autoencoder(4, 2, 8, n_classes=3).decode(X[:, :2], LABEL.double()), "label"),
+        (lambda: loss_of(VAE(4, 2, 8, n_classes=3), X), "batch"),
+        (lambda: loss_of(VAE(4, 2, 8, n_classes=3), (X, LABEL[:1])), "label"),
     ],
 )
 def test_wrong_input_is_named(call, name: str) -> None:
