@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import side_by_side
 import torch
 from safetensors.torch import save_file
 
@@ -49,6 +50,7 @@ ALL: dict[str, Callable[[], tuple[torch.nn.Module, train.History]]] = {
     "textures_l1": partial(textures, 100.0, adversarial=0.0),
     "textures_cgan": partial(textures, 0.0),
     "textures_unconditional": partial(textures, 0.0, conditional=False),
+    **side_by_side.ALL,
 }
 
 
