@@ -46,6 +46,11 @@ def double(monkeypatch):
     return exercise
 
 
+DATA = torch.arange(14.0, dtype=torch.float64).reshape(7, 2)  # what another cell of the notebook holds
+ROWS = 7
+TWO = 2.0
+
+
 def found(function, seed: int | None = 0) -> Result:
     return checks.run("toy.double", function, seed=seed)
 
@@ -161,6 +166,13 @@ class TestDiagnosis:
             ("shape", lambda x: 2 * x[:, None] + x),
             ("shape", lambda x: 2 * x.sum(0)),
             ("shape", lambda x: 2 * x[:2]),
+            ("shape", lambda x: (2 * x)[..., None]),
+            ("shape", lambda x: torch.stack([2 * x, x], dim=2)),
+            ("offset", lambda x: 2 * x + 1),
+            ("factor", lambda x: x / 3),
+            ("foreign", lambda x: 2 * DATA),
+            ("foreign", lambda x: x + DATA[: len(x)]),
+            ("foreign", lambda x: torch.stack([x[i] + x[i] for i in range(ROWS)])),
             ("not_finite", lambda x: 2 * x + (x - x) / 0),
             ("in_place", lambda x: x.mul_(2)),
             ("rough", lambda x: (2 * x.float()).double()),
@@ -181,8 +193,50 @@ class TestDiagnosis:
             assert result.hint
 
     def test_hints_for_one_failure_differ_with_its_cause(self, double):
-        answers = [lambda x: 2 * x[:, None] + x, lambda x: 2 * x.sum(0), lambda x: 2 * x[:2]]
-        assert len({found(y).hint for y in answers}) == 3
+        answers = [
+            lambda x: 2 * x[:, None] + x,
+            lambda x: 2 * x.sum(0),
+            lambda x: 2 * x[:2],
+            lambda x: (2 * x)[..., None],
+            lambda x: torch.stack([2 * x, x], dim=2),
+        ]
+        assert len({found(y).hint for y in answers}) == 5
+
+    def test_numbers_of_another_cell_are_named(self, double):
+        assert found(lambda x: 2 * DATA).hint.startswith("DATA is no argument")
+        assert found(lambda x: 3 * TWO * x).mistake == "factor"  # a number that helps is nobody's mistake
+        assert found(lambda x: 2 * x + DATA.mean() - DATA.mean()).state == "passed"
+
+    def test_outputs_in_another_order(self, double):
+        exercise = Exercise("toy.two", lambda x: (2 * x, x.sum(1)), returns=["y", "total"], batched=["x"])
+
+        @exercise.check("both", "Both.")
+        def _(answer, g):
+            answer(torch.randn(3, 2, generator=g, dtype=torch.float64))
+
+        assert "another order" in checks.run("toy.two", lambda x: (x.sum(1), 2 * x)).hint
+        assert "another order" not in checks.run("toy.two", lambda x: (2 * x, x)).hint
+
+    @pytest.mark.parametrize(
+        ("y", "words"),
+        [
+            (lambda x: torch.exp(x.split(1)), "tuple"),
+            (lambda x: x(2), "as if it were a function"),
+            (lambda x: x.sum(2), "fewer axes"),
+            (lambda x: torch.ones(2, dtype=x.dtype).add_(x), "in place"),
+        ],
+    )
+    def test_an_errors_hint_says_what_usually_causes_it(self, double, y, words):
+        assert words in found(y).hint
+
+    def test_a_function_that_is_not_called(self, double):
+        exercise = Exercise("toy.call", lambda x, f, g: f(g(x)), returns=["y"])
+
+        @exercise.check("f after g", "Which comes first?")
+        def _(answer, g):
+            answer.gives([torch.ones(3), abs, torch.neg], torch.ones(3))
+
+        assert checks.run("toy.call", lambda x, f, g: 2 * f).hint.startswith("A function has to be called")
 
     def test_a_further_parameter_with_a_default_is_fine(self, double):
         assert found(lambda x, factor=2: factor * x).state == "passed"

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from genlib.checks import limit
 from genlib.checks.compare import at, copies, difference, in_short, same, two_numbers
-from genlib.checks.diagnose import diagnose, error_hint, shape_hint
+from genlib.checks.diagnose import diagnose, error_hint, foreign, order_hint, shape_hint
 from genlib.checks.limit import TooLong, limited
 
 if TYPE_CHECKING:
@@ -110,11 +110,9 @@ class Answer:
             self._printed = _shortened(printed.getvalue())
             if isinstance(error, NotImplementedError) and place.by_raise and not self._returned:
                 raise Unattempted from None
-            self.wrong(
-                "error",
-                error_hint(error) or self.fallback,
-                error=f"{type(error).__name__}: {error}\n{place.text}".strip(),
-            )
+            arguments = dict(zip(self.exercise.parameters, self.args, strict=True))
+            mistake, hint = foreign(self) or ("error", error_hint(error, arguments) or self.fallback)
+            self.wrong(mistake, hint, error=f"{type(error).__name__}: {error}\n{place.text}".strip())
         self._printed = _shortened(printed.getvalue())
         self._returned = True
         return raw
@@ -152,9 +150,11 @@ class Answer:
             if output.shape != like.shape:
                 mistake, hint = diagnose(self, named_only=True)
                 shape, wanted = tuple(output.shape), tuple(like.shape)
+                if not mistake:
+                    mistake, hint = foreign(self) or ("shape", "")
                 self.wrong(
-                    mistake or "shape",
-                    hint or shape_hint(name, shape, wanted),
+                    mistake,
+                    hint or order_hint(self, outputs, own) or shape_hint(name, shape, wanted),
                     expected=f"{name} of shape {wanted}",
                     got=f"{name} of shape {shape}",
                 )

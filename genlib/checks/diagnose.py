@@ -1,11 +1,14 @@
 """What the mistake may be: it is recognised by what it does, never by the text of the code.
 
 First the exercise's own mistakes are tried: what would each give on the same arguments? Then come mistakes that any
-function can have: an argument that is ignored, examples that influence each other, a sign.
+function can have: a tensor of the notebook in an argument's place, an argument that is ignored, examples that influence
+each other, a sign, a number that is added or multiplied everywhere.
 """
 
 import contextlib
 import io
+import itertools
+import types
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -31,7 +34,7 @@ def diagnose(answer: "Answer", named_only: bool = False) -> tuple[str, str]:
                     return name, mistake.hint
     if named_only:
         return "", ""
-    for look in (_random, _deaf, _mixing, _rough, _negative):
+    for look in (_random, foreign, _deaf, _mixing, _rough, _negative, _offset, _factor):
         with contextlib.suppress(Exception):  # the answer itself may fail on the arguments tried there
             found = look(answer, own)
             if found is not None:
@@ -48,6 +51,32 @@ def _random(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None
     if all(same(a, b) for a, b in zip(_again(answer, answer.args), answer.outputs, strict=True)):
         return None
     return "random", "Called twice with the same arguments, it gives two answers: use the numbers given, draw none."
+
+
+def foreign(answer: "Answer", own: tuple[Tensor, ...] = ()) -> tuple[str, str] | None:
+    """Numbers of another cell: without the notebook's tensors, tables and whole numbers, a name is missing."""
+    function = answer.function
+    if not isinstance(function, types.FunctionType):
+        return None
+    kept = {k: v for k, v in function.__globals__.items() if callable(v) or isinstance(v, _HELPFUL)}
+    alone = types.FunctionType(function.__code__, kept, function.__name__, function.__defaults__, function.__closure__)
+    alone.__kwdefaults__ = function.__kwdefaults__
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            alone(*copies(answer.args))
+    except NameError as error:
+        if error.name not in function.__globals__:
+            return None
+        return "foreign", (
+            f"{error.name} is no argument: it comes from another cell, and keeps the numbers that it has there. Which "
+            "argument belongs in its place, or what do the arguments say about it?"
+        )
+    except Exception:
+        return None
+    return None
+
+
+_HELPFUL = (types.ModuleType, float, str, bool)  # what one may well take from another cell, as are functions
 
 
 def _deaf(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
@@ -89,7 +118,10 @@ def _mixing(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None
 def _rough(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
     if not all(same(a, b, 1e-4) for a, b in zip(answer.outputs, own, strict=True)):
         return None
-    return "rough", "Right to a few digits and no further. Does something on the way have a lower precision, float32?"
+    return "rough", (
+        "Right to a few digits and no further. Does something on the way have a lower precision, float32? Or is a "
+        "number rounded, or a derivative replaced by a quotient?"
+    )
 
 
 def _negative(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
@@ -98,12 +130,70 @@ def _negative(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | No
     return None
 
 
+def _offset(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
+    for name, output, truth in _off(answer, own):
+        apart = output - truth
+        if same(apart, apart.flatten()[0].expand_as(apart), TOL):
+            return "offset", (
+                f"Every entry of {name} is off by one and the same number, {float(apart.flatten()[0]):.4g}: a term is "
+                "wrong that does not depend on the example. Which terms are of that kind, and do they fit these shapes?"
+            )
+    return None
+
+
+def _factor(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
+    for name, output, truth in _off(answer, own):
+        largest = truth.flatten().abs().argmax()
+        factor = output.flatten()[largest] / truth.flatten()[largest]
+        if factor != 0 and same(output, factor * truth, TOL):
+            return "factor", (
+                f"Every entry of {name} is right but for one and the same factor, {float(factor):.4g}. Where could it "
+                "come from: a size, a half, a sum that should be a mean, or the other way round?"
+            )
+    return None
+
+
+def _off(answer: "Answer", own: tuple[Tensor, ...]) -> list[tuple[str, Tensor, Tensor]]:
+    """The wrong outputs, with their names and what they should be; those alone that have three different values."""
+    trios = zip(answer.exercise.returns, answer.outputs, own, strict=True)
+    doubles = [(name, output.detach().double(), truth.detach().double()) for name, output, truth in trios]
+    return [
+        (name, output, truth)
+        for name, output, truth in doubles
+        if not same(output, truth, TOL) and len(truth.flatten().unique()) > 2
+    ]
+
+
+def order_hint(answer: "Answer", outputs: tuple[Tensor, ...], own: tuple[Tensor, ...]) -> str:
+    """For several outputs whose shapes fit in another order; empty where none does."""
+    returns, wanted = answer.exercise.returns, [tuple(o.shape) for o in own]
+    for other in itertools.permutations(outputs):
+        if [tuple(o.shape) for o in other] == wanted:
+            return f"All are there, but in another order. What comes first, and what next? Return {', '.join(returns)}."
+    return ""
+
+
 def shape_hint(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     """What usually makes this of a shape."""
     if not wanted:
         return f"{name} is to be one number for the whole batch, of shape (): which axes are left, and why?"
     if len(shape) == len(wanted) == 1:
-        return f"{name} has {shape[0]} entries instead of {wanted[0]}. Which is the first, which the last?"
+        if abs(shape[0] - wanted[0]) == 1:
+            return f"{name} has {shape[0]} entries instead of {wanted[0]}. Which is the first, which the last?"
+        return (
+            f"{name} has {shape[0]} entries instead of {wanted[0]}. How many there are follows from the arguments: is "
+            "a number used that is right in one place only, or the wrong axis?"
+        )
+    if [n for n in shape if n != 1] == [n for n in wanted if n != 1]:
+        return (
+            f"{name} has all its numbers, but in the shape {shape} instead of {wanted}: an axis of length 1 is too "
+            "much, or missing. That changes what happens when it meets another tensor."
+        )
+    if len(shape) > len(wanted) and shape[: len(wanted)] == wanted:
+        return (
+            f"{name} has several numbers where one is asked for: its shape should end after {wanted}. What becomes of "
+            "the other axes: a sum, a mean, one of their entries?"
+        )
     stretched = len(shape) == len(wanted) and any(a > b for a, b in zip(shape, wanted, strict=True))
     if len(shape) > len(wanted) or stretched:
         return (
@@ -115,9 +205,22 @@ def shape_hint(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> st
     return f"{name} has too few entries along an axis. Where do they get lost?"
 
 
-def error_hint(error: Exception) -> str:
-    """What usually causes this exception; empty where only the exercise can say."""
+def error_hint(error: Exception, arguments: dict[str, Any]) -> str:
+    """What usually causes this exception, given the arguments by their names; empty where only the exercise can say."""
     text = str(error)
+    if isinstance(error, TypeError | AttributeError):
+        uncalled = [n for n, a in arguments.items() if callable(a) and f"'{type(a).__name__}'" in text]
+        if len(uncalled) > 1:
+            return f"A function has to be called before one can compute with it: {', '.join(uncalled)} are functions."
+        if uncalled:
+            return f"{uncalled[0]} is a function: it has to be called, and what it gives then are numbers."
+        if "tuple" in text:
+            return (
+                "Something here is several tensors at once, a tuple: what a function returned, perhaps. Take it apart "
+                "before you compute with it."
+            )
+        if "'Tensor' object is not callable" in text:
+            return "A tensor is called as if it were a function. Is a * missing, or has a name been given twice?"
     shapes = ("must match the", "not broadcastable", "cannot be multiplied", "Expected size for")
     if isinstance(error, RuntimeError) and any(words in text for words in shapes):
         return (
@@ -126,6 +229,10 @@ def error_hint(error: Exception) -> str:
         )
     if isinstance(error, RuntimeError) and "Boolean value of Tensor" in text:
         return "An `if` cannot decide for a whole batch at once: the condition is one answer for each example."
+    if isinstance(error, RuntimeError) and "doesn't match the broadcast shape" in text:
+        return "A tensor cannot grow in place (+=, *=, a method with an underscore): make a new one."
+    if isinstance(error, IndexError) and "Dimension out of range" in text:
+        return "A tensor has fewer axes than this line counts on. Print its shape: is it the one that you mean?"
     if isinstance(error, IndexError) and "out of bounds" in text:
         return "An index is outside its table. How many entries does the table have, and which step is the first?"
     if isinstance(error, RuntimeError) and "requires grad" in text:
