@@ -158,7 +158,8 @@ def test_the_bound_given_the_class_is_what_quadrature_says() -> None:
         for name, value in weights.items():
             value.copy_(told[name][:, : value.shape[1]] if name.endswith("0.weight") else told[name])
         for network in ("encoder", "decoder"):
-            weights[f"{network}.0.bias"] += told[f"{network}.0.weight"][:, weights[f"{network}.0.weight"].shape[1] + k]
+            n = weights[f"{network}.0.weight"].shape[1]
+            weights[f"{network}.0.bias"].add_(told[f"{network}.0.weight"][:, n + k])
         rows = label == k
         assert vae.log_std is not None
         z = torch.randn(2, 2, dtype=torch.float64, generator=generator(2))
