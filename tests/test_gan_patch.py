@@ -38,6 +38,29 @@ def test_it_sees_x_beside_y():
     assert blind(None, y).shape == D(x, y).shape == (2, 1, 6, 6)
 
 
+@pytest.mark.parametrize("n_layers", [0, 1, 2])
+def test_a_projected_x_is_a_factor_and_none_is_zero(n_layers):
+    """The logit is linear in x beside a part that x does not touch."""
+    D = gan.PatchDiscriminator(1, width=4, n_layers=n_layers, projection=3).double()
+    x, other = (torch.randn(2, 3, 32, 32, dtype=torch.float64) for _ in range(2))
+    y = torch.randn(2, 1, 32, 32, dtype=torch.float64)
+    alone = D(None, y)
+    assert not torch.allclose(D(x, y), alone)
+    torch.testing.assert_close(D(0 * x, y), alone)
+    torch.testing.assert_close(D(2 * x - 3 * other, y) - alone, 2 * (D(x, y) - alone) - 3 * (D(other, y) - alone))
+
+
+def test_a_projected_map_counts_where_it_lies():
+    """A class in the left half of the map changes logits there, and not at the right edge."""
+    D = gan.PatchDiscriminator(1, width=4, n_layers=1, projection=2).double()
+    x, y = torch.zeros(1, 2, 32, 32, dtype=torch.float64), torch.randn(1, 1, 32, 32, dtype=torch.float64)
+    x[..., :16] = 1
+    changed = (D(x, y) - D(None, y))[0, 0].abs().sum(0) > 0
+    middle = len(changed) // 2
+    assert changed[: middle - 1].all()
+    assert not changed[middle + 1 :].any()
+
+
 def test_train_and_eval_are_one_function():
     D, y = gan.PatchDiscriminator(1, width=4, n_layers=2), torch.randn(3, 1, 32, 32)
     assert torch.equal(D.train()(None, y), D.eval()(None, y))
@@ -58,6 +81,11 @@ def test_odd_sizes(shape):
         (lambda D: D(torch.zeros(2, 3, 32, 32), torch.zeros(1, 1, 32, 32)), "x: expected a float tensor"),
         (lambda D: D(torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)), "y: too small for 2 layers"),
         (lambda D: D(torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32).long()), "y: expected a float tensor"),
+        (lambda D: gan.PatchDiscriminator(4, projection=-1), "projection: expected a whole number"),
+        (
+            lambda D: gan.PatchDiscriminator(1, 2, 1, projection=3)(torch.zeros(1, 2, 8, 8), torch.zeros(1, 1, 8, 8)),
+            "x, y: expected 3 channels of x and 1 of y, got 2 and 1",
+        ),
         (lambda D: gan.PatchDiscriminator(4, n_layers=6), "n_layers: expected a whole number from 0 to 5"),
         (lambda D: gan.PatchDiscriminator(4, norm="group"), "norm: expected one of"),  # type: ignore
     ],

@@ -151,6 +151,64 @@ class TestPix2Pix:
         blind = pix2pix(conditional=False)
         assert len(list(blind.losses((x, y)))) == 2
 
+    def test_mismatched_pairs_are_real_images_under_another_x(self):
+        shown = []
+
+        class Recording(nn.Module):
+            def forward(self, x, y):
+                shown.append((x, y))
+                return y.mean((1, 2, 3)) + x.sum() * 0
+
+        x, y = pairs()
+        task = gan.Pix2Pix(pix2pix().G, Recording(), mismatched=1.0)
+        (_, _, logs), _ = task.losses((x, y), torch.Generator().manual_seed(0))
+        assert len(shown) == 4  # right, made and mismatched in D's turn, made in G's
+        (right, _), (for_made, _), (wrong, theirs), _ = shown
+        assert torch.equal(right, x)
+        assert torch.equal(for_made, x)
+        assert torch.equal(theirs, y)
+        owner = (wrong[:, None] == x[None]).flatten(2).all(2)  # which example's x stands beside each y
+        assert owner.sum(0).tolist() == owner.sum(1).tolist() == [1] * len(x)
+        assert not owner.diagonal().any()
+        assert "D_mismatched" in logs
+
+    def test_mismatched_pairs_weigh_on_d_alone_and_in_proportion(self):
+        losses = []
+        for mismatched in (0.0, 1.0, 3.0):
+            turns = pix2pix(mismatched=mismatched).losses(pairs(), torch.Generator().manual_seed(0))
+            losses.append([loss.detach() for _, loss, _ in turns])
+        (none, g), (one, g_one), (three, g_three) = losses
+        assert float(one) > float(none)  # what D pays for a fake is never below 0
+        torch.testing.assert_close(three - none, 3 * (one - none))
+        assert torch.equal(g, g_one)
+        assert torch.equal(g, g_three)
+
+    def test_mismatched_pairs_teach_what_right_pairs_cannot(self):
+        """y is x, and G makes right pairs: a D that sees no others learns nothing; with the wrong ones, that they are
+        fake. Right pairs are real and made in equal parts, wrong ones only fake: at logits ±a, e^a = 2."""
+
+        class Echo(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.scale = nn.Parameter(torch.ones(()))
+
+            def forward(self, x, z=None, generator=None):
+                return self.scale * x
+
+        class Match(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.weight = nn.Parameter(torch.zeros(()))
+
+            def forward(self, x, y):
+                return self.weight * (x * y).mean((1, 2, 3))
+
+        x = torch.tensor([1.0, -1.0])[:, None, None, None].expand(2, 1, 4, 4)
+        for mismatched, expected in ((0.0, 0.0), (1.0, math.log(2))):
+            task = gan.Pix2Pix(Echo(), Match(), lr=0.0, lr_D=0.05, mismatched=mismatched)
+            train.fit(task, (x, x), steps=100, batch_size=2, progress=False)
+            torch.testing.assert_close(task.D(x, x).detach(), torch.full((2,), expected), atol=0.02, rtol=0)
+
     def test_the_same_seed_generates_the_same_pictures(self):
         task, (x, _) = pix2pix().eval(), pairs()
         one, two, other = (task.generate(x, generator=torch.Generator().manual_seed(s)) for s in (0, 0, 1))
@@ -165,6 +223,9 @@ class TestPix2Pix:
         [
             (lambda: pix2pix(lam=-1.0), "lam"),
             (lambda: pix2pix(lam=0.0, adversarial=0.0), "lam, adversarial"),
+            (lambda: pix2pix(mismatched=-1.0), "mismatched"),
+            (lambda: pix2pix(mismatched=1.0, conditional=False), "mismatched: expected 0 for a D that is not shown x"),
+            (lambda: next(pix2pix(mismatched=1.0).losses(pairs(1))), "batch: expected at least two pairs"),
             (lambda: gan.Pix2Pix(lambda x: x, nn.Identity()), "G: expected a Module"),  # type: ignore
             (lambda: next(pix2pix().losses(pairs().y)), "batch: expected a pair"),
             (lambda: next(pix2pix().losses((pairs().x, pairs().y[:, :, :8]))), "y: expected the shape that G makes"),

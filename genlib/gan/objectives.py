@@ -81,6 +81,11 @@ def discriminator_loss(real: Tensor, fake: Tensor, objective: Name = "non_satura
     return rule.real(real).mean() + rule.fake(fake).mean()
 
 
+def loss_on_fakes(fake: Tensor, objective: Name = "non_saturating") -> Tensor:
+    """The second term of `discriminator_loss` alone, a scalar: what D pays for pairs that it is to call fake."""
+    return _objective(objective).fake(check_tensor("fake", fake)).mean()
+
+
 def generator_loss(fake: Tensor, objective: Name = "non_saturating") -> Tensor:
     """What G minimises, on the logits of what it made.
 

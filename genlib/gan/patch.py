@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from genlib.arguments import check_int, check_tensor
 from genlib.gan.layers import Norm, check_batch, initialise, norm_layer
@@ -16,23 +17,31 @@ class PatchDiscriminator(nn.Module):
 
     which is 16, 34, 70, 142, 286 pixels wide for 1 to 5 layers. With 0 layers all is 1 × 1: the PixelGAN.
 
+    The first layer sees x and y side by side. With `projection` it sees y alone, and x comes in last, as a factor:
+
+        logit = v_0 · φ(y) + Σ_c x̄_c (v_c · φ(y)),   φ the last features, x̄ the map x, resized to the logits
+
     Args:
-        in_channels: those of x and y together; of y alone for a D that is not shown x.
+        in_channels: those of x and y together; of y alone for a D that is not shown x, or only at the end.
         width: feature maps of the first convolution; doubled with each one, up to 8 times as many.
         n_layers: 0 to 5.
         norm: "batch" as in the paper, "instance" or "none". A norm looks at all of a picture: to measure the receptive
             field by the gradient, take "none".
-    Ref: Isola et al. 2017, §3.3 and §6.1.2.
+        projection: channels of an x that comes in at the end; 0 for an x beside y.
+    Ref: Isola et al. 2017, §3.3 and §6.1.2; projection: Miyato & Koyama 2018, eq. 6, here patch by patch.
 
     >>> D = PatchDiscriminator(4, width=8, n_layers=2)
     >>> D(torch.zeros(5, 3, 32, 32), torch.zeros(5, 1, 32, 32)).shape, D.receptive_field
     (torch.Size([5, 1, 6, 6]), 34)
     """
 
-    def __init__(self, in_channels: int, width: int = 64, n_layers: int = 3, *, norm: Norm = "batch") -> None:
+    def __init__(
+        self, in_channels: int, width: int = 64, n_layers: int = 3, *, norm: Norm = "batch", projection: int = 0
+    ) -> None:
         super().__init__()
         self.in_channels, width = check_int("in_channels", in_channels), check_int("width", width)
         self.n_layers, self.norm = check_int("n_layers", n_layers, 0, 5), norm
+        self.projection = check_int("projection", projection, 0)
         widths = [width * min(2**i, 8) for i in range(self.n_layers + 1)] if n_layers else [width, 2 * width]
         kernel, padding = (4, 1) if n_layers else (1, 0)
         strides = [2] * self.n_layers + [1, 1] if n_layers else [1, 1, 1]
@@ -41,7 +50,7 @@ class PatchDiscriminator(nn.Module):
         for n_in, n_out, stride in zip(widths, widths[1:], strides[1:], strict=False):
             conv = nn.Conv2d(n_in, n_out, kernel, stride, padding, bias=norm != "batch")
             layers += [nn.LeakyReLU(0.2), conv, norm_layer(norm, n_out)]
-        layers += [nn.LeakyReLU(0.2), nn.Conv2d(widths[-1], 1, kernel, strides[-1], padding)]
+        layers += [nn.LeakyReLU(0.2), nn.Conv2d(widths[-1], 1 + projection, kernel, strides[-1], padding)]
         self.layers = nn.Sequential(*layers)
         initialise(self)
 
@@ -62,21 +71,33 @@ class PatchDiscriminator(nn.Module):
         """Logits, (B, 1, h, w).
 
         Args:
-            x: the input that y belongs to, (B, C, H, W), float; None for a D that is not shown it.
+            x: the input that y belongs to, (B, C, H, W), float; None for a D that is not shown it (of a D with
+                `projection`: for v_0 · φ(y) alone).
             y: an image, (B, C', H, W), float, in [−1, 1].
         """
         check_tensor("y", y, ("B", "C", "H", "W"))
         if x is not None:
             check_tensor("x", x, (len(y), "C", *y.shape[2:]))
-        seen = y if x is None else torch.cat([x.to(y.dtype), y], dim=1)
-        if seen.shape[1] != self.in_channels:
-            of_x = "none" if x is None else str(x.shape[1])
-            raise ValueError(
-                f"x, y: expected {self.in_channels} channels together, got {of_x} of x and {y.shape[1]} of y"
-            )
+        self._check_channels(x, y)
         check_batch("y", y, self)
         self._check_size(y)
-        return self.layers(seen)
+        if not self.projection:
+            return self.layers(y if x is None else torch.cat([x.to(y.dtype), y], dim=1))
+        logits, factors = self.layers(y).split([1, self.projection], dim=1)
+        if x is None:
+            return logits
+        x = interpolate(x.to(y.dtype), logits.shape[2:], mode="bilinear")
+        return logits + (x * factors).sum(1, keepdim=True)
+
+    def _check_channels(self, x: Tensor | None, y: Tensor) -> None:
+        of_x, of_y = 0 if x is None else x.shape[1], y.shape[1]
+        if self.projection:
+            if of_y != self.in_channels or of_x not in (0, self.projection):
+                expected = f"{self.projection} channels of x and {self.in_channels} of y"
+                raise ValueError(f"x, y: expected {expected}, got {of_x} and {of_y}")
+        elif of_x + of_y != self.in_channels:
+            got = f"{'none' if x is None else of_x} of x and {of_y} of y"
+            raise ValueError(f"x, y: expected {self.in_channels} channels together, got {got}")
 
     def _check_size(self, y: Tensor) -> None:
         for size in y.shape[2:]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genlib.arguments import check_choice, check_number, check_tensor
-from genlib.gan.objectives import OBJECTIVES, Name, discriminator_loss, generator_loss, r1
+from genlib.gan.objectives import OBJECTIVES, Name, discriminator_loss, generator_loss, loss_on_fakes, r1
 
 Turn = tuple[str, Tensor, dict[str, Tensor]]
 
@@ -20,6 +20,13 @@ class Pix2Pix(nn.Module):
         D    ½ [ E real(D(x, y)) + E fake(D(x, G(x, z))) ] + γ/2 R1
         G    adversarial · E fool(D(x, G(x, z))) + λ L1,     L1 = E|y − G(x, z)|, a mean over pixels and channels
 
+    With `mismatched` = m, D is also shown real images under another example's x', and is to call those pairs fake:
+
+        D    ½ [ E real(D(x, y)) + E fake(D(x, G(x, z))) + m E fake(D(x', y)) ] + γ/2 R1
+
+    Without L1 the game then rests at p_G = max(0, c p − m p(x) p(y)), c such that it is a density for each x: at p
+    itself if no two x share an answer, else further from the answers to other x than p is.
+
     Args:
         G: a callable Module, `G(x, z=None, generator=None)`.
         D: a callable Module, `D(x, y)`, giving logits.
@@ -29,9 +36,11 @@ class Pix2Pix(nn.Module):
         adversarial: the weight of G's loss against D, >= 0; at 0, L1 is all there is, and D is not trained.
         gamma: γ, the weight of R1; 0 for none.
         conditional: whether D is shown x; False only to see what happens then.
+        mismatched: m, the weight of D's loss on real images under another x, >= 0; 0, as in the paper, for none.
     Raises:
-        ValueError: for an unknown objective, λ < 0, no loss at all; in the first batch, for y outside [−1, 1].
-    Ref: Isola et al. 2017, eqs. 1–4, §3.3; R1: Mescheder et al. 2018.
+        ValueError: for an unknown objective, λ < 0, no loss at all, mismatched pairs without a D that is shown x; in
+            the first batch, for y outside [−1, 1]; with mismatched pairs, for a batch of one.
+    Ref: Isola et al. 2017, eqs. 1–4, §3.3; R1: Mescheder et al. 2018; mismatched pairs: Reed et al. 2016, §4.2.
     """
 
     averaged = False  # the two follow each other; an average of either has lost the other
@@ -49,6 +58,7 @@ class Pix2Pix(nn.Module):
         adversarial: float = 1.0,
         gamma: float = 0.0,
         conditional: bool = True,
+        mismatched: float = 0.0,
     ) -> None:
         super().__init__()
         self.G, self.D = check_network("G", G), check_network("D", D)
@@ -61,6 +71,9 @@ class Pix2Pix(nn.Module):
         if self.lam == self.adversarial == 0:
             raise ValueError("lam, adversarial: expected at least one above 0, or G has nothing to learn from")
         self.conditional = bool(conditional)
+        self.mismatched = check_number("mismatched", mismatched, 0)
+        if self.mismatched and not self.conditional:
+            raise ValueError(f"mismatched: expected 0 for a D that is not shown x, got {mismatched:g}")
         self._seen = False  # whether the values of a first batch were looked at
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -93,7 +106,14 @@ class Pix2Pix(nn.Module):
             return self.G(x, z, generator)
 
     def _d_loss(self, x: Tensor | None, y: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        return d_loss(self.D, x, y, fake, self.objective, self.gamma)
+        loss, logs = d_loss(self.D, x, y, fake, self.objective, self.gamma)
+        if self.mismatched and x is not None:
+            if len(x) == 1:
+                raise ValueError("batch: expected at least two pairs, to mismatch them, got one")
+            wrong = self.D(x.roll(1, 0), y)  # each y under its neighbour's x
+            loss = loss + 0.5 * self.mismatched * loss_on_fakes(wrong, self.objective)
+            logs["D_mismatched"] = wrong.detach().mean()
+        return loss, logs
 
     def _unpack(self, batch: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         if isinstance(batch, Tensor) or len(batch) != 2:
