@@ -11,7 +11,15 @@ from genlib import plots
 def example() -> plots.Figure:
     x = torch.linspace(0, 1, 20)
     return plots.figure(
-        plots.lines(x, {"a": x, "b": x**2}, marks={"here": 0.5}, points={"c": (x, x)}, band=(x - 1, x + 1), title="t"),
+        plots.lines(
+            x,
+            {"a": x, "b": x**2},
+            marks={"here": 0.5},
+            notes=[("there", 0.2, 0.1)],
+            points={"c": (x, x)},
+            band=(x - 1, x + 1),
+            title="t",
+        ),
         plots.histogram({"samples": torch.randn(100)}, x=x, density={"p": x}),
         plots.points({"cloud": torch.zeros(3, 2), "other": torch.ones(3, 2)}),
         plots.heatmap(torch.eye(3), diverging=True),
@@ -48,6 +56,46 @@ def test_more_curves_than_plain_line_styles() -> None:
     x = torch.linspace(0, 1, 5)
     many = {str(i): i * x for i in range(8)}
     plots.figure(plots.lines(x, many), plots.histogram({"a": x}, x=x, density=many), alt="eight curves, twice")
+
+
+ROWS = [
+    plots.Row("errors"),
+    plots.Row("a < b", [0.25, 0.5, 0.1], best="low"),
+    plots.Row("hits", [3, None, 9], form=".0f", best="high"),
+    plots.Row("alike", [0.501, 0.499, 0.6], form=".1f", best="low"),
+    plots.Row("kind", ["exact", "none", "exact"]),
+]
+
+
+def test_a_table_finds_the_best_of_each_row() -> None:
+    shown = plots.table(["one", "two", "truth"], ROWS, caption="Two & the truth.", reference=["truth"])
+    words = [line.split() for line in repr(shown).splitlines()]
+    assert words == [
+        ["Two", "&", "the", "truth."],
+        ["one", "two", "truth"],
+        ["errors"],
+        ["a", "<", "b", "0.25*", "0.50", "0.10"],
+        ["hits", "3*", "–", "9"],
+        ["alike", "0.5*", "0.5*", "0.6"],
+        ["kind", "exact", "none", "exact"],
+    ]
+    html = shown._repr_html_()
+    assert html.count("<b>") == 4
+    assert "<b>0.25</b>" in html
+    assert "Two &amp; the truth." in html
+    assert "a &lt; b" in html
+    assert 'colspan="4"' in html
+
+
+def test_a_table_refuses() -> None:
+    with pytest.raises(ValueError, match="rows: "):
+        plots.table(["one"], [], caption="c")
+    with pytest.raises(ValueError, match="caption: "):
+        plots.table(["one"], ROWS[:1], caption=" ")
+    with pytest.raises(ValueError, match="values: expected 1 of 'a < b'"):
+        plots.table(["one"], ROWS, caption="c")
+    with pytest.raises(ValueError, match=r"reference: .*'two'"):
+        plots.table(["one"], ROWS[:1], caption="c", reference=["two"])
 
 
 def test_refuses() -> None:

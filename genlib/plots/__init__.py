@@ -2,12 +2,13 @@
 
 A figure is made of panels, left to right: `figure(lines(...), histogram(...), alt="what there is to see")`. Panels take
 arrays and tensors, and know no model. Matplotlib is used through its object interface alone, so no state is shared and
-nothing is drawn twice.
+nothing is drawn twice. Where numbers say more than a figure, there is `table`.
 """
 
 from genlib.plots.figures import DIVERGING, LINE_STYLES, PALETTE, STYLE, Figure, Panel, figure
 from genlib.plots.images import image_rows, pictures
 from genlib.plots.panels import areas, arrows, heatmap, histogram, lines, points
+from genlib.plots.tables import Row, Table, table
 
 __all__ = [
     "DIVERGING",
@@ -16,6 +17,8 @@ __all__ = [
     "STYLE",
     "Figure",
     "Panel",
+    "Row",
+    "Table",
     "areas",
     "arrows",
     "figure",
@@ -25,4 +28,5 @@ __all__ = [
     "lines",
     "pictures",
     "points",
+    "table",
 ]

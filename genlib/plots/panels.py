@@ -18,6 +18,7 @@ def lines(
     points: Mapping[str, tuple[Values, Values]] | None = None,
     band: tuple[Values, Values] | None = None,
     marks: Mapping[str, float] | None = None,
+    notes: Sequence[tuple[str, float, float]] = (),
     fill: bool = False,
     legend: bool = True,
     aspect: float = 1.5,
@@ -31,6 +32,7 @@ def lines(
         points: name: (x, y), drawn as dots on top.
         band: (low, high), shaded.
         marks: name: x of a vertical line.
+        notes: (text, x, y), written beside that place.
         legend: whether to name the curves, if there are several.
         fill: shade the area under each curve, as for a density.
         settings: xlabel, ylabel, title, xlim, ylim, xscale, yscale, xticks, ...: what Axes.set takes.
@@ -48,6 +50,8 @@ def lines(
         for i, (name, (px, py)) in enumerate((points or {}).items(), start=len(curves)):
             ax.plot(as_array(px), as_array(py), "o", ms=6, color=PALETTE[i % 7], label=name)
         _mark(ax, marks)
+        for text, at, height in notes:
+            ax.annotate(text, (at, height), xytext=(6, 5), textcoords="offset points", color="#333333", fontsize=12)
         if legend and len(curves) + len(points or {}) > 1:
             ax.legend()
 
