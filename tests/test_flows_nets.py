@@ -25,6 +25,23 @@ def test_mlp_by_hand(depth: int) -> None:
     assert torch.allclose(net(x, condition), expected, atol=1e-12)
 
 
+def test_he_s_start_keeps_the_size_of_features_and_torch_s_does_not() -> None:
+    x = 3 * torch.randn(512, 2)
+
+    def kept(he: bool) -> float:
+        """How much of the mean square is left after 30 hidden layers."""
+        net = MLP(2, 1, width=256, depth=31, he=he)
+        sizes: list[torch.Tensor] = []
+        h = torch.relu(net.first(x))
+        for layer in net.hidden:
+            sizes.append(h.square().mean())
+            h = torch.relu(torch.nn.functional.linear(h, layer.weight))  # type: ignore[arg-type]
+        return float((h.square().mean() / sizes[0]).detach())
+
+    assert 0.1 < kept(he=True) < 10
+    assert kept(he=False) < 1e-15
+
+
 def test_conv_net_sees_as_far_as_its_blocks_reach() -> None:
     net = randomised(ConvNet(1, 1, width=4, n_blocks=1).double(), 0.3)
     x = torch.randn(1, 1, 11, 11, dtype=torch.float64)

@@ -55,6 +55,20 @@ def test_inverse_after_forward_is_the_identity(name: str, dtype: torch.dtype, to
     assert not torch.allclose(z, x)
 
 
+def test_points_start_with_he_s_weights_and_pictures_with_torch_s_unless_told() -> None:
+    def variance(**arguments: object) -> float:
+        flow = RealNVP.for_vectors(4, 8, 64, **arguments)  # type: ignore[arg-type]
+        return float(torch.cat([w.flatten() for n, w in flow.named_parameters() if "hidden.0.weight" in n]).var())
+
+    for he, arguments in (
+        (True, {}),
+        (False, {"levels": 17}),
+        (False, {"he": False}),
+        (True, {"levels": 17, "he": True}),
+    ):
+        assert variance(**arguments) == pytest.approx(2 / 64 if he else 1 / (3 * 64), rel=0.05)
+
+
 def test_every_output_depends_on_every_input_after_three_couplings_and_not_after_two() -> None:
     for n, zeros in ((1, True), (2, True), (3, False)):
         flow = randomised(RealNVP.for_vectors(4, n, 16).double(), 0.5)
