@@ -11,6 +11,7 @@ import torch
 from wrong_answers import GIVEN, Given
 
 from genlib import checks
+from genlib.checks import limit
 from genlib.checks.exercise import Exercise
 
 ROOT = Path(__file__).parent.parent
@@ -24,11 +25,16 @@ for lab in LABS:
 WRONG = [given for given in GIVEN if given.mistake]
 RIGHT = [given for given in GIVEN if not given.mistake]
 GENERAL = {"count", "detached", "dtype", "error", "in_place", "mixing", "negative", "none", "not_finite", "random"}
-GENERAL |= {"rough", "shape", "signature", "type", "unforeseen"}
+GENERAL |= {"endless", "factor", "foreign", "offset", "rough", "shape", "signature", "type", "unforeseen"}
 
 
 def name_of(given: Given) -> str:
     return f"{given.exercise}-{given.mistake}" if given.mistake else given.exercise
+
+
+@pytest.fixture(autouse=True)
+def _loops_end_soon(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limit, "SECONDS", 3.0)
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +49,7 @@ def _one_thread():
 def test_a_wrong_answer_is_rejected_with_the_hint_for_its_mistake(given):
     exercise = EXERCISES[given.exercise]
     known = exercise.mistakes.get(given.mistake)
-    for seed in SEEDS:
+    for seed in SEEDS[:1] if given.mistake == "endless" else SEEDS:
         result = checks.run(given.exercise, given.function, seed=seed)
         assert result.state == "wrong"
         assert (result.mistake or "unforeseen") == given.mistake, f"seed {seed}: {result}"

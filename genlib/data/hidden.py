@@ -1,0 +1,102 @@
+"""A mixture that nobody has seen: drawn from a number, and hard in the same way for every number."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from genlib.arguments import check_int
+from genlib.data.mixture import GaussianMixture
+
+APART = 5.0  # the least distance of two means, in the deviations of both components
+LEAST = 0.04  # the least weight
+MARGIN = 5.0  # deviations between a mean and the edge of the square
+TRIES = 1000  # places for one component, before all are drawn anew
+
+
+class HiddenMixture(GaussianMixture):
+    """A mixture that keeps its secrets: it gives samples like any other, and its `repr` tells its number alone.
+
+    Args:
+        number: what it was drawn from.
+        means, covs, weights: as for `GaussianMixture`.
+    """
+
+    def __init__(self, number: int, means: Tensor, covs: Tensor, weights: Tensor) -> None:
+        super().__init__(means, covs, weights)
+        self.number = number
+
+    def __repr__(self) -> str:
+        return f"HiddenMixture(number={self.number})"
+
+
+def hidden_mixture(number: int) -> HiddenMixture:
+    """The mixture of 5 to 9 Gaussians in the plane that belongs to a number: always the same one.
+
+    Deviations differ by up to 4 between a component's axes, which may lie at any angle; the weights differ, and none
+    is below 0.04. Two components are at least 6 deviations apart,
+
+        (μ_j − μ_k)ᵀ [(Σ_j + Σ_k)/2]⁻¹ (μ_j − μ_k) ≥ 6²,
+
+    so that each is a mode of its own; and each mean is at least 5 of its deviations away from the edge of [−1, 1]²,
+    which some mean attains.
+
+    Args:
+        number: a whole number, at least 0.
+
+    >>> hidden_mixture(7)
+    HiddenMixture(number=7)
+    >>> hidden_mixture(7).sample(3).shape
+    torch.Size([3, 2])
+    """
+    number = check_int("number", number, low=0)
+    g = torch.Generator().manual_seed(number)
+    K = 5 + int(torch.randint(5, (1,), generator=g))
+    shares = -_uniform(0, 1, g, K).log()
+    weights = LEAST + (1 - K * LEAST) * shares / shares.sum()
+    placed = None
+    while placed is None:
+        covs = torch.stack([_covariance(g) for _ in range(K)])
+        placed = _place(covs, g)
+    means, covs = _fit(placed, covs)
+    return HiddenMixture(number, means, covs, weights)
+
+
+def _covariance(g: torch.Generator) -> Tensor:
+    """Any angle; the longer axis has a deviation of 0.07 to 0.2, the shorter one up to four times less."""
+    angle = float(_uniform(0, math.pi, g))
+    long = float(_uniform(0.1, 0.2, g))
+    short = long / float(_uniform(1, 3, g))
+    axes = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], dtype=torch.float64)
+    return axes @ torch.diag(torch.tensor([long**2, short**2], dtype=torch.float64)) @ axes.mT
+
+
+def _place(covs: Tensor, g: torch.Generator) -> Tensor | None:
+    """Means in [−1, 1]², far enough apart: (K, 2), or None where no room was found for one of them."""
+    means: list[Tensor] = []
+    for k in range(len(covs)):
+        for _ in range(TRIES):
+            mean = _uniform(-1, 1, g, 2)
+            if all(_distance(mean - other, covs[k], covs[j]) >= APART for j, other in enumerate(means)):
+                means.append(mean)
+                break
+        else:
+            return None
+    return torch.stack(means)
+
+
+def _distance(away: Tensor, cov: Tensor, other: Tensor) -> float:
+    """In the deviations of both components: their covariances averaged."""
+    return math.sqrt(float(away @ torch.linalg.solve((cov + other) / 2, away)))
+
+
+def _fit(means: Tensor, covs: Tensor) -> tuple[Tensor, Tensor]:
+    """Moved and scaled, alike in both directions, to the largest size that keeps the margin to the edge."""
+    reach = MARGIN * covs.diagonal(dim1=1, dim2=2).sqrt()
+    low, high = (means - reach).min(0).values, (means + reach).max(0).values
+    scale = 2 / float((high - low).max())
+    return scale * (means - (low + high) / 2), scale**2 * covs
+
+
+def _uniform(low: float, high: float, g: torch.Generator, *shape: int) -> Tensor:
+    return low + (high - low) * torch.rand(shape, generator=g, dtype=torch.float64)

@@ -1,0 +1,1092 @@
+"""Lab 4: one truth, and how far a model is from it."""
+# ruff: noqa: F811  (every answer has the name that the lab gives it)
+# pyright: reportRedeclaration=false
+
+import math
+
+import numpy as np
+import torch
+from torch.distributions import MultivariateNormal
+
+from . import right, wrong
+
+# --- distances: wrong -----------------------------------------------------------------------------------------------
+
+
+@wrong("one_truth.distances", "squared")
+def distances(x, means, covs):
+    away = x[:, None] - means
+    return torch.einsum("bkd,kde,bke->bk", away, torch.linalg.inv(covs), away)
+
+
+@wrong("one_truth.distances", "euclidean")
+def distances(x, means, covs):
+    return torch.cdist(x, means)
+
+
+@wrong("one_truth.distances", "not_inverted")
+def distances(x, means, covs):
+    away = x[:, None] - means
+    return torch.einsum("bkd,kde,bke->bk", away, covs, away) ** 0.5
+
+
+@wrong("one_truth.distances", "diagonal_only")
+def distances(x, means, covs):
+    std = torch.stack([cov.diag().sqrt() for cov in covs])
+    return (((x[:, None] - means) / std) ** 2).sum(-1).sqrt()
+
+
+@wrong("one_truth.distances", "divided_by_variances")
+def distances(x, means, covs):
+    variance = torch.diagonal(covs, dim1=1, dim2=2)
+    return (((x[:, None] - means) / variance) ** 2).sum(-1).sqrt()
+
+
+@wrong("one_truth.distances", "factor_transposed")
+def distances(x, means, covs):
+    L = torch.linalg.cholesky(covs)
+    white = torch.einsum("kde,bkd->bke", torch.linalg.inv(L), x[:, None] - means)
+    return white.norm(dim=-1)
+
+
+@wrong("one_truth.distances", "first_covariance")
+def distances(x, means, covs):
+    away = x[:, None] - means
+    return torch.einsum("bkd,de,bke->bk", away, torch.linalg.inv(covs[0]), away).sqrt()
+
+
+@wrong("one_truth.distances", "nearest_only")
+def distances(x, means, covs):
+    away = x[:, None] - means
+    d = torch.einsum("bkd,kde,bke->bk", away, torch.linalg.inv(covs), away).sqrt()
+    return d.amin(dim=1)
+
+
+@wrong("one_truth.distances", "transposed")
+def distances(x, means, covs):
+    away = x - means[:, None]
+    return torch.einsum("kbd,kde,kbe->kb", away, torch.linalg.inv(covs), away).sqrt()
+
+
+@wrong("one_truth.distances", "averaged")
+def distances(x, means, covs):
+    white = torch.linalg.solve(torch.linalg.cholesky(covs), (x[:, None] - means)[..., None])[..., 0]
+    return (white**2).mean(-1).sqrt()
+
+
+@wrong("one_truth.distances", "added_first")
+def distances(x, means, covs):
+    white = torch.linalg.solve(torch.linalg.cholesky(covs), (x[:, None] - means)[..., None])[..., 0]
+    return white.sum(-1).square().sqrt()
+
+
+@wrong("one_truth.distances", "in_place")
+def distances(x, means, covs):
+    d = []
+    for mean, cov in zip(means, covs, strict=True):
+        x -= mean
+        d.append(((x @ torch.linalg.inv(cov)) * x).sum(1).sqrt())
+    return torch.stack(d, dim=1)
+
+
+@wrong("one_truth.distances", "shape")
+def distances(x, means, covs):
+    away = (x[:, None] - means)[..., None]
+    return (away.mT @ torch.linalg.inv(covs) @ away).sqrt()
+
+
+@wrong("one_truth.distances", "error")  # the plane is taken for granted
+def distances(x, means, covs):
+    a, b, c = covs[:, 0, 0], covs[:, 0, 1], covs[:, 1, 1]
+    u, v = (x[:, None] - means).unbind(-1)
+    return ((c * u**2 - 2 * b * u * v + a * v**2) / (a * c - b**2)).sqrt()
+
+
+@wrong("one_truth.distances", "error")  # no axis for the components
+def distances(x, means, covs):
+    away = x - means
+    return torch.einsum("bd,bde,be->b", away, torch.linalg.inv(covs), away).sqrt()
+
+
+@wrong("one_truth.distances", "type")
+def distances(x, means, covs):
+    away, inverse = x[:, None] - means, torch.linalg.inv(covs)
+    return np.sqrt(np.einsum("bkd,kde,bke->bk", away.numpy(), inverse.numpy(), away.numpy()))
+
+
+@wrong("one_truth.distances", "endless")
+def distances(x, means, covs):
+    d, k = torch.zeros(len(x), len(means), dtype=x.dtype), 0
+    while k < len(means):
+        away = x - means[k]
+        d[:, k] = ((away @ torch.linalg.inv(covs[k])) * away).sum(1).sqrt()
+    return d
+
+
+# --- distances: right -----------------------------------------------------------------------------------------------
+
+
+@right("one_truth.distances")
+def distances(x, means, covs):
+    away = x[:, None] - means
+    return torch.einsum("bkd,kde,bke->bk", away, torch.linalg.inv(covs), away).sqrt()
+
+
+@right("one_truth.distances")
+def distances(x, means, covs):
+    d = []
+    for mean, cov in zip(means, covs, strict=True):
+        away = x - mean
+        d.append((away * torch.linalg.solve(cov, away.T).T).sum(1).sqrt())
+    return torch.stack(d, dim=1)
+
+
+@right("one_truth.distances")  # in the axes of each component
+def distances(x, means, covs):
+    variances, axes = torch.linalg.eigh(covs)
+    along = torch.einsum("bkd,kde->bke", x[:, None] - means, axes)
+    return (along.square() / variances).sum(-1).sqrt()
+
+
+# --- responsibilities: wrong ----------------------------------------------------------------------------------------
+
+
+@wrong("one_truth.responsibilities", "no_weights")
+def responsibilities(distance, covs, weights):
+    density = torch.exp(-0.5 * (distance**2 - distance.min(1, keepdim=True).values ** 2)) / torch.det(covs).sqrt()
+    return density / density.sum(1, keepdim=True)
+
+
+@wrong("one_truth.responsibilities", "no_determinant")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(torch.log(weights) - distance**2 / 2, dim=1)
+
+
+@wrong("one_truth.responsibilities", "determinant_without_root")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(torch.log(weights) - covs.det().log() - distance**2 / 2, dim=1)
+
+
+@wrong("one_truth.responsibilities", "determinant_turned")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(torch.log(weights) + 0.5 * covs.logdet() - distance**2 / 2, dim=1)
+
+
+@wrong("one_truth.responsibilities", "no_half")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(torch.log(weights) - 0.5 * covs.logdet() - distance**2, dim=1)
+
+
+@wrong("one_truth.responsibilities", "not_squared")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(torch.log(weights) - 0.5 * covs.logdet() - distance / 2, dim=1)
+
+
+@wrong("one_truth.responsibilities", "weights_not_logged")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(weights - 0.5 * covs.logdet() - distance**2 / 2, dim=1)
+
+
+@wrong("one_truth.responsibilities", "over_the_batch")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(torch.log(weights) - 0.5 * covs.logdet() - distance**2 / 2, dim=0)
+
+
+@wrong("one_truth.responsibilities", "logarithms")
+def responsibilities(distance, covs, weights):
+    log_joint = torch.log(weights) - 0.5 * covs.logdet() - distance**2 / 2
+    return log_joint - log_joint.logsumexp(1, keepdim=True)
+
+
+@wrong("one_truth.responsibilities", "joint")
+def responsibilities(distance, covs, weights):
+    return weights * torch.exp(-0.5 * distance**2) / (2 * torch.pi * covs).det().sqrt()
+
+
+@wrong("one_truth.responsibilities", "joint_without_constant")
+def responsibilities(distance, covs, weights):
+    return weights * torch.exp(-0.5 * distance**2) / covs.det().sqrt()
+
+
+@wrong("one_truth.responsibilities", "all_to_one")
+def responsibilities(distance, covs, weights):
+    log_joint = torch.log(weights) - 0.5 * covs.logdet() - distance**2 / 2
+    return (log_joint == log_joint.amax(1, keepdim=True)).to(distance.dtype)
+
+
+@wrong("one_truth.responsibilities", "exponent_turned")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(torch.log(weights) - 0.5 * covs.logdet() + distance**2 / 2, dim=1)
+
+
+@wrong("one_truth.responsibilities", "not_finite")  # 0/0 far away
+def responsibilities(distance, covs, weights):
+    joint = weights * torch.exp(-0.5 * distance**2) / covs.det().sqrt()
+    return joint / joint.sum(1, keepdim=True)
+
+
+@wrong("one_truth.responsibilities", "mixing")  # the whole batch shares one sum
+def responsibilities(distance, covs, weights):
+    log_joint = torch.log(weights) - 0.5 * covs.logdet() - distance**2 / 2
+    return (log_joint - log_joint.logsumexp((0, 1))).exp()
+
+
+@wrong("one_truth.responsibilities", "in_place")
+def responsibilities(distance, covs, weights):
+    distance.square_().mul_(-0.5).add_(weights.log() - 0.5 * covs.logdet())
+    return distance.softmax(1)
+
+
+@wrong("one_truth.responsibilities", "signature")
+def responsibilities(x, means, covs, weights):
+    return torch.softmax(
+        torch.stack([MultivariateNormal(m, c).log_prob(x) for m, c in zip(means, covs, strict=True)], 1), 1
+    )
+
+
+# --- responsibilities: right ----------------------------------------------------------------------------------------
+
+
+@right("one_truth.responsibilities")
+def responsibilities(distance, covs, weights):
+    log_joint = torch.log(weights) - 0.5 * covs.logdet() - distance**2 / 2
+    return (log_joint - log_joint.logsumexp(1, keepdim=True)).exp()
+
+
+@right("one_truth.responsibilities")
+def responsibilities(distance, covs, weights):
+    least = distance.min(dim=1, keepdim=True).values
+    joint = weights / covs.det().sqrt() * torch.exp(-0.5 * (distance**2 - least**2))
+    return joint / joint.sum(1, keepdim=True)
+
+
+@right("one_truth.responsibilities")  # with 2π, which cancels
+def responsibilities(distance, covs, weights):
+    rows = []
+    for d in distance:
+        logs = [
+            w.log() - 0.5 * torch.logdet(2 * math.pi * c) - d_k**2 / 2
+            for d_k, c, w in zip(d, covs, weights, strict=True)
+        ]
+        rows.append(torch.softmax(torch.stack(logs), 0))
+    return torch.stack(rows)
+
+
+# --- coverage: wrong ------------------------------------------------------------------------------------------------
+
+WEIGHTS = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)  # as a cell above may have left them
+
+
+@wrong("one_truth.coverage", "strays_count")
+def coverage(responsibility, near, weights, found_at):
+    share = responsibility.mean(0)
+    return share, (share >= found_at * weights).to(share)
+
+
+@wrong("one_truth.coverage", "of_the_near")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).sum(0) / near.sum()
+    return share, (share >= found_at * weights).to(share)
+
+
+@wrong("one_truth.coverage", "near_turned")
+def coverage(responsibility, near, weights, found_at):
+    share = responsibility.masked_fill(near[:, None], 0).mean(0)
+    return share, (share >= found_at * weights).to(share)
+
+
+@wrong("one_truth.coverage", "summed")
+def coverage(responsibility, near, weights, found_at):
+    share = responsibility[near].sum(0)
+    return share, (share >= found_at * weights).to(share)
+
+
+@wrong("one_truth.coverage", "over_the_components")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).mean(dim=1)
+    return share, (share >= found_at).to(share)
+
+
+@wrong("one_truth.coverage", "relative")
+def coverage(responsibility, near, weights, found_at):
+    share = responsibility[near].sum(0) / len(near) / weights
+    return share, (share >= found_at).to(share)
+
+
+@wrong("one_truth.coverage", "most_likely")
+def coverage(responsibility, near, weights, found_at):
+    mode = responsibility.argmax(dim=1)[near]
+    share = torch.bincount(mode, minlength=len(weights)).to(weights) / len(near)
+    return share, (share >= found_at * weights).to(share)
+
+
+@wrong("one_truth.coverage", "same_for_all")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).mean(0)
+    return share, (share >= found_at).to(share)
+
+
+@wrong("one_truth.coverage", "equal_weights")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).mean(0)
+    return share, (share >= found_at / responsibility.shape[1]).to(share)
+
+
+@wrong("one_truth.coverage", "more_than")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).mean(0)
+    return share, (share > found_at * weights).to(share)
+
+
+@wrong("one_truth.coverage", "above_zero")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).mean(0)
+    return share, (share != 0).to(share)
+
+
+@wrong("one_truth.coverage", "missed")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).mean(0)
+    return share, (share < found_at * weights).to(share)
+
+
+@wrong("one_truth.coverage", "counted")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).mean(0)
+    return share, (share >= found_at * weights).sum()
+
+
+@wrong("one_truth.coverage", "foreign")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).mean(0)
+    return share, (share >= found_at * WEIGHTS).to(share)
+
+
+@wrong("one_truth.coverage", "type")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).mean(0)
+    return share, [bool(s >= found_at * w) for s, w in zip(share, weights, strict=True)]
+
+
+@wrong("one_truth.coverage", "count")
+def coverage(responsibility, near, weights, found_at):
+    return (responsibility * near[:, None]).mean(0)
+
+
+@wrong("one_truth.coverage", "in_place")
+def coverage(responsibility, near, weights, found_at):
+    responsibility[~near] = 0
+    share = responsibility.mean(0)
+    return share, (share >= found_at * weights).to(share)
+
+
+@wrong("one_truth.coverage", "error")  # near is (B,), not (B, 1)
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near).mean(0)
+    return share, (share >= found_at * weights).to(share)
+
+
+# --- coverage: right ------------------------------------------------------------------------------------------------
+
+
+@right("one_truth.coverage")
+def coverage(responsibility, near, weights, found_at):
+    share = responsibility[near].sum(0) / len(near)
+    return share, share >= found_at * weights
+
+
+@right("one_truth.coverage")
+def coverage(responsibility, near, weights, found_at):
+    share = torch.einsum("bk,b->k", responsibility, near.to(responsibility)) / len(responsibility)
+    return share, torch.where(share / weights >= found_at, 1.0, 0.0)
+
+
+@right("one_truth.coverage")
+def coverage(responsibility, near, weights, found_at):
+    share = torch.where(near[:, None], responsibility, 0).mean(0)
+    found = [s >= found_at * w for s, w in zip(share, weights, strict=True)]
+    return [share, torch.stack(found)]
+
+
+# --- gap: wrong -----------------------------------------------------------------------------------------------------
+
+
+@wrong("one_truth.gap", "turned_round")
+def gap(log_p, log_q):
+    difference = log_q - log_p
+    return difference.mean(), difference.std() / math.sqrt(len(difference))
+
+
+@wrong("one_truth.gap", "absolute")
+def gap(log_p, log_q):
+    difference = torch.abs(log_p - log_q)
+    return difference.mean(), difference.std() / math.sqrt(len(difference))
+
+
+@wrong("one_truth.gap", "weighted_again")
+def gap(log_p, log_q):
+    terms = torch.exp(log_p) * (log_p - log_q)
+    return terms.mean(), terms.std() / math.sqrt(len(terms))
+
+
+@wrong("one_truth.gap", "loss")
+def gap(log_p, log_q):
+    return -log_q.mean(), log_q.std() / math.sqrt(len(log_q))
+
+
+@wrong("one_truth.gap", "ratios")
+def gap(log_p, log_q):
+    ratio = log_p.exp() / log_q.exp()
+    return ratio.mean(), ratio.std() / math.sqrt(len(ratio))
+
+
+@wrong("one_truth.gap", "quotient")
+def gap(log_p, log_q):
+    ratio = log_p / log_q
+    return ratio.mean(), ratio.std() / math.sqrt(len(ratio))
+
+
+@wrong("one_truth.gap", "summed")
+def gap(log_p, log_q):
+    difference = log_p - log_q
+    return difference.sum(), difference.std() / math.sqrt(len(difference))
+
+
+@wrong("one_truth.gap", "deviation")
+def gap(log_p, log_q):
+    return (log_p - log_q).mean(), (log_p - log_q).var().sqrt()
+
+
+@wrong("one_truth.gap", "variance_of_the_mean")
+def gap(log_p, log_q):
+    return (log_p - log_q).mean(), (log_p - log_q).var() / len(log_p)
+
+
+@wrong("one_truth.gap", "divided_by_b")
+def gap(log_p, log_q):
+    return (log_p - log_q).mean(), (log_p - log_q).std() / log_p.numel()
+
+
+@wrong("one_truth.gap", "not_paired")
+def gap(log_p, log_q):
+    error_p, error_q = log_p.std() / len(log_p) ** 0.5, log_q.std() / len(log_q) ** 0.5
+    return log_p.mean() - log_q.mean(), torch.sqrt(error_p**2 + error_q**2)
+
+
+@wrong("one_truth.gap", "biased_deviation")
+def gap(log_p, log_q):
+    difference = log_p - log_q
+    variance = difference.square().mean() - difference.mean().square()
+    return difference.mean(), (variance / len(difference)).sqrt()
+
+
+@wrong("one_truth.gap", "per_point")
+def gap(log_p, log_q):
+    return log_p - log_q, (log_p - log_q).std() / len(log_p) ** 0.5
+
+
+@wrong("one_truth.gap", "detached")
+def gap(log_p, log_q):
+    difference = (log_p - log_q).detach()
+    return difference.mean(), difference.std() / math.sqrt(len(difference))
+
+
+@wrong("one_truth.gap", "type")
+def gap(log_p, log_q):
+    difference = log_p - log_q
+    return difference.mean().item(), difference.std().item() / math.sqrt(len(difference))
+
+
+@wrong("one_truth.gap", "dtype")
+def gap(log_p, log_q):
+    difference = (log_p - log_q).float()
+    return difference.mean(), difference.std() / math.sqrt(len(difference))
+
+
+@wrong("one_truth.gap", "shape")
+def gap(log_p, log_q):
+    difference = log_p - log_q
+    return difference.mean(0, keepdim=True), difference.std(0, keepdim=True) / math.sqrt(len(difference))
+
+
+@wrong("one_truth.gap", "unforeseen")  # right for the shape of the first check alone
+def gap(log_p, log_q):
+    difference = log_p - log_q
+    return difference.mean(), difference.std() / math.sqrt(37)
+
+
+# --- gap: right -----------------------------------------------------------------------------------------------------
+
+
+@right("one_truth.gap")
+def gap(log_p, log_q):
+    n = len(log_p)
+    gap = log_p.mean() - log_q.mean()
+    return gap, torch.sqrt(((log_p - log_q - gap) ** 2).sum() / (n - 1) / n)
+
+
+@right("one_truth.gap")
+def gap(log_p, log_q):
+    error, mean = torch.std_mean(log_p - log_q)
+    return mean, error * log_p.new_tensor(len(log_p)).rsqrt()
+
+
+@right("one_truth.gap")
+def gap(log_p, log_q):
+    differences = [p - q for p, q in zip(log_p, log_q, strict=True)]
+    mean = sum(differences) / len(differences)
+    variance = sum((d - mean) ** 2 for d in differences) / (len(differences) - 1)
+    return [mean, (variance / len(differences)) ** 0.5]
+
+
+# --- bound_gap: wrong -----------------------------------------------------------------------------------------------
+
+
+def mean_and_error(values):
+    return values.mean(), values.std() / math.sqrt(len(values))
+
+
+@wrong("one_truth.bound_gap", "bits_per_dimension")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error(L_T + L_t.sum(1) + L_0 + log_p)
+
+
+@wrong("one_truth.bound_gap", "bits")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((L_T + L_t.sum(1) + L_0) * dims + log_p)
+
+
+@wrong("one_truth.bound_gap", "nats_per_dimension")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((L_T + L_t.sum(1) + L_0) * math.log(2) + log_p)
+
+
+@wrong("one_truth.bound_gap", "divided_by_log_2")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((L_T + L_t.sum(1) + L_0) * dims / math.log(2) + log_p)
+
+
+@wrong("one_truth.bound_gap", "two_dimensions")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((L_T + L_t.sum(1) + L_0) * 2 * math.log(2) + log_p)
+
+
+@wrong("one_truth.bound_gap", "log_p_subtracted")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((L_T + L_t.sum(1) + L_0) * dims * math.log(2) - log_p)
+
+
+@wrong("one_truth.bound_gap", "turned_round")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error(-log_p - (L_T + L_t.sum(1) + L_0) * dims * math.log(2))
+
+
+@wrong("one_truth.bound_gap", "bound_alone")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((L_T + L_t.sum(1) + L_0) * dims * math.log(2))
+
+
+@wrong("one_truth.bound_gap", "steps_averaged")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((L_T + L_t.mean(1) + L_0) * dims * math.log(2) + log_p)
+
+
+@wrong("one_truth.bound_gap", "no_last_step")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((L_T + L_t.sum(1)) * dims * math.log(2) + log_p)
+
+
+@wrong("one_truth.bound_gap", "no_prior")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((L_t.sum(1) + L_0) * dims * math.log(2) + log_p)
+
+
+@wrong("one_truth.bound_gap", "no_steps")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((L_T + L_0) * dims * math.log(2) + log_p)
+
+
+@wrong("one_truth.bound_gap", "summed_over_the_batch")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((L_T + L_t.sum() + L_0) * dims * math.log(2) + log_p)
+
+
+@wrong("one_truth.bound_gap", "deviation")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    surplus = (L_T + L_t.sum(1) + L_0) * dims * math.log(2) + log_p
+    return surplus.mean(), surplus.std()
+
+
+@wrong("one_truth.bound_gap", "error_of_the_bound")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    bound, error = mean_and_error((L_T + L_t.sum(1) + L_0) * dims * math.log(2))
+    return bound + log_p.mean(), error
+
+
+@wrong("one_truth.bound_gap", "error")  # the axes of the steps do not line up
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error(((L_T + L_t + L_0) * dims * math.log(2)).sum(1) + log_p)
+
+
+@wrong("one_truth.bound_gap", "in_place")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    L_T += L_t.sum(1) + L_0
+    return mean_and_error(L_T * dims * math.log(2) + log_p)
+
+
+@wrong("one_truth.bound_gap", "type")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    surplus = (L_T + L_t.sum(1) + L_0) * dims * math.log(2) + log_p
+    return float(surplus.mean()), float(surplus.std() / len(surplus) ** 0.5)
+
+
+# --- bound_gap: right -----------------------------------------------------------------------------------------------
+
+
+@right("one_truth.bound_gap")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((L_T + L_t.sum(1) + L_0) * (dims * math.log(2)) + log_p)
+
+
+@right("one_truth.bound_gap")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    bits = torch.cat([L_T[:, None], L_t, L_0[:, None]], dim=1).sum(1) + log_p / (dims * math.log(2))
+    gap, error = mean_and_error(bits)
+    return gap * dims * math.log(2), error * dims * math.log(2)
+
+
+@right("one_truth.bound_gap")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    log_2 = log_p.new_tensor(2).log()
+    surplus = []
+    for p, first, middle, last in zip(log_p, L_T, L_t, L_0, strict=True):
+        surplus.append(p + dims * log_2 * (first + sum(middle) + last))
+    return mean_and_error(torch.stack(surplus))
+
+
+# --- importance: wrong ----------------------------------------------------------------------------------------------
+
+
+@wrong("one_truth.importance", "over_the_points")
+def importance(log_w):
+    return log_w.mean(0), torch.logsumexp(log_w, 0) - math.log(len(log_w))
+
+
+@wrong("one_truth.importance", "sum_of_weights")
+def importance(log_w):
+    return log_w.mean(1), torch.logsumexp(log_w, 1)
+
+
+@wrong("one_truth.importance", "log_n_added")
+def importance(log_w):
+    return log_w.mean(1), torch.logsumexp(log_w, 1) + math.log(log_w.shape[1])
+
+
+@wrong("one_truth.importance", "log_divided")
+def importance(log_w):
+    return log_w.mean(1), torch.logsumexp(log_w, 1) / log_w.shape[1]
+
+
+@wrong("one_truth.importance", "sum_of_logs")
+def importance(log_w):
+    return log_w.sum(1), torch.logsumexp(log_w, 1) - math.log(log_w.shape[1])
+
+
+@wrong("one_truth.importance", "swapped")
+def importance(log_w):
+    return torch.logsumexp(log_w, 1) - math.log(log_w.shape[1]), log_w.mean(1)
+
+
+@wrong("one_truth.importance", "twice_the_elbo")
+def importance(log_w):
+    return log_w.mean(1), log_w.sum(1) / log_w.shape[1]
+
+
+@wrong("one_truth.importance", "largest")
+def importance(log_w):
+    return log_w.mean(1), log_w.amax(1)
+
+
+@wrong("one_truth.importance", "no_logarithm")
+def importance(log_w):
+    return log_w.mean(1), log_w.exp().mean(1)
+
+
+@wrong("one_truth.importance", "averaged_over_the_points")
+def importance(log_w):
+    return log_w.mean(), (torch.logsumexp(log_w, 1) - math.log(log_w.shape[1])).mean()
+
+
+@wrong("one_truth.importance", "n_twice")
+def importance(log_w):
+    n = log_w.shape[1]
+    return log_w.mean(1), torch.logsumexp(log_w - math.log(n), 1) - math.log(n)
+
+
+@wrong("one_truth.importance", "not_finite")  # right, as long as no weight is very small or large
+def importance(log_w):
+    return log_w.mean(1), log_w.exp().mean(1).log()
+
+
+@wrong("one_truth.importance", "offset")  # right for the shape of the first check alone
+def importance(log_w):
+    return log_w.mean(1), torch.logsumexp(log_w, 1) - math.log(7)
+
+
+@wrong("one_truth.importance", "detached")
+def importance(log_w):
+    log_w = log_w.detach()
+    return log_w.mean(1), torch.logsumexp(log_w, 1) - math.log(log_w.shape[1])
+
+
+@wrong("one_truth.importance", "mixing")  # one largest weight for all, and the small ones vanish
+def importance(log_w):
+    n = log_w.shape[1]
+    return log_w.mean(1), (torch.logsumexp(log_w, (0, 1)) - math.log(n)).expand(len(log_w))
+
+
+@wrong("one_truth.importance", "shape")
+def importance(log_w):
+    n = log_w.shape[1]
+    return log_w.mean(1, keepdim=True), torch.logsumexp(log_w, 1, keepdim=True) - math.log(n)
+
+
+@wrong("one_truth.importance", "in_place")
+def importance(log_w):
+    elbo, largest = log_w.mean(1), log_w.amax(1)
+    log_w -= largest[:, None]
+    return elbo, largest + log_w.exp().mean(1).log()
+
+
+# --- importance: right ----------------------------------------------------------------------------------------------
+
+
+@right("one_truth.importance")
+def importance(log_w):
+    largest = log_w.max(dim=1, keepdim=True).values
+    return log_w.mean(1), largest[:, 0] + (log_w - largest).exp().mean(1).log()
+
+
+@right("one_truth.importance")
+def importance(log_w):
+    n = log_w.shape[1]
+    return log_w.sum(1) / n, torch.logsumexp(log_w - math.log(n), dim=1)
+
+
+@right("one_truth.importance")
+def importance(log_w):
+    log_q = log_w[:, 0]
+    for k in range(1, log_w.shape[1]):
+        log_q = torch.logaddexp(log_q, log_w[:, k])
+    return torch.stack([row.mean() for row in log_w]), log_q - log_w.new_tensor(log_w.shape[1]).log()
+
+
+# --- energy: wrong --------------------------------------------------------------------------------------------------
+
+
+def total(x, y):
+    """The sum of all distances."""
+    return (x[:, None] - y[None]).norm(dim=-1).sum()
+
+
+def within(x):
+    return total(x, x) / (len(x) * (len(x) - 1))
+
+
+def between(x, y):
+    return total(x, y) / (len(x) * len(y))
+
+
+@wrong("one_truth.energy", "with_itself")
+def energy(x, y):
+    return 2 * torch.cdist(x, y).mean() - torch.cdist(x, x).mean() - torch.cdist(y, y).mean()
+
+
+@wrong("one_truth.energy", "no_two")
+def energy(x, y):
+    return between(x, y) - within(x) - within(y)
+
+
+@wrong("one_truth.energy", "pairs_once")
+def energy(x, y):
+    inside = [torch.pdist(a).sum() / (len(a) * (len(a) - 1)) for a in (x, y)]
+    return 2 * between(x, y) - sum(inside)
+
+
+@wrong("one_truth.energy", "half_of_all")
+def energy(x, y):
+    return between(x, y) - torch.pdist(x).mean() / 2 - torch.pdist(y).mean() / 2
+
+
+@wrong("one_truth.energy", "squared")
+def energy(x, y):
+    def average(a, b, pairs):
+        return ((a[:, None] - b) ** 2).sum() / pairs
+
+    n, m = len(x), len(y)
+    return 2 * average(x, y, n * m) - average(x, x, n * (n - 1)) - average(y, y, m * (m - 1))
+
+
+@wrong("one_truth.energy", "root")
+def energy(x, y):
+    return (2 * between(x, y) - within(x) - within(y)).clamp(min=0).sqrt()
+
+
+@wrong("one_truth.energy", "cut_at_zero")
+def energy(x, y):
+    return torch.relu(2 * between(x, y) - within(x) - within(y))
+
+
+@wrong("one_truth.energy", "added")
+def energy(x, y):
+    return 2 * between(x, y) + within(x) + within(y)
+
+
+@wrong("one_truth.energy", "between_only")
+def energy(x, y):
+    return 2 * torch.cdist(x, y).mean()
+
+
+@wrong("one_truth.energy", "without_y")
+def energy(x, y):
+    return 2 * between(x, y) - within(x)
+
+
+@wrong("one_truth.energy", "without_x")
+def energy(x, y):
+    return 2 * between(x, y) - within(y)
+
+
+@wrong("one_truth.energy", "of_the_means")
+def energy(x, y):
+    return torch.dist(x.mean(0), y.mean(0))
+
+
+@wrong("one_truth.energy", "city_block")
+def energy(x, y):
+    def average(a, b, pairs):
+        return torch.cdist(a, b, p=1).sum() / pairs
+
+    n, m = len(x), len(y)
+    return 2 * average(x, y, n * m) - average(x, x, n * (n - 1)) - average(y, y, m * (m - 1))
+
+
+@wrong("one_truth.energy", "turned_round")
+def energy(x, y):
+    return within(x) + within(y) - 2 * between(x, y)
+
+
+@wrong("one_truth.energy", "error")  # as if both had as many points
+def energy(x, y):
+    return 2 * (x - y).norm(dim=1).mean() - within(x) - within(y)
+
+
+@wrong("one_truth.energy", "type")
+def energy(x, y):
+    return float(2 * between(x, y) - within(x) - within(y))
+
+
+@wrong("one_truth.energy", "in_place")
+def energy(x, y):
+    x -= y.mean(0)
+    y -= y.mean(0)
+    return 2 * between(x, y) - within(x) - within(y)
+
+
+@wrong("one_truth.energy", "shape")
+def energy(x, y):
+    n, m = len(x), len(y)
+    inside = torch.cdist(x, x).sum(1).mean() / (n - 1) + torch.cdist(y, y).sum(1).mean() / (m - 1)
+    return 2 * torch.cdist(x, y).mean(1) - inside
+
+
+@wrong("one_truth.energy", "random")  # a few pairs, drawn by chance
+def energy(x, y):
+    i, j = torch.randperm(len(x)), torch.randperm(len(y))
+    return 2 * (x[i[0]] - y[j[0]]).norm() - (x[i[0]] - x[i[1]]).norm() - (y[j[0]] - y[j[1]]).norm()
+
+
+# --- energy: right --------------------------------------------------------------------------------------------------
+
+
+@right("one_truth.energy")
+def energy(x, y):
+    return 2 * torch.cdist(x, y).mean() - torch.pdist(x).mean() - torch.pdist(y).mean()
+
+
+@right("one_truth.energy")
+def energy(x, y):
+    def inside(a):
+        pairs = [(a[i] - a[j]).norm() for i in range(len(a)) for j in range(i)]
+        return sum(pairs) / len(pairs)
+
+    across = [(a - b).norm() for a in x for b in y]
+    return 2 * sum(across) / len(across) - inside(x) - inside(y)
+
+
+@right("one_truth.energy")
+def energy(x, y):
+    def average(a, b):
+        distance = (a[:, None] - b).square().sum(-1).sqrt()
+        different = torch.ones_like(distance, dtype=torch.bool)
+        if a is b:
+            different.fill_diagonal_(False)
+        return distance[different].mean()
+
+    return 2 * average(x, y) - average(x, x) - average(y, y)
+
+
+# --- p_value: wrong -------------------------------------------------------------------------------------------------
+
+
+def shuffled(x, y, orders, statistic):
+    """The statistic of every deal, (R,)."""
+    pooled, n = torch.cat([x, y]), len(x)
+    return torch.stack([statistic(pooled[o[:n]], pooled[o[n:]]) for o in orders])
+
+
+@wrong("one_truth.p_value", "observed_left_out")
+def p_value(x, y, orders, statistic):
+    return (shuffled(x, y, orders, statistic) >= statistic(x, y)).to(x).mean()
+
+
+@wrong("one_truth.p_value", "one_above_only")
+def p_value(x, y, orders, statistic):
+    return ((shuffled(x, y, orders, statistic) >= statistic(x, y)).to(x).sum() + 1) / len(orders)
+
+
+@wrong("one_truth.p_value", "one_below_only")
+def p_value(x, y, orders, statistic):
+    return (shuffled(x, y, orders, statistic) >= statistic(x, y)).to(x).sum() / (len(orders) + 1)
+
+
+@wrong("one_truth.p_value", "ties_left_out")
+def p_value(x, y, orders, statistic):
+    return ((shuffled(x, y, orders, statistic) > statistic(x, y)).to(x).sum() + 1) / (len(orders) + 1)
+
+
+@wrong("one_truth.p_value", "smaller_counted")
+def p_value(x, y, orders, statistic):
+    return ((shuffled(x, y, orders, statistic) <= statistic(x, y)).to(x).sum() + 1) / (len(orders) + 1)
+
+
+@wrong("one_truth.p_value", "one_minus")
+def p_value(x, y, orders, statistic):
+    return 1 - ((shuffled(x, y, orders, statistic) >= statistic(x, y)).to(x).sum() + 1) / (len(orders) + 1)
+
+
+@wrong("one_truth.p_value", "split_at_m")
+def p_value(x, y, orders, statistic):
+    pooled, m = torch.cat([x, y]), len(y)
+    values = torch.stack([statistic(pooled[o[:m]], pooled[o[m:]]) for o in orders])
+    return ((values >= statistic(x, y)).to(x).sum() + 1) / (len(orders) + 1)
+
+
+@wrong("one_truth.p_value", "split_in_half")
+def p_value(x, y, orders, statistic):
+    pooled = torch.cat([x, y])
+    half = len(pooled) // 2
+    values = torch.stack([statistic(pooled[o[:half]], pooled[o[half:]]) for o in orders])
+    return ((values >= statistic(x, y)).to(x).sum() + 1) / (len(orders) + 1)
+
+
+@wrong("one_truth.p_value", "parts_swapped")
+def p_value(x, y, orders, statistic):
+    pooled, n = torch.cat([x, y]), len(x)
+    values = torch.stack([statistic(pooled[o[n:]], pooled[o[:n]]) for o in orders])
+    return ((values >= statistic(x, y)).to(x).sum() + 1) / (len(orders) + 1)
+
+
+@wrong("one_truth.p_value", "observed_swapped")
+def p_value(x, y, orders, statistic):
+    return ((shuffled(x, y, orders, statistic) >= statistic(y, x)).to(x).sum() + 1) / (len(orders) + 1)
+
+
+@wrong("one_truth.p_value", "absolute_values")
+def p_value(x, y, orders, statistic):
+    return ((shuffled(x, y, orders, statistic).abs() >= statistic(x, y).abs()).to(x).sum() + 1) / (len(orders) + 1)
+
+
+@wrong("one_truth.p_value", "number_only")
+def p_value(x, y, orders, statistic):
+    return (shuffled(x, y, orders, statistic) >= statistic(x, y)).to(x).sum()
+
+
+@wrong("one_truth.p_value", "y_kept")
+def p_value(x, y, orders, statistic):
+    pooled = torch.cat([x, y])
+    values = torch.stack([statistic(pooled[o][: len(x)], y) for o in orders])
+    return ((values >= statistic(x, y)).to(x).sum() + 1) / (len(orders) + 1)
+
+
+@wrong("one_truth.p_value", "first_only")
+def p_value(x, y, orders, statistic):
+    count = 1
+    for value in shuffled(x, y, orders, statistic):
+        count += int(value >= statistic(x, y))
+        return x.new_tensor(count / 2)
+
+
+@wrong("one_truth.p_value", "z_score")
+def p_value(x, y, orders, statistic):
+    values = shuffled(x, y, orders, statistic)
+    return (statistic(x, y) - values.mean()) / values.std()
+
+
+@wrong("one_truth.p_value", "type")
+def p_value(x, y, orders, statistic):
+    observed = statistic(x, y).item()
+    return (1 + sum(v.item() >= observed for v in shuffled(x, y, orders, statistic))) / (1 + len(orders))
+
+
+@wrong("one_truth.p_value", "in_place")
+def p_value(x, y, orders, statistic):
+    x -= y.mean(0)
+    y -= y.mean(0)
+    return ((shuffled(x, y, orders, statistic) >= statistic(x, y)).to(x).sum() + 1) / (len(orders) + 1)
+
+
+@wrong("one_truth.p_value", "error")  # x alone has not as many rows as an order has places
+def p_value(x, y, orders, statistic):
+    values = torch.stack([statistic(x[o], y[o]) for o in orders])
+    return ((values >= statistic(x, y)).to(x).sum() + 1) / (len(orders) + 1)
+
+
+@wrong("one_truth.p_value", "shape")
+def p_value(x, y, orders, statistic):
+    count = sum((value >= statistic(x, y)).to(x).reshape(1) for value in shuffled(x, y, orders, statistic))
+    return (1 + count) / (1 + len(orders))
+
+
+@wrong("one_truth.p_value", "endless")
+def p_value(x, y, orders, statistic):
+    values, count, k = shuffled(x, y, orders, statistic), 0, 0
+    while k < len(values):
+        if values[k] >= statistic(x, y):
+            count += 1
+    return x.new_tensor((1 + count) / (1 + len(values)))
+
+
+# --- p_value: right -------------------------------------------------------------------------------------------------
+
+
+@right("one_truth.p_value")
+def p_value(x, y, orders, statistic):
+    return ((shuffled(x, y, orders, statistic) >= statistic(x, y)).to(x).sum() + 1) / (len(orders) + 1)
+
+
+@right("one_truth.p_value")
+def p_value(x, y, orders, statistic):
+    count, observed, n = 1, statistic(x, y), len(x)
+    for order in orders:
+        dealt = torch.cat([x, y])[order]
+        if statistic(dealt[:n], dealt[n:]) >= observed:
+            count += 1
+    return torch.tensor(count / (len(orders) + 1), dtype=x.dtype)
+
+
+@right("one_truth.p_value")  # the observed deal is one more of them
+def p_value(x, y, orders, statistic):
+    orders = torch.cat([torch.arange(len(x) + len(y))[None], orders])
+    values = shuffled(x, y, orders, statistic)
+    return (values >= values[0]).to(x.dtype).mean()
