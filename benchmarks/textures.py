@@ -26,15 +26,15 @@ COLUMNS = "seed        seconds  cpu sec.   load   detail    error       L1  accu
 def new_task(lam: float = 5.0, lr: float = 4e-4, adversarial: float = 1.0, beside: bool = False) -> gan.Pix2Pix:
     """U-Net and patch discriminator of width 24; channels last, which is faster on a processor.
 
-    The map is a factor in D, which learns five times as fast and is shown mismatched pairs; or it stands beside the
-    photo, as in the paper.
+    The map is a factor in D, which learns five times as fast and is shown mismatched pairs, and G pays for answers that
+    are alike; or the map stands beside the photo, as in the paper.
     """
     G = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4)
     if beside:
         task = gan.Pix2Pix(G, gan.PatchDiscriminator(4, width=24, n_layers=2), lam, lr=lr, adversarial=adversarial)
     else:
         D = gan.PatchDiscriminator(1, width=24, n_layers=1, projection=3)
-        task = gan.Pix2Pix(G, D, lam, lr=lr, lr_D=5 * lr, adversarial=adversarial, mismatched=2.0)
+        task = gan.Pix2Pix(G, D, lam, lr=lr, lr_D=5 * lr, adversarial=adversarial, mismatched=2.0, variety=5.0)
     return task.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

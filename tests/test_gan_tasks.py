@@ -209,6 +209,39 @@ class TestPix2Pix:
             train.fit(task, (x, x), steps=100, batch_size=2, progress=False)
             torch.testing.assert_close(task.D(x, x).detach(), torch.full((2,), expected), atol=0.02, rtol=0)
 
+    @pytest.mark.parametrize(("scale", "expected"), [(0.0, 0.3), (0.1, 0.3 - 0.2 / math.sqrt(math.pi)), (1.0, 0.0)])
+    def test_variety_is_what_answers_lack_in_distance(self, scale, expected):
+        """G adds scale · N(0, 1) to its answer: two of them are 2 scale / √π apart on average."""
+
+        class Noisy(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.scale = nn.Parameter(torch.tensor(scale))
+
+            def forward(self, x, z=None, generator=None):
+                return x + self.scale * torch.randn(x.shape, generator=generator)
+
+        x = torch.zeros(16, 1, 64, 64)
+        losses = {}
+        for variety in (0.0, 2.0):
+            torch.manual_seed(0)
+            task = gan.Pix2Pix(Noisy(), gan.PatchDiscriminator(2, width=2, n_layers=1), variety=variety, apart=0.3)
+            (_, d, _), (_, g, _) = task.losses((x, x), torch.Generator().manual_seed(0))
+            losses[variety] = d.detach(), g.detach()
+        assert torch.equal(losses[0.0][0], losses[2.0][0])
+        torch.testing.assert_close(losses[2.0][1] - losses[0.0][1], torch.tensor(2 * expected), atol=4e-3, rtol=0)
+
+    def test_variety_makes_g_use_its_noise(self):
+        """The same training without and with it: answers to other noise come further apart."""
+        apart = []
+        for variety in (0.0, 5.0):
+            task = pix2pix(lam=1.0, lr=2e-3, variety=variety)
+            train.fit(task, pairs(8), steps=30, batch_size=8, seed=0, progress=False)
+            x = pairs(8).x
+            one, two = (task.generate(x, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
+            apart.append(float((one - two).abs().mean()))
+        assert apart[1] > 1.5 * apart[0]
+
     def test_the_same_seed_generates_the_same_pictures(self):
         task, (x, _) = pix2pix().eval(), pairs()
         one, two, other = (task.generate(x, generator=torch.Generator().manual_seed(s)) for s in (0, 0, 1))
@@ -224,6 +257,8 @@ class TestPix2Pix:
             (lambda: pix2pix(lam=-1.0), "lam"),
             (lambda: pix2pix(lam=0.0, adversarial=0.0), "lam, adversarial"),
             (lambda: pix2pix(mismatched=-1.0), "mismatched"),
+            (lambda: pix2pix(variety=-1.0), "variety"),
+            (lambda: pix2pix(apart=-1.0), "apart"),
             (lambda: pix2pix(mismatched=1.0, conditional=False), "mismatched: expected 0 for a D that is not shown x"),
             (lambda: next(pix2pix(mismatched=1.0).losses(pairs(1))), "batch: expected at least two pairs"),
             (lambda: gan.Pix2Pix(lambda x: x, nn.Identity()), "G: expected a Module"),  # type: ignore

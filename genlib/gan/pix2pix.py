@@ -27,6 +27,10 @@ class Pix2Pix(nn.Module):
     Without L1 the game then rests at p_G = max(0, c p − m p(x) p(y)), c such that it is a density for each x: at p
     itself if no two x share an answer, else further from the answers to other x than p is.
 
+    With `variety` = v, G also pays where its answers to one x are closer than `apart` on average, z' being other noise:
+
+        G    ... + v max(0, apart − E|G(x, z) − G(x, z')|)
+
     Args:
         G: a callable Module, `G(x, z=None, generator=None)`.
         D: a callable Module, `D(x, y)`, giving logits.
@@ -37,10 +41,13 @@ class Pix2Pix(nn.Module):
         gamma: γ, the weight of R1; 0 for none.
         conditional: whether D is shown x; False only to see what happens then.
         mismatched: m, the weight of D's loss on real images under another x, >= 0; 0, as in the paper, for none.
+        variety, apart: v and the distance that is enough, both >= 0, a mean over pixels and channels; v = 0, as in the
+            paper, for none.
     Raises:
         ValueError: for an unknown objective, λ < 0, no loss at all, mismatched pairs without a D that is shown x; in
             the first batch, for y outside [−1, 1]; with mismatched pairs, for a batch of one.
-    Ref: Isola et al. 2017, eqs. 1–4, §3.3; R1: Mescheder et al. 2018; mismatched pairs: Reed et al. 2016, §4.2.
+    Ref: Isola et al. 2017, eqs. 1–4, §3.3; R1: Mescheder et al. 2018; mismatched pairs: Reed et al. 2016, §4.2;
+        variety: Yang et al. 2019, eq. 2, without its division by the distance of the noise.
     """
 
     averaged = False  # the two follow each other; an average of either has lost the other
@@ -59,6 +66,8 @@ class Pix2Pix(nn.Module):
         gamma: float = 0.0,
         conditional: bool = True,
         mismatched: float = 0.0,
+        variety: float = 0.0,
+        apart: float = 0.35,
     ) -> None:
         super().__init__()
         self.G, self.D = check_network("G", G), check_network("D", D)
@@ -74,6 +83,7 @@ class Pix2Pix(nn.Module):
         self.mismatched = check_number("mismatched", mismatched, 0)
         if self.mismatched and not self.conditional:
             raise ValueError(f"mismatched: expected 0 for a D that is not shown x, got {mismatched:g}")
+        self.variety, self.apart = check_number("variety", variety, 0), check_number("apart", apart, 0)
         self._seen = False  # whether the values of a first batch were looked at
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -98,7 +108,12 @@ class Pix2Pix(nn.Module):
         shown = x if self.conditional else None
         yield "D", *self._d_loss(shown, y, fake.detach())
         fooled = generator_loss(self.D(shown, fake), self.objective)
-        yield "G", self.adversarial * fooled + self.lam * l1, {"l1": l1.detach(), "fool": fooled.detach()}
+        loss, logs = self.adversarial * fooled + self.lam * l1, {"l1": l1.detach(), "fool": fooled.detach()}
+        if self.variety:
+            distance = (fake - self.G(x, generator=generator)).abs().mean()
+            loss = loss + self.variety * (self.apart - distance).clamp(min=0)
+            logs["apart"] = distance.detach()
+        yield "G", loss, logs
 
     def generate(self, x: Tensor, z: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """G(x, z), without gradients: (B, C', H, W), in [−1, 1]. z is drawn if left out."""
