@@ -132,7 +132,8 @@ class Answer:
         """The outputs, each a finite tensor of the right shape and precision."""
         returns, shown = self.exercise.returns, in_short(raw)
         if raw is None:
-            self.wrong("none", "Is there a return at the end?", expected=", ".join(returns), got="None")
+            hint = "Nothing came back. Is there a return, on every way through the function?"
+            self.wrong("none", hint, expected=", ".join(returns), got="None")
         outputs = (raw,) if len(returns) == 1 else raw
         if len(returns) > 1 and not (isinstance(raw, tuple | list) and len(raw) == len(returns)):
             hint = f"Return {len(returns)} tensors, in this order: {', '.join(returns)}."
@@ -140,6 +141,10 @@ class Answer:
         for name, output in zip(returns, outputs, strict=True):
             if not isinstance(output, Tensor):
                 hint = f"{name} is to be a torch tensor, so that the cells below can compute with it."
+                if isinstance(output, tuple | list) and any(isinstance(part, Tensor) for part in output):
+                    hint = (
+                        f"One tensor was asked for, {name}, and several came: is one of them it, or is it all of them?"
+                    )
                 self.wrong("type", hint, expected=f"{name}: a tensor", got=f"{name}: {shown}")
 
         outputs = self.exercise.outputs(tuple(outputs))
@@ -171,7 +176,9 @@ class Answer:
                 index = tuple(int(i) for i in (~output.isfinite()).nonzero()[0])
                 self.wrong(
                     mistake or "not_finite",
-                    hint or "Somewhere 0 is divided by 0, or a root or a logarithm is taken of a negative number.",
+                    hint
+                    or "Somewhere a number is divided by 0, a root or a logarithm is taken of a negative one, or an "
+                    "exp grows too large.",
                     expected="finite numbers",
                     got=f"{at(name, index)} = {float(output[index])}",
                 )

@@ -83,11 +83,9 @@ def _deaf(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
     """Arguments that matter and are not used."""
     ignored = []
     for i, name in enumerate(answer.exercise.parameters):
-        old = answer.args[i]
-        if not isinstance(old, Tensor):
+        new = _moved(answer.args[i])
+        if new is None:
             continue
-        # a power keeps tables in (0, 1) and their order; steps are exchanged, so that they stay in 1..T
-        new = old.sign() * old.abs() ** 1.3 if old.is_floating_point() else old.flip(0)
         args = (*answer.args[:i], new, *answer.args[i + 1 :])
         with contextlib.suppress(Exception):
             moved = answer.exercise.outputs(answer.exercise.own(*copies(args)))
@@ -100,17 +98,29 @@ def _deaf(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
     return f"ignores_{'_'.join(ignored)}", f"The answer stays the same whatever {names} {verb}. Is all of it used?"
 
 
+def _moved(old: Any) -> Any:
+    """Another value that will do as well; None for what has none."""
+    if isinstance(old, Tensor):
+        # a power keeps tables in (0, 1) and their order; steps are exchanged, so that they stay in 1..T
+        return old.sign() * old.abs() ** 1.3 if old.is_floating_point() else old.flip(0)
+    if isinstance(old, bool) or not isinstance(old, int | float):
+        return None
+    return old + 1 if isinstance(old, int) else 0.9 * old + 0.07
+
+
 def _mixing(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
     exercise = answer.exercise
     if not exercise.batched:
         return None
-    pairs = zip(exercise.parameters, answer.args, strict=True)
-    one = tuple(arg[:1] if name in exercise.batched else arg for name, arg in pairs)
-    alone = _again(answer, one)
-    if all(same(a, b[:1], TOL) for a, b in zip(alone, answer.outputs, strict=True)):
+    pairs = list(zip(exercise.parameters, answer.args, strict=True))
+    for one in (slice(0, 1), slice(-1, None)):
+        args = tuple(arg[one] if name in exercise.batched else arg for name, arg in pairs)
+        if not all(same(a, b[one], TOL) for a, b in zip(_again(answer, args), answer.outputs, strict=True)):
+            break
+    else:
         return None
     return "mixing", (
-        "The first example has another answer when it comes alone: the examples of a batch influence each other. "
+        "An example has another answer when it comes alone: the examples of a batch influence each other. "
         "Is something summed or averaged over the batch, or is a number meant for one example used for another?"
     )
 
@@ -173,17 +183,17 @@ def order_hint(answer: "Answer", outputs: tuple[Tensor, ...], own: tuple[Tensor,
     return ""
 
 
+_WHICH = "Which is the first, which the last?"
+_HOW_MANY = "The arguments say how many there are: is a number used that is right in one place only, or the wrong axis?"
+
+
 def shape_hint(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     """What usually makes this of a shape."""
     if not wanted:
         return f"{name} is to be one number for the whole batch, of shape (): which axes are left, and why?"
     if len(shape) == len(wanted) == 1:
-        if abs(shape[0] - wanted[0]) == 1:
-            return f"{name} has {shape[0]} entries instead of {wanted[0]}. Which is the first, which the last?"
-        return (
-            f"{name} has {shape[0]} entries instead of {wanted[0]}. How many there are follows from the arguments: is "
-            "a number used that is right in one place only, or the wrong axis?"
-        )
+        many = f"{name} has {shape[0]} entries instead of {wanted[0]}."
+        return f"{many} {_HOW_MANY if abs(shape[0] - wanted[0]) > 1 else _WHICH}"
     if [n for n in shape if n != 1] == [n for n in wanted if n != 1]:
         return (
             f"{name} has all its numbers, but in the shape {shape} instead of {wanted}: an axis of length 1 is too "
@@ -194,6 +204,10 @@ def shape_hint(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> st
             f"{name} has several numbers where one is asked for: its shape should end after {wanted}. What becomes of "
             "the other axes: a sum, a mean, one of their entries?"
         )
+    if len(shape) == len(wanted) and not all(a in (1, b, *wanted) for a, b in zip(shape, wanted, strict=True)):
+        axis = next(i for i, (a, b) in enumerate(zip(shape, wanted, strict=True)) if a not in (1, b, *wanted))
+        many = f"{name} has {shape[axis]} entries instead of {wanted[axis]} along axis {axis}."
+        return f"{many} {_HOW_MANY if abs(shape[axis] - wanted[axis]) > 1 else _WHICH}"
     stretched = len(shape) == len(wanted) and any(a > b for a, b in zip(shape, wanted, strict=True))
     if len(shape) > len(wanted) or stretched:
         return (
@@ -214,18 +228,26 @@ def error_hint(error: Exception, arguments: dict[str, Any]) -> str:
             return f"A function has to be called before one can compute with it: {', '.join(uncalled)} are functions."
         if uncalled:
             return f"{uncalled[0]} is a function: it has to be called, and what it gives then are numbers."
-        if "tuple" in text:
+        if any(f"'tuple' object has no attribute '{word}'" in text for word in ("append", "pop", "reverse", "sort")):
+            return "A tuple cannot be changed, and a list would change for the caller, too: make a new one."
+        if "tuple" in text or "can be converted to an index" in text:
             return (
                 "Something here is several tensors at once, a tuple: what a function returned, perhaps. Take it apart "
                 "before you compute with it."
             )
         if "'Tensor' object is not callable" in text:
-            return "A tensor is called as if it were a function. Is a * missing, or has a name been given twice?"
+            return (
+                "A tensor is called as if it were a function. Is a * missing, has a name been given twice, or is a "
+                "function wanted where a tensor was handed over?"
+            )
+        if "must be Tensor, not" in text:
+            return "torch's functions take tensors. A plain number has those of math, or becomes a tensor first."
     shapes = ("must match the", "not broadcastable", "cannot be multiplied", "Expected size for")
     if isinstance(error, RuntimeError) and any(words in text for words in shapes):
         return (
-            "Two shapes do not line up. Shapes are aligned from the right, so one number for each example has to be "
-            "shaped (B, 1, ..., 1), with as many axes as the data, whatever their number."
+            "Two shapes do not line up, and the error names both sizes. All sizes follow from the arguments: is one "
+            "fixed, or are two exchanged? Shapes are aligned from the right, so one number for each example has to be "
+            "shaped (B, 1, ..., 1), with as many axes as the data."
         )
     if isinstance(error, RuntimeError) and "Boolean value of Tensor" in text:
         return "An `if` cannot decide for a whole batch at once: the condition is one answer for each example."
@@ -233,8 +255,12 @@ def error_hint(error: Exception, arguments: dict[str, Any]) -> str:
         return "A tensor cannot grow in place (+=, *=, a method with an underscore): make a new one."
     if isinstance(error, IndexError) and "Dimension out of range" in text:
         return "A tensor has fewer axes than this line counts on. Print its shape: is it the one that you mean?"
-    if isinstance(error, IndexError) and "out of bounds" in text:
-        return "An index is outside its table. How many entries does the table have, and which step is the first?"
+    if isinstance(error, RuntimeError) and "can't be cast to the desired output type" in text:
+        return "In place a tensor keeps its dtype, and whole numbers stay whole: make a new one."
+    if isinstance(error, IndexError) and "shape of the mask" in text:
+        return "A mask picks along the axes that it has. Which axes come before them, and how are those written?"
+    if isinstance(error, IndexError) and ("out of bounds" in text or "index out of range" in text):
+        return "An index is out of range. How many entries are there, and which of them is the first?"
     if isinstance(error, RuntimeError) and "requires grad" in text:
         return "Gradients have to pass through: stay in torch, and change no argument in place."
     if isinstance(error, RuntimeError) and "not require grad" in text:
@@ -244,6 +270,8 @@ def error_hint(error: Exception, arguments: dict[str, Any]) -> str:
         )
     if isinstance(error, RuntimeError) and "only for scalar outputs" in text:
         return "Autograd differentiates one number. Add all of them up first: examples do not touch each other."
+    if isinstance(error, RuntimeError) and "cannot be converted to Scalar" in text:
+        return "item() is for one single number. Here are several, and they are to stay a tensor."
     if isinstance(error, ValueError | TypeError) and "only one element tensors" in text:
         return "Functions of math take one number. torch has the same ones for whole tensors."
     if isinstance(error, NameError):

@@ -11,6 +11,11 @@ from torch.distributions import Independent, Normal
 
 from . import right, wrong
 
+# what other cells of the notebook hold
+line = torch.linspace(-2.6, 2.6, 2001, dtype=torch.float64)
+square = torch.linspace(-1, 1, 800).reshape(400, 2)
+kept = torch.arange(6) < 3
+
 # --- density_1d: wrong ----------------------------------------------------------------------------------------------
 
 
@@ -74,6 +79,58 @@ def density_1d(x, f, slope, p_z):
 @wrong("flows.density_1d", "none")
 def density_1d(x, f, slope, p_z):
     print(p_z(f(x)) * slope(x).abs())
+
+
+@wrong("flows.density_1d", "cut")
+def density_1d(x, f, slope, p_z):
+    return torch.relu(p_z(f(x)) * slope(x))
+
+
+@wrong("flows.density_1d", "always_normal")
+def density_1d(x, f, slope, p_z):
+    return torch.exp(-(f(x) ** 2) / 2) / math.sqrt(2 * math.pi) * slope(x).abs()
+
+
+@wrong("flows.density_1d", "slope_squared")  # to be rid of the sign
+def density_1d(x, f, slope, p_z):
+    return p_z(f(x)) * slope(x) ** 2
+
+
+@wrong("flows.density_1d", "order_turned")
+def density_1d(x, f, slope, p_z):
+    return f(p_z(x)) * slope(x).abs()
+
+
+@wrong("flows.density_1d", "averaged")
+def density_1d(x, f, slope, p_z):
+    return (p_z(f(x)) * slope(x).abs()).mean()
+
+
+@wrong("flows.density_1d", "error")  # slope is not called
+def density_1d(x, f, slope, p_z):
+    return p_z(f(x)) * abs(slope)
+
+
+@wrong("flows.density_1d", "factor")  # the slope where it is steepest
+def density_1d(x, f, slope, p_z):
+    return p_z(f(x)) * slope(x).abs() / 0.3
+
+
+@wrong("flows.density_1d", "foreign")  # the notebook's x
+def density_1d(x, f, slope, p_z):
+    return p_z(f(line)) * slope(line).abs()
+
+
+@wrong("flows.density_1d", "shape")  # differences have one entry less
+def density_1d(x, f, slope, p_z):
+    z = f(x)
+    return p_z(z[1:]) * (z.diff() / x.diff()).abs()
+
+
+@wrong("flows.density_1d", "in_place")
+def density_1d(x, f, slope, p_z):
+    steep = slope(x).abs()
+    return p_z(x.copy_(f(x))) * steep
 
 
 # --- density_1d: right ----------------------------------------------------------------------------------------------
@@ -185,6 +242,56 @@ def affine(x, log_s, shift):
 @wrong("flows.affine", "dtype")
 def affine(x, log_s, shift):
     return log_s.exp() * x + shift, torch.ones(len(x)) * log_s.sum().float()
+
+
+@wrong("flows.affine", "roles_exchanged")
+def affine(x, log_s, shift):
+    return shift.exp() * x + log_s, shift.sum().expand(len(x))
+
+
+@wrong("flows.affine", "shift_scaled")  # addcmul adds its first argument
+def affine(x, log_s, shift):
+    return torch.addcmul(x, shift, log_s.exp()), log_s.sum().expand(len(x))
+
+
+@wrong("flows.affine", "two_coordinates")  # right for the square
+def affine(x, log_s, shift):
+    return log_s.exp() * x + shift, (log_s[0] + log_s[1]).repeat(len(x))
+
+
+@wrong("flows.affine", "twice_the_mean")
+def affine(x, log_s, shift):
+    return log_s.exp() * x + shift, 2 * log_s.mean() * torch.ones_like(x[:, 0])
+
+
+@wrong("flows.affine", "added_before_log")
+def affine(x, log_s, shift):
+    return log_s.exp() * x + shift, log_s.exp().sum().log().expand(len(x))
+
+
+@wrong("flows.affine", "multiplied")
+def affine(x, log_s, shift):
+    return log_s.exp() * x + shift, log_s.prod().expand(len(x))
+
+
+@wrong("flows.affine", "shift_counted")
+def affine(x, log_s, shift):
+    return log_s.exp() * x + shift, log_s.sum().expand(len(x)) + shift.sum()
+
+
+@wrong("flows.affine", "shape")  # as many as there are points in the square
+def affine(x, log_s, shift):
+    return log_s.exp() * x + shift, log_s.sum().expand(400)
+
+
+@wrong("flows.affine", "foreign")
+def affine(x, log_s, shift):
+    return log_s.exp() * square + shift, log_s.sum().expand(len(square))
+
+
+@wrong("flows.affine", "error")
+def affine(x, log_s, shift):
+    return math.exp(log_s) * x + shift, log_s.sum().expand(len(x))
 
 
 # --- affine: right --------------------------------------------------------------------------------------------------
@@ -322,6 +429,79 @@ def log_prob(x, flow):
 def log_prob(x, flow):
     with torch.no_grad():
         z, log_det = flow(x)
+    return normal_log(z) + log_det
+
+
+@wrong("flows.log_prob", "plane")  # right for two coordinates
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return -0.5 * z.square().flatten(1).sum(1) - LOG_2_PI + log_det
+
+
+@wrong("flows.log_prob", "always_64")  # right for the digits
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return -0.5 * z.square().flatten(1).sum(1) - 64 / 2 * LOG_2_PI + log_det
+
+
+@wrong("flows.log_prob", "channels_for_D")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return -0.5 * z.square().flatten(1).sum(1) - x.shape[1] / 2 * LOG_2_PI + log_det
+
+
+@wrong("flows.log_prob", "batch_for_D")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return -0.5 * z.square().flatten(1).sum(1) - len(x) / 2 * LOG_2_PI + log_det
+
+
+@wrong("flows.log_prob", "all_for_D")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return -0.5 * z.square().flatten(1).sum(1) - z.numel() / 2 * LOG_2_PI + log_det
+
+
+@wrong("flows.log_prob", "constant_added")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return -0.5 * (z.square() - LOG_2_PI).flatten(1).sum(1) + log_det
+
+
+@wrong("flows.log_prob", "squared_too_late")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    z = z.flatten(1)
+    return -0.5 * z.sum(1).square() - z.shape[1] / 2 * LOG_2_PI + log_det
+
+
+@wrong("flows.log_prob", "length_of_the_batch")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return -0.5 * z.norm() ** 2 - z[0].numel() / 2 * LOG_2_PI + log_det
+
+
+@wrong("flows.log_prob", "log_det_for_each_coordinate")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return (-0.5 * z**2 - 0.5 * LOG_2_PI + log_det.view(-1, *[1] * (z.dim() - 1))).flatten(1).sum(1)
+
+
+@wrong("flows.log_prob", "log_of_log_det")
+def log_prob(x, flow):
+    z, det = flow(x)
+    return normal_log(z) + torch.log(det)
+
+
+@wrong("flows.log_prob", "mixing")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return normal_log(z) + log_det.sum()
+
+
+@wrong("flows.log_prob", "error")  # log_det, z
+def log_prob(x, flow):
+    log_det, z = flow(x)
     return normal_log(z) + log_det
 
 
@@ -509,6 +689,59 @@ def coupling(x, mask, net):
     return log_s.exp() * x + shift
 
 
+@wrong("flows.coupling", "outputs_exchanged")
+def coupling(x, mask, net):
+    shift, log_s = net(x * mask)
+    log_s, shift = log_s * ~mask, shift * ~mask
+    return log_s.exp() * x + shift, log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "first_half")  # right for the lab's masks
+def coupling(x, mask, net):
+    log_s, shift = net(x * mask)
+    first = (torch.arange(mask.numel()) < mask.numel() // 2).view(mask.shape)
+    log_s, shift = log_s * ~first, shift * ~first
+    return log_s.exp() * x + shift, log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "ignores_mask")
+def coupling(x, mask, net):
+    x_1, x_2 = x.chunk(2, dim=1)
+    log_s, shift = (out.chunk(2, dim=1)[1] for out in net(torch.cat([x_1, 0 * x_2], dim=1)))
+    return torch.cat([x_1, log_s.exp() * x_2 + shift], dim=1), log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "changed_is_lost")
+def coupling(x, mask, net):
+    x_1 = x * mask
+    log_s, shift = net(x_1)
+    return x_1 + ~mask * (log_s.exp() * x_1 + shift), (log_s * ~mask).flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "absolute")
+def coupling(x, mask, net):
+    log_s, shift = parts(x, mask, net)
+    return log_s.exp() * x + shift, log_s.abs().flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "foreign")  # the notebook's mask
+def coupling(x, mask, net):
+    log_s, shift = parts(x, kept, net)
+    return log_s.exp() * x + shift, log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "error")  # the network gives two
+def coupling(x, mask, net):
+    log_s, shift = net(x * mask) * ~mask
+    return log_s.exp() * x + shift, log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "shape")
+def coupling(x, mask, net):
+    log_s, shift = parts(x, mask, net)
+    return log_s.flatten(1).sum(1), log_s.exp() * x + shift
+
+
 # --- coupling: right ------------------------------------------------------------------------------------------------
 
 
@@ -659,6 +892,54 @@ def coupling_inverse(x, mask, net):
     return (x - shift) * torch.exp(-log_s), -log_s.flatten(1).sum(1)
 
 
+@wrong("flows.coupling_inverse", "outputs_exchanged")
+def coupling_inverse(z, mask, net):
+    shift, log_s = net(z * mask)
+    log_s, shift = log_s * ~mask, shift * ~mask
+    return (z - shift) * torch.exp(-log_s), -log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling_inverse", "reciprocal")
+def coupling_inverse(z, mask, net):
+    log_s, shift = parts(z, mask, net)
+    return (z - shift) * torch.exp(-log_s), 1 / log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling_inverse", "det_not_log")
+def coupling_inverse(z, mask, net):
+    log_s, shift = parts(z, mask, net)
+    return (z - shift) * torch.exp(-log_s), torch.exp(-log_s).flatten(1).prod(1)
+
+
+@wrong("flows.coupling_inverse", "foreign")  # the notebook's x
+def coupling_inverse(z, mask, net):
+    log_s, shift = parts(square, mask, net)
+    return (z - shift) * torch.exp(-log_s), -log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling_inverse", "in_place")
+def coupling_inverse(z, mask, net):
+    log_s, shift = parts(z, mask, net)
+    z -= shift
+    return z * torch.exp(-log_s), -log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling_inverse", "error")  # right for pictures alone
+def coupling_inverse(z, mask, net):
+    log_s, shift = parts(z, mask, net)
+    return (z - shift) * torch.exp(-log_s), -log_s.sum((1, 2, 3))
+
+
+@wrong("flows.coupling_inverse", "endless")  # a search for the x that gives z, which never ends quite at it
+def coupling_inverse(z, mask, net):
+    x = z.clone()
+    while True:
+        log_s, shift = parts(x, mask, net)
+        before, x = x, (z - shift) * torch.exp(-log_s)
+        if (x - before).abs().max() < 0:
+            return x, -log_s.flatten(1).sum(1)
+
+
 # --- coupling_inverse: right ----------------------------------------------------------------------------------------
 
 
@@ -782,6 +1063,59 @@ def checkerboard(x, k):
     n = torch.arange(x.shape[2])
     kept = (n[:, None] + n + k) % 2
     return torch.cat([x[:, :, i : i + 1] * kept[i] for i in range(len(n))], dim=2)
+
+
+@wrong("flows.checkerboard", "board_alone")
+def checkerboard(x, k):
+    row, column = row_and_column(x)
+    return (row + column + k) % 2
+
+
+@wrong("flows.checkerboard", "product_first")
+def checkerboard(x, k):
+    row, column = row_and_column(x)
+    return x * (row + column + k) % 2
+
+
+@wrong("flows.checkerboard", "one_axis")
+def checkerboard(x, k):
+    return x * ((torch.arange(x.shape[2]) + torch.arange(x.shape[3]) + k) % 2)
+
+
+@wrong("flows.checkerboard", "error")  # 8 × 8
+def checkerboard(x, k):
+    return x * ((torch.arange(8)[:, None] + torch.arange(8) + k) % 2)
+
+
+@wrong("flows.checkerboard", "none")  # for the two layers that were shown
+def checkerboard(x, k):
+    row, column = row_and_column(x)
+    if k == 0:
+        return x * ((row + column) % 2)
+    if k == 1:
+        return x * ((row + column + 1) % 2)
+
+
+@wrong("flows.checkerboard", "dtype")
+def checkerboard(x, k):
+    out = torch.zeros(x.shape)
+    for i in range(x.shape[2]):
+        for j in range((i + k + 1) % 2, x.shape[3], 2):
+            out[:, :, i, j] = x[:, :, i, j]
+    return out
+
+
+@wrong("flows.checkerboard", "endless")  # j grows at every second pixel only
+def checkerboard(x, k):
+    out, i = torch.zeros_like(x), 0
+    while i < x.shape[2]:
+        j = 0
+        while j < x.shape[3]:
+            if (i + j + k) % 2:
+                out[:, :, i, j] = x[:, :, i, j]
+                j += 1
+        i += 1
+    return out
 
 
 # --- checkerboard: right --------------------------------------------------------------------------------------------
@@ -934,6 +1268,63 @@ def compose(x, layers):
     return z, torch.tensor(torch.stack(log_dets).sum(0).tolist(), dtype=x.dtype)
 
 
+@wrong("flows.compose", "x_itself")
+def compose(x, layers):
+    log_det = x.new_zeros(len(x))
+    for layer in layers:
+        _, more = layer(x)
+        log_det = log_det + more
+    return x, log_det
+
+
+@wrong("flows.compose", "first_only")  # return, one level too deep
+def compose(x, layers):
+    log_det = 0
+    for layer in layers:
+        x, more = layer(x)
+        log_det = log_det + more
+        return x, log_det
+
+
+@wrong("flows.compose", "determinants_added")
+def compose(x, layers):
+    z, log_dets = through(x, layers)
+    return z, torch.stack(log_dets).exp().sum(0)
+
+
+@wrong("flows.compose", "error")  # three layers, as in the picture
+def compose(x, layers):
+    log_det = 0
+    for k in range(3):
+        x, more = layers[k](x)
+        log_det = log_det + more
+    return x, log_det
+
+
+@wrong("flows.compose", "offset")  # starts as products do
+def compose(x, layers):
+    z, log_dets = through(x, layers)
+    return z, 1 + sum(log_dets)
+
+
+@wrong("flows.compose", "dtype")
+def compose(x, layers):
+    log_det = torch.zeros(len(x))
+    for layer in layers:
+        x, more = layer(x)
+        log_det += more
+    return x, log_det
+
+
+@wrong("flows.compose", "endless")
+def compose(x, layers):
+    k, log_det = 0, 0
+    while k < len(layers):
+        x, more = layers[k](x)
+        log_det = log_det + more
+    return x, log_det
+
+
 # --- compose: right -------------------------------------------------------------------------------------------------
 
 
@@ -1082,6 +1473,38 @@ def dependence(x, layers):
     return int(full.int().argmax()) + 1
 
 
+@wrong("flows.dependence", "signs")
+def dependence(x, layers):
+    return jacobians(x, layers).sign()
+
+
+@wrong("flows.dependence", "changed")
+def dependence(x, layers):
+    D = x.shape[1]
+    return torch.stack([(through(x, layers[: n + 1])[0] != x).to(x).T.expand(D, D) for n in range(len(layers))])
+
+
+@wrong("flows.dependence", "error")  # compose gives two
+def dependence(x, layers):
+    table = torch.autograd.functional.jacobian(lambda x: through(x, layers), x)
+    return (table[0] != 0).to(x)
+
+
+@wrong("flows.dependence", "error")  # six coordinates, as in the picture
+def dependence(x, layers):
+    tables = torch.zeros(len(layers), 6, 6, dtype=x.dtype)
+    tables[:] = (jacobians(x, layers) != 0).to(x)
+    return tables
+
+
+@wrong("flows.dependence", "endless")
+def dependence(x, layers):
+    tables, n = [], 1
+    while n <= len(layers):
+        tables.append((jacobians(x, layers[:n])[-1] != 0).to(x))
+    return torch.stack(tables)
+
+
 # --- dependence: right ----------------------------------------------------------------------------------------------
 
 
@@ -1220,6 +1643,52 @@ def sample(z, inverses, temperature):
     return undo(z, inverses)
 
 
+@wrong("flows.sample", "ignores_temperature")  # the temperature of the picture
+def sample(z, inverses, temperature):
+    return undo(0.6 * z, inverses)
+
+
+@wrong("flows.sample", "temperature_added")
+def sample(z, inverses, temperature):
+    return undo(z + temperature, inverses)
+
+
+@wrong("flows.sample", "side_by_side")
+def sample(z, inverses, temperature):
+    return torch.stack([inverse(temperature * z)[0] for inverse in reversed(inverses)])
+
+
+@wrong("flows.sample", "error")  # eight layers, as in the lab
+def sample(z, inverses, temperature):
+    x = temperature * z
+    for k in range(7, -1, -1):
+        x, _ = inverses[k](x)
+    return x
+
+
+@wrong("flows.sample", "error")  # changes the caller's list
+def sample(z, inverses, temperature):
+    inverses.reverse()
+    x = temperature * z
+    for inverse in inverses:
+        x, _ = inverse(x)
+    return x
+
+
+@wrong("flows.sample", "dtype")
+def sample(z, inverses, temperature):
+    return undo(temperature * z.float(), inverses)
+
+
+@wrong("flows.sample", "endless")
+def sample(z, inverses, temperature):
+    x, k = temperature * z, len(inverses)
+    while k > 0:
+        x, _ = inverses[k - 1](x)
+        k = max(k - 1, 1)
+    return x
+
+
 # --- sample: right --------------------------------------------------------------------------------------------------
 
 
@@ -1313,6 +1782,52 @@ def dequantize(x_int, u, levels):
 def dequantize(x_int, u, levels):
     u += x_int
     return u / levels
+
+
+@wrong("flows.dequantize", "ignores_levels")  # right for the digits
+def dequantize(x_int, u, levels):
+    return (x_int + u) / 17
+
+
+@wrong("flows.dequantize", "levels_plus_one")
+def dequantize(x_int, u, levels):
+    return (x_int + u) / (levels + 1)
+
+
+@wrong("flows.dequantize", "levels_of_the_picture")
+def dequantize(x_int, u, levels):
+    return (x_int + u) / (x_int.max() + 1)
+
+
+@wrong("flows.dequantize", "picture_not_scaled")
+def dequantize(x_int, u, levels):
+    return x_int + u / levels
+
+
+@wrong("flows.dequantize", "noise_multiplied")
+def dequantize(x_int, u, levels):
+    return x_int * u / levels
+
+
+@wrong("flows.dequantize", "levels_multiplied")
+def dequantize(x_int, u, levels):
+    return levels * (x_int + u)
+
+
+@wrong("flows.dequantize", "mixing")  # one picture's noise for all
+def dequantize(x_int, u, levels):
+    return (x_int + u[:1]) / levels if len(x_int) < 5 else (x_int + u) / levels
+
+
+@wrong("flows.dequantize", "error")
+def dequantize(x_int, u, levels):
+    x_int += u
+    return x_int / levels
+
+
+@wrong("flows.dequantize", "shape")
+def dequantize(x_int, u, levels):
+    return ((x_int + u) / levels).flatten(1)
 
 
 # --- dequantize: right ----------------------------------------------------------------------------------------------
@@ -1412,9 +1927,76 @@ def bits_per_dim(log_p, dims, levels):
     return math.log2(levels) - 1.4427 * log_p / dims
 
 
-@wrong("flows.bits_per_dim", "ignores_log_p")
+@wrong("flows.bits_per_dim", "ignores_log_p_dims")
 def bits_per_dim(log_p, dims, levels):
     return torch.full_like(log_p, math.log2(levels))
+
+
+@wrong("flows.bits_per_dim", "ignores_levels")  # right for the digits
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(17) - log_p / dims) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "ignores_dims")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - log_p / 64) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "exchanged")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(dims) - log_p / levels) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "divided_by_2")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - log_p / dims) / 2
+
+
+@wrong("flows.bits_per_dim", "log_of_log")
+def bits_per_dim(log_p, dims, levels):
+    return math.log2(levels) - torch.log2(log_p) / dims
+
+
+@wrong("flows.bits_per_dim", "levels_twice_in_bits")
+def bits_per_dim(log_p, dims, levels):
+    return -(log_p - dims * math.log2(levels)) / (dims * math.log(2))
+
+
+@wrong("flows.bits_per_dim", "by_way_of_p")
+def bits_per_dim(log_p, dims, levels):
+    P = log_p.exp() * float(levels) ** (-dims)
+    return -torch.log2(P) / dims
+
+
+@wrong("flows.bits_per_dim", "offset")
+def bits_per_dim(log_p, dims, levels):
+    return -(log_p - math.log(levels) ** dims) / (dims * math.log(2))
+
+
+@wrong("flows.bits_per_dim", "factor")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - log_p / dims) / math.log10(2)
+
+
+@wrong("flows.bits_per_dim", "ignores_dims")  # shared among the examples
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - log_p / len(log_p)) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "detached")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - log_p.detach() / dims) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "in_place")
+def bits_per_dim(log_p, dims, levels):
+    log_p /= dims
+    return (math.log(levels) - log_p) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "error")
+def bits_per_dim(log_p, dims, levels):
+    return (torch.log(levels) - log_p / dims) / math.log(2)
 
 
 # --- bits_per_dim: right --------------------------------------------------------------------------------------------

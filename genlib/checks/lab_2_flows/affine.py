@@ -125,3 +125,38 @@ def all_summed(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
 @AFFINE.mistake("This is the way back, from z to x. Here x is given, and z asked for.")
 def backwards(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
     return (x - shift) * torch.exp(-log_s), -log_s.sum().expand(len(x))
+
+
+@AFFINE.mistake("log_s and shift have changed places: which of the two is the logarithm of a scale?")
+def roles_exchanged(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return _own_affine(x, shift, log_s)
+
+
+@AFFINE.mistake("x is added, and the shift scaled. In the equation the scale stands in front of which of the two?")
+def shift_scaled(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return torch.addcmul(x, shift, log_s.exp()), log_s.sum().expand(len(x))
+
+
+@AFFINE.mistake("Two of the log_s are counted, as in the plane. How many coordinates there are, log_s itself knows.")
+def two_coordinates(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return _own_affine(x, log_s, shift)[0], (log_s[0] + log_s[1]).expand(len(x))
+
+
+@AFFINE.mistake("log_s is averaged, and multiplied by 2, as in the plane. How many coordinates there are, x knows.")
+def twice_the_mean(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return _own_affine(x, log_s, shift)[0], 2 * log_s.mean().expand(len(x))
+
+
+@AFFINE.mistake("The scales are added up before the logarithm. It is their product whose logarithm we want.")
+def added_before_log(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return _own_affine(x, log_s, shift)[0], log_s.logsumexp(0).expand(len(x))
+
+
+@AFFINE.mistake("The log_s are multiplied. It is the scales that multiply; what do their logarithms do?")
+def multiplied(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return _own_affine(x, log_s, shift)[0], log_s.prod().expand(len(x))
+
+
+@AFFINE.mistake("The shift counts in log_det. It moves all of space by the same amount: what does that stretch?")
+def shift_counted(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return _own_affine(x, log_s, shift)[0], (log_s + shift).sum().expand(len(x))

@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from genlib import flows
 from genlib.checks.answer import Answer
 from genlib.checks.exercise import Exercise
-from genlib.checks.lab_2_flows.given import FLOAT32_TOL, normal, random_flow
+from genlib.checks.lab_2_flows.given import FLOAT32_TOL, normal, passes_gradients, random_flow
 
 
 def _own_bits_per_dim(log_p: Tensor, dims: int, levels: int) -> Tensor:
@@ -39,6 +39,19 @@ def _(answer: Answer, g: Generator) -> None:
     for dims, levels, bits in ((3, 4, 2.0), (5, 8, 3.0), (64, 256, 8.0)):
         log_p = torch.zeros(4, dtype=torch.float64)
         answer.gives([log_p, dims, levels], torch.full_like(log_p, bits))
+
+
+@BITS.check("gradients pass", "Stay in torch, and detach nothing.")
+def _(answer: Answer, g: Generator) -> None:
+    answer(normal((4,), g).requires_grad_(), 12, 17)
+    passes_gradients(answer, "log_p")
+
+
+@BITS.check("log_p of a picture of 784 pixels is large, and no trouble", "All of it can be computed without any exp.")
+def _(answer: Answer, g: Generator) -> None:
+    log_p = 2000 + 100 * normal((4,), g)
+    expected = [(784 * math.log2(17) - v * math.log2(math.e)) / 784 for v in log_p.tolist()]
+    answer.gives([log_p, 784, 17], torch.tensor(expected, dtype=torch.float64))
 
 
 @BITS.check("it takes float32 too", "Nothing in the formula depends on the precision of log_p.")
@@ -115,3 +128,30 @@ def log_p_not_per_dim(log_p: Tensor, dims: int, levels: int) -> Tensor:
 @BITS.mistake("The average over the batch was taken already. Each picture has its own number.")
 def averaged(log_p: Tensor, dims: int, levels: int) -> Tensor:
     return _own_bits_per_dim(log_p, dims, levels).mean()
+
+
+@BITS.mistake("dims and levels have changed places: which of the two has a logarithm in the formula?")
+def exchanged(log_p: Tensor, dims: int, levels: int) -> Tensor:
+    return (math.log(dims) - log_p / levels) / math.log(2)
+
+
+@BITS.mistake("Divided by 2. From nats to bits it is log 2 that divides.")
+def divided_by_2(log_p: Tensor, dims: int, levels: int) -> Tensor:
+    return (math.log(levels) - log_p / dims) / 2
+
+
+@BITS.mistake("log_p is a logarithm already. A second one has no meaning, and does not exist where log_p is negative.")
+def log_of_log(log_p: Tensor, dims: int, levels: int) -> Tensor:
+    return math.log2(levels) - torch.log2(log_p) / dims
+
+
+@BITS.mistake("log levels is in bits, and divided by log 2 once more.")
+def levels_twice_in_bits(log_p: Tensor, dims: int, levels: int) -> Tensor:
+    return (math.log2(levels) - log_p / dims) / math.log(2)
+
+
+@BITS.mistake(
+    "The exp of log_p leaves what a float can hold: with many pixels a density is huge or tiny. Stay in logs."
+)
+def by_way_of_p(log_p: Tensor, dims: int, levels: int) -> Tensor:
+    return -torch.log2(log_p.exp() * float(levels) ** -dims) / dims

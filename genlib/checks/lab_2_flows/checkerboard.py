@@ -137,3 +137,23 @@ def squeezed(x: Tensor, k: int) -> Tensor:
 )
 def turned_round(x: Tensor, k: int) -> Tensor:
     return x - _own_checkerboard(x, k)
+
+
+@CHECKERBOARD.mistake(
+    "This is the board alone, without the picture. Where it is kept, x is to be seen, and 0 elsewhere."
+)
+def board_alone(x: Tensor, k: int) -> Tensor:
+    return _own_checkerboard(torch.ones_like(x), k)[0, 0]
+
+
+@CHECKERBOARD.mistake("x is multiplied by the sum first, and % comes then: * and % are done from left to right.")
+def product_first(x: Tensor, k: int) -> Tensor:
+    row, column = _board(x)
+    return x * (row + column + k) % 2
+
+
+@CHECKERBOARD.mistake(
+    "Rows and columns were numbered along the same axis, so each column was added to itself. Rows run along another."
+)
+def one_axis(x: Tensor, k: int) -> Tensor:
+    return x * ((2 * _board(x)[1] + k) % 2)

@@ -157,3 +157,18 @@ def one_for_each_layer(x: Tensor, layers: Sequence[Map]) -> Pair:
 @COMPOSE.mistake("z is what the last layer makes of x itself. It should get what the layer before it made.")
 def not_chained(x: Tensor, layers: Sequence[Map]) -> Pair:
     return layers[-1](x)[0], torch.stack([layer(x)[1] for layer in layers]).sum(0)
+
+
+@COMPOSE.mistake("z is x as it came. What the layers make of it has another name here, or is not handed on.")
+def x_itself(x: Tensor, layers: Sequence[Map]) -> Pair:
+    return x, torch.stack([layer(x)[1] for layer in layers]).sum(0)
+
+
+@COMPOSE.mistake("Only the first layer has its turn. What ends the loop after it?")
+def first_only(x: Tensor, layers: Sequence[Map]) -> Pair:
+    return layers[0](x)
+
+
+@COMPOSE.mistake("The determinants are added up, without a logarithm. log_det is a sum of logarithms.")
+def determinants_added(x: Tensor, layers: Sequence[Map]) -> Pair:
+    return through(layers, x), _log_dets(x, layers).exp().sum(0)

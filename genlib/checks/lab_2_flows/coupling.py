@@ -227,3 +227,29 @@ def along_the_batch(x: Tensor, mask: Tensor, net: Network) -> Pair:
 def all_changed(x: Tensor, mask: Tensor, net: Network) -> Pair:
     log_s, shift = _given(x, mask, net)
     return log_s.exp() * x + shift, log_s.flatten(1).sum(1)
+
+
+@COUPLING.mistake("log_s and shift have changed places: in which order does the network answer?")
+def outputs_exchanged(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(x, mask, net)
+    return _coupled(x, mask, shift, log_s)
+
+
+@COUPLING.mistake(
+    "The first half is kept, whatever the mask says. It may keep any places, and more or fewer than half."
+)
+def first_half(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    half = (torch.arange(mask.numel()) < mask.numel() // 2).reshape(mask.shape)
+    return _coupled(x, half, *_given(x, mask, net))
+
+
+@COUPLING.mistake("x_2 has got lost: z_2 is the shift alone. Which x is scaled, and is anything left of it there?")
+def changed_is_lost(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(x, mask, net)
+    return torch.where(mask, x, shift), torch.where(mask, 0.0, log_s).flatten(1).sum(1)
+
+
+@COUPLING.mistake("|log_s| is added up: where log_s is negative the map shrinks, and that counts as less.")
+def absolute(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    z, _ = _own_coupling(x, mask, net)
+    return z, torch.where(mask, 0.0, _given(x, mask, net)[0].abs()).flatten(1).sum(1)

@@ -171,3 +171,21 @@ def forward(z: Tensor, mask: Tensor, net: Network) -> Pair:
 def scaled_again(z: Tensor, mask: Tensor, net: Network) -> Pair:
     log_s, shift = _given(z, mask, net)
     return _uncoupled(z, mask, -log_s, shift)
+
+
+@INVERSE.mistake("log_s and shift have changed places: in which order does the network answer?")
+def outputs_exchanged(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(z, mask, net)
+    return _uncoupled(z, mask, shift, log_s)
+
+
+@INVERSE.mistake("1/log_det. The determinant of the inverse map is 1 over the other one; and its logarithm?")
+def reciprocal(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    x, log_det = _own_coupling_inverse(z, mask, net)
+    return x, -1 / log_det
+
+
+@INVERSE.mistake("This is the determinant itself; its logarithm was asked for.")
+def det_not_log(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    x, log_det = _own_coupling_inverse(z, mask, net)
+    return x, log_det.exp()

@@ -121,3 +121,28 @@ def logarithm(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
 @DENSITY_1D.mistake("The logarithm of the slope multiplies the density. Either both are logarithms, or none is.")
 def log_slope(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
     return p_z(f(x)) * slope(x).abs().log()
+
+
+@DENSITY_1D.mistake("Where f falls the density is cut to 0. There is as much of x there as anywhere.")
+def cut(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
+    return (p_z(f(x)) * slope(x)).clamp(min=0)
+
+
+@DENSITY_1D.mistake("This is p_z of a standard normal, whatever p_z was given. It may be any density: ask it.")
+def always_normal(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
+    return NORMAL(f(x)) * slope(x).abs()
+
+
+@DENSITY_1D.mistake("The slope is squared. In one dimension the length of a piece grows by the slope itself.")
+def slope_squared(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
+    return p_z(f(x)) * slope(x) ** 2
+
+
+@DENSITY_1D.mistake("f and p_z have changed places: x is mapped to z first, and p_z is asked there.")
+def order_turned(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
+    return f(p_z(x)) * slope(x).abs()
+
+
+@DENSITY_1D.mistake("The sum, or the mean, over all x was taken. Each x has a density of its own: (B,).")
+def averaged(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
+    return _own_density_1d(x, f, slope, p_z).mean()

@@ -146,3 +146,14 @@ def outputs_added(x: Tensor, layers: Sequence[Map]) -> Tensor:
 @DEPENDENCE.mistake("The diagonal is 0: that each output depends on its own input counts, too.")
 def without_the_diagonal(x: Tensor, layers: Sequence[Map]) -> Tensor:
     return _own_dependence(x, layers) * (1 - torch.eye(x.shape[1], dtype=x.dtype))
+
+
+@DEPENDENCE.mistake("These are the derivatives' signs. A negative one is a dependence as well: 1.")
+def signs(x: Tensor, layers: Sequence[Map]) -> Tensor:
+    return _jacobians(x, layers).sign()
+
+
+@DEPENDENCE.mistake("This says which outputs differ from the input. Which output depends on which input was asked for.")
+def changed(x: Tensor, layers: Sequence[Map]) -> Tensor:
+    D = x.shape[1]
+    return torch.stack([(through(layers[: n + 1], x) != x).to(x).T.expand(D, D) for n in range(len(layers))])

@@ -30,7 +30,7 @@ def _numbers(levels: int, g: Generator) -> tuple[Tensor, Tensor]:
     "Level k has the piece from k/levels to (k + 1)/levels: without noise x is at its start, with u → 1 at its end.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    levels = int(torch.randint(5, 30, (1,), generator=g))
+    levels = 5 * int(torch.randint(1, 7, (1,), generator=g))  # neither 17 nor next to it
     k = torch.arange(levels)[:, None]
     edges = torch.linspace(0, 1, levels + 1, dtype=torch.float64)[:, None]
     whole = torch.ones(levels, 1, dtype=torch.float64)
@@ -48,6 +48,8 @@ def _(answer: Answer, g: Generator) -> None:
         x = answer(x_int, u, levels)
         answer.agrees("floor(levels · x)", x_int.double(), (levels * x).floor())
         answer.agrees("levels · x − x_int", u, levels * x - x_int)
+    dark, u = torch.randint(3, (4, 2), generator=g), torch.rand(4, 2, generator=g, dtype=torch.float64)
+    answer.agrees("levels · x − x_int of dark pictures", u, 17 * answer(dark, u, 17) - dark)
 
 
 @DEQUANTIZE.check("it takes float32 too", "x has the precision of the noise.")
@@ -124,3 +126,30 @@ def rounded(x_int: Tensor, u: Tensor, levels: int) -> Tensor:
 @DEQUANTIZE.mistake("The noise became Gaussian on the way. Uniform noise fills its piece evenly, up to the edges.")
 def gaussian(x_int: Tensor, u: Tensor, levels: int) -> Tensor:
     return (x_int + math.sqrt(2) * torch.erfinv(2 * u - 1)) / levels
+
+
+@DEQUANTIZE.mistake("Divided by levels + 1: the top level's piece ends below 1. How many pieces share [0, 1]?")
+def levels_plus_one(x_int: Tensor, u: Tensor, levels: int) -> Tensor:
+    return (x_int + u) / (levels + 1)
+
+
+@DEQUANTIZE.mistake("The number of levels is read off the picture. Its brightest pixel need not have the top level.")
+def levels_of_the_picture(x_int: Tensor, u: Tensor, levels: int) -> Tensor:
+    return (x_int + u) / (x_int.max() + 1)
+
+
+@DEQUANTIZE.mistake("Only the noise is scaled: the picture still runs from 0 to levels − 1.")
+def picture_not_scaled(x_int: Tensor, u: Tensor, levels: int) -> Tensor:
+    return x_int + u / levels
+
+
+@DEQUANTIZE.mistake(
+    "Picture and noise are multiplied: level 0 stays a point. Every level gets a piece of the same length."
+)
+def noise_multiplied(x_int: Tensor, u: Tensor, levels: int) -> Tensor:
+    return x_int * u / levels
+
+
+@DEQUANTIZE.mistake("Multiplied by levels. It is to shrink: levels pieces share an interval of length 1.")
+def levels_multiplied(x_int: Tensor, u: Tensor, levels: int) -> Tensor:
+    return (x_int + u) * levels

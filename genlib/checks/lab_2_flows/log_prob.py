@@ -70,7 +70,7 @@ def _(answer: Answer, g: Generator) -> None:
     "All axes but the first belong to one example: C · H · W of them count as D.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    x, scale = normal((4, 2, 3, 4), g), float(0.5 + torch.rand(1, generator=g))
+    x, scale = normal((4, 3, 2, 4), g), float(0.5 + torch.rand(1, generator=g))
     flow = Named(f"x times {scale:.3f}", lambda x: (scale * x, x.new_full((len(x),), 24 * math.log(scale))))
     pixels = torch.distributions.Normal(0.0, torch.tensor(1 / scale, dtype=torch.float64)).log_prob(x)
     answer.gives([x, flow], torch.stack([picture.sum() for picture in pixels]))
@@ -188,3 +188,63 @@ def summed_over_the_batch(x: Tensor, flow: Map) -> Tensor:
 @LOG_PROB.mistake("The sign is turned: this is the loss, −log p_X(x).")
 def loss(x: Tensor, flow: Map) -> Tensor:
     return -_own_log_prob(x, flow)
+
+
+@LOG_PROB.mistake("The constant is log 2π once, which is right for two coordinates. How many has z here?")
+def plane(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + _constant(z) - math.log(2 * math.pi) + log_det
+
+
+@LOG_PROB.mistake("D is taken to be 64, as for the digits. z itself knows how many coordinates it has.")
+def always_64(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + _constant(z) - 32 * math.log(2 * math.pi) + log_det
+
+
+@LOG_PROB.mistake("D is the number of channels here. All axes but the first count, multiplied.")
+def channels_for_D(x: Tensor, flow: Map) -> Tensor:  # noqa: N802
+    z, log_det = flow(x)
+    return _base(z) + _constant(z) - 0.5 * z.shape[1] * math.log(2 * math.pi) + log_det
+
+
+@LOG_PROB.mistake("D is the number of examples here. It is the number of coordinates that one example has.")
+def batch_for_D(x: Tensor, flow: Map) -> Tensor:  # noqa: N802
+    z, log_det = flow(x)
+    return _base(z) + _constant(z) - 0.5 * len(z) * math.log(2 * math.pi) + log_det
+
+
+@LOG_PROB.mistake("D counts the numbers of the whole batch. It is the number of coordinates that one example has.")
+def all_for_D(x: Tensor, flow: Map) -> Tensor:  # noqa: N802
+    z, log_det = flow(x)
+    return _base(z) + _constant(z) - 0.5 * z.numel() * math.log(2 * math.pi) + log_det
+
+
+@LOG_PROB.mistake("The constant is added. Where does (2π)^(D/2) stand in the density, above or below?")
+def constant_added(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + 2 * _constant(z) + log_det
+
+
+@LOG_PROB.mistake("The coordinates are added up first, and squared then. The length of z is a sum of squares.")
+def squared_too_late(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return -0.5 * z.flatten(1).sum(1) ** 2 - _constant(z) + log_det
+
+
+@LOG_PROB.mistake("The squares are added up over the whole batch. Each example has a length of its own.")
+def length_of_the_batch(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return -0.5 * z.square().sum() - _constant(z) + log_det
+
+
+@LOG_PROB.mistake("log_det comes in once for each coordinate. It speaks of all D of them already.")
+def log_det_for_each_coordinate(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + math.prod(z.shape[1:]) * log_det
+
+
+@LOG_PROB.mistake("The logarithm of log_det: it is a logarithm already, as its name says.")
+def log_of_log_det(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + log_det.log()

@@ -122,3 +122,13 @@ def without_the_last(z: Tensor, inverses: Sequence[Map], temperature: float) -> 
 @SAMPLE.mistake("inverses[-1] is left out: it undoes the layer that came last, and so it is the first.")
 def without_the_first(z: Tensor, inverses: Sequence[Map], temperature: float) -> Tensor:
     return through(inverses[-2::-1], temperature * z)
+
+
+@SAMPLE.mistake("The temperature is added to z. It is a factor: the deviation of the base.")
+def temperature_added(z: Tensor, inverses: Sequence[Map], temperature: float) -> Tensor:
+    return through(inverses[::-1], z + temperature)
+
+
+@SAMPLE.mistake("What each inverse makes of z is there, one beside the other. They are to come one after the other.")
+def side_by_side(z: Tensor, inverses: Sequence[Map], temperature: float) -> Tensor:
+    return torch.stack([inverse(temperature * z)[0] for inverse in inverses[::-1]])
