@@ -20,7 +20,7 @@
 #
 # **You need** Python at the level of functions and classes, PyTorch at the level of tensors and `backward()`, and probability at the level of densities, expectations and Bayes' rule.
 #
-# **This page takes** five minutes.
+# **It takes** 10 minutes.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Is everything installed?
@@ -68,17 +68,19 @@ plots.image_rows(
 # - Questions have folded answers. Answer in your own words before you unfold one.
 #
 # Here is an identity, as they look throughout.
+# Noise and signal share a variance of one, at each of the thousand steps: what a step leaves of a 1, squared, and what it leaves of a noise of 1, squared, must sum to one.
 
 # %%
-alpha_bar = schedule.alpha_bar[500]
-checks.identity("signal + noise", alpha_bar.sqrt() ** 2 + (1 - alpha_bar), torch.tensor(1.0).double(), tol=1e-12)
+t, one = torch.arange(1, 1001), torch.ones(1000, 1, dtype=torch.float64)
+signal, noise = schedule.q_sample(one, t, 0 * one), schedule.q_sample(0 * one, t, one)
+checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 
 # %% [markdown]
-# <details><summary><b>Question.</b> Why is the noise level above not written as one minus the signal's amplitude?</summary>
+# <details><summary><b>Question.</b> Why do the squares sum to one, and not the numbers themselves?</summary>
 #
-# Because variances add, not amplitudes.
-# The signal is scaled by $\sqrt{\bar\alpha_t}$, so its variance is scaled by $\bar\alpha_t$.
-# The noise has variance $1 - \bar\alpha_t$, so the two sum to one.
+# Because the noise is independent of the signal, and then variances add, not deviations.
+# The signal is multiplied by $\sqrt{\bar\alpha_t}$, so its variance by $\bar\alpha_t$.
+# The noise that comes in has the variance $1 - \bar\alpha_t$.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -105,9 +107,9 @@ checks.identity("signal + noise", alpha_bar.sqrt() ** 2 + (1 - alpha_bar), torch
 #
 # | mathematics | code | what it is | shape and range |
 # |---|---|---|---|
-# | $x, y$ | `x`, `y` | conditional GAN: input, target image | (B, C, H, W), $y$ in [−1, 1] |
+# | $x, y$ | `x`, `y` | conditional GAN: input, target picture | (B, C, H, W), $y$ in [−1, 1] |
 # | $c$ | `label` | class | (B,) int64 |
-# | $G, D$ | `G`, `D` | generator, discriminator; $D$ returns *logits*, and sigmoid($D$) is the probability of *real* | logits (B, 1, h, w) |
+# | $G, D$ | `G`, `D` | generator, discriminator; `D` returns *logits*, and their sigmoid is the probability of *real* | logits (B, 1, h, w) |
 # | $\lambda$ | `lam` | weight of the L1 loss | |
 # | $z = f(x)$ | `z, log_det = flow(x)` | a flow runs from data to base | `log_det` (B,), nats |
 # | $s, t$ | `log_s`, `shift` | coupling: $z_2 = \exp(\texttt{log\_s}) \odot x_2 + \texttt{shift}$ | like $x_2$ |
@@ -117,23 +119,43 @@ checks.identity("signal + noise", alpha_bar.sqrt() ** 2 + (1 - alpha_bar), torch
 #
 # $B$ is the number of examples in a batch.
 # Logarithms are natural, so their unit is the nat, unless we say bits.
+# $E[\cdot]$ is an expectation, $N(\mu, \Sigma)$ a Gaussian with covariance $\Sigma$, and $\|\cdot\|$ the length of a vector.
+#
+# A density without an index, $p$, is that of the data; $p_G$ is that of what a generator makes, $p_\theta$ that of a model with parameters $\theta$.
+# $q$ is what we use on the way: an encoder's density of codes, or the chain that adds noise.
+#
+# Four letters have two uses, because papers use them so.
+#
+# - $z$ is what a picture is made from: the noise that $G$ is given, the code of an autoencoder, a flow's $f(x)$. In a step back through a diffusion it is fresh noise.
+# - $D$ is the discriminator; where there is none, in flows and diffusion, $D$ is the dimension of $x$.
+# - $D(y)$ is a probability in the formulas of papers and lectures, and its logit in all code and in lab 1.
+# - $t$ is a coupling's shift in lecture 03, and a step everywhere else.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The map
 #
-# | | notebook | you will be able to |
-# |---|---|---|
-# | lecture | [03 Normalizing flows](03_normalizing_flows.ipynb) | say what a bijection does to probability, build one that is cheap, and train it by exact likelihood |
-# | lab | `my_labs/lab_2_flows.ipynb` | build a flow yourself, train it, measure it, break it |
-# | lecture | [04 Diffusion models](04_diffusion_models.ipynb) | derive the noising chain, the bound and the loss; sample from noise, and towards a class |
-# | lab | `my_labs/lab_3_diffusion.ipynb` | build a diffusion model yourself, train it, measure it, break it |
+# | | notebook | minutes | it asks |
+# |---|---|---|---|
+# | lecture | [01 Learned losses](01_learned_losses.ipynb) | M01 | a network does what its loss asks for: who asks the loss? |
+# | lecture | [02 Conditional GANs](02_conditional_gans.ipynb) | M02 | a picture has many right answers: how do we get one of them, and not their mean? |
+# | lab | `my_labs/lab_1_conditional_gan.ipynb` | 120 | build one: walls, lawns and paths where a map asks for them |
+# | lecture | [03 Normalizing flows](03_normalizing_flows.ipynb) | M03 | can a network give every picture a probability, exactly, and still draw new ones? |
+# | lab | `my_labs/lab_2_flows.ipynb` | 120 | build a flow, for points and for digits |
+# | lecture | [04 Diffusion models](04_diffusion_models.ipynb) | M04 | how can a machine that only removes a little noise make a picture out of nothing? |
+# | lab | `my_labs/lab_3_diffusion.ipynb` | 150 | build a diffusion model, down to guidance |
+# | lecture | [05 Side by side](05_side_by_side.ipynb) | M05 | which of them shall we take, and how would we know? |
+# | lecture | [06 The notes, corrected](06_the_notes_corrected.ipynb) | M06 | which sentences of the lecture's notes hold, and how would one find out? |
+# | lab | `my_labs/lab_4_one_truth.ipynb` | 90 | measure a model against a truth that nobody can see, and defend it |
 #
-# The numbers follow the lecture on which the course is built, *Conditional GANs, Flow & Diffusion Models*.
-# Its other parts come before and after diffusion, and will be added under the numbers that are still free.
+# Each lecture ends with what the next one asks, so the order above is the one to read in.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Credit
 #
 # The course follows one lecture, taught by Pulkit Agrawal at MIT on 16 November 2021, with notes taken by Emily Liu.
 # It mirrors their order and their claims, in words, figures and code of its own.
-# Where the notes have an error, the lecture that treats it says so and shows what holds.
+# Where the notes have an error, the lecture that treats it says so, and [lecture 06](06_the_notes_corrected.ipynb) has all of them in one place; its [row 21](06_the_notes_corrected.ipynb#Row-21) is a name on this page.
+#
+# So let us begin where every training begins: with a loss.
+# A network does what its loss asks for; who asks the loss?
+# That is the first lecture, [Learned losses](01_learned_losses.ipynb).
