@@ -45,10 +45,10 @@ torch.set_default_dtype(torch.float64)  # identities are shown in double precisi
 # We train with squared error.
 # Which $a$ does it ask for?
 #
-# Write $\mu = E[y]$, and expand $(y - a)^2 = \big((y - \mu) + (\mu - a)\big)^2$.
+# Write $\mu = E[y]$ for the mean, and expand $(y - a)^2 = \big((y - \mu) + (\mu - a)\big)^2$.
 # The mixed term has expectation zero, because $E[y - \mu] = 0$:
 #
-# $$E\,(y - a)^2 = \operatorname{Var}[y] + (a - \mu)^2. \tag{1}$$
+# $$E\big[(y - a)^2\big] = \operatorname{Var}[y] + (a - \mu)^2. \tag{1}$$
 #
 # The variance does not depend on us, so the best answer is the *mean*.
 # We check (1) on a density with two equal modes.
@@ -72,12 +72,12 @@ checks.identity(
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# And absolute error?
+# And absolute error, what does it ask for?
 # Move $a$ a little to the right.
 # Its distance grows to every $y$ on its left, and shrinks to every $y$ on its right.
 # With $F(a) = P(y \le a)$, the derivative is therefore
 #
-# $$\frac{d}{da}\,E\,|y - a| = P(y < a) - P(y > a) = 2 F(a) - 1, \tag{2}$$
+# $$\frac{d}{da}\,E\big[|y - a|\big] = P(y < a) - P(y > a) = 2 F(a) - 1, \tag{2}$$
 #
 # and it is zero where half of the probability lies on each side: at a *median*.
 
@@ -87,7 +87,7 @@ leaf = a.clone().requires_grad_()
 (slope,) = torch.autograd.grad(torch.stack([expected((y - b).abs()) for b in leaf]).sum(), leaf)
 checks.identity("slope of the absolute error (2)", slope, 2 * half - 1, tol=1e-3)
 ends = torch.stack([expected((y - b).abs()) for b in (-0.5, 0.5)])
-checks.identity("anything between the modes is nearly a median", ends[0], expected(y.abs()), tol=1e-6)
+checks.identity("anything between the modes is nearly a median", ends, expected(y.abs()).expand(2), tol=1e-6)
 
 # %%
 absolute = torch.stack([expected((y - b).abs()) for b in a])
@@ -114,13 +114,13 @@ plots.figure(
 # <details><summary><b>Question.</b> Maximum likelihood with p(y) = N(a, σ²) and a fixed σ: is that better?</summary>
 #
 # It is squared error again: $-\log N(y; a, \sigma^2) = (y - a)^2 / 2\sigma^2 + \text{const}$.
-# It would take a density with two modes to be better.
+# To be better, the model would need a density that can have two modes.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 2. The average three
 #
-# Pictures have many right answers almost always.
+# Where a picture is asked for, there are nearly always many right answers.
 # "Draw a three" has as many as there are hands.
 # A loss on pixels works in each pixel by itself, so its best answers are the mean and the median *of every pixel*.
 
@@ -150,9 +150,9 @@ for name, pictures in {"mean": means, "median": medians, "held-out": held_out}.i
 # ## 3. Through a narrow place
 #
 # An *autoencoder* sends a picture through a code $z = e(x)$ with few entries, and back, $\hat x = d(z)$.
-# It is trained on $|x - \hat x|^2$.
+# It is trained on $\|x - \hat x\|^2$.
 # Here the question "which picture was it?" has a single right answer, and yet the code is too short to hold all of it.
-# Whatever the code does not say, the decoder must guess; and by (1) it guesses the mean.
+# Whatever the code does not say, the decoder must guess; and by (1), in each pixel, its best guess is the mean.
 
 # %% tags=["nbval-ignore-output"]
 torch.set_default_dtype(torch.float32)
@@ -181,11 +181,17 @@ print(f"trained in {history.seconds:.0f} s; {error:.0%} of the held-out digits' 
 #
 # $$\log p(x) = \underbrace{E_q\!\left[\log \frac{p(x, z)}{q(z)}\right]}_{\text{ELBO}} + \underbrace{E_q\!\left[\log \frac{q(z)}{p(z \mid x)}\right]}_{\operatorname{KL}(q \,\|\, p(z \mid x))\ \ge\ 0}. \tag{3}$$
 #
-# The first part is a *lower bound*, and we can compute it.
-# An encoder network gives a good $q$ for each $x$: $q(z \mid x) = N\big(m(x), \operatorname{diag}(s(x))^2\big)$.
+# The second part is the *Kullback–Leibler divergence*.
+# Why is it at least 0?
+# For every $u > 0$, $\log u \le u - 1$, with equality at $u = 1$ alone; with $u = p(z \mid x)/q(z)$, the mean over $q$ of $\log u$ is at most $\int p(z \mid x)\,dz - 1 = 0$.
+# The divergence is minus that mean, so it is at least 0, and it is 0 only if $q$ and $p(z \mid x)$ are the same density.
+#
+# The first part is therefore a *lower bound* of $\log p(x)$, and we can compute it.
+# An encoder network gives a $q$ for each $x$, with a mean $m$ and a log-deviation $s$ for each entry of the code: $q(z \mid x) = N\big(m(x), \operatorname{diag}(\exp s(x))^2\big)$.
+# In the code, $s$ is `log_s`.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# With $p(x, z) = p(x \mid z)\,p(z)$ the bound is a reconstruction and a penalty:
+# Insert $p(x, z) = p(x \mid z)\,p(z)$, and the bound becomes a reconstruction and a penalty:
 #
 # $$\text{ELBO}(x) = E_q[\log p(x \mid z)] - \operatorname{KL}\big(q(z \mid x)\,\|\,p(z)\big). \tag{4}$$
 #
@@ -204,19 +210,18 @@ posterior = MultivariateNormal((x - b) @ W @ torch.linalg.inv(precision) / sigma
 # %%
 m, log_s = linear.encode(x)
 q = MultivariateNormal(m, torch.diag_embed((2 * log_s).exp()))
-spread = ((2 * log_s).exp() * W.square().sum(0)).sum(1) / (
-    2 * sigma**2
-)  # from E|x − d(z)|² = |x − d(m)|² + tr(WᵀW S)
-elbo = linear.log_likelihood(x, m) - spread - linear.kl(x)  # (4)
+spread = ((2 * log_s).exp() * W.square().sum(0)).sum(1)  # of d(z): E‖x − d(z)‖² = ‖x − d(m)‖² + spread
+elbo = linear.log_likelihood(x, m) - spread / (2 * sigma**2) - linear.kl(x)  # (4)
 checks.identity("log p(x) − ELBO = KL(q ‖ posterior) (3)", log_p - elbo, kl_divergence(q, posterior), tol=1e-9)
 checks.at_most("ELBO ≤ log p(x)", elbo, log_p)
 draws = linear.elbo(x[:1].expand(200_000, -1), g).mean()
 checks.identity("one draw of z is right on average (4)", draws, elbo[0], tol=0.1)
 
 # %% [markdown]
-# The penalty in (4) compares two Gaussians, one coordinate at a time:
+# The penalty in (4) compares two Gaussians, one coordinate at a time.
+# There, $\log q - \log p$ at $z$ is $-s - (z - m)^2/2e^{2s} + z^2/2$, and under $q$ the two squares have the means $e^{2s}$ and $m^2 + e^{2s}$:
 #
-# $$\operatorname{KL}\big(q(z \mid x)\,\|\,N(0, I)\big) = \tfrac12 \sum_i \left(m_i^2 + s_i^2 - 1 - \log s_i^2\right). \tag{5}$$
+# $$\operatorname{KL}\big(q(z \mid x)\,\|\,N(0, I)\big) = \tfrac12 \sum_i \left(m_i^2 + e^{2 s_i} - 1 - 2 s_i\right). \tag{5}$$
 
 # %%
 torchs = kl_divergence(Normal(m, log_s.exp()), Normal(0.0, 1.0)).sum(1)
@@ -237,9 +242,11 @@ print(
 # ## 5. Reconstructions and samples, told apart
 #
 # Two things are wrong with what these networks make, and they have different causes.
-# So we look at two rows for each: *copies*, digits that went through the code and back, and *samples*, made from drawn codes.
+# So we look at two rows for each: *reconstructions*, digits that went through the code and back, and *samples*, made from drawn codes.
 # (For the autoencoder, AE, we fit a Gaussian to its codes afterwards.)
 # Between them stands a control: codes that the VAE's encoder draws for held-out digits.
+# How far a set of pictures is from real digits is measured by the *Fréchet distance*: each set goes through a classifier of real digits, its features get a mean and a covariance, and the two Gaussians are compared.
+# We give it in multiples of what held-out digits have.
 
 # %%
 with torch.no_grad():
@@ -249,8 +256,8 @@ with torch.no_grad():
     m, log_s = vae.encode(held)
     made = {
         "real": held,
-        "AE: copies": autoencoder.reconstruct(held),
-        "VAE: copies": vae.reconstruct(held),
+        "AE: reconstructed": autoencoder.reconstruct(held),
+        "VAE: reconstructed": vae.reconstruct(held),
         "VAE: encoder's codes": vae.decode(m + log_s.exp() * normal),
         "VAE: prior's codes": vae.decode(normal),
         "AE: fitted codes": autoencoder.decode(fitted.loc + normal @ fitted.scale_tril.T),
@@ -260,22 +267,22 @@ made = {name: pictures.view(-1, 1, 8, 8) for name, pictures in made.items()}
 # %%
 plots.image_rows(
     **{name: pictures[:12] for name, pictures in made.items()},
-    alt="Twelve real digits; softer copies by the autoencoder and the VAE; the same from codes that the encoder draws; then samples from the prior, "
+    alt="Twelve real digits; softer reconstructions by the autoencoder and the VAE; the same from codes that the encoder draws; then samples from the prior, "
     "many of which are no digit at all, for the VAE and for the autoencoder.",
 )
 
 # %% tags=["nbval-ignore-output"] slideshow={"slide_type": "subslide"}
-print(f"{'':28}detail   Fréchet distance")
+print(f"{'':28}detail   Fréchet distance, × held-out")
 for name, pictures in made.items():
     multiple = metrics.digits_report(pictures).frechet_multiple
     print(f"{name:28}{metrics.detail(pictures, made['real']):5.2f}       × {multiple:.1f}")
 
 # %% [markdown]
-# - **Copies are blurred.** About a fifth of the detail is gone: what the code does not hold is averaged, as the pixel loss asks for. But they are still the right digits.
-# - **Samples are odd.** The decoder is the same, only the codes differ. With codes that the encoder draws, little gets worse. With codes of the prior, the distance to real digits is several times larger, and more detail is gone.
-# - **Odd is not blurred.** The autoencoder's samples have more detail than its copies, or as much, and yet most of them are no digits.
+# - **Reconstructions are blurred.** About a fifth of the detail is gone: what the code does not hold is averaged, as the pixel loss asks for. But they are still the right digits.
+# - **Samples are odd.** The decoder is the same, only the codes differ. With codes that the encoder draws, little gets worse. With codes of the prior, the Fréchet distance is several times larger, and more detail is gone.
+# - **Odd is not blurred.** The autoencoder's samples have more detail than its reconstructions, or as much, and yet many of them are no digits.
 #
-# So the loss on pixels explains the copies.
+# So the loss on pixels explains the reconstructions.
 # The samples have a second fault: the prior draws codes that the encoder never used, and there the decoder was never trained.
 
 # %%
@@ -319,8 +326,8 @@ known = Normal(0.0, 1.0).log_prob(z)[:, 0] - math.log(0.6)  # an interval of z b
 checks.identity("G(z) has the density p_G", p_gen.log_prob(0.3 + 0.6 * z), known, tol=1e-12)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# A *discriminator* $D$ is given a point, and says with which probability it is real.
-# As a classifier it is trained by cross-entropy, on as many real as generated points, so it maximises
+# A *discriminator* $D$ is given a point, and says with which probability it is real, and not *fake*, which means generated.
+# As a classifier it is trained by cross-entropy, on as many real as generated points, so it maximises the mean log-probability of what is true:
 #
 # $$V(D) = E_{y \sim p}[\log D(y)] + E_{y \sim p_G}[\log(1 - D(y))]. \tag{6}$$
 #
@@ -360,7 +367,8 @@ checks.at_most("no other D has a larger value (7)", others, value_of(logit).expa
 # $$V(D^*) = E_p\!\left[\log \frac{p}{2m}\right] + E_{p_G}\!\left[\log \frac{p_G}{2m}\right] = \underbrace{\operatorname{KL}(p\,\|\,m) + \operatorname{KL}(p_G\,\|\,m)}_{2\,\mathrm{JS}(p,\, p_G)} - 2 \log 2. \tag{8}$$
 #
 # JS is the *Jensen–Shannon divergence*.
-# It is 0 if and only if the densities are equal, and at most $\log 2$.
+# It is 0 if both divergences are, that is, if $p = m = p_G$, and only then.
+# And it is at most $\log 2$: since $p \le 2m$, no logarithm of $p/m$ exceeds $\log 2$.
 # So a generator that plays against the best $D$ descends a divergence from the data, and nobody had to write it down.
 
 # %%
@@ -436,7 +444,7 @@ plots.figure(
 #
 # A generator learns from the *gradient* of its loss at the points it makes.
 # For squared error against random data the descent direction is $2(\mu - y)$, towards the mean, by (1).
-# For the best discriminator, (7) gives the direction in which a point looks more real:
+# For the best discriminator, the gradient of (7) is the direction in which a point looks more real:
 #
 # $$\nabla_y \operatorname{logit} D^*(y) = \nabla_y \log p(y) - \nabla_y \log p_G(y). \tag{9}$$
 #
@@ -463,7 +471,7 @@ checks.identity(
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # Two snapshots of a training.
 # In the upper row the generator covers the middle between two modes.
-# Squared error has no complaint: *on average* the generated points are where they should be.
+# Squared error sends every point to the middle: *on average* the generated points are where they should be, and it asks for no more than that.
 # The discriminator sends them outwards, to both modes.
 #
 # Then the generator has moved: in the lower row it sits on the right mode alone, and $D$ has been trained again.
@@ -573,23 +581,16 @@ widgets.LearnedLossExplorer()
 # But it judges a picture *by itself*.
 # Suppose that we want the photo that belongs to a map.
 # A $D$ that sees only photos is content with any real one: its best logit is $\log p(y) - \log p_G(y)$, and no $x$ is in it.
-#
-# How must $G$ and $D$ change, so that the picture is not only a good one, but the right one?
-# That is the question of the next lecture: [Conditional GANs](02_conditional_gans.ipynb).
+# The picture should not only be a good one, but the right one.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What the notes said, and what holds
 #
-# - The generator without a condition was written $G(x)$. It takes noise, $G(z)$; $x$ enters with the condition (section 6).
-# - $D$ is a loss "because it changes". It is a loss because $G$ descends it, even if it is frozen; that it changes makes it *learned*, and lets it follow (section 9).
-# - Samples lack detail because the reconstruction loss is too kind. Those are two things: the pixel loss blurs *reconstructions*; *samples* are odd because the prior draws codes that the encoder never used (section 5).
-# - The objective was written with $\log D$ at the generated points and $\log(1 - D)$ at the real ones. That makes $D$ the probability of *fake*. Here it is the probability of *real*, as in (6), with $D^* = p/(p + p_G)$; the next lecture has both conventions in a table.
-
-# %%
-swapped = torch.trapezoid(-v * softplus(logit) - u * softplus(-logit), y[:, 0])  # the logit of fake is −logit
-checks.identity(
-    "both conventions have one value, with D and 1 − D exchanged", swapped, value_of(logit), tol=1e-12
-)
+# - The generator without a condition was written $G(x)$. It takes noise, $G(z)$; $x$ enters with the condition (section 6; row [22](06_the_notes_corrected.ipynb#Row-22)).
+# - $D$ is a loss "because it changes". It is a loss because $G$ descends it, even if it is frozen; that it changes makes it *learned*, and lets it follow (section 9; row [23](06_the_notes_corrected.ipynb#Row-23)).
+# - Samples lack detail because the reconstruction loss is too kind. Those are two things: the pixel loss blurs *reconstructions*; *samples* are odd because the prior draws codes that the encoder never used (section 5; row [24](06_the_notes_corrected.ipynb#Row-24)).
+# - The objective was written with $\log D$ at the generated points and $\log(1 - D)$ at the real ones. That makes $D$ the probability of *fake*. Here it is the probability of *real*, as in (6), with $D^* = p/(p + p_G)$; the next lecture has both conventions in a table (row [1](06_the_notes_corrected.ipynb#Row-1)).
+# - GANs were said to give "lower bounds" on the likelihood. (7) is a *ratio* of two densities, and neither of them; a lower bound is what the VAE gives, (3) (row [13](06_the_notes_corrected.ipynb#Row-13)).
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where to read on
@@ -600,3 +601,6 @@ checks.identity(
 # - Isola et al. 2017, *Image-to-Image Translation with Conditional Adversarial Networks*: section 1, on losses that are hand-written and losses that are learned.
 # - Mathieu, Couprie and LeCun 2016, *Deep Multi-Scale Video Prediction beyond Mean Square Error*: blur, from many right answers.
 # - Hoffman and Johnson 2016, *ELBO Surgery*: the codes that a VAE uses, and those that its prior draws.
+#
+# How must $G$ and $D$ change to answer a question, such as a map?
+# The next lecture asks that: [Conditional GANs](02_conditional_gans.ipynb).
