@@ -21,6 +21,7 @@ RUNS = Path(__file__).parents[1] / "lectures" / "runs"
 LARGEST = 500_000  # bytes
 LAMBDAS = (0.0, 1.0, 5.0, 20.0, 100.0)
 TEXTURE_STEPS = 900
+FACTOR_STEPS = 1200
 STRIP_STEPS = 400
 
 
@@ -34,19 +35,32 @@ def ddpm_digits() -> tuple[torch.nn.Module, train.History]:
 def textures(
     lam: float = 5.0, *, adversarial: float = 1.0, conditional: bool = True, steps: int = TEXTURE_STEPS
 ) -> tuple[torch.nn.Module, train.History]:
-    """pix2pix on textures, as in benchmarks/textures.py and lecture 02; kept is the generator alone."""
+    """pix2pix on textures, with a D as in the paper, which sees the map beside the photo; kept is the generator."""
     torch.manual_seed(0)
     G = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4)
     D = gan.PatchDiscriminator(4 if conditional else 1, width=24, n_layers=2)
     task = gan.Pix2Pix(G, D, lam=lam, lr=4e-4, adversarial=adversarial, conditional=conditional)
+    return G, fit_textures(task, steps)
+
+
+def textures_factor(seed: int = 0) -> tuple[torch.nn.Module, train.History]:
+    """The same with the map as a factor in D, mismatched pairs, and variety: lecture 02, benchmarks/textures.py."""
+    torch.manual_seed(seed)
+    G = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4)
+    D = gan.PatchDiscriminator(1, width=24, n_layers=1, projection=3)
+    task = gan.Pix2Pix(G, D, lam=5.0, lr=4e-4, lr_D=2e-3, mismatched=2.0, variety=5.0)
+    return G, fit_textures(task, FACTOR_STEPS, seed)
+
+
+def fit_textures(task: gan.Pix2Pix, steps: int, seed: int = 0) -> train.History:
     task.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    history = train.fit(task, data.textures(2000, seed=0), steps=steps, batch_size=8, seed=0, log_every=10)
-    return task.G, history
+    return train.fit(task, data.textures(2000, seed=0), steps=steps, batch_size=8, seed=seed, log_every=10)
 
 
 ALL: dict[str, Callable[[], tuple[torch.nn.Module, train.History]]] = {
     "ddpm_digits": ddpm_digits,
     "textures_both": textures,
+    "textures_factor": textures_factor,
     "textures_l1": partial(textures, 100.0, adversarial=0.0),
     "textures_cgan": partial(textures, 0.0),
     "textures_unconditional": partial(textures, 0.0, conditional=False),
