@@ -709,7 +709,8 @@ plots.image_rows(
 #
 # L1 alone knows of nothing but a tone for each region; all the grain is D's work.
 # After so few steps the grain has about the right strength everywhere.
-# Walls begin with upright joints; bricks take longer, and so does telling grass from gravel.
+# Walls begin with upright joints; bricks take longer.
+# Grass and gravel this D does not tell apart, and so G need not: [lecture 02](../lectures/02_conditional_gans.ipynb), section 8, says what helps.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -1096,7 +1097,7 @@ plots.figure(
 # <details>
 # <summary>Answer</summary>
 #
-# It takes half of D's loss, as the paper does, knows other objectives and R1, refuses wrong input, and can be told to hide x from D.
+# It takes half of D's loss, as the paper does, knows other objectives, R1, mismatched pairs and a term for variety, refuses wrong input, and can be told to hide x from D.
 # The rest is what you have written.
 # </details>
 
