@@ -8,6 +8,7 @@ each other, a sign, a number that is added or multiplied everywhere.
 import contextlib
 import io
 import itertools
+import math
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -194,10 +195,16 @@ def shape_hint(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> st
     if len(shape) == len(wanted) == 1:
         many = f"{name} has {shape[0]} entries instead of {wanted[0]}."
         return f"{many} {_HOW_MANY if abs(shape[0] - wanted[0]) > 1 else _WHICH}"
+    if shape != wanted and sorted(shape) == sorted(wanted):
+        return f"{name} has its axes in another order: {shape} instead of {wanted}. Which comes first?"
     if [n for n in shape if n != 1] == [n for n in wanted if n != 1]:
         return (
             f"{name} has all its numbers, but in the shape {shape} instead of {wanted}: an axis of length 1 is too "
             "much, or missing. That changes what happens when it meets another tensor."
+        )
+    if math.prod(shape) == math.prod(wanted):
+        return (
+            f"{name} has as many numbers as it should, but the shape {shape} instead of {wanted}: which axis is what?"
         )
     if len(shape) > len(wanted) and shape[: len(wanted)] == wanted:
         return (
@@ -270,6 +277,13 @@ def error_hint(error: Exception, arguments: dict[str, Any]) -> str:
         )
     if isinstance(error, RuntimeError) and "only for scalar outputs" in text:
         return "Autograd differentiates one number. Add all of them up first: examples do not touch each other."
+    if "cannot be concatenated" in text or "expected Tensor as element" in text:
+        return "torch.cat joins tensors along an axis that each of them has; a number has none yet."
+    if isinstance(error, ValueError) and " was called with " in text:
+        return (
+            "What was handed over does not fit; the error says what came and what was expected. Are the arguments in "
+            "their order, and is each of them what it should be, t one whole number for each example?"
+        )
     if isinstance(error, RuntimeError) and "cannot be converted to Scalar" in text:
         return "item() is for one single number. Here are several, and they are to stay a tensor."
     if isinstance(error, ValueError | TypeError) and "only one element tensors" in text:

@@ -10,6 +10,10 @@ import torch
 
 from . import right, wrong
 
+# what other cells of the notebook hold
+T = 200
+noisy = torch.linspace(1, 0, T + 1, dtype=torch.float64)  # a table of ᾱ
+
 # --- alpha_bar: wrong -----------------------------------------------------------------------------------------------
 
 
@@ -118,6 +122,63 @@ def alpha_bar(beta):
 @wrong("diffusion.alpha_bar", "shape")  # a table of its own, whatever beta is
 def alpha_bar(beta):
     return torch.cumprod(1 - torch.linspace(0, 0.02, 1001, dtype=beta.dtype), 0)
+
+
+@wrong("diffusion.alpha_bar", "zero_first")
+def alpha_bar(beta):
+    return torch.cat([beta.new_zeros(1), (1 - beta).cumprod(0)])
+
+
+@wrong("diffusion.alpha_bar", "alphas_added")
+def alpha_bar(beta):
+    return torch.cat([beta.new_ones(1), torch.cumsum(1 - beta, 0)])
+
+
+@wrong("diffusion.alpha_bar", "beta_squared")
+def alpha_bar(beta):
+    return torch.cat([beta.new_ones(1), (1 - beta**2).cumprod(0)])
+
+
+@wrong("diffusion.alpha_bar", "last_alone")
+def alpha_bar(beta):
+    left = beta.new_ones(())
+    for b in beta:
+        left = left * (1 - b)
+    return left
+
+
+@wrong("diffusion.alpha_bar", "foreign")  # the notebook's T
+def alpha_bar(beta):
+    table = beta.new_ones(T + 1)
+    for t in range(1, T + 1):
+        table[t] = table[t - 1] * (1 - beta[t - 1])
+    return table
+
+
+@wrong("diffusion.alpha_bar", "foreign")  # a table that is there already
+def alpha_bar(beta):
+    return noisy.to(beta)
+
+
+@wrong("diffusion.alpha_bar", "error")  # a number among tensors
+def alpha_bar(beta):
+    return torch.cat([1, (1 - beta).cumprod(0)])
+
+
+@wrong("diffusion.alpha_bar", "type")
+def alpha_bar(beta):
+    left = [beta.new_tensor(1.0)]
+    for b in beta:
+        left.append(left[-1] * (1 - b))
+    return left
+
+
+@wrong("diffusion.alpha_bar", "endless")  # writes to place t, and never adds one
+def alpha_bar(beta):
+    left, t = [1.0], 0
+    while len(left) <= len(beta):
+        left[t] = left[t] * (1 - beta[t])
+    return torch.stack(left)
 
 
 # --- alpha_bar: right -----------------------------------------------------------------------------------------------
@@ -289,6 +350,47 @@ def q_sample(x_0, t, eps, alpha_bar):
 def q_sample(x, t, noise, alpha_bar):
     a = per_example(alpha_bar[t], x)
     return a.sqrt() * x + (1 - a).sqrt() * noise
+
+
+@wrong("diffusion.q_sample", "clamped")  # pixels lie in [−1, 1]
+def q_sample(x_0, t, eps, alpha_bar):
+    a = per_example(alpha_bar[t], x_0)
+    return (a.sqrt() * x_0 + (1 - a).sqrt() * eps).clamp(-1, 1)
+
+
+@wrong("diffusion.q_sample", "multiplied_again")
+def q_sample(x_0, t, eps, alpha_bar):
+    a = per_example(alpha_bar.cumprod(0)[t], x_0)
+    return a.sqrt() * x_0 + (1 - a).sqrt() * eps
+
+
+@wrong("diffusion.q_sample", "one_step_alone")
+def q_sample(x_0, t, eps, alpha_bar):
+    a = per_example(alpha_bar[t] / alpha_bar[t - 1], x_0)
+    return a.sqrt() * x_0 + (1 - a).sqrt() * eps
+
+
+@wrong("diffusion.q_sample", "noise_squared")
+def q_sample(x_0, t, eps, alpha_bar):
+    a = per_example(alpha_bar[t], x_0)
+    return a.sqrt() * x_0 + (1 - a) ** 2 * eps
+
+
+@wrong("diffusion.q_sample", "foreign")  # the notebook's table
+def q_sample(x_0, t, eps, alpha_bar):
+    a = per_example(noisy[t], x_0)
+    return a.sqrt() * x_0 + (1 - a).sqrt() * eps
+
+
+@wrong("diffusion.q_sample", "shape")  # the two parts, side by side
+def q_sample(x_0, t, eps, alpha_bar):
+    a = per_example(alpha_bar[t], x_0)
+    return torch.stack([a.sqrt() * x_0, (1 - a).sqrt() * eps])
+
+
+@wrong("diffusion.q_sample", "error")  # math, for one number
+def q_sample(x_0, t, eps, alpha_bar):
+    return math.sqrt(alpha_bar[t]) * x_0 + math.sqrt(1 - alpha_bar[t]) * eps
 
 
 # --- q_sample: right ------------------------------------------------------------------------------------------------
@@ -504,6 +606,54 @@ def posterior(x_0, x_t, t, beta, alpha_bar):
     return mean_of(x_0, x_t, t, beta, alpha_bar), var_of(x_0, t, beta, alpha_bar).clamp(min=1e-3)
 
 
+@wrong("diffusion.posterior", "beta_one_step_early")
+def posterior(x_0, x_t, t, beta, alpha_bar):
+    b, now, before = (per_example(v, x_0) for v in (beta[t - 1], alpha_bar[t], alpha_bar[t - 1]))
+    mean = (before.sqrt() * b * x_0 + (1 - b).sqrt() * (1 - before) * x_t) / (1 - now)
+    return mean, b * (1 - before) / (1 - now)
+
+
+@wrong("diffusion.posterior", "beta_for_alpha")
+def posterior(x_0, x_t, t, beta, alpha_bar):
+    b, _, now, before = at(x_0, t, beta, alpha_bar)
+    mean = (before.sqrt() * b * x_0 + b.sqrt() * (1 - before) * x_t) / (1 - now)
+    return mean, var_of(x_0, t, beta, alpha_bar)
+
+
+@wrong("diffusion.posterior", "parentheses")
+def posterior(x_0, x_t, t, beta, alpha_bar):
+    b, a, now, before = at(x_0, t, beta, alpha_bar)
+    mean = before.sqrt() * b / 1 - now * x_0 + a.sqrt() * (1 - before) / (1 - now) * x_t
+    return mean, b * (1 - before) / (1 - now)
+
+
+@wrong("diffusion.posterior", "parentheses")
+def posterior(x_0, x_t, t, beta, alpha_bar):
+    b, _, now, before = at(x_0, t, beta, alpha_bar)
+    return mean_of(x_0, x_t, t, beta, alpha_bar), 1 - before / 1 - now * b
+
+
+@wrong("diffusion.posterior", "foreign")
+def posterior(x_0, x_t, t, beta, alpha_bar):
+    now, before = per_example(noisy[t], x_0), per_example(noisy[t - 1], x_0)
+    b = 1 - now / before
+    mean = (before.sqrt() * b * x_0 + (1 - b).sqrt() * (1 - before) * x_t) / (1 - now)
+    return mean, b * (1 - before) / (1 - now)
+
+
+@wrong("diffusion.posterior", "error")  # one `if` for all examples
+def posterior(x_0, x_t, t, beta, alpha_bar):
+    if t == 1:
+        return x_0, torch.zeros_like(x_0)
+    return mean_of(x_0, x_t, t, beta, alpha_bar), var_of(x_0, t, beta, alpha_bar)
+
+
+@wrong("diffusion.posterior", "random")  # a draw, not its mean
+def posterior(x_0, x_t, t, beta, alpha_bar):
+    var = var_of(x_0, t, beta, alpha_bar)
+    return mean_of(x_0, x_t, t, beta, alpha_bar) + var.sqrt() * torch.randn_like(x_0), var
+
+
 # --- posterior: right -----------------------------------------------------------------------------------------------
 
 
@@ -637,6 +787,56 @@ def target(x_0, eps, t, alpha_bar, predict):
 def target(x_0, eps, t, alpha_bar, predict):
     a = alpha_bar[t].view(-1, 1, 1, 1)
     return one_of(x_0, eps, predict, a.sqrt() * eps - (1 - a).sqrt() * x_0)
+
+
+@wrong("diffusion.target", "always_v")  # a string is compared with a tensor
+def target(x_0, eps, t, alpha_bar, predict):
+    if predict is eps:
+        return eps
+    if predict is x_0:
+        return x_0
+    signal, noise = signal_noise(t, alpha_bar, x_0)
+    return signal * eps - noise * x_0
+
+
+@wrong("diffusion.target", "always_eps")  # `or` with a string that is always true
+def target(x_0, eps, t, alpha_bar, predict):
+    if predict == "x_0" or "eps":  # noqa: SIM222
+        return eps
+    signal, noise = signal_noise(t, alpha_bar, x_0)
+    return signal * eps - noise * x_0
+
+
+@wrong("diffusion.target", "one_minus_root")
+def target(x_0, eps, t, alpha_bar, predict):
+    signal, _ = signal_noise(t, alpha_bar, x_0)
+    return one_of(x_0, eps, predict, signal * eps - (1 - signal) * x_0)
+
+
+@wrong("diffusion.target", "foreign")
+def target(x_0, eps, t, alpha_bar, predict):
+    signal, noise = signal_noise(t, noisy, x_0)
+    return one_of(x_0, eps, predict, signal * eps - noise * x_0)
+
+
+@wrong("diffusion.target", "not_finite")  # a root over all of it
+def target(x_0, eps, t, alpha_bar, predict):
+    a = per_example(alpha_bar[t], x_0)
+    return one_of(x_0, eps, predict, torch.sqrt(a * eps - (1 - a) * x_0))
+
+
+@wrong("diffusion.target", "in_place")
+def target(x_0, eps, t, alpha_bar, predict):
+    signal, noise = signal_noise(t, alpha_bar, x_0)
+    if predict == "v":
+        eps *= signal
+        return eps - noise * x_0
+    return eps if predict == "eps" else x_0
+
+
+@wrong("diffusion.target", "type")
+def target(x_0, eps, t, alpha_bar, predict):
+    return predict
 
 
 # --- target: right --------------------------------------------------------------------------------------------------
@@ -774,6 +974,83 @@ def loss(net, x_0, t, eps, alpha_bar, predict):
 def loss(net, x_0, t, eps, alpha_bar, predict):
     wanted = goal(x_0, t, eps, alpha_bar, predict)
     return torch.nn.functional.mse_loss(net(noised(x_0, t, eps, alpha_bar), t / (len(alpha_bar) - 1)), wanted)
+
+
+@wrong("diffusion.loss", "halved")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return (apart(net, x_0, t, eps, alpha_bar, predict) ** 2 / 2).mean()
+
+
+@wrong("diffusion.loss", "squared_too_late")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return apart(net, x_0, t, eps, alpha_bar, predict).mean() ** 2
+
+
+@wrong("diffusion.loss", "length")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return torch.linalg.vector_norm(apart(net, x_0, t, eps, alpha_bar, predict))
+
+
+@wrong("diffusion.loss", "divided_by_64")  # the pixels of a digit
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return (apart(net, x_0, t, eps, alpha_bar, predict) ** 2).sum() / 64
+
+
+@wrong("diffusion.loss", "always_x_0")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return ((net(noised(x_0, t, eps, alpha_bar), t) - x_0) ** 2).mean()
+
+
+@wrong("diffusion.loss", "always_v")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return (apart(net, x_0, t, eps, alpha_bar, "v") ** 2).mean()
+
+
+@wrong("diffusion.loss", "target_exchanged")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return ((net(noised(x_0, t, eps, alpha_bar), t) - goal(eps, t, x_0, alpha_bar, predict)) ** 2).mean()
+
+
+@wrong("diffusion.loss", "net_not_asked")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return ((noised(x_0, t, eps, alpha_bar) - goal(x_0, t, eps, alpha_bar, predict)) ** 2).mean()
+
+
+@wrong("diffusion.loss", "target_added")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return ((net(noised(x_0, t, eps, alpha_bar), t) + goal(x_0, t, eps, alpha_bar, predict)) ** 2).mean()
+
+
+@wrong("diffusion.loss", "error")  # t comes second
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return ((net(t, noised(x_0, t, eps, alpha_bar)) - goal(x_0, t, eps, alpha_bar, predict)) ** 2).mean()
+
+
+@wrong("diffusion.loss", "error")  # the net is not called
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return ((net - goal(x_0, t, eps, alpha_bar, predict)) ** 2).mean()
+
+
+@wrong("diffusion.loss", "error")  # right for images alone
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return (apart(net, x_0, t, eps, alpha_bar, predict) ** 2).mean((1, 2, 3)).mean()
+
+
+@wrong("diffusion.loss", "detached")  # a new tensor, which asks for gradients and has none
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    value = (apart(net, x_0, t, eps, alpha_bar, predict) ** 2).mean()
+    return value.detach().clone().requires_grad_()
+
+
+@wrong("diffusion.loss", "shape")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return (apart(net, x_0, t, eps, alpha_bar, predict) ** 2).mean().reshape(1)
+
+
+@wrong("diffusion.loss", "foreign")  # steps of its own, up to the notebook's T
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    t = torch.randint(len(alpha_bar), T + 1, (len(x_0),))
+    return (apart(net, x_0, t, eps, alpha_bar, predict) ** 2).mean()
 
 
 # --- loss: right ----------------------------------------------------------------------------------------------------
@@ -921,6 +1198,72 @@ def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
     b, _, mean = back(x_t, t, eps_hat, beta, alpha_bar)
     z[t == 1] = 0
     return mean.add_(b.sqrt() * z)
+
+
+@wrong("diffusion.reverse_step", "tables_exchanged")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, eps_hat, alpha_bar, beta)
+    return mean + b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "noises_exchanged")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, z, beta, alpha_bar)
+    return mean + b.sqrt() * fresh(t, eps_hat)
+
+
+@wrong("diffusion.reverse_step", "clamped")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, eps_hat, beta, alpha_bar)
+    return mean.clamp(-1, 1) + b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "parentheses")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, a, _ = back(x_t, t, eps_hat, beta, alpha_bar)
+    return x_t - b / (1 - a).sqrt() * eps_hat / (1 - b).sqrt() + b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "noise_subtracted")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, eps_hat, beta, alpha_bar)
+    return mean - b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "beta_for_alpha")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, a, _ = back(x_t, t, eps_hat, beta, alpha_bar)
+    return (x_t - b / (1 - a).sqrt() * eps_hat) / b.sqrt() + b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "tables_early")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t - 1, eps_hat, beta, alpha_bar)
+    return mean + b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "noise_at_the_end")  # the end is taken to be t = T
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, eps_hat, beta, alpha_bar)
+    return mean + per_example(t < 200, x_t) * b.sqrt() * z
+
+
+@wrong("diffusion.reverse_step", "foreign")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, eps_hat, beta, noisy)
+    return mean + b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "error")  # (B,) meets the last axis
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, eps_hat, beta, alpha_bar)
+    return mean + (t > 1) * b.sqrt() * z
+
+
+@wrong("diffusion.reverse_step", "type")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, _, mean = back(x_t, t, eps_hat, beta, alpha_bar)
+    return mean, b.sqrt() * fresh(t, z)
 
 
 # --- reverse_step: right --------------------------------------------------------------------------------------------
@@ -1094,6 +1437,84 @@ def ancestral(net, step, x_T, z):
     return torch.stack(walk(net, step, x_T, torch.randn_like(z), range(len(z) - 1, 0, -1)))
 
 
+@wrong("diffusion.ancestral", "filled_by_t")
+def ancestral(net, step, x_T, z):
+    x_ts, x = torch.zeros_like(z), x_T
+    x_ts[0] = x_T
+    for i in range(len(z) - 1, 0, -1):
+        t = torch.full((len(x_T),), i)
+        x = step(x, t, net(x, t), z[i])
+        x_ts[i] = x
+    return x_ts
+
+
+@wrong("diffusion.ancestral", "clamped")
+def ancestral(net, step, x_T, z):
+    return torch.stack(walk(net, lambda *args: step(*args).clamp(-1, 1), x_T, z, range(len(z) - 1, 0, -1)))
+
+
+@wrong("diffusion.ancestral", "ignores_z")
+def ancestral(net, step, x_T, z):
+    return torch.stack(walk(net, step, x_T, torch.zeros_like(z), range(len(z) - 1, 0, -1)))
+
+
+@wrong("diffusion.ancestral", "ignores_x_T")  # starts at z[T]
+def ancestral(net, step, x_T, z):
+    return torch.stack(walk(net, step, z[-1], z, range(len(z) - 1, 0, -1)))
+
+
+@wrong("diffusion.ancestral", "stops_early")  # the last x is made, and not collected
+def ancestral(net, step, x_T, z):
+    x, x_ts = x_T, []
+    for i in range(len(z) - 1, 0, -1):
+        x_ts.append(x)
+        t = torch.full((len(x_T),), i)
+        x = step(x, t, net(x, t), z[i])
+    return torch.stack(x_ts)
+
+
+@wrong("diffusion.ancestral", "foreign")  # the notebook's T
+def ancestral(net, step, x_T, z):
+    return walk(net, step, x_T, z, range(T, 0, -1))
+
+
+@wrong("diffusion.ancestral", "error")  # 200 steps, as in the lab
+def ancestral(net, step, x_T, z):
+    return walk(net, step, x_T, z, range(200, 0, -1))
+
+
+@wrong("diffusion.ancestral", "error")  # net(x_t, t)
+def ancestral(net, step, x_T, z):
+    return walk(lambda x_t, t: net(t, x_t), step, x_T, z, range(len(z) - 1, 0, -1))
+
+
+@wrong("diffusion.ancestral", "error")  # all of z at every step
+def ancestral(net, step, x_T, z):
+    return walk(net, lambda x_t, t, eps_hat, _: step(x_t, t, eps_hat, z), x_T, z, range(len(z) - 1, 0, -1))
+
+
+@wrong("diffusion.ancestral", "error")  # a tensor for a counter
+def ancestral(net, step, x_T, z):
+    x_ts, t = [x_T], torch.full((len(x_T),), len(z) - 1)
+    while t > 0:
+        x_ts.append(step(x_ts[-1], t, net(x_ts[-1], t), z[t[0]]))
+        t = t - 1
+    return torch.stack(x_ts)
+
+
+@wrong("diffusion.ancestral", "shape")  # the batch first
+def ancestral(net, step, x_T, z):
+    return torch.stack(walk(net, step, x_T, z, range(len(z) - 1, 0, -1)), dim=1)
+
+
+@wrong("diffusion.ancestral", "endless")  # t stays T
+def ancestral(net, step, x_T, z):
+    x, t = x_T, torch.full((len(x_T),), len(z) - 1)
+    while int(t[0]) > 0:
+        x = step(x, t, net(x, t), z[t[0]])
+    return torch.stack([x_T, x])
+
+
 # --- ancestral: right -----------------------------------------------------------------------------------------------
 
 
@@ -1184,6 +1605,39 @@ def ddim_steps(T, n):
 @wrong("diffusion.ddim_steps", "type")
 def ddim_steps(T, n):
     return [round(T * (n - i) / n) for i in range(n + 1)]
+
+
+@wrong("diffusion.ddim_steps", "ignores_T")  # right for a thousand
+def ddim_steps(T, n):
+    return torch.linspace(1000, 0, n + 1).round().long()
+
+
+@wrong("diffusion.ddim_steps", "shape")  # right for fifty
+def ddim_steps(T, n):
+    return torch.linspace(T, 0, 51).round().long()
+
+
+@wrong("diffusion.ddim_steps", "rounded_up")
+def ddim_steps(T, n):
+    return torch.tensor([T - i * T // n for i in range(n + 1)])
+
+
+@wrong("diffusion.ddim_steps", "shape")  # T and n exchanged
+def ddim_steps(T, n):
+    return torch.linspace(n, 0, T + 1).round().long()
+
+
+@wrong("diffusion.ddim_steps", "type")
+def ddim_steps(T, n):
+    return [round(T * (n - i) / n) for i in range(n + 1)]
+
+
+@wrong("diffusion.ddim_steps", "endless")  # a stride that steps over 0
+def ddim_steps(T, n):
+    t = [T]
+    while t[-1] != 0:
+        t.append(t[-1] - round(T / n))
+    return torch.tensor(t)
 
 
 # --- ddim_steps: right ----------------------------------------------------------------------------------------------
@@ -1340,6 +1794,86 @@ def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
     return before.sqrt() * x_0 + left.sqrt() * eps_hat + sigma * z
 
 
+@wrong("diffusion.ddim_step", "exchanged")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(eps_hat, x_t, t, s, eta, alpha_bar)
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat + sigma * z
+
+
+@wrong("diffusion.ddim_step", "noises_exchanged")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * z + sigma * eps_hat
+
+
+@wrong("diffusion.ddim_step", "clamped")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return before.sqrt() * x_0.clamp(-1, 1) + (1 - before - sigma**2).sqrt() * eps_hat + sigma * z
+
+
+@wrong("diffusion.ddim_step", "room_added")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return before.sqrt() * x_0 + (1 - before + sigma**2).sqrt() * eps_hat + sigma * z
+
+
+@wrong("diffusion.ddim_step", "noise_of_t")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    now = per_example(alpha_bar[t], x_t)
+    return before.sqrt() * x_0 + (1 - now - sigma**2).sqrt() * eps_hat + sigma * z
+
+
+@wrong("diffusion.ddim_step", "signal_of_t")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    now = per_example(alpha_bar[t], x_t)
+    return now.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat + sigma * z
+
+
+@wrong("diffusion.ddim_step", "noise_subtracted")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat - sigma * z
+
+
+@wrong("diffusion.ddim_step", "ignores_s")  # eight steps of 200, as in the lab
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, t - 8, eta, alpha_bar)
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat + sigma * z
+
+
+@wrong("diffusion.ddim_step", "foreign")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, noisy)
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat + sigma * z
+
+
+@wrong("diffusion.ddim_step", "error")  # one `if` for all examples
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    if s == 0:
+        return x_0
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat + sigma * z
+
+
+@wrong("diffusion.ddim_step", "shape")  # right for images alone
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    now, before = alpha_bar[t].view(-1, 1, 1, 1), alpha_bar[s].view(-1, 1, 1, 1)
+    x_0 = (x_t - (1 - now).sqrt() * eps_hat) / now.sqrt()
+    var = eta**2 * (1 - before) / (1 - now) * (1 - now / before)
+    return before.sqrt() * x_0 + (1 - before - var).clamp(min=0).sqrt() * eps_hat + var.sqrt() * z
+
+
+@wrong("diffusion.ddim_step", "in_place")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    _, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    now = per_example(alpha_bar[t], x_t)
+    x_t -= (1 - now).sqrt() * eps_hat
+    return (before / now).sqrt() * x_t + (1 - before - sigma**2).sqrt() * eps_hat + sigma * z
+
+
 # --- ddim_step: right -----------------------------------------------------------------------------------------------
 
 
@@ -1428,6 +1962,51 @@ def guide(eps_label, eps_none, w):
 def guide(eps_label, eps_none, w):
     eps_label *= 1 + w
     return eps_label - w * eps_none
+
+
+@wrong("diffusion.guide", "parentheses")
+def guide(eps_label, eps_none, w):
+    return 1 + w * eps_label - w * eps_none
+
+
+@wrong("diffusion.guide", "both_multiplied")
+def guide(eps_label, eps_none, w):
+    return (1 + w) * (eps_label - w * eps_none)
+
+
+@wrong("diffusion.guide", "clamped")
+def guide(eps_label, eps_none, w):
+    return ((1 + w) * eps_label - w * eps_none).clamp(-1, 1)
+
+
+@wrong("diffusion.guide", "both_subtracted")
+def guide(eps_label, eps_none, w):
+    return (1 - w) * eps_label - w * eps_none
+
+
+@wrong("diffusion.guide", "factor")  # weights that are "normalised"
+def guide(eps_label, eps_none, w):
+    return ((1 + w) * eps_label - w * eps_none) / (1 + 2 * w)
+
+
+@wrong("diffusion.guide", "negative")
+def guide(eps_label, eps_none, w):
+    return w * eps_none - (1 + w) * eps_label
+
+
+@wrong("diffusion.guide", "mixing")
+def guide(eps_label, eps_none, w):
+    return (1 + w) * eps_label - w * eps_none.mean(0)
+
+
+@wrong("diffusion.guide", "type")
+def guide(eps_label, eps_none, w):
+    return (1 + w) * eps_label, -w * eps_none
+
+
+@wrong("diffusion.guide", "dtype")
+def guide(eps_label, eps_none, w):
+    return ((1 + w) * eps_label - w * eps_none).float()
 
 
 # --- guide: right ---------------------------------------------------------------------------------------------------
@@ -1543,6 +2122,57 @@ def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
 @wrong("diffusion.bound_term", "negative")
 def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
     return -kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)).flatten(1).sum(1)
+
+
+@wrong("diffusion.bound_term", "distance_over_beta_tilde")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    mean_1, var_1, mean_2, var_2 = two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)
+    nats = 0.5 * (torch.log(var_2 / var_1) + var_1 / var_2 - 1 + (mean_1 - mean_2) ** 2 / var_1)
+    return nats.flatten(1).sum(1)
+
+
+@wrong("diffusion.bound_term", "distance_not_squared")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    mean_1, var_1, mean_2, var_2 = two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)
+    nats = 0.5 * (torch.log(var_2 / var_1) + var_1 / var_2 - 1 + (mean_1 - mean_2).abs() / var_2)
+    return nats.flatten(1).sum(1)
+
+
+@wrong("diffusion.bound_term", "variances_alone")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    _, var_1, _, var_2 = two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)
+    nats = 0.5 * (torch.log(var_2 / var_1) + var_1 / var_2 - 1)
+    return nats.expand_as(x_0).flatten(1).sum(1)
+
+
+@wrong("diffusion.bound_term", "mean_times_64")  # the pixels of a digit
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    return 64 * kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)).flatten(1).mean(1)
+
+
+@wrong("diffusion.bound_term", "foreign")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    return kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, noisy)).flatten(1).sum(1)
+
+
+@wrong("diffusion.bound_term", "error")  # right for images alone
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    return kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)).sum((1, 2, 3))
+
+
+@wrong("diffusion.bound_term", "shape")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    return kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)).flatten(1).sum(1, keepdim=True)
+
+
+@wrong("diffusion.bound_term", "factor")  # for each of 64 pixels
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    return kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)).flatten(1).sum(1) / 64
+
+
+@wrong("diffusion.bound_term", "type")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    return float(kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)).flatten(1).sum(1).mean())
 
 
 # --- bound_term: right ----------------------------------------------------------------------------------------------

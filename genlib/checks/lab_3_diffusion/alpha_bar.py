@@ -120,3 +120,23 @@ def beta_0_is_1(beta: Tensor) -> Tensor:
 @ALPHA_BAR.mistake("The 1 stands at the wrong end: it belongs to t = 0.")
 def one_at_the_end(beta: Tensor) -> Tensor:
     return torch.cat([(1 - beta).cumprod(0), beta.new_ones(1)])
+
+
+@ALPHA_BAR.mistake("alpha_bar[0] is 0 here. At t = 0 nothing has happened to the data: how much of it is left?")
+def zero_first(beta: Tensor) -> Tensor:
+    return torch.cat([beta.new_zeros(1), (1 - beta).cumprod(0)])
+
+
+@ALPHA_BAR.mistake("The α_t are added up. Each step multiplies what the one before it left.")
+def alphas_added(beta: Tensor) -> Tensor:
+    return torch.cat([beta.new_ones(1), (1 - beta).cumsum(0)])
+
+
+@ALPHA_BAR.mistake("β_t is squared. It is a variance already, and α_t is what is left of 1.")
+def beta_squared(beta: Tensor) -> Tensor:
+    return torch.cat([beta.new_ones(1), (1 - beta**2).cumprod(0)])
+
+
+@ALPHA_BAR.mistake("This is the last entry alone, what all T steps leave. Every t has its own: T + 1 entries.")
+def last_alone(beta: Tensor) -> Tensor:
+    return (1 - beta).prod()

@@ -159,7 +159,9 @@ def start_missing(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
     return _own_ancestral(net, step, x_T, z)[1:]
 
 
-@ANCESTRAL.mistake("The last step, t = 1, is not taken. range stops before its end.")
+@ANCESTRAL.mistake(
+    "The last x is missing, that of t = 1. Is the step taken (range stops before its end), and its result collected?"
+)
 def stops_early(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
     return _own_ancestral(net, step, x_T, z)[:-1]
 
@@ -212,3 +214,14 @@ def always_from_x_T(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:  # 
 @ANCESTRAL.mistake("The step takes the net's guess first, then the new noise. They are exchanged.")
 def exchanged(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
     return _own_ancestral(net, lambda x_t, t, eps_hat, z: step(x_t, t, z, eps_hat), x_T, z)
+
+
+@ANCESTRAL.mistake("x_{t−1} is written to place t. The walk is asked for in its order: x_T first, x_0 last.")
+def filled_by_t(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
+    whole = _own_ancestral(net, step, x_T, z)
+    return torch.cat([whole[:1], whole[1:].flip(0)])
+
+
+@ANCESTRAL.mistake("Every x is cut to [−1, 1]. On the way there is noise in it, which goes beyond.")
+def clamped(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
+    return _own_ancestral(net, lambda *args: step(*args).clamp(-1, 1), x_T, z)

@@ -175,3 +175,32 @@ def x_0_compared(*numbers: Tensor) -> Tensor:
 @BOUND_TERM.mistake("It is the term of the step before: all tables are read one step too early.")
 def one_step_early(*numbers: Tensor) -> Tensor:
     return _sum(_kl((*numbers[:2], numbers[2] - 1, *numbers[3:])))
+
+
+@BOUND_TERM.mistake("The means' distance is divided by the posterior's variance. The model's, β_t, stands below it.")
+def distance_over_beta_tilde(*numbers: Tensor) -> Tensor:
+    x_0, x_t, t, x_0_hat, beta, _ = numbers
+    schedule = Schedule(beta[1:])
+    (mean, var), (own, _) = schedule.q_posterior(x_0, x_t, t), schedule.q_posterior(x_0_hat, x_t, t)
+    b = each(beta, t, x_0)
+    return (0.5 * (torch.log(b / var) + var / b - 1 + (mean - own) ** 2 / var)).reshape(len(x_0), -1).sum(1)
+
+
+@BOUND_TERM.mistake("The means' distance is not squared.")
+def distance_not_squared(*numbers: Tensor) -> Tensor:
+    x_0, x_t, t, x_0_hat, beta, _ = numbers
+    schedule = Schedule(beta[1:])
+    (mean, var), (own, _) = schedule.q_posterior(x_0, x_t, t), schedule.q_posterior(x_0_hat, x_t, t)
+    b = each(beta, t, x_0)
+    return (0.5 * (torch.log(b / var) + var / b - 1 + (mean - own).abs() / b)).reshape(len(x_0), -1).sum(1)
+
+
+@BOUND_TERM.mistake("Only the variances are compared. The guess enters through the means: how far apart are they?")
+def variances_alone(*numbers: Tensor) -> Tensor:
+    x_0, x_t, t, _, beta, alpha_bar = numbers
+    return _own_bound_term(x_0, x_t, t, x_0, beta, alpha_bar)
+
+
+@BOUND_TERM.mistake("64 times the mean over the pixels: right for 64 of them. How many there are, x_0 knows.")
+def mean_times_64(*numbers: Tensor) -> Tensor:
+    return 64 * _own_bound_term(*numbers) * len(numbers[0]) / numbers[0].numel()

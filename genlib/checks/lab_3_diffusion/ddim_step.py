@@ -81,6 +81,7 @@ def _(answer: Answer, g: Generator) -> None:
         answer.agrees("x_s without z", mean, still, tol=1e-7)
         moved = answer(*args, 1.0, torch.ones_like(z[one]), alpha_bar)
         answer.agrees("(change with z)²", var, (moved - still) ** 2, tol=1e-7)
+        answer.agrees("change with z", var.sqrt(), moved - still, tol=1e-6)
     zero = torch.zeros_like(z)
     whole = answer(x_t, eps, t, s, 1.0, z, alpha_bar) - answer(x_t, eps, t, s, 1.0, zero, alpha_bar)
     part = answer(x_t, eps, t, s, eta, z, alpha_bar) - answer(x_t, eps, t, s, eta, zero, alpha_bar)
@@ -243,3 +244,50 @@ def along_the_last_axis(
     now, before = alpha_bar[t], alpha_bar[s]
     sigma_2 = eta**2 * (1 - before) / (1 - now) * (1 - now / before)
     return _put((x_t - (1 - now).sqrt() * eps_hat) / now.sqrt(), eps_hat, before, sigma_2, z)
+
+
+@DDIM_STEP.mistake("x_t and eps_hat have changed places: from which is the other taken out?")
+def exchanged(x_t: Tensor, eps_hat: Tensor, t: Tensor, s: Tensor, eta: float, z: Tensor, alpha_bar: Tensor) -> Tensor:
+    x_0, sigma_2, before = _parts(eps_hat, x_t, t, s, eta, alpha_bar)
+    return _put(x_0, eps_hat, before, sigma_2, z)
+
+
+@DDIM_STEP.mistake("Old and new noise have changed places: σ belongs to z, the rest of the variance to eps_hat.")
+def noises_exchanged(
+    x_t: Tensor, eps_hat: Tensor, t: Tensor, s: Tensor, eta: float, z: Tensor, alpha_bar: Tensor
+) -> Tensor:
+    x_0, sigma_2, before = _parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return _put(x_0, z, before, sigma_2, eps_hat)
+
+
+@DDIM_STEP.mistake("The guess of x_0 is cut to [−1, 1]. Many do so for pictures, but this formula does not.")
+def clamped(x_t: Tensor, eps_hat: Tensor, t: Tensor, s: Tensor, eta: float, z: Tensor, alpha_bar: Tensor) -> Tensor:
+    x_0, sigma_2, before = _parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return _put(x_0.clamp(-1, 1), eps_hat, before, sigma_2, z)
+
+
+@DDIM_STEP.mistake("σ² is added to the old noise's variance. New noise comes, so which way does the old one change?")
+def room_added(x_t: Tensor, eps_hat: Tensor, t: Tensor, s: Tensor, eta: float, z: Tensor, alpha_bar: Tensor) -> Tensor:
+    x_0, sigma_2, before = _parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return before.sqrt() * x_0 + (1 - before + sigma_2).sqrt() * eps_hat + sigma_2.sqrt() * z
+
+
+@DDIM_STEP.mistake("The old noise has the size of step t. We arrive at s, where there is less of it.")
+def noise_of_t(x_t: Tensor, eps_hat: Tensor, t: Tensor, s: Tensor, eta: float, z: Tensor, alpha_bar: Tensor) -> Tensor:
+    x_0, sigma_2, before = _parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    noise = (1 - many(alpha_bar, t, x_t) - sigma_2).sqrt()
+    return before.sqrt() * x_0 + noise * eps_hat + sigma_2.sqrt() * z
+
+
+@DDIM_STEP.mistake("x_0 is scaled as at step t. We arrive at s, where more of it is left.")
+def signal_of_t(x_t: Tensor, eps_hat: Tensor, t: Tensor, s: Tensor, eta: float, z: Tensor, alpha_bar: Tensor) -> Tensor:
+    x_0, sigma_2, before = _parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return _put((many(alpha_bar, t, x_t) / before).sqrt() * x_0, eps_hat, before, sigma_2, z)
+
+
+@DDIM_STEP.mistake("The new noise is subtracted. As a draw that is as good, but it is not what z says.")
+def noise_subtracted(
+    x_t: Tensor, eps_hat: Tensor, t: Tensor, s: Tensor, eta: float, z: Tensor, alpha_bar: Tensor
+) -> Tensor:
+    x_0, sigma_2, before = _parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    return _put(x_0, eps_hat, before, sigma_2, -z)

@@ -92,3 +92,8 @@ def strides_from_0(T: int, n: int) -> Tensor:
 @DDIM_STEPS.mistake("The steps lie closer near 0: the quadratic spacing, a good one, but here they are to be even.")
 def quadratic(T: int, n: int) -> Tensor:
     return (T * torch.linspace(1, 0, n + 1, dtype=torch.float64) ** 2).round()
+
+
+@DDIM_STEPS.mistake("The numbers are rounded up. Each is to be the nearest whole number.")
+def rounded_up(T: int, n: int) -> Tensor:
+    return torch.linspace(T, 0, n + 1, dtype=torch.float64).ceil()

@@ -103,3 +103,23 @@ def w_is_1(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
 @GUIDE.mistake("This is the guess with the label alone: where do w and the other guess enter?")
 def no_guidance(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
     return eps_label
+
+
+@GUIDE.mistake("1 + w · eps_label adds 1 to every pixel: * comes before +. Where do parentheses belong?")
+def parentheses(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    return 1 + w * eps_label - w * eps_none
+
+
+@GUIDE.mistake("1 + w multiplies both guesses: where do the parentheses end?")
+def both_multiplied(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    return (1 + w) * (eps_label - w * eps_none)
+
+
+@GUIDE.mistake("The guess is cut to [−1, 1]. Noise goes beyond.")
+def clamped(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    return _own_guide(eps_label, eps_none, w).clamp(-1, 1)
+
+
+@GUIDE.mistake("w is subtracted in both weights. Together they have to be 1, so one of them grows.")
+def both_subtracted(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    return (1 - w) * eps_label - w * eps_none

@@ -66,7 +66,7 @@ def _numbers(shape: tuple[int, ...], g: Generator, T: int = 8) -> tuple[Tensor, 
 def _(answer: Answer, g: Generator) -> None:
     x_0, t, eps, alpha_bar = _numbers(SQUARE, g)
     error = 0.5 + normal(SQUARE, g)
-    for predict in PREDICT:
+    for predict in reversed(PREDICT):  # v first, where no two targets are alike
         net = Oracle(x_0, alpha_bar, predict, error)
         answer.gives([net, x_0, t, eps, alpha_bar, predict], (error**2).sum() / error.numel(), tol=1e-8)
 
@@ -98,7 +98,14 @@ def _(answer: Answer, g: Generator) -> None:
             expected="loss depends on the net's weights for autograd",
             got="loss.requires_grad = False",
         )
-    (gradient,) = torch.autograd.grad(out, net.weight)
+    (gradient,) = torch.autograd.grad(out, net.weight, allow_unused=True)
+    if gradient is None:
+        answer.wrong(
+            "detached",
+            "This is a new tensor, which asks for gradients but has forgotten the net. Return what was computed.",
+            expected="loss depends on the net's weights for autograd",
+            got="loss.requires_grad = True, but without the net in its history",
+        )
     bar = each(alpha_bar, t, x_0)
     says = net(bar.sqrt() * x_0 + (1 - bar).sqrt() * eps, t).detach()
     answer.agrees("gradient", (2 * (says - eps) * says / 0.7).mean(), gradient)
@@ -183,3 +190,59 @@ def one_step_early(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Ten
     shown, bar = each(alpha_bar, t - 1, x_0), each(alpha_bar, t, x_0)
     target = {"eps": eps, "x_0": x_0, "v": bar.sqrt() * eps - (1 - bar).sqrt() * x_0}[predict]
     return ((net(shown.sqrt() * x_0 + (1 - shown).sqrt() * eps, t) - target) ** 2).mean()
+
+
+@LOSS.mistake("The loss is halved. Half the square has a nicer derivative, but the mean of the squares was asked for.")
+def halved(*args: object) -> Tensor:
+    return (_apart(*args) ** 2).mean() / 2  # type: ignore[arg-type]
+
+
+@LOSS.mistake("The errors are averaged first, and squared then. Positive and negative ones cancel before they count.")
+def squared_too_late(*args: object) -> Tensor:
+    return _apart(*args).mean() ** 2  # type: ignore[arg-type]
+
+
+@LOSS.mistake("This is the length of all errors together, the root of their sum. The mean of the squares is asked for.")
+def length(*args: object) -> Tensor:
+    return _apart(*args).norm()  # type: ignore[arg-type]
+
+
+@LOSS.mistake("The sum is divided by 64, as for one digit. How many numbers there are, x_0 knows; mean counts them.")
+def divided_by_64(*args: object) -> Tensor:
+    return (_apart(*args) ** 2).sum() / 64  # type: ignore[arg-type]
+
+
+@LOSS.mistake("The target is the data, whatever the net predicts. Exercise 4 knows what it should be.")
+def always_x_0(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    return (_apart(net, x_0, t, eps, alpha_bar, "x_0") ** 2).mean()
+
+
+@LOSS.mistake("The target is the velocity, whatever the net predicts: hand `predict` on.")
+def always_v(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    return (_apart(net, x_0, t, eps, alpha_bar, "v") ** 2).mean()
+
+
+def _made(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> tuple[Tensor, Tensor]:
+    """x_t and the target."""
+    bar = each(alpha_bar, t, x_0)
+    v = bar.sqrt() * eps - (1 - bar).sqrt() * x_0
+    return bar.sqrt() * x_0 + (1 - bar).sqrt() * eps, {"eps": eps, "x_0": x_0, "v": v}[predict]
+
+
+@LOSS.mistake("x_0 and eps are exchanged in the target: in which order does exercise 4 take them?")
+def target_exchanged(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    x_t, _ = _made(x_0, t, eps, alpha_bar, predict)
+    _, wanted = _made(eps, t, x_0, alpha_bar, predict)
+    return ((net(x_t, t) - wanted) ** 2).mean()
+
+
+@LOSS.mistake("x_t itself is compared with the target. Where is the net's answer?")
+def net_not_asked(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    x_t, wanted = _made(x_0, t, eps, alpha_bar, predict)
+    return ((x_t - wanted) ** 2).mean()
+
+
+@LOSS.mistake("Answer and target are added. How far apart two numbers are is a difference.")
+def target_added(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    x_t, wanted = _made(x_0, t, eps, alpha_bar, predict)
+    return ((net(x_t, t) + wanted) ** 2).mean()

@@ -245,3 +245,27 @@ def along_the_last_axis(*numbers: Tensor) -> tuple[Tensor, Tensor]:
     b, now, before = beta[t], alpha_bar[t], alpha_bar[t - 1]
     mean = before.sqrt() * b / (1 - now) * x_0 + (1 - b).sqrt() * (1 - before) / (1 - now) * x_t
     return mean, (1 - before) / (1 - now) * b
+
+
+@POSTERIOR.mistake("beta is read one step too early, ᾱ is not. Both tables begin at t = 0.")
+def beta_one_step_early(*numbers: Tensor) -> tuple[Tensor, Tensor]:
+    x_0, x_t, t, beta, alpha_bar = numbers
+    b, now, before = each(beta, t - 1, x_0), each(alpha_bar, t, x_0), each(alpha_bar, t - 1, x_0)
+    mean = before.sqrt() * b / (1 - now) * x_0 + (1 - b).sqrt() * (1 - before) / (1 - now) * x_t
+    return mean, (1 - before) / (1 - now) * b
+
+
+@POSTERIOR.mistake("The factor of x_t holds √β_t where √α_t belongs: how much of x_{t−1} does a step keep?")
+def beta_for_alpha(*numbers: Tensor) -> tuple[Tensor, Tensor]:
+    x_0, x_t, t, beta, _ = numbers
+    of_x_0, of_x_t, var = _parts(numbers)
+    b = each(beta, t, x_0)
+    return of_x_0 * x_0 + of_x_t * (b / (1 - b)).sqrt() * x_t, var
+
+
+@POSTERIOR.mistake("Parentheses are missing: a/1 − b divides by 1 alone, and subtracts b afterwards.")
+def parentheses(*numbers: Tensor) -> tuple[Tensor, Tensor]:
+    x_0, x_t, t, beta, alpha_bar = numbers
+    b, now, before = each(beta, t, x_0), each(alpha_bar, t, x_0), each(alpha_bar, t - 1, x_0)
+    mean = before.sqrt() * b / 1 - now * x_0 + (1 - b).sqrt() * (1 - before) / (1 - now) * x_t
+    return mean, 1 - before / 1 - now * b

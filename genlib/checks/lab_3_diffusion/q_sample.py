@@ -155,3 +155,27 @@ def along_the_last_axis(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) 
 def batch_summed(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
     signal, noise = signal_and_noise(x_0, t, alpha_bar)
     return (signal * x_0 + noise * eps).sum(0)
+
+
+@Q_SAMPLE.mistake("x_t is cut to [−1, 1]. Data lies there, but noise goes beyond, and x_t with it.")
+def clamped(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    signal, noise = signal_and_noise(x_0, t, alpha_bar)
+    return (signal * x_0 + noise * eps).clamp(-1, 1)
+
+
+@Q_SAMPLE.mistake("A product over the steps is taken once more. The bar says that alpha_bar holds it already.")
+def multiplied_again(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    signal, noise = signal_and_noise(x_0, t, alpha_bar.cumprod(0))
+    return signal * x_0 + noise * eps
+
+
+@Q_SAMPLE.mistake("This is one step, from t − 1 to t, with α_t. From x_0 to x_t there are t of them.")
+def one_step_alone(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    signal, noise = signal_and_noise(x_0, t, torch.cat([alpha_bar[:1], alpha_bar[1:] / alpha_bar[:-1]]))
+    return signal * x_0 + noise * eps
+
+
+@Q_SAMPLE.mistake("The variance of the noise is squared. Which power makes a deviation of it?")
+def noise_squared(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    signal, noise = signal_and_noise(x_0, t, alpha_bar)
+    return signal * x_0 + noise**4 * eps

@@ -195,3 +195,49 @@ def along_the_last_axis(*numbers: Tensor) -> Tensor:
     x_t, t, eps_hat, _, beta, alpha_bar = numbers
     b, bar = beta[t], alpha_bar[t]
     return (x_t - b / (1 - bar).sqrt() * eps_hat) / (1 - b).sqrt() + (t > 1) * b.sqrt() * numbers[3]
+
+
+@REVERSE_STEP.mistake("beta and alpha_bar have changed places. Which of the two belongs to one step, which to all?")
+def tables_exchanged(*numbers: Tensor) -> Tensor:
+    x_t, t, eps_hat, z, beta, alpha_bar = numbers
+    bar, b, later = each(beta, t, x_t), each(alpha_bar, t, x_t), _parts(numbers)[4]
+    return (x_t - b / (1 - bar).sqrt() * eps_hat) / (1 - b).sqrt() + later * b.sqrt() * z
+
+
+@REVERSE_STEP.mistake("The guess and the new noise have changed places: eps_hat is taken out, z comes in.")
+def noises_exchanged(*numbers: Tensor) -> Tensor:
+    x_t, t, eps_hat, z, beta, alpha_bar = numbers
+    _, _, mean, noise, _ = _parts((x_t, t, z, eps_hat, beta, alpha_bar))
+    return mean + noise
+
+
+@REVERSE_STEP.mistake("x_{t−1} is cut to [−1, 1]. Until t = 0 there is noise in it, which goes beyond.")
+def clamped(*numbers: Tensor) -> Tensor:
+    _, _, mean, noise, _ = _parts(numbers)
+    return mean.clamp(-1, 1) + noise
+
+
+@REVERSE_STEP.mistake("Only the guess is divided by √α_t, and x_t is not: where do the parentheses end?")
+def parentheses(*numbers: Tensor) -> Tensor:
+    x_t, _, eps_hat = numbers[:3]
+    b, bar, _, noise, _ = _parts(numbers)
+    return x_t - b / (1 - bar).sqrt() * eps_hat / (1 - b).sqrt() + noise
+
+
+@REVERSE_STEP.mistake("The new noise is subtracted. As a draw that is as good, but it is not what z says.")
+def noise_subtracted(*numbers: Tensor) -> Tensor:
+    _, _, mean, noise, _ = _parts(numbers)
+    return mean - noise
+
+
+@REVERSE_STEP.mistake("The mean is divided by √β_t. What did the step forward multiply x_{t−1} by?")
+def beta_for_alpha(*numbers: Tensor) -> Tensor:
+    b, _, mean, noise, _ = _parts(numbers)
+    return mean * ((1 - b) / b).sqrt() + noise
+
+
+@REVERSE_STEP.mistake("Both tables are read one step too early: their entry 0 belongs to t = 0.")
+def tables_early(*numbers: Tensor) -> Tensor:
+    x_t, t, eps_hat, z, beta, alpha_bar = numbers
+    b, bar, later = each(beta, t - 1, x_t), each(alpha_bar, t - 1, x_t), _parts(numbers)[4]
+    return (x_t - b / (1 - bar).sqrt() * eps_hat) / (1 - b).sqrt() + later * b.sqrt() * z

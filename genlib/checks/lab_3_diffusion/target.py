@@ -148,3 +148,15 @@ def one_step_early(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predi
 def along_the_last_axis(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
     bar = alpha_bar[t]
     return _either(x_0, eps, predict, bar.sqrt() * eps - (1 - bar).sqrt() * x_0)
+
+
+@TARGET.mistake("It is the velocity, whatever is asked for. Does the answer depend on `predict`?")
+def always_v(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    signal, noise = _factors(x_0, t, alpha_bar)
+    return signal * eps - noise * x_0
+
+
+@TARGET.mistake("1 − √ᾱ_t is no amplitude. The squares of the two factors add up to 1, the factors do not.")
+def one_minus_root(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    signal, _ = _factors(x_0, t, alpha_bar)
+    return _either(x_0, eps, predict, signal * eps - (1 - signal) * x_0)
