@@ -612,20 +612,20 @@ for name in ("real", "both", "here", "factor"):
     print(f"{names[name]:<16} {by_texture(images)}, detail {detail:.2f}, error {error:.2f}")
 
 # %%
-pure = scenes.x.mean((2, 3)) > 0.9  # maps of nearly one class
-one_each = torch.cat([pure[:, c].nonzero()[:3, 0] for c in range(3)])
+purest = scenes.x.mean((2, 3)).topk(3, dim=0).indices.T.flatten()  # three maps of brick, of grass, of gravel
 plots.image_rows(
-    x_beside_y=photos["both"][one_each],
-    the_same_short=photos["here"][one_each],
-    x_a_factor=photos["factor"][one_each],
-    real=scenes.y[one_each],
-    alt="Three photos each of brick, grass and gravel. With x beside y grass and gravel have the same grain; with x as a factor grass is fine and streaky, gravel has larger rounder stones, as in the real photos below.",
+    x_beside_y=photos["both"][purest],
+    the_same_short=photos["here"][purest],
+    x_a_factor=photos["factor"][purest],
+    real=scenes.y[purest],
+    alt="Three photos each of brick, grass and gravel. With x beside y: upright joints, and one grain for grass and gravel. After the short training: joints, and dark spots on a grid. With x as a factor: bricks with joints both ways, fine streaked grass, and larger, rounder stones, as in the real photos below.",
 )
 
 # %% [markdown]
 # Now each of the three is found, and can be seen.
 # Grass is fine and streaked, gravel has rounder and larger stones.
 # Of gravel some windows still pass for grass.
+# The short training has found joints, but no stones yet.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. From λ = 0 to λ = 100
