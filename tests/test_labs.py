@@ -25,7 +25,18 @@ for lab in LABS:
 WRONG = [given for given in GIVEN if given.mistake]
 RIGHT = [given for given in GIVEN if not given.mistake]
 GENERAL = {"count", "detached", "dtype", "error", "in_place", "mixing", "negative", "none", "not_finite", "random"}
-GENERAL |= {"endless", "factor", "foreign", "offset", "rough", "shape", "signature", "type", "unforeseen"}
+GENERAL |= {
+    "endless",
+    "factor",
+    "foreign",
+    "offset",
+    "rough",
+    "shape",
+    "signature",
+    "type",
+    "unforeseen",
+    "weights_changed",
+}
 
 
 def name_of(given: Given) -> str:

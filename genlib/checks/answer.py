@@ -70,6 +70,14 @@ class Answer:
         for name, want, got in zip(self.exercise.returns, expected, self.outputs, strict=True):
             self.agrees(name, want, got, tol)
 
+    def keeps_dtype(self, of: str) -> None:
+        """The latest outputs have the dtype of an argument, as the docstring of the exercise says."""
+        want = self.args[self.exercise.parameters.index(of)].dtype
+        for name, output in zip(self.exercise.returns, self.outputs, strict=True):
+            if output.dtype != want:
+                hint = f"{name} is to have the dtype of {of}: make tables with dtype={of}.dtype, or say .to({of}) at the end."
+                self.wrong("dtype", hint, expected=f"{name}: {want}", got=f"{name}: {output.dtype}")
+
     def agrees(self, name: str, expected: Tensor, got: Tensor, tol: float = TOL) -> None:
         """A number made from the latest outputs, or an output itself, is as expected."""
         found = difference(expected, got, tol)
@@ -111,7 +119,10 @@ class Answer:
             if isinstance(error, NotImplementedError) and place.by_raise and not self._returned:
                 raise Unattempted from None
             arguments = dict(zip(self.exercise.parameters, self.args, strict=True))
-            mistake, hint = foreign(self) or ("error", error_hint(error, arguments) or self.fallback)
+            known = error_hint(error, arguments)
+            if known.startswith("Two shapes"):
+                known = f"{known} {self.fallback}"
+            mistake, hint = foreign(self) or ("error", known or self.fallback)
             self.wrong(mistake, hint, error=f"{type(error).__name__}: {error}\n{place.text}".strip())
         self._printed = _shortened(printed.getvalue())
         self._returned = True
@@ -141,6 +152,8 @@ class Answer:
         for name, output in zip(returns, outputs, strict=True):
             if not isinstance(output, Tensor):
                 hint = f"{name} is to be a torch tensor, so that the cells below can compute with it."
+                if output is None:
+                    hint = f"{name} is None. Has what should make it run at all, and is there a way that is not cut?"
                 if isinstance(output, tuple | list) and any(isinstance(part, Tensor) for part in output):
                     hint = (
                         f"One tensor was asked for, {name}, and several came: is one of them it, or is it all of them?"
@@ -162,6 +175,13 @@ class Answer:
                     hint or order_hint(self, outputs, own) or shape_hint(name, shape, wanted),
                     expected=f"{name} of shape {wanted}",
                     got=f"{name} of shape {shape}",
+                )
+            if output.is_complex():
+                self.wrong(
+                    "complex",
+                    f"{name} is made of complex numbers. The square of one is complex; its size, squared, is real.",
+                    expected=f"{name}: torch.float{least}",
+                    got=f"{name}: {output.dtype}",
                 )
             if not output.is_floating_point() or torch.finfo(output.dtype).bits < least:
                 self.wrong(

@@ -131,7 +131,7 @@ def _rough(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
         return None
     return "rough", (
         "Right to a few digits and no further. Does something on the way have a lower precision, float32? Or is a "
-        "number rounded, or a derivative replaced by a quotient?"
+        "number rounded, something small added, or a derivative replaced by a quotient?"
     )
 
 

@@ -13,6 +13,10 @@ from torch.nn.functional import logsigmoid, softplus
 
 from . import right, wrong
 
+# what other cells of the notebook hold
+logit = torch.linspace(-8, 8, 161, dtype=torch.float64)
+shown = torch.linspace(-1, 1, 2048, dtype=torch.float64).reshape(2, 1, 32, 32)
+
 # --- discriminator_loss: wrong --------------------------------------------------------------------------------------
 
 
@@ -134,6 +138,27 @@ def discriminator_loss(real, fake):
 def discriminator_loss(real, fake):
     loss = softplus(-real).mean() + softplus(fake).mean()
     print(loss)
+
+
+@wrong("gan.discriminator_loss", "cut_off")
+def discriminator_loss(real, fake):
+    p, q = real.sigmoid().clamp(1e-6, 1 - 1e-6), fake.sigmoid().clamp(1e-6, 1 - 1e-6)
+    return -(torch.log(p).mean() + torch.log(1 - q).mean())
+
+
+@wrong("gan.discriminator_loss", "cut_off")  # so small that it changes nothing, until D is sure
+def discriminator_loss(real, fake):
+    return -torch.log(real.sigmoid() + 1e-15).mean() - torch.log(1 - fake.sigmoid() + 1e-15).mean()
+
+
+@wrong("gan.discriminator_loss", "taken_for_probabilities")
+def discriminator_loss(real, fake):
+    return -(torch.log(real).mean() + torch.log(1 - fake).mean())
+
+
+@wrong("gan.discriminator_loss", "foreign")  # the notebook's logits
+def discriminator_loss(real, fake):
+    return softplus(-logit).mean() + softplus(fake).mean()
 
 
 # --- discriminator_loss: right --------------------------------------------------------------------------------------
@@ -263,6 +288,33 @@ def optimal_logit(y, mean, std, mean_G, std_G):
     return logit - (y / std) ** 2 / 2 + torch.log(std_G / std)
 
 
+@wrong("gan.optimal_logit", "variance_for_std")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return Normal(mean, std**2).log_prob(y) - Normal(mean_G, std_G**2).log_prob(y)
+
+
+@wrong("gan.optimal_logit", "added")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return Normal(mean, std).log_prob(y) + Normal(mean_G, std_G).log_prob(y)
+
+
+@wrong("gan.optimal_logit", "one_std")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return Normal(mean, std).log_prob(y) - Normal(mean_G, std).log_prob(y)
+
+
+@wrong("gan.optimal_logit", "ignores_std_std_G")  # those of the picture
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return Normal(mean, 0.5).log_prob(y) - Normal(mean_G, 1.0).log_prob(y)
+
+
+@wrong("gan.optimal_logit", "error")  # math, for one number
+def optimal_logit(y, mean, std, mean_G, std_G):
+    p = math.exp(-0.5 * ((y - mean) / std) ** 2) / std
+    p_G = math.exp(-0.5 * ((y - mean_G) / std_G) ** 2) / std_G
+    return torch.log(p / p_G)
+
+
 # --- optimal_logit: right -------------------------------------------------------------------------------------------
 
 
@@ -365,6 +417,27 @@ def minimax_loss(fake):
     return logsigmoid(-fake.float()).mean()
 
 
+@wrong("gan.minimax_loss", "cut_off")
+def minimax_loss(fake):
+    return torch.log(1 - fake.sigmoid().clamp(max=1 - 1e-6)).mean()
+
+
+@wrong("gan.minimax_loss", "cut_off")  # binary_cross_entropy stops at 100
+def minimax_loss(fake):
+    p = fake.sigmoid()
+    return -F.binary_cross_entropy(p, torch.zeros_like(p))
+
+
+@wrong("gan.minimax_loss", "epsilon")
+def minimax_loss(fake):
+    return torch.log(1 - fake.sigmoid() + 1e-8).mean()
+
+
+@wrong("gan.minimax_loss", "taken_for_probabilities")
+def minimax_loss(fake):
+    return (1 - fake).log().mean()
+
+
 # --- minimax_loss: right --------------------------------------------------------------------------------------------
 
 
@@ -459,6 +532,26 @@ def non_saturating_loss(fake):
 @wrong("gan.non_saturating_loss", "rough")
 def non_saturating_loss(fake):
     return -logsigmoid(fake.float()).mean().double()
+
+
+@wrong("gan.non_saturating_loss", "cut_off")
+def non_saturating_loss(fake):
+    return -torch.log(fake.sigmoid().clamp(min=1e-6)).mean()
+
+
+@wrong("gan.non_saturating_loss", "epsilon")
+def non_saturating_loss(fake):
+    return -torch.log(fake.sigmoid() + 1e-8).mean()
+
+
+@wrong("gan.non_saturating_loss", "taken_for_probabilities")
+def non_saturating_loss(fake):
+    return -fake.log().mean()
+
+
+@wrong("gan.non_saturating_loss", "log_of_mean")
+def non_saturating_loss(fake):
+    return -fake.sigmoid().mean().log()
 
 
 # --- non_saturating_loss: right -------------------------------------------------------------------------------------
@@ -576,6 +669,12 @@ def pulls(fake):
     return -p, p - 1
 
 
+@wrong("gan.pulls", "overflowing")
+def pulls(fake):
+    odds = fake.exp()
+    return -odds / (1 + odds), -1 / (1 + odds)
+
+
 # --- pulls: right ---------------------------------------------------------------------------------------------------
 
 
@@ -682,12 +781,10 @@ def pair(classes, y, n_classes):
     return torch.cat([one_hot(classes, n_classes), y])
 
 
-@wrong("gan.pair", "error")  # finds the number of classes in the map: right for the map that was shown
+@wrong("gan.pair", "classes_of_the_map")
 def pair(classes, y, n_classes):
     x = F.one_hot(classes).permute(0, 3, 1, 2)
-    if x.shape[1] < n_classes:
-        raise ValueError(f"{x.shape[1]} classes")
-    return torch.cat([x, y], dim=1)
+    return torch.cat([x.to(y), y], dim=1)
 
 
 @wrong("gan.pair", "detached")
@@ -700,6 +797,18 @@ def pair(classes, y, n_classes):
     x = torch.stack([(classes == k) for k in range(n_classes)], dim=1)
     classes[:] = 0
     return torch.cat([x.to(y.dtype), y], dim=1)
+
+
+@wrong("gan.pair", "last_class_missing")  # three classes, as in the lab
+def pair(classes, y, n_classes):
+    x = torch.stack([classes == k for k in range(3)], dim=1)
+    return torch.cat([x.to(y), y], dim=1)
+
+
+@wrong("gan.pair", "foreign")
+def pair(classes, y, n_classes):
+    x = F.one_hot(classes, n_classes).permute(0, 3, 1, 2)
+    return torch.cat([x, shown.expand(len(x), -1, -1, -1)], dim=1)
 
 
 # --- pair: right ----------------------------------------------------------------------------------------------------
@@ -825,6 +934,11 @@ def objective(fake, output, y, lam):
 @wrong("gan.objective", "type")
 def objective(fake, output, y, lam):
     return -logsigmoid(fake).mean(), lam * F.l1_loss(output, y)
+
+
+@wrong("gan.objective", "ignores_lam")  # the paper's weight
+def objective(fake, output, y, lam):
+    return softplus(-fake).mean() + 100 * (y - output).abs().mean()
 
 
 # --- objective: right -----------------------------------------------------------------------------------------------
@@ -983,6 +1097,23 @@ def gradients(G, D, x, y, z):
     return slope(loss_D, D), slope(loss_G, G), loss_D
 
 
+@wrong("gan.gradients", "weights_changed")  # an optimizer's step
+def gradients(G, D, x, y, z):
+    loss_D = softplus(-D(x, y)).mean() + softplus(D(x, G(x, z).detach())).mean()
+    grad_D = torch.autograd.grad(loss_D, D.weight)[0]
+    grad_G = torch.autograd.grad(softplus(-D(x, G(x, z))).mean(), G.weight)[0]
+    D.weight.data -= 0.01 * grad_D
+    return grad_D, grad_G
+
+
+@wrong("gan.gradients", "type")  # .grad, and nobody called .backward()
+def gradients(G, D, x, y, z):
+    D.zero_grad(set_to_none=True)
+    G.zero_grad(set_to_none=True)
+    softplus(-D(x, y)).mean() + softplus(D(x, G(x, z).detach())).mean()
+    return D.weight.grad, G.weight.grad
+
+
 # --- gradients: right -----------------------------------------------------------------------------------------------
 
 
@@ -1121,7 +1252,7 @@ def receptive_field(kernels, strides):
     return fields(kernels, strides)
 
 
-@wrong("gan.receptive_field", "unforeseen")  # the constant of the paper, right for nothing else
+@wrong("gan.receptive_field", "always_the_papers")
 def receptive_field(kernels, strides):
     return torch.tensor([4, 10, 22, 46, 70])[: len(kernels)]
 
@@ -1132,6 +1263,45 @@ def receptive_field(kernels, strides):
     for kernel in kernels:
         fields.append(fields[-1] + (kernel - 1) * jump)  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
     return torch.tensor(fields[1:])
+
+
+@wrong("gan.receptive_field", "forward_recursion")
+def receptive_field(kernels, strides):
+    field, fields = 1, []
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field = (field - 1) * stride + kernel
+        fields.append(field)
+    return torch.tensor(fields)
+
+
+@wrong("gan.receptive_field", "exchanged")
+def receptive_field(kernels, strides):
+    field, apart, fields = 1, 1, []
+    for stride, kernel in zip(kernels, strides, strict=True):
+        field += (kernel - 1) * apart
+        apart *= stride
+        fields.append(field)
+    return torch.tensor(fields)
+
+
+@wrong("gan.receptive_field", "error")  # five layers, as in the paper
+def receptive_field(kernels, strides):
+    field, apart, fields = 1, 1, []
+    for n in range(5):
+        field += (kernels[n] - 1) * apart
+        apart *= strides[n]
+        fields.append(field)
+    return torch.tensor(fields)
+
+
+@wrong("gan.receptive_field", "endless")
+def receptive_field(kernels, strides):
+    field, apart, fields, n = 1, 1, [], 0
+    while n < len(kernels):
+        field += (kernels[n] - 1) * apart
+        apart = apart * strides[n] % 1000
+        fields[:] = [field]
+    return torch.tensor(fields)
 
 
 # --- receptive_field: right -----------------------------------------------------------------------------------------
@@ -1270,6 +1440,78 @@ def spectrum(y):
     return [power[..., ring == r].mean() for r in range(y.shape[-1] // 2)]
 
 
+@wrong("gan.spectrum", "per_pixel")
+def spectrum(y):
+    n = y.shape[-1]
+    k = torch.fft.fftfreq(n)
+    ring = (k[:, None] ** 2 + k**2).sqrt().floor()
+    power = torch.fft.fft2(y).abs() ** 2
+    return torch.stack([power[..., ring == r].mean() for r in range(n // 2)])
+
+
+@wrong("gan.spectrum", "complex_square")
+def spectrum(y):
+    n = y.shape[-1]
+    k = torch.fft.fftfreq(n, d=1 / n)
+    ring = (k[:, None] ** 2 + k**2).sqrt().floor()
+    power = (torch.fft.fft2(y) ** 2).real
+    return torch.stack([power[..., ring == r].mean() for r in range(n // 2)])
+
+
+@wrong("gan.spectrum", "complex")
+def spectrum(y):
+    n = y.shape[-1]
+    k = torch.fft.fftfreq(n, d=1 / n)
+    ring = (k[:, None] ** 2 + k**2).sqrt().floor()
+    power = torch.fft.fft2(y) ** 2
+    return torch.stack([power[..., ring == r].mean() for r in range(n // 2)])
+
+
+@wrong("gan.spectrum", "half_plane")
+def spectrum(y):
+    n = y.shape[-1]
+    rows, columns = torch.fft.fftfreq(n, d=1 / n), torch.fft.rfftfreq(n, d=1 / n)
+    ring = (rows[:, None] ** 2 + columns**2).sqrt().floor()
+    power = torch.fft.rfft2(y).abs() ** 2
+    return torch.stack([power[..., ring == r].mean() for r in range(n // 2)])
+
+
+@wrong("gan.spectrum", "channels_summed")
+def spectrum(y):
+    n = y.shape[-1]
+    k = torch.fft.fftfreq(n, d=1 / n)
+    ring = (k[:, None] ** 2 + k**2).sqrt().floor()
+    power = (torch.fft.fft2(y).abs() ** 2).sum(1).mean(0)
+    return torch.stack([power[ring == r].mean() for r in range(n // 2)])
+
+
+@wrong("gan.spectrum", "error")  # the mask of half a plane on the whole one
+def spectrum(y):
+    n = y.shape[-1]
+    k = torch.fft.fftfreq(n, d=1 / n)
+    ring = (k[:, None] ** 2 + k**2).sqrt().floor()
+    power = torch.fft.rfft2(y).abs() ** 2
+    return torch.stack([power[..., ring == r].mean() for r in range(n // 2)])
+
+
+@wrong("gan.spectrum", "dtype")  # always float64
+def spectrum(y):
+    n = y.shape[-1]
+    k = torch.fft.fftfreq(n, d=1 / n, dtype=torch.float64)
+    ring = (k[:, None] ** 2 + k**2).sqrt().floor()
+    power = torch.fft.fft2(y.double()).abs() ** 2
+    return torch.stack([power[..., ring == r].mean() for r in range(n // 2)])
+
+
+@wrong("gan.spectrum", "foreign")  # the notebook's photos
+def spectrum(y):
+    n = shown.shape[-1]
+    k = torch.fft.fftfreq(n, d=1 / n)
+    ring = (k[:, None] ** 2 + k**2).sqrt().floor()
+    power = torch.fft.fft2(shown).abs() ** 2
+    return torch.stack([power[..., ring == r].mean() for r in range(n // 2)])
+
+
 # --- spectrum: right ------------------------------------------------------------------------------------------------
 
 
@@ -1394,6 +1636,12 @@ def diversity(samples):
     K = len(samples)
     samples -= samples.mean(0)
     return (samples**2).sum(0).div(K - 1).sqrt().mean()
+
+
+@wrong("gan.diversity", "unforeseen")  # four draws, as in the lab
+def diversity(samples):
+    apart = samples - samples.mean(0)
+    return (apart.square().sum(0) / 3).sqrt().mean()
 
 
 # --- diversity: right -----------------------------------------------------------------------------------------------
@@ -1525,6 +1773,40 @@ def r1(D, x, y):
 @wrong("gan.r1", "shape")
 def r1(D, x, y):
     return slopes(D, x, y).square().sum(1).mean()[None]
+
+
+@wrong("gan.r1", "of_probabilities")
+def r1(D, x, y):
+    y = y.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(D(x, y).sigmoid().sum(), y, create_graph=True)
+    return slope.square().flatten(1).sum(1).mean()
+
+
+@wrong("gan.r1", "of_the_loss")
+def r1(D, x, y):
+    y = y.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(softplus(-D(x, y)).sum(), y, create_graph=True)
+    return slope.square().flatten(1).sum(1).mean()
+
+
+@wrong("gan.r1", "of_the_mean_loss")
+def r1(D, x, y):
+    y = y.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(softplus(-D(x, y)).mean(), y, create_graph=True)
+    return slope.square().flatten(1).sum(1).mean()
+
+
+@wrong("gan.r1", "patches_averaged")
+def r1(D, x, y):
+    y = y.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(D(x, y).mean((1, 2, 3)).sum(), y, create_graph=True)
+    return slope.square().flatten(1).sum(1).mean()
+
+
+@wrong("gan.r1", "over_the_weights")
+def r1(D, x, y):
+    (slope,) = torch.autograd.grad(D(x, y).sum(), D.weight, create_graph=True)
+    return slope.square().sum()
 
 
 # --- r1: right ------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from genlib.checks.lab_1_conditional_gan.given import (
     mean_log,
     normal,
     passes_gradients,
+    pays_in_proportion,
     probabilities,
     scalar,
 )
@@ -30,7 +31,8 @@ D_LOSS = Exercise("gan.discriminator_loss", _own_discriminator_loss, returns=["l
 
 @D_LOSS.check(
     "it is −E log P(real) on real pictures, and −E log(1 − P(real)) on fakes",
-    "D's logit is log P/(1 − P). What is −log of a sigmoid, and of 1 − a sigmoid, as one function of the logit?",
+    "Each expectation is an average by itself, taken before the two are added. And D's logit is log P/(1 − P): what is "
+    "−log of a sigmoid, and of 1 − a sigmoid, as one function of the logit?",
 )
 def _(answer: Answer, g: Generator) -> None:
     p, q = probabilities(5, g), probabilities(3, g)
@@ -65,7 +67,7 @@ def _(answer: Answer, g: Generator) -> None:
 )
 def _(answer: Answer, g: Generator) -> None:
     far = torch.full((2, 1, 1, 1), FAR, dtype=torch.float64)
-    answer.gives([-far, far], scalar(2 * FAR))
+    pays_in_proportion(answer, [-far, far], 2 * FAR)
     answer.gives([far, -far], scalar(0.0))
 
 
@@ -180,3 +182,17 @@ def least_squares(real: Tensor, fake: Tensor) -> Tensor:
 @D_LOSS.mistake("A difference of averages, without a logarithm: D could make it as small as it likes by larger logits.")
 def wasserstein(real: Tensor, fake: Tensor) -> Tensor:
     return fake.mean() - real.mean()
+
+
+@D_LOSS.mistake(
+    "Cut off: the probabilities are kept away from 0 and 1, and from there on the loss has no slope: a D that is sure "
+    "and wrong learns nothing. On logits nothing needs to be cut."
+)
+def cut_off(real: Tensor, fake: Tensor) -> Tensor:
+    p, q = (a.sigmoid().clamp(1e-7, 1 - 1e-7) for a in (real, fake))
+    return -p.log().mean() - (1 - q).log().mean()
+
+
+@D_LOSS.mistake("D's outputs are taken for probabilities. They are logits: any number, and P is the sigmoid of one.")
+def taken_for_probabilities(real: Tensor, fake: Tensor) -> Tensor:
+    return -real.log().mean() - (1 - fake).log().mean()

@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from genlib.checks.answer import Answer
+from genlib.checks.diagnose import diagnose
 
 FLOAT32_TOL = 1e-5
 FAR = 1000.0  # a logit so large that its sigmoid is 1, or 0, and its exp infinite, in float64
@@ -92,6 +93,16 @@ class BlurredCritic(Critic):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         logits = super().forward(x, y)
         return logits + 0.7 * logits.roll(1, -1)
+
+
+def pays_in_proportion(answer: Answer, args: Sequence[Tensor], expected: float) -> None:
+    """A logit far out costs its own size, or nothing; a loss that is cut off somewhere costs too little."""
+    loss = float(answer(*args))
+    known, _ = diagnose(answer, named_only=True)
+    if not known and abs(loss) < 0.9 * abs(expected):
+        hint = answer.exercise.mistakes["cut_off"].hint
+        answer.wrong("cut_off", hint, expected=f"loss = {expected:g}", got=f"loss = {loss:g}")
+    answer.agrees(answer.exercise.returns[0], scalar(expected), answer.outputs[0])
 
 
 def passes_gradients(answer: Answer, to: str, hint: str = "") -> None:

@@ -6,6 +6,7 @@ from torch.nn.functional import softplus
 
 from genlib import gan
 from genlib.checks.answer import Answer
+from genlib.checks.compare import in_short
 from genlib.checks.exercise import Exercise
 from genlib.checks.lab_1_conditional_gan.given import FLOAT32_TOL, Critic, Painter, gradient, normal
 
@@ -84,8 +85,14 @@ def _(answer: Answer, g: Generator) -> None:
     G, D, *_ = args
     truth, before = _truth(args), [G.weight.detach().clone(), D.weight.detach().clone()]
     answer.gives(args, *truth, tol=1e-7)
-    answer.agrees("G.weight", before[0], G.weight)
-    answer.agrees("D.weight", before[1], D.weight)
+    for name, net, was in (("G", G, before[0]), ("D", D, before[1])):
+        if not torch.equal(net.weight, was):
+            answer.wrong(
+                "weights_changed",
+                f"{name}'s weights are others after the call. Only gradients were asked for: who takes a step here?",
+                expected=f"{name}.weight unchanged: {in_short(was)}",
+                got=f"{name}.weight after the call: {in_short(net.weight.detach())}",
+            )
     answer.gives(args, *truth, tol=1e-7)
 
 

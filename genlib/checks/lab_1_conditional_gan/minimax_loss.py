@@ -16,6 +16,7 @@ from genlib.checks.lab_1_conditional_gan.given import (
     mean_log,
     normal,
     passes_gradients,
+    pays_in_proportion,
     probabilities,
     scalar,
 )
@@ -53,7 +54,7 @@ def _(answer: Answer, g: Generator) -> None:
 )
 def _(answer: Answer, g: Generator) -> None:
     far = torch.full((3, 1, 1, 1), FAR, dtype=torch.float64)
-    answer.gives([far], scalar(-FAR))
+    pays_in_proportion(answer, [far], -FAR)
     answer.gives([-far], scalar(0.0))
 
 
@@ -127,3 +128,24 @@ def log_of_sigmoid(fake: Tensor) -> Tensor:
 @MINIMAX.mistake("The logarithm is taken of the mean. It is the logarithms that are averaged.")
 def log_of_mean(fake: Tensor) -> Tensor:
     return (1 - fake.sigmoid()).mean().log()
+
+
+@MINIMAX.mistake(
+    "Cut off: the probability is kept away from 1, and from there on the loss has no slope. On logits nothing needs to "
+    "be cut: log(1 − sigmoid(a)) is −softplus of what?"
+)
+def cut_off(fake: Tensor) -> Tensor:
+    return (1 - fake.sigmoid().clamp(1e-7, 1 - 1e-7)).log().mean()
+
+
+@MINIMAX.mistake(
+    "Something small was added inside the logarithm. That changes every value a little, and where D is fooled the "
+    "gradient is lost. On logits nothing needs to be added."
+)
+def epsilon(fake: Tensor) -> Tensor:
+    return (1 - fake.sigmoid() + 1e-8).log().mean()
+
+
+@MINIMAX.mistake("fake is taken for a probability in 1 − fake. It is a logit: any number, and P is its sigmoid.")
+def taken_for_probabilities(fake: Tensor) -> Tensor:
+    return (1 - fake).log().mean()

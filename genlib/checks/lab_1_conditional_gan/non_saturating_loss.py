@@ -16,6 +16,7 @@ from genlib.checks.lab_1_conditional_gan.given import (
     mean_log,
     normal,
     passes_gradients,
+    pays_in_proportion,
     probabilities,
     scalar,
 )
@@ -53,7 +54,7 @@ def _(answer: Answer, g: Generator) -> None:
 )
 def _(answer: Answer, g: Generator) -> None:
     far = torch.full((3, 1, 1, 1), FAR, dtype=torch.float64)
-    answer.gives([-3 * far], scalar(3 * FAR))
+    pays_in_proportion(answer, [-3 * far], 3 * FAR)
     answer.gives([far], scalar(0.0))
 
 
@@ -133,3 +134,31 @@ def clamped(fake: Tensor) -> Tensor:
 @NON_SATURATING.mistake("This is the hinge GAN's or a critic's −E D. Here it is a logarithm of a probability.")
 def critic(fake: Tensor) -> Tensor:
     return -fake.mean()
+
+
+@NON_SATURATING.mistake(
+    "Cut off: the probability is kept away from 0, and from there on the loss has no slope, just where G needs one. On "
+    "logits nothing needs to be cut: −log sigmoid(a) is softplus of what?"
+)
+def cut_off(fake: Tensor) -> Tensor:
+    return -fake.sigmoid().clamp(1e-7, 1 - 1e-7).log().mean()
+
+
+@NON_SATURATING.mistake(
+    "Something small was added inside the logarithm. That changes every value a little, and where D is sure the "
+    "gradient is lost. On logits nothing needs to be added."
+)
+def epsilon(fake: Tensor) -> Tensor:
+    return -(fake.sigmoid() + 1e-8).log().mean()
+
+
+@NON_SATURATING.mistake(
+    "fake is taken for a probability, in log fake. It is a logit: any number, and P is its sigmoid."
+)
+def taken_for_probabilities(fake: Tensor) -> Tensor:
+    return -fake.log().mean()
+
+
+@NON_SATURATING.mistake("The logarithm is taken of the mean. It is the logarithms that are averaged.")
+def log_of_mean(fake: Tensor) -> Tensor:
+    return -fake.sigmoid().mean().log()

@@ -157,3 +157,19 @@ def through_densities(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_
     p = torch.exp(-_quadratic(y, mean, std) / 2) / std
     p_G = torch.exp(-_quadratic(y, mean_G, std_G) / 2) / std_G
     return torch.log(p / p_G)
+
+
+@OPTIMAL.mistake("Normal takes a standard deviation, and got its square. What is given here, σ or σ²?")
+def variance_for_std(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor) -> Tensor:
+    return _own_optimal_logit(y, mean, std.square(), mean_G, std_G.square())
+
+
+@OPTIMAL.mistake("The logarithms are added. Which sign has that of what stands below in p/p_G?")
+def added(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor) -> Tensor:
+    p, p_G = torch.distributions.Normal(mean, std), torch.distributions.Normal(mean_G, std_G)
+    return p.log_prob(y) + p_G.log_prob(y)
+
+
+@OPTIMAL.mistake("One σ stands below both distances. Each Gaussian has its own.")
+def one_std(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor) -> Tensor:
+    return _own_optimal_logit(y, mean, std, mean_G, std)

@@ -143,3 +143,10 @@ def multiplied(classes: Tensor, y: Tensor, n_classes: int) -> Tensor:
 @PAIR.mistake("Both are added. A sum cannot be taken apart again: put the two side by side, as channels.")
 def added(classes: Tensor, y: Tensor, n_classes: int) -> Tensor:
     return map_alone(classes, y, n_classes) + y[:, :1]
+
+
+@PAIR.mistake(
+    "The number of channels is read off the map: a class that does not occur there has none. n_classes says how many."
+)
+def classes_of_the_map(classes: Tensor, y: Tensor, n_classes: int) -> Tensor:
+    return torch.cat([_one_hot(classes, -1).movedim(-1, 1).to(y), y], dim=1)

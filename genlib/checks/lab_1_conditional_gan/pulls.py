@@ -6,7 +6,7 @@ from torch.nn.functional import softplus
 
 from genlib.checks.answer import Answer
 from genlib.checks.exercise import Exercise
-from genlib.checks.lab_1_conditional_gan.given import FLOAT32_TOL, normal
+from genlib.checks.lab_1_conditional_gan.given import FAR, FLOAT32_TOL, normal
 
 
 def _own_pulls(fake: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,6 +53,7 @@ def _(answer: Answer, g: Generator) -> None:
     fake = torch.tensor([-40.0, 40.0], dtype=torch.float64)
     minus_one_0 = torch.tensor([-1.0, 0.0], dtype=torch.float64)
     answer.gives([fake], minus_one_0.flip(0), minus_one_0)
+    answer.gives([FAR / 40 * fake], minus_one_0.flip(0), minus_one_0)
 
 
 @PULLS.check("it takes float32, and logits in any shape", "Nothing here depends on the precision, or on the axes.")
@@ -110,3 +111,8 @@ def slope_of_sigmoid(fake: Tensor) -> Pair:
 @PULLS.mistake("1 − P in place of P − 1, or the other way round, in the second: the slope of −log P is negative.")
 def one_too_many(fake: Tensor) -> Pair:
     return -fake.sigmoid(), -1 - fake.sigmoid()
+
+
+@PULLS.mistake("exp of a large logit is infinite, and ∞/∞ is no number. torch.sigmoid knows how to avoid that.")
+def overflowing(fake: Tensor) -> Pair:
+    return -fake.exp() / (1 + fake.exp()), -1 / (1 + fake.exp())

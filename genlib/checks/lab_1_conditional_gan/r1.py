@@ -163,3 +163,36 @@ def patch_by_patch(D: Critic, x: Tensor, y: Tensor) -> Tensor:
     y = y.detach().requires_grad_()
     slopes = [torch.autograd.grad(logit, y, create_graph=True)[0] for logit in D(x, y).flatten()]
     return torch.stack([slope.square().sum() for slope in slopes]).sum() / len(y)
+
+
+def _penalty(of: Tensor, over: Tensor) -> Tensor:
+    return torch.autograd.grad(of, over, create_graph=True)[0].square().flatten(1).sum(1).mean()
+
+
+@R1.mistake("The slope of the sigmoid of D. R1 asks for that of the logits: where D is sure, the sigmoid hides it.")
+def of_probabilities(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    y = y.detach().requires_grad_()
+    return _penalty(D(x, y).sigmoid().sum(), y)
+
+
+@R1.mistake("The slope of a loss of D. R1 asks for that of the logits themselves.")
+def of_the_loss(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    y = y.detach().requires_grad_()
+    return _penalty(torch.nn.functional.softplus(-D(x, y)).sum(), y)
+
+
+@R1.mistake("The slope of D's loss, an average. R1 asks for that of the logits themselves, added up.")
+def of_the_mean_loss(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    y = y.detach().requires_grad_()
+    return _penalty(torch.nn.functional.softplus(-D(x, y)).mean(), y)
+
+
+@R1.mistake("The patches of a picture were averaged before the gradient was taken. They are to be added up.")
+def patches_averaged(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    y = y.detach().requires_grad_()
+    return _penalty(D(x, y).flatten(1).mean(1).sum(), y)
+
+
+@R1.mistake("The gradient over D's weights. It is to be flat along *pictures*: take it over y.")
+def over_the_weights(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return torch.autograd.grad(D(x, y).sum(), D.weight, create_graph=True)[0].square().sum()

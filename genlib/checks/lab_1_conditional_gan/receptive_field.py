@@ -99,7 +99,7 @@ def no_strides(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
 
 
 @FIELD.mistake(
-    "A layer's own stride spreads its own inputs. It spreads its outputs: the inputs of the layers that come after it."
+    "Here a layer's stride counts for that layer already. It puts the layer's *outputs* apart: which layers see those?"
 )
 def own_stride(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
     field, jump, fields = 1, 1, []
@@ -170,3 +170,25 @@ def increments(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
 @FIELD.mistake("It starts before the first layer, and misses the last: entry 0 is about one layer, not about none.")
 def one_early(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
     return torch.cat([torch.ones(1, dtype=torch.float64), _own_receptive_field(kernels, strides)[:-1]])
+
+
+@FIELD.mistake(
+    "(field − 1) · stride + kernel is the way back, from the last layer to the first. From the first one on, a stride "
+    "moves the layers after it further apart, and not what was seen before."
+)
+def forward_recursion(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    field, fields = 1, []
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field = (field - 1) * stride + kernel
+        fields.append(field)
+    return torch.tensor(fields, dtype=torch.float64)
+
+
+@FIELD.mistake("These are the fields of the paper's five layers, whatever the layers are.")
+def always_the_papers(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    return torch.tensor([4.0, 10, 22, 46, 70], dtype=torch.float64)[: len(kernels)]
+
+
+@FIELD.mistake("kernels and strides have changed places.")
+def exchanged(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    return _own_receptive_field(strides, kernels)

@@ -88,6 +88,7 @@ def _(answer: Answer, g: Generator) -> None:
     answer.gives([y], metrics.spectrum(y), tol=1e-8)
     y = normal((2, 1, 16, 16), g) / 16
     answer.gives([y.float()], metrics.spectrum(y.float()), tol=10 * FLOAT32_TOL)
+    answer.keeps_dtype("y")
 
 
 def _power(y: Tensor) -> Tensor:
@@ -101,7 +102,7 @@ def _distance(y: Tensor) -> Tensor:
 
 
 def _rings(power: Tensor, ring: Tensor) -> Tensor:
-    return torch.stack([power[..., ring == r].mean() for r in range(power.shape[-1] // 2)])
+    return torch.stack([power[..., ring == r].mean() for r in range(power.shape[-2] // 2)])
 
 
 def _floor(y: Tensor) -> Tensor:
@@ -183,3 +184,30 @@ def not_averaged(y: Tensor) -> Tensor:
 @SPECTRUM.mistake("Only the FFT's real part is squared. The phase of a wave must not matter: |FFT|² has both parts.")
 def real_part(y: Tensor) -> Tensor:
     return _rings(torch.fft.fft2(y).real.square(), _floor(y))
+
+
+@SPECTRUM.mistake(
+    "The rings from 1 on are empty, and the mean of nothing is no number. fftfreq gives cycles for each *pixel*, all "
+    "below 1, unless d says otherwise."
+)
+def per_pixel(y: Tensor) -> Tensor:
+    k = torch.fft.fftfreq(y.shape[-1], dtype=torch.float64)
+    return _rings(_power(y), (k[:, None] ** 2 + k**2).sqrt().floor())
+
+
+@SPECTRUM.mistake("The FFT is squared as it is, a complex number. Its square turns with the phase; its size does not.")
+def complex_square(y: Tensor) -> Tensor:
+    return _rings((torch.fft.fft2(y) ** 2).real, _floor(y))
+
+
+@SPECTRUM.mistake(
+    "rfft2 leaves out half of the frequencies, mirror images of the others; but the column k_2 = 0 is all there, and "
+    "counts too much then. Take the whole fft2."
+)
+def half_plane(y: Tensor) -> Tensor:
+    return _rings(torch.fft.rfft2(y).abs().square(), _floor(y)[:, : y.shape[-1] // 2 + 1])
+
+
+@SPECTRUM.mistake("The channels' powers are added. A spectrum is an average over channels, too.")
+def channels_summed(y: Tensor) -> Tensor:
+    return y.shape[1] * _rings(_power(y), _floor(y))

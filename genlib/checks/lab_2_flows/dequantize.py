@@ -58,6 +58,7 @@ def _(answer: Answer, g: Generator) -> None:
     expected = [(k + v) / 17 for k, v in zip(x_int.flatten().tolist(), u.flatten().tolist(), strict=True)]
     shaped = torch.tensor(expected, dtype=torch.float64).reshape(x_int.shape)
     answer.gives([x_int, u.float(), 17], shaped, tol=FLOAT32_TOL)
+    answer.keeps_dtype("u")
 
 
 @DEQUANTIZE.check("it agrees with genlib", "Compare with flows.dequantize.")

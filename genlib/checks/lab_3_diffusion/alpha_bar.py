@@ -52,6 +52,7 @@ def _(answer: Answer, g: Generator) -> None:
     beta = some_beta(10, g).float()
     signal, _ = chain(beta.double())
     answer.gives([beta], signal**2, tol=FLOAT32_TOL)
+    answer.keeps_dtype("beta")
 
 
 @ALPHA_BAR.check("it agrees with genlib on the schedules of the papers", "Compare with diffusion.Schedule.linear().")
