@@ -52,8 +52,8 @@ Normal = torch.distributions.Normal
 # $$p_\theta(x) = \int p_\theta(x \mid z)\,p(z)\,dz. \tag{1}$$
 #
 # To evaluate that, one has to try every code that could have led to $x$.
-# For a network no formula is known, and that is the trouble with the first wish.
-# (There are exceptions. If the decoder is *linear*, all is Gaussian, and the integral has a closed form.)
+# For a network no formula is known, and that is the trouble with the first wish: a VAE has to be content with a bound ([Learned losses](01_learned_losses.ipynb), section 4).
+# (There are exceptions. If the decoder is *linear* and its noise Gaussian, then $x$ is Gaussian, and the integral has a closed form.)
 
 # %%
 a, sigma = 1.7, 0.4  # a linear decoder: x = a z + sigma · noise
@@ -77,7 +77,7 @@ checks.identity("a linear decoder has a closed form (1)", torch.trapezoid(integr
 # ## 2. Probability is conserved, lengths are not
 #
 # Begin in one dimension.
-# Let $z \sim N(0, 1)$ and $x = f^{-1}(z)$, with a smooth, strictly monotonic $f$.
+# Let $z \sim N(0, 1)$ and $x = f^{-1}(z)$, with a smooth, strictly monotonic $f$ from the whole line onto the whole line.
 # Take a small interval of length $dx$ around $x$.
 # The map $f$ carries it to an interval around $z = f(x)$, of length $|dz|$.
 # The same events fall into both, so both hold the same probability:
@@ -104,7 +104,7 @@ checks.identity("the density integrates to one (2)", torch.trapezoid(density_of_
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # The picture shows three intervals of the $x$-axis and where they go.
-# Each pair of areas is equal, though the widths are not: where $f$ is steep, it stretches, and the density of $x$ is high.
+# Each pair of areas is equal, though the widths are not: where $f$ is steep, it stretches, and what lies in a long interval of the $z$-axis is crowded into a short one of the $x$-axis.
 
 # %%
 edges = ((-2.2, -1.6), (-0.3, 0.1), (0.7, 1.3))
@@ -124,6 +124,7 @@ plots.figure(
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # In $D$ dimensions, lengths become volumes.
+# ($D$ is the dimension of $x$ throughout this lecture, in which no discriminator occurs.)
 # Close to a point, $f$ is nearly its linear part, the Jacobian matrix $J = \partial f / \partial x^\top$.
 # A linear map multiplies every volume by $|\det J|$, the volume of the parallelepiped that it makes of the unit cube.
 # So (2) becomes
@@ -148,7 +149,7 @@ checks.identity("change of variables in 5 dimensions (3)", flow_says, exact, tol
 # %% [markdown]
 # <details><summary><b>Question.</b> A map f squeezes all data into a tiny ball around 0, where the base density is highest. Why is that no good model?</summary>
 #
-# Because of the second term.
+# Because of the second term of (3).
 # Squeezing makes $|\det J|$ tiny, and its logarithm very negative.
 # What is gained in $\log p_Z$ is bounded; what is lost in $\log|\det J|$ is not.
 # </details>
@@ -159,11 +160,11 @@ checks.identity("change of variables in 5 dimensions (3)", flow_says, exact, tol
 # The data become likely if (3) is large at the data, so we *maximise the sum* of both terms.
 # The determinant alone has no maximum.
 # Scale any $f$ by a factor $c > 1$, and $\log|\det J|$ grows by $D \log c$, for ever.
-# It is the first term that holds it back: for $N(0, I)$, $\log p_Z(cz)$ falls like $-c^2 |z|^2/2$.
+# It is the first term that holds it back: for $N(0, I)$, $\log p_Z(cz)$ falls like $-c^2 \|z\|^2/2$.
 #
 # Between the two there is one best scale.
-# For data of variance $v$ in every direction, and $f(x) = cx$, the mean of (3) is $-\tfrac{D}{2} c^2 v + D \log c + \text{const}$.
-# Its derivative is zero at $c^2 v = 1$: the best map is the one that makes the codes have variance one.
+# For data of mean 0 and variance $v$ in every direction, and $f(x) = cx$, the mean of (3) is $-\tfrac{D}{2} c^2 v + D \log c + \text{const}$.
+# It is concave in $c$, and its derivative is zero at $c^2 v = 1$: of all these, the best map is the one that makes the codes have variance one.
 
 # %%
 x = 0.3 * torch.randn(20_000, 2, generator=g)
@@ -190,20 +191,16 @@ plots.figure(
 #
 # For a general map, the Jacobian has $D^2$ entries, and its determinant takes of the order of $D^3$ operations.
 # A colour picture of 256 by 256 pixels has $D = 196{,}608$.
-# Its Jacobian would not fit into memory, and $D^3$ is $10^{16}$.
+# Its Jacobian would have $4 \cdot 10^{10}$ entries, 150 gigabytes in single precision, and $D^3$ is nearly $10^{16}$.
 #
 # There is one kind of matrix whose determinant costs next to nothing: a *triangular* one.
 # Its determinant is the product of its diagonal, so the logarithm is a sum of $D$ numbers.
 # To see why, expand along the first row, which has a single entry other than zero, and go on with the smaller matrix that is left.
 
 # %%
-T = torch.randn(50, 50, generator=g).tril()
-checks.identity(
-    "triangular: the log-det is a sum",
-    torch.linalg.slogdet(T).logabsdet,
-    T.diagonal().abs().log().sum(),
-    tol=1e-9,
-)
+J = torch.randn(50, 50, generator=g).tril()
+full, diagonal = torch.linalg.slogdet(J).logabsdet, J.diagonal().abs().log().sum()
+checks.identity("triangular: the log-det is a sum", full, diagonal, tol=1e-9)
 
 
 # %%
@@ -248,7 +245,7 @@ plots.figure(
 # The block in the lower left holds the derivatives of $s$ and $t$.
 # It may be as complicated as we like, because the determinant never looks at it.
 # The matrix is *lower* triangular.
-# In the code, $s$ is called `log_s` and $t$ is called `shift`, since $t$ is a step in other lectures.
+# In the code, $s$ is called `log_s`, since it is the logarithm of a scale, and $t$ is called `shift`, since $t$ is a step in other lectures.
 
 
 # %%
@@ -316,14 +313,14 @@ plots.figure(
         {f"x_2 = {value:g}": x_1 * value + 0.3 for value in x_2[0]},
         xlabel="x_1",
         ylabel="z_2",
-        title="raw scale",
+        title="raw s",
     ),
     plots.lines(
         x_1,
         {f"x_2 = {value:g}": x_1.exp() * value + 0.3 for value in x_2[0]},
         xlabel="x_1",
         ylabel="z_2",
-        title="exp(scale)",
+        title="exp(s)",
     ),
     alt="Left: three lines of z_2 against x_1 cross in one point. Right: three curves that never meet.",
 )
@@ -332,7 +329,7 @@ plots.figure(
 # <details><summary><b>Question.</b> In floating point, exp can overflow. What keeps a coupling safe?</summary>
 #
 # The library bounds `log_s` by a smooth function, $\texttt{bound} \cdot \tanh(\cdot)$.
-# A single layer then scales by at most $e^{\pm\texttt{bound}}$; several of them still reach any scale.
+# A single layer then scales by between $e^{-\texttt{bound}}$ and $e^{\texttt{bound}}$; many of them reach any scale.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -374,9 +371,11 @@ plots.figure(
 )
 
 # %% [markdown]
-# The exception is a half with a single coordinate, which has nothing to mix with itself.
+# There is one exception: if the half that is changed first has a single coordinate, it has nothing to mix with itself.
 # In two dimensions, therefore, two layers are enough.
-# Play with the masks that are used for pictures.
+#
+# Pictures are split in other ways too, by checkerboards or by channels.
+# Play with the masks: how many layers does each take until every output depends on every input, and what is left out if the halves are never swapped?
 
 # %%
 widgets.CouplingMaskExplorer()
@@ -386,7 +385,7 @@ widgets.CouplingMaskExplorer()
 #
 # Let $f = f_N \circ \dots \circ f_1$.
 # To go back, undo the last map first: $f^{-1} = f_1^{-1} \circ \dots \circ f_N^{-1}$.
-# By the chain rule the Jacobian of two maps is a product, $J_b(f_a(x))\,J_a(x)$, the later one on the left.
+# By the chain rule the Jacobian of two maps, $f_a$ and then $f_b$, is a product, $J_b(f_a(x))\,J_a(x)$, the later one on the left.
 # The determinant of a product is the product of the determinants, so the logarithms add:
 #
 # $$\log|\det J(x)| = \sum_{n=1}^{N} \log|\det J_n(h_{n-1})|, \qquad h_0 = x,\quad h_n = f_n(h_{n-1}). \tag{7}$$
@@ -419,22 +418,21 @@ checks.identity("undone in reverse order", h, x, tol=1e-8)
 #
 # Training maximises the mean of (3) over the data.
 # How far can it get?
-# The mean of $-\log p_\theta(x)$ is a *cross-entropy*, and it splits into two parts:
+# The mean of $-\log p_\theta(x)$ is a *cross-entropy*.
+# Add and subtract $\log p(x)$, and it splits into two parts; the second is a divergence, at least 0, and 0 for the right density alone ([Learned losses](01_learned_losses.ipynb), section 4):
 #
 # $$E_p[-\log p_\theta(x)] = \underbrace{E_p[-\log p(x)]}_{\text{entropy of the data}} + \underbrace{\operatorname{KL}(p \,\|\, p_\theta)}_{\ge 0}. \tag{8}$$
 #
 # The first part is a property of the data, and no model gets below it.
 # The second is what the model lacks.
-# For the moons both are known, so we can watch the gap close.
+# Of the two moons we know the density, and so both parts, and can watch the gap close.
 
 # %%
 moons = data.Moons(std=0.1)
 grid = torch.cartesian_prod(torch.linspace(-1.6, 1.6, 401), torch.linspace(-1.6, 1.6, 401))
 cell = (3.2 / 400) ** 2
-log_p, log_model = (
-    moons.log_prob(grid),
-    torch.distributions.MultivariateNormal(torch.zeros(2), 0.3 * torch.eye(2)).log_prob(grid),
-)
+log_p = moons.log_prob(grid)
+log_model = torch.distributions.MultivariateNormal(torch.zeros(2), 0.3 * torch.eye(2)).log_prob(grid)
 mass = log_p.exp() * cell
 kl = (mass * (log_p - log_model)).sum()
 checks.identity("cross-entropy = entropy + KL (8)", -(mass * log_model).sum(), moons.entropy() + kl, tol=1e-6)
@@ -477,8 +475,9 @@ plots.figure(
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # Something remains.
-# Two moons are two separate pieces, and a Gaussian is one.
-# A continuous bijection cannot tear one piece into two, so a thin bridge stays between the moons, and what it holds is mass misplaced.
+# The two moons are all but separate pieces, and a Gaussian is one piece.
+# A continuous bijection cannot tear one piece into two: to empty the place between the moons it would have to be steeper and steeper there.
+# So a thin bridge stays between them, and what it holds is mass misplaced.
 #
 # The density is exact, though, whatever it is: it integrates to one.
 
@@ -499,15 +498,16 @@ widgets.FlowWarpExplorer()
 # ## 10. Digits
 #
 # A pixel of a scanned digit is a whole number from 0 to 16.
-# A density over real numbers can be infinitely high at whole ones, so maximum likelihood would learn spikes.
+# A density over real numbers can be as high as it likes at whole ones, so maximum likelihood would learn spikes.
 # The remedy is *dequantization*: add noise $u$, uniform on $[0, 1)$, to each pixel.
 # A density $p$ of $x + u$ gives every whole number a probability, its mass in the unit cube above it:
 #
 # $$P(x) = \int_{[0,1)^D} p(x + u)\,du, \qquad -\log P(x) \le E_u[-\log p(x + u)]. \tag{9}$$
 #
-# The inequality is Jensen's.
-# So on whole-numbered data even a flow gives a *bound* only, which more draws of $u$ tighten.
-# We quote it in bits for each pixel: nats divided by $D \log 2$.
+# The inequality is Jensen's: $-\log$ is convex, so at a mean it is at most the mean of its values.
+# So on whole-numbered data even a flow gives a *bound* only.
+# It becomes tighter if the mean of several $p(x + u)$ is taken before the logarithm.
+# We quote it in bits per pixel: nats divided by $D \log 2$.
 # A uniform distribution over 17 levels needs $\log_2 17$ bits.
 
 # %%
@@ -532,6 +532,7 @@ bits = digit_flow.bits_per_dim(vectors, label, generator=g).mean()
 tighter = digit_flow.bits_per_dim(vectors, label, n_importance=16, generator=g).mean()
 print(f"flow      {bits:.2f} bits per pixel, given the class ({history.seconds:.0f} s of training)")
 print(f"          {tighter:.2f} with 16 draws of the noise for each digit")
+checks.at_most("more draws, a tighter bound (9)", tighter, bits)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # Samples.
@@ -559,47 +560,60 @@ plots.image_rows(
 
 # %% [markdown]
 # Because the map is a bijection, every real digit has a code, and the straight line between two codes can be walked.
-# Between two pixel pictures, the middle is a double exposure; between two codes, it is a digit.
+# We take the two held-out sevens that differ most.
+# Between the pictures, the middle is a double exposure; between their codes, it is a seven.
 
 # %%
-pair = x_int[label == 3][:2].flatten(1)
-dequantized, three = (pair + 0.5) / 17, torch.full((2,), 3)
-z, _ = digit_flow(dequantized, three)
+sevens = vectors[label == 7]
+apart = torch.cdist(sevens.double(), sevens.double())
+pair = sevens[list(divmod(int(apart.argmax()), len(sevens)))]
+dequantized, seven = (pair + 0.5) / 17, torch.full((2,), 7)
+z, _ = digit_flow(dequantized, seven)
 share = torch.linspace(0, 1, 9)[:, None]
-through_z, _ = digit_flow.inverse((1 - share) * z[:1] + share * z[1:], torch.full((9,), 3))
+through_z, _ = digit_flow.inverse((1 - share) * z[:1] + share * z[1:], torch.full((9,), 7))
 through_x = (1 - share) * dequantized[:1] + share * dequantized[1:]
 plots.image_rows(
     codes=through_z.view(-1, 1, 8, 8).detach(),
     pixels=through_x.view(-1, 1, 8, 8),
     span=(0, 1),
-    alt="Nine steps from one 3 to another. Through the codes, each step is a digit; through the pixels, the middle is a blur of both.",
+    alt="Nine steps from one 7 to another. Through the codes, each step is a digit; through the pixels, the middle shows both at once.",
 )
+
+# %% tags=["nbval-ignore-output"]
+known = (train_vectors[train_label == 7] + 0.5) / 17  # the sevens that the flow was trained on
+for name, path in {"codes": through_z.detach(), "pixels": through_x}.items():
+    print(f"half-way through the {name}: {torch.cdist(path[4:5], known).min():.2f} from the nearest training seven")
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 11. What is not crisp
 #
 # Flows are said to be less crisp than GANs.
-# Crispness can be measured: it is power at high spatial frequencies.
-# The *spectrum* is the mean power of the pictures' Fourier transform, in rings of equal frequency.
+# That can be measured: crisp pictures have power at high spatial frequencies, so we compare *spectra*, and *detail*, as in [Learned losses](01_learned_losses.ipynb), section 2.
 
 # %%
 many = torch.arange(10).repeat(30)
-sampled = digit_flow.sample(300, many, generator=seed(4)).view(-1, 1, 8, 8)
-rings = {"real": metrics.spectrum(x_int / 17), "flow": metrics.spectrum(sampled)}
+sampled = flows.quantize(digit_flow.sample(300, many, generator=seed(4)), 17).view(-1, 1, 8, 8)
+rings = {"real": metrics.spectrum(x_int / 16), "flow": metrics.spectrum(sampled / 16)}
 plots.figure(
-    plots.lines(torch.arange(4), rings, yscale="log", xlabel="frequency (ring)", ylabel="mean power", aspect=2.0),
-    alt="Power against frequency for real digits and for the flow's samples.",
+    plots.lines(
+        torch.arange(4), rings, yscale="log", xlabel="frequency (ring)", ylabel="mean power", xticks=range(4), aspect=2.0
+    ),
+    alt="Power against frequency for real digits and for the flow's samples, which have a little less of it on the outer rings.",
 )
 
+# %% tags=["nbval-ignore-output"]
+print(f"detail of the flow's samples: {metrics.detail(sampled / 16, x_int / 16):.2f} of that of real digits")
+
 # %% [markdown]
-# The two curves lie close together.
-# So at this size the flow is hardly blurred: what its samples lack is not detail but *order*, stray pixels where a real digit has clean background.
+# Some detail is missing, about as much as an autoencoder's reconstructions lack; the next question would be what a GAN lacks, and lecture 05 asks it.
+# What strikes the eye first is something else, a lack of *order*: stray pixels where a real digit has a clean background.
 # Maximum likelihood punishes a model severely wherever it gives a real digit too little probability, and hardly at all for what it puts in between.
+# A model that wastes half of its mass in between loses $\log 2$, which is one bit for a whole digit.
 #
 # <details><summary><b>Question.</b> How does a temperature below 1 change the spectrum, and why?</summary>
 #
 # It draws codes nearer to 0, where the flow has seen most of the data.
-# Stray pixels become rarer, so the power in the outer rings falls.
+# Stray pixels become rarer, so the power on the outermost ring falls.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -630,5 +644,6 @@ plots.figure(
 # - Papamakarios et al. 2021, *Normalizing Flows for Probabilistic Modeling and Inference*: a survey.
 #
 # Now build it yourself: the lab `my_labs/lab_2_flows.ipynb`.
-# A flow pays for its exact likelihood with a bijection: no code may be smaller than the picture.
-# The next lecture gives that up, and asks for a bound only: [Diffusion models](04_diffusion_models.ipynb).
+# A flow pays for its exact likelihood: each of its layers must have an inverse and a cheap determinant, so its networks cannot be what they like.
+# What can be done with any network, if a bound of the likelihood is enough?
+# The next lecture asks that: [Diffusion models](04_diffusion_models.ipynb).
