@@ -24,7 +24,7 @@
 # - the variational bound, term by term, and the loss that is left of it;
 # - sampling in a thousand steps, in twenty-five, and towards a class.
 #
-# **It takes** about 45 minutes.
+# **It takes** M04 minutes.
 # **You need** the Gaussian density, Bayes' rule and expectations; [Start here](00_start_here.ipynb) has the notation.
 
 # %% slideshow={"slide_type": "skip"}
@@ -40,7 +40,7 @@ torch.set_default_dtype(torch.float64)  # identities are shown in double precisi
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 1. The question
 #
-# Destroying a picture is easy: add noise until nothing can be seen.
+# Destroying a picture needs no skill: add noise until nothing can be seen.
 # The road from a digit to pure noise needs no learning at all.
 #
 # Now cut that road into many short steps.
@@ -74,9 +74,10 @@ plots.figure(
 # ## 2. The chain, and why it shrinks
 #
 # Let $x_0$ be a data point.
-# The plainest way to destroy it would be to add noise again and again: $x_t = x_{t-1} + \sqrt{\beta_t}\,\varepsilon_t$, with $\varepsilon_t \sim N(0, 1)$ and small variances $\beta_t$.
+# The plainest way to destroy it would be to add noise again and again: $x_t = x_{t-1} + \sqrt{\beta_t}\,\varepsilon_t$, with $\varepsilon_t \sim N(0, I)$ and small variances $\beta_t$.
 #
 # Where does this lead?
+# Look at one coordinate.
 # The noise is independent of $x_{t-1}$, and variances of independent variables add:
 #
 # $$\operatorname{Var}[x_t] = \operatorname{Var}[x_{t-1}] + \beta_t .$$
@@ -87,7 +88,7 @@ plots.figure(
 # So we make room for the noise before it comes in.
 # Multiply by some $a_t < 1$ first: $\operatorname{Var}[x_t] = a_t^2 \operatorname{Var}[x_{t-1}] + \beta_t$.
 # A variance of 1 should stay 1, which asks for $a_t^2 + \beta_t = 1$.
-# There is one positive solution, $a_t = \sqrt{1 - \beta_t}$, and the step is
+# There is one positive solution, $a_t = \sqrt{1 - \beta_t}$, and the step of all coordinates is
 #
 # $$q(x_t \mid x_{t-1}) = N\!\left(x_t;\ \sqrt{1 - \beta_t}\,x_{t-1},\ \beta_t I\right). \tag{1}$$
 
@@ -138,7 +139,9 @@ plots.figure(
 # By (2), what is left of the start is $\bar\alpha_t$, and it must go to 0.
 # Suppose the steps become small too fast, $\beta_t = 2^{-t}$.
 # Then the product stops falling long before zero: after any number of steps, 28.9 % of the signal's variance is still there.
-# The chain forgets $x_0$ only if $\sum_t \beta_t$ diverges.
+# The chain forgets $x_0$ if and only if $\sum_t \beta_t$ diverges.
+# For $1 - \beta \le e^{-\beta}$, so $\bar\alpha_t \le e^{-\sum \beta_i}$ goes to 0 if it does.
+# If it does not, then from some step on $\beta \le \tfrac12$, where $1 - \beta \ge e^{-2\beta}$, and the product stays above a positive number.
 
 # %%
 fading = diffusion.Schedule(0.5 ** torch.arange(1, 51))
@@ -202,9 +205,11 @@ checks.identity(
 panels = []
 for t in (50, 200, 400, 1000):
     q_t = gmm.noised(float(schedule.alpha_bar[t]))
-    z = torch.linspace(-4, 4, 801)[:, None]
-    closed = {"closed form": q_t.log_prob(z).exp()}
-    panels.append(plots.histogram({"chain": with_factor[t]}, x=z, density=closed, span=(-4, 4), title=f"t = {t}"))
+    grid = torch.linspace(-4, 4, 801)[:, None]
+    closed = {"closed form": q_t.log_prob(grid).exp()}
+    panels.append(
+        plots.histogram({"chain": with_factor[t]}, x=grid, density=closed, span=(-4, 4), title=f"t = {t}")
+    )
 plots.figure(
     *panels,
     columns=2,
@@ -277,7 +282,7 @@ widgets.BetaScheduleExplorer()
 
 # %% [markdown]
 # The number $L_T$ under the pictures says how far the end of the chain still is from $N(0, I)$, for the chosen digit.
-# It is the Kullback–Leibler divergence between two Gaussians, and so it has a closed form:
+# It is the Kullback–Leibler divergence between two Gaussians, and so it has a closed form: that of a VAE's penalty ([Learned losses](01_learned_losses.ipynb), (5)), with the mean $\sqrt{\bar\alpha_T}\,x_0$ and the variance $1 - \bar\alpha_T$:
 #
 # $$L_T = \operatorname{KL}\!\left(q(x_T \mid x_0)\,\|\,N(0, I)\right) = \tfrac12 \sum_i \left[\bar\alpha_T (x_{0,i}^2 - 1) - \log(1 - \bar\alpha_T)\right]. \tag{6}$$
 #
@@ -312,7 +317,7 @@ checks.identity("L_T (6)", cosine.prior_kl(digit), kl.flatten(1).sum(1), tol=1e-
 # For digits we do not know it, which is why something must be learned.
 # For the mixture we do know it, and can look at (7) directly.
 #
-# First we make sure that (7) is a density: its right side, summed over a fine grid, must give one.
+# First we make sure that (7) is a density: its right side, integrated over a fine grid, must give one.
 
 
 # %%
@@ -361,18 +366,18 @@ plots.figure(
 #
 # What is left over is the cubic term.
 # Over a distance of $\sqrt\beta$ it amounts to $\beta^{3/2}$, and a divergence is quadratic in a small disturbance.
-# So the divergence between the exact step and its best Gaussian should fall like $\beta^3$: half the step, an eighth of the error.
+# So the divergence between the exact step and its best Gaussian should fall like $(\beta^{3/2})^2 = \beta^3$: half the step, an eighth of the error.
 # We measure the slope.
 
 
 # %%
 def distance_to_gaussian(beta):
     """KL(exact reverse step ‖ Gaussian of the same mean and variance), in nats."""
-    z = here + 12 * math.sqrt(beta) * torch.linspace(-1, 1, 8001)
-    log_p = reverse_step(here, beta, 0.95, z)
-    mean = torch.trapezoid(log_p.exp() * z, z)
-    std = torch.trapezoid(log_p.exp() * (z - mean) ** 2, z).sqrt()
-    return torch.trapezoid(log_p.exp() * (log_p - N(mean, std).log_prob(z)), z)
+    near = here + 12 * math.sqrt(beta) * torch.linspace(-1, 1, 8001)
+    log_p = reverse_step(here, beta, 0.95, near)
+    mean = torch.trapezoid(log_p.exp() * near, near)
+    std = torch.trapezoid(log_p.exp() * (near - mean) ** 2, near).sqrt()
+    return torch.trapezoid(log_p.exp() * (log_p - N(mean, std).log_prob(near)), near)
 
 
 betas = torch.logspace(-4.5, math.log10(0.6), 30)
@@ -567,7 +572,7 @@ checks.identity(
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # What does a network find that is trained to guess $\varepsilon$?
 # Many pairs $(x_0, \varepsilon)$ lead to the same $x_t$, so no guess is always right.
-# Under squared error the best guess is the mean, $E[\varepsilon \mid x_t]$.
+# Under squared error the best guess is the mean, $E[\varepsilon \mid x_t]$ ([Learned losses](01_learned_losses.ipynb), (1)).
 # And that mean is again a score, now of the *marginal*:
 #
 # $$E[\varepsilon \mid x_t] = -\sqrt{1 - \bar\alpha_t}\;\nabla_{x_t} \log q(x_t). \tag{13}$$
@@ -646,6 +651,7 @@ plots.figure(
 #
 # The inequality is Jensen's: $-\log$ is convex, so $-\log E[\,\cdot\,] \le E[-\log(\,\cdot\,)]$.
 # The right side is the *variational bound*.
+# It is minus the ELBO of a VAE ([Learned losses](01_learned_losses.ipynb), (3)), with all of $x_1, \dots, x_T$ as the code, and with an encoder $q$ that is fixed, and not learned.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # As it stands, the bound compares whole paths.
@@ -721,13 +727,13 @@ checks.identity("a path's log-ratio, split into steps (15)", split, whole, tol=1
 # For the mixture we can, because in one dimension the integral over paths can be done after all, one step at a time, on a grid.
 
 # %%
-z = torch.linspace(-4, 4, 1201)
-density = standard.log_prob(z).exp()  # of x_T
+grid = torch.linspace(-4, 4, 1201)
+density = standard.log_prob(grid).exp()  # of x_T
 for t in range(50, 0, -1):
-    mean, var = best.reverse(z[:, None], torch.full((1201,), t))
-    density = density @ N(mean, var.sqrt()).log_prob(z).exp() * (z[1] - z[0])  # of x_{t−1}
-truth = gmm.log_prob(z[:, None]).exp()
-own = -torch.trapezoid(truth * density.clamp(min=1e-300).log(), z)
+    mean, var = best.reverse(grid[:, None], torch.full((1201,), t))
+    density = density @ N(mean, var.sqrt()).log_prob(grid).exp() * (grid[1] - grid[0])  # of x_{t−1}
+truth = gmm.log_prob(grid[:, None]).exp()
+own = -torch.trapezoid(truth * density.clamp(min=1e-300).log(), grid)
 
 bound = best.vlb(gmm.sample(4000, generator=g).double(), generator=g).nats()
 print(f"entropy of the data        {gmm.entropy():6.2f} nats")
@@ -738,8 +744,8 @@ checks.at_most("the variational bound holds (16)", own, bound.total.mean())
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # There are two gaps.
-# The model's own code length lies above the entropy, because 50 Gaussian steps cannot be exact (section 5).
-# The bound lies above the model's own code length, by what Jensen's inequality gives away.
+# The model's *code length*, the mean of $-\log p_\theta(x_0)$ over the data, lies above the entropy, because 50 Gaussian steps cannot be exact (section 5); below it no model gets ([Normalizing flows](03_normalizing_flows.ipynb), (8)).
+# The bound lies above the code length, by what Jensen's inequality gives away.
 #
 # The bound is one on the *model's* $-\log p_\theta(x_0)$.
 # It is no bound on the *data's* $-\log p(x_0)$, except in expectation.
@@ -756,7 +762,7 @@ checks.at_most(
 # %%
 steps = torch.arange(2, 51)
 plots.figure(
-    plots.lines(z, {"data": truth, "model": density}, xlim=(-1.5, 1.5), xlabel="x_0", title="density"),
+    plots.lines(grid, {"data": truth, "model": density}, xlim=(-1.5, 1.5), xlabel="x_0", title="density"),
     plots.lines(
         steps, {"L_{t−1}": bound.L_t.mean(0)}, xlabel="step t", yscale="log", title="terms of the bound (nats)"
     ),
@@ -779,7 +785,7 @@ plots.figure(
 # The divergence of two Gaussians of variances $\tilde\beta_t$ and $\sigma_t^2$ is $\|\tilde\mu_t - \mu_\theta\|^2 / 2\sigma_t^2$, plus what depends on the variances alone.
 # The two means differ in their $x_0$ only, by (9) with the weight $\sqrt{\bar\alpha_{t-1}}\,\beta_t/(1 - \bar\alpha_t)$.
 # And an error in $x_0$ is one in $\varepsilon$, by (10), times $\sqrt{1 - \bar\alpha_t}/\sqrt{\bar\alpha_t}$.
-# Put together, with $\bar\alpha_t = \alpha_t \bar\alpha_{t-1}$,
+# Square both factors, multiply, and use $\bar\alpha_t = \alpha_t \bar\alpha_{t-1}$:
 #
 # $$L_{t-1} = \frac{\beta_t^2}{2\sigma_t^2\,\alpha_t\,(1 - \bar\alpha_t)}\;\big\|\varepsilon - \varepsilon_\theta(x_t, t)\big\|^2 + \text{const}. \tag{17}$$
 #
@@ -800,13 +806,13 @@ checks.identity(
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# Ho, Jain and Abbeel found that pictures look better if the weights are simply left out:
+# Ho, Jain and Abbeel found that pictures look better if the weights are left out:
 #
-# $$L_{\text{simple}} = E_{x_0,\,\varepsilon,\,t}\;\big\|\varepsilon - \varepsilon_\theta\big(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1 - \bar\alpha_t}\,\varepsilon,\ t\big)\big\|^2, \qquad t \text{ uniform in } 1, \dots, T.$$
+# $$L_{\text{simple}} = E_{x_0,\,\varepsilon,\,t}\Big[\big\|\varepsilon - \varepsilon_\theta\big(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1 - \bar\alpha_t}\,\varepsilon,\ t\big)\big\|^2\Big], \qquad t \text{ uniform in } 1, \dots, T.$$
 #
 # This is the bound with other weights, so it is no bound any more.
-# It has the same minimiser, since each $\varepsilon_\theta(\cdot, t)$ is its own problem.
-# What changes is where a network of limited size spends its effort.
+# A network that can be any function at each step has the same minimiser for all weights above 0, namely (13): at each $t$ it is a problem by itself.
+# What the weights decide is where a network of limited size spends its effort.
 # The figure shows the weights that the bound would have given: it cares most for the very first steps, where hardly any noise is left and the eye sees nothing.
 
 # %%
@@ -828,7 +834,7 @@ plots.figure(
 #
 # Given $x_t$, an error $\delta$ in $\varepsilon$ is an error $-\delta\sqrt{1 - \bar\alpha_t}/\sqrt{\bar\alpha_t}$ in $x_0$, by (10).
 # In $v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1 - \bar\alpha_t}\,x_0$ the two add up to $\delta\,(\bar\alpha_t + 1 - \bar\alpha_t)/\sqrt{\bar\alpha_t} = \delta/\sqrt{\bar\alpha_t}$.
-# So the weight is $1/\bar\alpha_t$: the noisiest steps count more, which is where a guess of $\varepsilon$ says little about the picture.
+# So $\|\varepsilon - \varepsilon_\theta\|^2$ has the weight $1/\bar\alpha_t$: the noisiest steps count more, which is where a guess of $\varepsilon$ says little about the picture.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -850,7 +856,7 @@ checks.identity(
 
 # %% [markdown]
 # For the mixture we can measure the best one.
-# A Gaussian with a given mean fits best if its variance is the mean squared distance to that mean.
+# A Gaussian with a given mean fits best if its variance is the mean squared distance $d^2$ to that mean: the derivative of $\tfrac12 \log \sigma^2 + d^2/2\sigma^2$ is zero there.
 # So we walk 20,000 points forward, and see how far $\mu_\theta(x_t, t)$ ends up from the $x_{t-1}$ that really was.
 
 # %%
@@ -874,7 +880,7 @@ plots.figure(
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # DDPM fixes $\sigma_t^2$ at one of the two ends; learning it was unstable there.
-# Nichol and Dhariwal made it work: the network gives a number $v$ between the ends, $\sigma_t^2 = \exp(v \log\beta_t + (1 - v) \log\tilde\beta_t)$, and the bound (16) is added to the loss with a small weight, for the variance's sake alone.
+# Nichol and Dhariwal made it work: the network gives a number $r$ that says how far to go from one end to the other, $\sigma_t^2 = \exp(r \log\beta_t + (1 - r) \log\tilde\beta_t)$, and the bound (16) is added to the loss with a small weight, for the variance's sake alone.
 # Mind that $\mu_\theta$ and $\Sigma_\theta$ are *outputs* of the network, not its parameters.
 #
 # What is it worth?
@@ -882,14 +888,14 @@ plots.figure(
 
 # %%
 log_ends = short.beta.log(), torch.cat([short.beta_tilde[[0, 2]], short.beta_tilde[2:]]).log()
-v = ((measured.log() - log_ends[1]) / (log_ends[0] - log_ends[1])).nan_to_num(0).clamp(0, 1)
+r = ((measured.log() - log_ends[1]) / (log_ends[0] - log_ends[1])).nan_to_num(0).clamp(0, 1)
 
 
-def eps_and_v(x_t, t, label=None):
-    return torch.cat([best_eps(x_t, t), v[t][:, None]], dim=1)
+def eps_and_r(x_t, t, label=None):
+    return torch.cat([best_eps(x_t, t), r[t][:, None]], dim=1)
 
 
-between = diffusion.DDPM(eps_and_v, short, predict="eps", variance="learned")
+between = diffusion.DDPM(eps_and_r, short, predict="eps", variance="learned")
 points = gmm.sample(4000, generator=g).double()
 for name, model in {"β": best, "β̃": tilde, "measured": between}.items():
     total = model.vlb(points, generator=torch.Generator().manual_seed(1)).nats().total.mean()
@@ -905,11 +911,11 @@ for name, model in {"β": best, "β̃": tilde, "measured": between}.items():
 #
 # Must it visit every step?
 # A chain that visits some steps only, $s < t$, is a chain again: by (4) it has $\bar\alpha_s$ and $\bar\alpha_t$, and so its own $\beta' = 1 - \bar\alpha_t/\bar\alpha_s$.
-# All we derived holds for it, with fewer and larger steps.
+# All that we derived holds for it, with fewer and larger steps.
 #
 # *DDIM* goes further.
 # Given guesses of $x_0$ and $\varepsilon$, the point at a lower level $s$ need not be drawn afresh.
-# Put the same two together in other proportions:
+# Put the same two together in other proportions, and, if you like, add some fresh noise $z \sim N(0, I)$:
 #
 # $$x_s = \sqrt{\bar\alpha_s}\,x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\;\varepsilon + \sigma z, \qquad
 # \sigma^2 = \eta^2\,\frac{1 - \bar\alpha_s}{1 - \bar\alpha_t}\Big(1 - \frac{\bar\alpha_t}{\bar\alpha_s}\Big). \tag{18}$$
@@ -1039,7 +1045,7 @@ plots.image_rows(
 # How good are they?
 # A classifier, trained on real digits and shipped with the course, reads the samples.
 # *Label accuracy* is the share of samples in which it sees the class that was asked for.
-# The *Fréchet distance* compares the distribution of its features with that of real digits, in multiples of what held-out real digits have.
+# The *Fréchet distance*, as in lecture 01, compares the distribution of its features with that of real digits, in multiples of what held-out digits have.
 # *Copying* is the share that lies suspiciously near a training picture; 0.05 is expected of new ones.
 
 # %% tags=["nbval-ignore-output"]
@@ -1059,8 +1065,8 @@ plots.image_rows(**shown, alt="Ten samples on their way from pure noise at t = 1
 # %% [markdown]
 # And the bound?
 # It says how many bits the model needs for a pixel of a picture that it has never seen.
-# A uniform distribution over the 17 grey levels needs 4.09, a Gaussian with the full covariance of the training digits 2.98.
-# Our model does no better than that, although its samples look far better than a Gaussian's would.
+# A uniform distribution over the 17 grey levels needs 4.09, a Gaussian with the full covariance of the training digits 2.98 ([Normalizing flows](03_normalizing_flows.ipynb), section 10, where a flow needs about 2).
+# Our model does no better than the Gaussian, although its samples look far better than a Gaussian's would.
 # The reason is in section 9: $L_{\text{simple}}$ gives little weight to the first steps, where the eye sees nothing and most of the bits are.
 
 # %% tags=["nbval-ignore-output"]
@@ -1070,13 +1076,13 @@ print(f"bound of the stored run: {bound.total.mean():.2f} bits per pixel, on 24 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 13. Guidance
 #
-# The network knows two noises to remove: $\varepsilon_\theta(x_t, c)$, given the class $c$, and $\varepsilon_\theta(x_t)$, without.
+# The network knows two noises to remove: $\varepsilon_\theta(x_t, t, c)$, given the class $c$, and $\varepsilon_\theta(x_t, t)$, without.
 # Their difference points towards what is typical of the class, and away from what all digits share.
 # *Guidance* goes further in that direction, by a weight $w \ge 0$:
 #
 # $$\hat\varepsilon = (1 + w)\,\varepsilon_\theta(x_t, t, c) - w\,\varepsilon_\theta(x_t, t). \tag{19}$$
 #
-# In terms of scores, by (13): $\nabla \log q(x_t \mid c) + w \nabla \log\big(q(x_t \mid c)/q(x_t)\big)$, and the last fraction is $q(c \mid x_t)/q(c)$ by Bayes' rule.
+# By (13), $-\hat\varepsilon/\sqrt{1 - \bar\alpha_t}$ stands for $\nabla \log q(x_t \mid c) + w \nabla \log\big(q(x_t \mid c)/q(x_t)\big)$, and the last fraction is $q(c \mid x_t)/q(c)$ by Bayes' rule.
 # So the samples are pushed to where a classifier would be more certain of $c$.
 # They become more typical and less various.
 #
@@ -1158,3 +1164,6 @@ checks.identity(
 # - Salimans and Ho 2022, *Progressive Distillation for Fast Sampling of Diffusion Models*: the velocity.
 #
 # Now build it yourself: the lab `my_labs/lab_3_diffusion.ipynb`.
+# Each family was shown by itself, at its best.
+# Given the same data, the same size and the same time, which one should we take?
+# The next lecture asks that: [Side by side](05_side_by_side.ipynb).
