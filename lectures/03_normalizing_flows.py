@@ -582,7 +582,8 @@ plots.image_rows(
 # %% tags=["nbval-ignore-output"]
 known = (train_vectors[train_label == 7] + 0.5) / 17  # the sevens that the flow was trained on
 for name, path in {"codes": through_z.detach(), "pixels": through_x}.items():
-    print(f"half-way through the {name}: {torch.cdist(path[4:5], known).min():.2f} from the nearest training seven")
+    nearest = torch.cdist(path[4:5], known).min()
+    print(f"half-way through the {name}: {nearest:.2f} from the nearest training seven")
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 11. What is not crisp
@@ -594,10 +595,9 @@ for name, path in {"codes": through_z.detach(), "pixels": through_x}.items():
 many = torch.arange(10).repeat(30)
 sampled = flows.quantize(digit_flow.sample(300, many, generator=seed(4)), 17).view(-1, 1, 8, 8)
 rings = {"real": metrics.spectrum(x_int / 16), "flow": metrics.spectrum(sampled / 16)}
+axes = {"xlabel": "frequency (ring)", "ylabel": "mean power", "xticks": range(4), "aspect": 2.0}
 plots.figure(
-    plots.lines(
-        torch.arange(4), rings, yscale="log", xlabel="frequency (ring)", ylabel="mean power", xticks=range(4), aspect=2.0
-    ),
+    plots.lines(torch.arange(4), rings, yscale="log", **axes),
     alt="Power against frequency for real digits and for the flow's samples, which have a little less of it on the outer rings.",
 )
 
