@@ -19,7 +19,7 @@
 # - which slips are a matter of convention, which have a counterexample, and which are only words;
 # - what holds in place of each, where it was published, and where this course derives it.
 #
-# **It takes** about 25 minutes, or two for the row that you came for.
+# **It takes** M06 minutes, or two for the row that you came for.
 # **You need** the lecture that a row points to; [Start here](00_start_here.ipynb) has the notation.
 
 # %% slideshow={"slide_type": "skip"}
@@ -123,7 +123,7 @@ checks.identity("the usual best D is the probability of real", D[usual.argmax(0)
 # - **What holds.** The generator had $x$ already; it is $D$ that is given $x$ beside the picture.
 #   $G$ gets noise $z$ as well; in pix2pix the noise is dropout, kept on when pictures are made.
 # - **Source.** Isola et al. 2017, section 3.
-# - **In the course.** [Conditional GANs](02_conditional_gans.ipynb), sections 4 and 11.
+# - **In the course.** [Conditional GANs](02_conditional_gans.ipynb), sections 1, 4 and 11.
 
 # %%
 both, noise = [[-1.0, -1.0], [1.0, 1.0]], [[0.01, 0.0], [0.0, 0.01]]
@@ -173,21 +173,21 @@ print(f"the norm is {norm / per_pixel:.0f} times as large as the mean")
 # - **What holds.** It depends on the task.
 #   From labels to a photo, where many answers are right, yes.
 #   From a photo to labels, where one is, L1 alone scored better: per-pixel accuracy 0.86 for L1, 0.83 for L1 + cGAN, 0.74 for the cGAN.
-#   The cell has the smallest such task: one label, which is 1 with probability $q$.
+#   The cell has the smallest such task: one label, which is 1 with probability $r$.
 #   L1's best answer is the median; a *perfect* cGAN draws from the distribution.
 # - **Source.** Isola et al. 2017 (arXiv v3), tables 1 and 6.
 # - **In the course.** [Conditional GANs](02_conditional_gans.ipynb), sections 10 and 12.
 
 # %%
-q = torch.tensor([0.6, 0.8, 0.9])  # P(label = 1), given the photo
-truth, drawn = (torch.rand(2, 200_000, 3, generator=g) < q).double()
+r = torch.tensor([0.6, 0.8, 0.9])  # P(label = 1), given the photo
+truth, drawn = (torch.rand(2, 200_000, 3, generator=g) < r).double()
 median = torch.ones(3)
 right_l1 = (truth == median).double().mean(0)
 right_cgan = (truth == drawn).double().mean(0)
 for k in range(3):
-    print(f"q = {q[k]:.2f}: accuracy of L1 {right_l1[k]:.2f}, of a perfect cGAN {right_cgan[k]:.2f}")
-checks.identity("a perfect cGAN is right with q² + (1 − q)²", right_cgan, q**2 + (1 - q) ** 2, tol=0.01)
-checks.at_most("which is never more than L1's", q**2 + (1 - q) ** 2, q)
+    print(f"r = {r[k]:.2f}: accuracy of L1 {right_l1[k]:.2f}, of a perfect cGAN {right_cgan[k]:.2f}")
+checks.identity("a perfect cGAN is right with r² + (1 − r)²", right_cgan, r**2 + (1 - r) ** 2, tol=0.01)
+checks.at_most("which is never more than L1's", r**2 + (1 - r) ** 2, r)
 print("share of 1 in its answers:", *(f"{float(s):.2f}" for s in drawn.mean(0)), "against L1's 1.00")
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -200,7 +200,7 @@ print("share of 1 in its answers:", *(f"{float(s):.2f}" for s in drawn.mean(0)),
 #   Without noise it could make one point only, and one point is no distribution.
 #   The input $x$ enters with the conditional GAN.
 # - **Source.** Goodfellow et al. 2014, section 3.
-# - **In the course.** [Learned losses](01_learned_losses.ipynb), section 6.
+# - **In the course.** [Learned losses](01_learned_losses.ipynb), section 6; [Conditional GANs](02_conditional_gans.ipynb), section 1.
 
 # %%
 real = p.sample(2000, generator=g).double()
@@ -258,22 +258,22 @@ mean = pixels.mean(0)
 _, size, axes = torch.linalg.svd(pixels - mean, full_matrices=False)
 axes = axes[:12] * axes[:12].sum(1, keepdim=True).sign()  # the sign of an axis is free
 std = size[:12] / math.sqrt(len(pixels))
-copies = (mean + (held - mean) @ axes.T @ axes).view(-1, 1, 8, 8)
+rebuilt = (mean + (held - mean) @ axes.T @ axes).view(-1, 1, 8, 8)
 samples = (mean + (torch.randn(297, 12, generator=g) * std) @ axes).view(-1, 1, 8, 8)  # codes of N(0, I)
 held = held.view(-1, 1, 8, 8)
-checks.at_most("copies lack detail", metrics.detail(copies, held), 0.9)
+checks.at_most("reconstructions lack detail", metrics.detail(rebuilt, held), 0.9)
 checks.at_most(
     "samples have a second fault, they are over four times as far from real digits",
-    4 * metrics.frechet_distance(copies),
+    4 * metrics.frechet_distance(rebuilt),
     metrics.frechet_distance(samples),
 )
 
 # %%
 plots.image_rows(
     real=held[:12],
-    copies=copies[:12],
+    reconstructions=rebuilt[:12],
     samples=samples[:12],
-    alt="Twelve real digits; their copies through twelve principal components, softer but the same digits; "
+    alt="Twelve real digits; their reconstructions through twelve principal components, softer but the same digits; "
     "and twelve samples with codes from the prior, most of which are no digits.",
 )
 
@@ -287,7 +287,7 @@ plots.image_rows(
 #   The lower bounds come from VAEs and diffusion models.
 #   And on whole-numbered pictures a dequantized flow, too, only bounds the likelihood.
 # - **Source.** Goodfellow et al. 2014, theorem 1; Theis et al. 2016, section 3.1.
-# - **In the course.** [Learned losses](01_learned_losses.ipynb), section 6; [Normalizing flows](03_normalizing_flows.ipynb), section 10; [Diffusion models](04_diffusion_models.ipynb), section 8.
+# - **In the course.** [Learned losses](01_learned_losses.ipynb), sections 4 and 6; [Normalizing flows](03_normalizing_flows.ipynb), section 10; [Diffusion models](04_diffusion_models.ipynb), section 8; [Side by side](05_side_by_side.ipynb), section 2.
 
 # %%
 generators = {
@@ -366,7 +366,7 @@ for name, z, log_p in (
 #   With one latent number we can still integrate on a grid, and see that the bound lies below; with eight, a grid of 100 points a side has $10^{16}$.
 #   A flow is a bijection: no integral is left.
 # - **Source.** Kingma and Welling 2014, section 2.1; Dinh et al. 2017, section 3.1.
-# - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 1.
+# - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 1; [Learned losses](01_learned_losses.ipynb), section 4.
 
 # %%
 vae, flow = randomise(VAE(2, latent=1, width=16)), randomise(flows.RealNVP.for_vectors(2, n_couplings=2, width=8))
@@ -805,11 +805,11 @@ print(f"between β̃ and β:  {short.beta_tilde[25]:.4f} {short.beta[25]:.4f}")
 # %%
 normal = data.GaussianMixture([[0.0]], [[[1.0]]])
 model = diffusion.DDPM(lambda x_t, t, _: normal.optimal_eps(x_t, t, short), short, variance="beta_tilde")
-v = torch.tensor(1.0)  # variance of what the model makes, from t = 50 down to 0
+variance = torch.tensor(1.0)  # of what the model makes, from t = 50 down to 0
 for t in range(50, 0, -1):
     weight, var = model.reverse(torch.ones(1, 1), torch.tensor([t]))
-    v = (weight**2 * v + var).squeeze()
-own = 0.5 * ((2 * math.pi * v).log() + 1 / v)  # mean of −log p_θ over the data
+    variance = (weight**2 * variance + var).squeeze()
+own = 0.5 * ((2 * math.pi * variance).log() + 1 / variance)  # mean of −log p_θ over the data
 bound = model.vlb(normal.sample(4000, generator=g).double(), generator=g).nats().total.mean()
 simple = short.alpha_bar[1:].mean()  # E (ε − ε_θ)² is ᾱ_t here
 print(f"−log p_θ {own:.2f}   bound {bound:.2f}   L_simple {simple:.2f}   (entropy {normal.entropy():.2f})")
@@ -829,7 +829,7 @@ checks.at_most("L_simple does not", simple, own)
 # - **The notes.** The lecturer's name is spelled Agarwal.
 # - **What holds.** It is Pulkit Agrawal.
 # - **Source.** The page of the MIT course.
-# - **In the course.** [Start here](00_start_here.ipynb), which gives the credit.
+# - **In the course.** [Start here](00_start_here.ipynb), at its end.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Row 28
@@ -849,11 +849,11 @@ checks.at_most("L_simple does not", simple, own)
 # |---|---|
 # | [1](#Row-1) | D is the probability of real; D\* = p / (p + p_G) |
 # | [2](#Row-2) | D sees x beside the picture; G takes x and noise |
-# | [3](#Row-3) | a mean over pixels of the absolute error, weighed by λ |
+# | [3](#Row-3) | a mean over pixels of the absolute error, weighted by λ |
 # | [4](#Row-4) | many right answers: cGAN; one right answer: L1 |
 # | [22](#Row-22) | G(z); x enters with the condition |
 # | [23](#Row-23) | a loss because G descends it, learned because it changes |
-# | [24](#Row-24) | blurred copies by the loss; odd samples by the prior's codes |
+# | [24](#Row-24) | blurred reconstructions by the loss; odd samples by the prior's codes |
 # | [13](#Row-13) | GAN: none; VAE, diffusion: a bound; flow: exact on continuous data |
 # | [5](#Row-5) | data: samples only; base: chosen and fixed |
 # | [6](#Row-6) | noisy and nonlinear: yes; linear: closed form; bijection: no integral |
@@ -894,4 +894,7 @@ checks.at_most("L_simple does not", simple, own)
 # - Dinh, Krueger and Bengio 2015, *NICE*; Dinh, Sohl-Dickstein and Bengio 2017, *Density Estimation Using Real NVP*; Rezende and Mohamed 2015, *Variational Inference with Normalizing Flows*.
 # - Sohl-Dickstein et al. 2015, *Deep Unsupervised Learning using Nonequilibrium Thermodynamics*; Ho, Jain and Abbeel 2020, *Denoising Diffusion Probabilistic Models*; Nichol and Dhariwal 2021, *Improved Denoising Diffusion Probabilistic Models*.
 #
-# Now defend a claim of your own, against a truth that you cannot see: the lab `my_labs/lab_4_one_truth.ipynb`.
+# Thirty sentences are decided; each had a truth that could be computed.
+# With your own model and your own data there is nobody to correct the notes.
+# Can you measure a model whose truth you cannot see, and defend what you found?
+# The last lab asks that: `my_labs/lab_4_one_truth.ipynb`.
