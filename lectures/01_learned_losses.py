@@ -589,7 +589,6 @@ widgets.LearnedLossExplorer()
 # - The generator without a condition was written $G(x)$. It takes noise, $G(z)$; $x$ enters with the condition (section 6; row [22](06_the_notes_corrected.ipynb#Row-22)).
 # - $D$ is a loss "because it changes". It is a loss because $G$ descends it, even if it is frozen; that it changes makes it *learned*, and lets it follow (section 9; row [23](06_the_notes_corrected.ipynb#Row-23)).
 # - Samples lack detail because the reconstruction loss is too kind. Those are two things: the pixel loss blurs *reconstructions*; *samples* are odd because the prior draws codes that the encoder never used (section 5; row [24](06_the_notes_corrected.ipynb#Row-24)).
-# - The objective was written with $\log D$ at the generated points and $\log(1 - D)$ at the real ones. That makes $D$ the probability of *fake*. Here it is the probability of *real*, as in (6), with $D^* = p/(p + p_G)$; the next lecture has both conventions in a table (row [1](06_the_notes_corrected.ipynb#Row-1)).
 # - GANs were said to give "lower bounds" on the likelihood. (7) is a *ratio* of two densities, and neither of them; a lower bound is what the VAE gives, (3) (row [13](06_the_notes_corrected.ipynb#Row-13)).
 
 # %% [markdown] slideshow={"slide_type": "slide"}

@@ -81,21 +81,21 @@ plots.image_rows(
 # | at the end | $\tfrac12$, $V = -2 \log 2$ | $\tfrac12$, $V = -2 \log 2$ |
 #
 # With $D' = 1 - D$ both columns are the same number.
-# For each $y$, $D$ chooses a number in $[0, 1]$ to maximise $p \log D + p_G \log(1 - D)$, and so finds $D^\star = p/(p + p_G)$.
-# At that $D$ the game is worth
+# The last lecture found the best $D$, $D^* = p/(p + p_G)$, and what the game is worth with it ([Learned losses](01_learned_losses.ipynb), (7) and (8)).
+# The argument looked at each $y$ by itself; it holds as well at each pair $(x, y)$, so here we leave $x$ out once more:
 #
-# $$V(G, D^\star) = 2\operatorname{JS}(p, p_G) - 2 \log 2. \tag{2}$$
+# $$V(G, D^*) = 2\operatorname{JS}(p, p_G) - 2 \log 2. \tag{2}$$
 #
-# Take two densities on the line, and integrate.
+# We take the two densities of the last lecture, and play both games.
 
 # %%
-p = data.GaussianMixture(means=[[-1.0], [1.0]], covs=[[[0.1]], [[0.1]]])
-made = data.GaussianMixture(means=[[0.5]], covs=[[[0.6]]])
+p = data.GaussianMixture(means=[[-1.0], [1.0]], covs=[[[0.04]], [[0.04]]])
+p_gen = data.GaussianMixture(means=[[0.3]], covs=[[[0.36]]])
 line = torch.linspace(-8, 8, 40_001)
 on_line = line[:, None]
-real, fake = p.log_prob(on_line).exp(), made.log_prob(on_line).exp()
-real_logit = p.optimal_discriminator(on_line, made)  # log p − log p_G: sigmoid of it is p / (p + p_G)
-fake_logit = made.optimal_discriminator(on_line, p)  # sigmoid of it is p_G / (p + p_G)
+real, fake = p.log_prob(on_line).exp(), p_gen.log_prob(on_line).exp()
+real_logit = p.optimal_discriminator(on_line, p_gen)  # log p − log p_G: sigmoid of it is p / (p + p_G)
+fake_logit = p_gen.optimal_discriminator(on_line, p)  # sigmoid of it is p_G / (p + p_G)
 
 
 def game(of_real, of_fake):
@@ -106,24 +106,24 @@ def game(of_real, of_fake):
 ours = game(logsigmoid(real_logit), logsigmoid(-real_logit))  # log D on real, log(1 − D) on fake
 theirs = game(logsigmoid(-fake_logit), logsigmoid(fake_logit))  # log(1 − D') on real, log D' on fake
 checks.identity("both conventions, one number", ours, theirs, tol=1e-12)
-checks.identity("the game at the best D (2)", ours, 2 * p.jensen_shannon(made) - 2 * math.log(2), tol=1e-6)
+checks.identity("the game at the best D (2)", ours, 2 * p.jensen_shannon(p_gen) - 2 * math.log(2), tol=1e-6)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # And what if one takes the formula of the right column with the $D$ of the left one?
 # Then a discriminator that maximises the formula calls every fake real.
-# We write the game for the logit $l$ of each convention, and let a discriminator $\beta \cdot (\log p - \log p_G)$ lean more and more on the truth.
-# It is best at $\beta = 1$ in its own formula.
-# In the other one, it is best when it is turned round, at $\beta = -1$.
+# We give $D$ the logit $a \cdot (\log p - \log p_G)$, and let it lean more and more on the truth.
+# It is best at $a = 1$ in its own formula.
+# In the other one, it is best when it is turned round, at $a = -1$.
 
 # %%
-beta = torch.linspace(-2, 2, 81)
-own = torch.stack([game(logsigmoid(b * real_logit), logsigmoid(-b * real_logit)) for b in beta])
-mixed = torch.stack([game(logsigmoid(-b * real_logit), logsigmoid(b * real_logit)) for b in beta])
-checks.identity("P(real) is best where its formula is its own", beta[own.argmax()], 1.0, tol=1e-6)
-checks.identity("in the other formula, it is best turned round", beta[mixed.argmax()], -1.0, tol=1e-6)
+lean = torch.linspace(-2, 2, 81)
+own = torch.stack([game(logsigmoid(a * real_logit), logsigmoid(-a * real_logit)) for a in lean])
+mixed = torch.stack([game(logsigmoid(-a * real_logit), logsigmoid(a * real_logit)) for a in lean])
+checks.identity("P(real) is best where its formula is its own", lean[own.argmax()], 1.0, tol=1e-6)
+checks.identity("in the other formula, it is best turned round", lean[mixed.argmax()], -1.0, tol=1e-6)
 plots.figure(
-    plots.lines(beta, {"log D(y) + log(1 − D(G))": own, "log D(G) + log(1 − D(y))": mixed},
-                marks={"D*": 1.0}, xlabel="β: D's logit is β (log p − log p_G)", ylabel="value of the game", aspect=2.4),
+    plots.lines(lean, {"log D(y) + log(1 − D(G))": own, "log D(G) + log(1 − D(y))": mixed},
+                marks={"D*": 1.0}, xlabel="a: D's logit is a (log p − log p_G)", ylabel="value of the game", aspect=2.4),
     alt="Two curves, mirror images of each other: with D the probability of real, the usual formula has its maximum at the best D; with the roles exchanged, the maximum is at its opposite.",
 )  # fmt: skip
 
@@ -131,14 +131,13 @@ plots.figure(
 # ## 3. The loss in the theorem is not the one in the code
 #
 # Early in training $G$ is poor, and $D$ wins easily.
-# Let $l$ be the logit that $D$ gives to a fake, and $\sigma(l)$ its probability of real.
-# In (1), $G$ minimises $\log(1 - \sigma(l))$, the *minimax* loss.
-# One may as well let $G$ minimise $-\log \sigma(l)$, the *non-saturating* one: both fall as $l$ rises.
-# Their derivatives differ:
+# Let $l$ be the logit that $D$ gives to a fake, and $P = 1/(1 + e^{-l})$ its probability of real.
+# In (1), $G$ minimises $\log(1 - P)$, the *minimax* loss.
+# One may as well let $G$ minimise $-\log P$, the *non-saturating* one: both fall as $l$ rises.
+# Their derivatives differ; with $dP/dl = P(1 - P)$ they are
 #
-# $$\frac{d}{dl}\log(1 - \sigma(l)) = -\sigma(l), \qquad \frac{d}{dl}\big[-\log\sigma(l)\big] = -(1 - \sigma(l)). \tag{3}$$
+# $$\frac{d}{dl}\log(1 - P) = -P, \qquad \frac{d}{dl}\big[-\log P\big] = -(1 - P). \tag{3}$$
 #
-# (Use $\sigma' = \sigma(1 - \sigma)$.)
 # Where $D$ wins, $l$ is very negative.
 # There the first derivative vanishes, just when $G$ needs it most, and the second is $-1$.
 
@@ -151,8 +150,8 @@ def slope(objective):
     return torch.autograd.grad(len(logits) * gan.generator_loss(logits, objective), logits)[0]
 
 
-checks.identity("minimax: −σ(l) (3)", slope("minimax"), -sigmoid(logits), tol=1e-12)
-checks.identity("non-saturating: −(1 − σ(l)) (3)", slope("non_saturating"), -sigmoid(-logits), tol=1e-12)
+checks.identity("minimax: −P (3)", slope("minimax"), -sigmoid(logits), tol=1e-12)
+checks.identity("non-saturating: −(1 − P) (3)", slope("non_saturating"), -sigmoid(-logits), tol=1e-12)
 for at in (-8, -4, 0, 4):
     i = int(torch.argmin((logits - at).abs()))
     push = {name: float(-slope(name)[i]) for name in ("minimax", "non_saturating")}
@@ -182,7 +181,7 @@ for m in (1.0, 2.0, 4.0, 6.0):
     print(f"G at {m:g}: pull towards the data {pulls[0]:.4f} with minimax, {pulls[1]:.4f} with non-saturating")
 
 # %% [markdown]
-# Both have the same fixed point: where $p_G = p$, every logit is 0, and nothing is left to gain.
+# Both come to rest at the same place: where $p_G = p$, the best $D$ is 0 everywhere, so its slope is 0, whatever it is multiplied by.
 # In practice we use the second.
 # Four objectives are in the library; each has a best $D$ of its own, `gan.best_discriminator`.
 #
@@ -273,9 +272,10 @@ for name, images in {
 #
 # pix2pix adds a pixel loss:
 #
-# $$G^\star = \arg\min_G \max_D \; \mathcal L_{cGAN}(G, D) + \lambda\, \mathcal L_{L1}(G), \qquad \mathcal L_{L1} = E\,\lVert y - G(x, z) \rVert_1. \tag{5}$$
+# $$G^* = \arg\min_G \max_D \; L_{cGAN}(G, D) + \lambda\, L_{L1}(G), \qquad L_{L1} = E\big[\|y - G(x, z)\|_1\big], \tag{5}$$
 #
-# A small print matters.
+# where $L_{cGAN}$ is the $V$ of (1).
+# The small print matters.
 # With the paper's $\lambda = 100$, the norm is a *mean* over pixels and channels, as in its code.
 # The sum is larger by $C \cdot H \cdot W$, which for a colour picture of 256 by 256 pixels is a factor of 196,608.
 
@@ -287,19 +287,19 @@ checks.identity(
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # What does L1 alone ask for?
-# At each pixel, the median of what may be there.
+# At each pixel, the median of what may be there ([Learned losses](01_learned_losses.ipynb), (2)).
 # That median has no texture, and L1 even *punishes* texture.
-# Let a pixel be $N(0, s^2)$, given the map.
-# The flat answer 0 pays $E|y| = s\sqrt{2/\pi}$.
-# Another draw $y'$ from the truth, the very best picture one could give, pays
+# Let a pixel be $N(0, \sigma^2)$, given the map.
+# The flat answer 0 pays $E[|y|] = \sigma\sqrt{2/\pi}$.
+# Another draw $y'$ from the truth, and no picture can be better than that, pays
 #
-# $$E|y - y'| = \sqrt2\, E|y| , \tag{6}$$
+# $$E\big[|y - y'|\big] = \sqrt2\, E\big[|y|\big], \tag{6}$$
 #
-# because $y - y'$ has twice the variance.
+# because $y - y'$ is a Gaussian with twice the variance.
 # To L1, the perfect answer is 41 % worse than the blur.
 
 # %%
-s = 0.35
+sigma = 0.35
 grid = torch.linspace(-6, 6, 20_001, dtype=torch.float64)
 
 
@@ -307,16 +307,15 @@ def mean_abs(std):
     return torch.trapezoid(grid.abs() * torch.distributions.Normal(0.0, std).log_prob(grid).exp(), grid)
 
 
-checks.identity(
-    "another draw pays √2 of the blur (6)", mean_abs(math.sqrt(2) * s), math.sqrt(2) * mean_abs(s), tol=1e-6
-)
+flat, draw = mean_abs(sigma), mean_abs(math.sqrt(2) * sigma)
+checks.identity("another draw pays √2 of the blur (6)", draw, math.sqrt(2) * flat, tol=1e-6)
 other = data.textures(256, seed=998).y  # photos of other maps: textures all the same
 print(
     f"textures: a flat tone pays {scenes.y.abs().mean():.2f}, other real photos {(scenes.y - other).abs().mean():.2f}"
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# The *spectrum* shows it frequency by frequency: the mean power of the photos on rings of their Fourier transform.
+# The *spectrum* ([Learned losses](01_learned_losses.ipynb), section 2) shows it frequency by frequency.
 # What can be predicted from $x$ are the few lowest rings; all others are texture, on which the map is silent.
 # So L1 keeps only what the map determines.
 # The learned loss is the other way round: a patch judges what neighbouring pixels do together, which is what high frequencies are.
@@ -386,15 +385,15 @@ plots.figure(
 # <details><summary><b>Question.</b> With one logit for 256 × 256 pixels, D would see everything. Why not do that?</summary>
 #
 # It costs parameters, and it is not better.
-# In the paper, patches of 1, 16, 70 and 286 pixels reached per-pixel scores of .39, .65, .66 and .42: the largest is much worse, probably because a D of that depth is harder to train.
+# In the paper a patch of 286 pixels, which is the whole picture, scores much less than one of 70 (section 12), probably because a D of that depth is harder to train.
 # A judge of patches also sees many examples in each picture, and works on pictures of any size.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 7. Skips: what need not be remembered
 #
-# The generator narrows the picture down to a point, so that every output can depend on every input.
-# But the edges of the map belong in the photo *exactly* where they are, and a point is a poor place to keep edges.
+# A generator narrows the picture down, ours to 4 × 4 places, the paper's to a single one, so that every output can depend on every input.
+# But the edges of the map belong in the photo *exactly* where they are, and so few places are a poor store for edges.
 # A U-Net hands every level of the way down across to its twin on the way up.
 
 # %%
@@ -452,7 +451,7 @@ for name, images in {"whole": photos["both"][:64], "outer cut": cut[0], "inner c
 
 # %% [markdown]
 # How much a skip matters depends on the task.
-# Here the texture comes from the noise and the way up, and a border is needed to the pixel in few places, so a cut costs little.
+# Here the texture comes from the noise and the way up, and a border is needed to the pixel in few places: without the outer skip nothing is lost, without the inner one some joints of the bricks.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. Three losses, one task
@@ -764,12 +763,10 @@ checks.identity("sigmoid twice: at least", sigmoid(torch.tensor(0.0, dtype=torch
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What the notes said, and what holds
 #
-# - "$\min_G \max_D E[\log D(G(x)) + \log(1 - D(y))]$." Right only if $D$ is the probability of *fake* (section 2).
-# - "Include the input $x$ into our generator." The generator has $x$ already; it is $D$ that is given $x$ beside the picture (sections 1 and 4).
-# - The unconditional generator was written $G(x)$. Without a condition it takes noise, $G(z)$ (section 1).
-# - "$\mathcal L_{L1}$ is the L1 norm." With the paper's $\lambda = 100$ it is the mean over pixels and channels; the sum would weigh $C \cdot H \cdot W$ times more (section 5).
-# - cGANs "outperform deep learning with unstructured objectives". It depends on the task: where there is one right answer, L1 alone does better (section 10).
-# - GANs were said to give "lower bounds" on the likelihood. A GAN gives no likelihood, and no bound: $D$ estimates a *ratio* of densities, and only where it is the best one. Lower bounds come from VAEs and diffusion models.
+# - "$\min_G \max_D E[\log D(G(x)) + \log(1 - D(y))]$." Right only if $D$ is the probability of *fake* (section 2; row [1](06_the_notes_corrected.ipynb#Row-1)).
+# - "Include the input $x$ into our generator." The generator has $x$ already; it is $D$ that is given $x$ beside the picture (sections 1 and 4; row [2](06_the_notes_corrected.ipynb#Row-2)).
+# - "$L_{L1}$ is the L1 norm." It is the *expected* norm of a difference, and with the paper's $\lambda = 100$ the mean over pixels and channels; the sum would weigh $C \cdot H \cdot W$ times more (section 5; row [3](06_the_notes_corrected.ipynb#Row-3)).
+# - cGANs "outperform deep learning with unstructured objectives". It depends on the task: where there is one right answer, L1 alone does better (section 10; row [4](06_the_notes_corrected.ipynb#Row-4)).
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where to read on
