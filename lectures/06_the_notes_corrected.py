@@ -200,7 +200,7 @@ print("share of 1 in its answers:", *(f"{float(s):.2f}" for s in drawn.mean(0)),
 #   Without noise it could make one point only, and one point is no distribution.
 #   The input $x$ enters with the conditional GAN.
 # - **Source.** Goodfellow et al. 2014, section 3.
-# - **In the course.** [Learned losses](01_learned_losses.ipynb), section 6; [Conditional GANs](02_conditional_gans.ipynb), section 1.
+# - **In the course.** [Learned losses](01_learned_losses.ipynb), section 6.
 
 # %%
 real = p.sample(2000, generator=g).double()
