@@ -21,7 +21,7 @@
 # - how many couplings it takes until every output depends on every input;
 # - what maximum likelihood reaches, on data whose entropy is known and on digits.
 #
-# **It takes** 45 minutes.
+# **It takes** 30 minutes.
 # **You need** the chain rule, determinants of small matrices, and the Gaussian density; [Start here](00_start_here.ipynb) has the notation.
 
 # %% slideshow={"slide_type": "skip"}
