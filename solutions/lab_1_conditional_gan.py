@@ -44,6 +44,7 @@ generator = torch.Generator().manual_seed(0)
 # | λ | `lam` | the weight of the distance in absolute value | a number |
 #
 # A *logit* a stands for the probability P = 1/(1 + e^(−a)).
+# In the lectures' formulas D is that probability, as in the papers; here, as in all code, D is the logit.
 # One function turns up again and again, and PyTorch has it:
 #
 # $$\text{softplus}(a) = \log(1 + e^{a}), \qquad -\log P = \text{softplus}(-a), \qquad -\log(1 - P) = \text{softplus}(a)$$
@@ -58,7 +59,7 @@ generator = torch.Generator().manual_seed(0)
 # The discriminator is a classifier with two classes, real and fake.
 # It is trained as every classifier is, by the logarithm of the probability that it gave to what was true:
 #
-# $$L_D = -\,\mathbb E\big[\log P(\text{real} \mid x, y)\big] - \mathbb E\big[\log\big(1 - P(\text{real} \mid x, G(x, z))\big)\big]$$
+# $$L_D = -\,E\big[\log P(\text{real} \mid x, y)\big] - E\big[\log\big(1 - P(\text{real} \mid x, G(x, z))\big)\big]$$
 #
 # The expectations are averages over all pictures, and over all patches of a picture.
 #
@@ -194,7 +195,7 @@ checks.identity(
 # G can move only the second term of L_D.
 # In the game as it was first written, G wants the opposite of what D wants:
 #
-# $$L_G^{\text{minimax}} = \mathbb E\big[\log\big(1 - P(\text{real} \mid x, G(x, z))\big)\big]$$
+# $$L_G^{\text{minimax}} = E\big[\log\big(1 - P(\text{real} \mid x, G(x, z))\big)\big]$$
 #
 # **Predict.**
 # Is this loss positive or negative?
@@ -215,7 +216,7 @@ def minimax_loss(fake):
 #
 # The same wish in other words: let D call the fakes real, with as much probability as possible.
 #
-# $$L_G = -\,\mathbb E\big[\log P(\text{real} \mid x, G(x, z))\big]$$
+# $$L_G = -\,E\big[\log P(\text{real} \mid x, G(x, z))\big]$$
 #
 # Both losses fall as the logits of the fakes rise, so they agree on the direction.
 # They do not agree on how much it matters.
@@ -360,7 +361,7 @@ plots.image_rows(
 # D says whether a picture looks real.
 # A second term says how far it is from the very picture that went with x:
 #
-# $$L = -\,\mathbb E\big[\log P(\text{real} \mid x, G(x, z))\big] + \lambda\,\mathbb E\big[\,|y - G(x, z)|\,\big]$$
+# $$L = -\,E\big[\log P(\text{real} \mid x, G(x, z))\big] + \lambda\,E\big[\,|y - G(x, z)|\,\big]$$
 #
 # The second expectation is a *mean* over pictures, channels and pixels.
 #
@@ -985,7 +986,7 @@ plots.figure(
 #
 # The remedy is a penalty on D's slope where the *data* are, called R1:
 #
-# $$R_1 = \mathbb E_{x, y}\Big[\,\big\lVert \nabla_y \textstyle\sum_\text{patches} D(x, y) \big\rVert^2\,\Big]$$
+# $$R_1 = E_{x, y}\Big[\,\big\lVert \nabla_y \textstyle\sum_\text{patches} D(x, y) \big\rVert^2\,\Big]$$
 #
 # For each picture it is the squared length of a gradient, a sum over its channels and pixels; then comes the mean over the batch.
 # D's loss becomes L_D + (γ/2) R_1.

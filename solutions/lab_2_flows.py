@@ -39,7 +39,7 @@ generator = torch.Generator().manual_seed(0)
 # |---|---|---|---|
 # | x, z | `x`, `z` | data; what the flow makes of it, z = f(x) | (B, D), or (B, C, H, W) |
 # | log abs(det ∂z/∂xᵀ) | `log_det` | how much f stretches the space around x, in nats | (B,) |
-# | log s, t | `log_s`, `shift` | the logarithm of a scale, and a shift | like x, unless said otherwise |
+# | s, t | `log_s`, `shift` | the logarithm of a scale, and a shift | like x, unless said otherwise |
 # | | `mask` | True where a layer keeps x, False where it changes it | like one x, bool |
 # | p_Z, p_X | `p_z`, `p_x` | the base density, chosen once; the density of the data | (B,) |
 #
@@ -118,12 +118,12 @@ plots.figure(
 # In D dimensions the slope becomes the Jacobian ∂z/∂xᵀ, and the factor is the absolute value of its *determinant*: the ratio of volumes.
 # The simplest case scales and shifts every coordinate by itself:
 #
-# $$z_d = e^{\log s_d}\, x_d + t_d, \qquad \log\left|\det \frac{\partial z}{\partial x^\top}\right| = \sum_d \log s_d$$
+# $$z_d = e^{s_d}\, x_d + t_d, \qquad \log\left|\det \frac{\partial z}{\partial x^\top}\right| = \sum_d s_d$$
 #
-# We always give the *logarithm* of a scale: then every number is allowed, and the scale is never 0.
+# The scale is $e^{s_d}$, so s is its *logarithm*: then every number is allowed, and the scale is never 0.
 #
 # **Predict.**
-# In 64 dimensions every log s is 0.1.
+# In 64 dimensions every s is 0.1.
 # By what factor do volumes grow: about 1.1, about 6, or about 600?
 
 
@@ -197,7 +197,7 @@ def log_prob(x, flow):
 
 # %% [markdown]
 # **Look.**
-# The data are N(0, 0.5²), and the flow has one parameter: z = e^(log s) x.
+# The data are N(0, 0.5²), and the flow has one parameter: z = e^s x.
 # We turn it by hand.
 
 # %%
@@ -211,9 +211,9 @@ for log_s in log_scales:
 first = [a - b for a, b in zip(total, second, strict=True)]
 curves = {"both": total, "log p_Z(z)": first, "log_det": second}
 plots.figure(
-    plots.lines(log_scales, curves, xlabel="log s", ylabel="nats", marks={"log 2": math.log(2)}, ylim=(-8, 3)),
-    alt="Three curves over log s. The log-determinant rises without end, log p_Z(z) falls, slowly first and then "
-    "steeply, and their sum has one maximum, at log s = log 2.",
+    plots.lines(log_scales, curves, xlabel="s", ylabel="nats", marks={"log 2": math.log(2)}, ylim=(-8, 3)),
+    alt="Three curves over s. The log-determinant rises without end, log p_Z(z) falls, slowly first and then "
+    "steeply, and their sum has one maximum, at s = log 2.",
 )
 
 # %% [markdown]
@@ -225,9 +225,9 @@ plots.figure(
 # <summary>Answer</summary>
 #
 # The log-determinant alone wants s as large as possible: the lecture's notes say "maximise the Jacobian", and that has no end.
-# log p_Z alone wants z = 0 for every x, that is s → 0: every point would be as likely as can be.
+# log p_Z alone wants z = 0 for every x, that is s → −∞: every point would be as likely as can be.
 # Each is the other's price.
-# Data of deviation 0.5 become N(0, 1) if they are stretched by 2, so the maximum lies at log s = log 2.
+# Data of deviation 0.5 become N(0, 1) if they are stretched by 2, so the maximum lies at s = log 2.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -239,7 +239,7 @@ plots.figure(
 # A coupling keeps one part of x as it is, x_1, and lets a network look at it.
 # What the network says decides how the other part, x_2, is scaled and shifted:
 #
-# $$z_1 = x_1, \qquad z_2 = \exp\big(\log s(x_1)\big)\odot x_2 + t(x_1)$$
+# $$z_1 = x_1, \qquad z_2 = \exp\big(s(x_1)\big)\odot x_2 + t(x_1)$$
 #
 # We write both parts into one tensor, with a mask that is True where x is kept.
 # The network gets x with zeros in place of x_2, and answers `log_s, shift`, both like x.
@@ -306,10 +306,10 @@ checks.identity(
 # <summary>Answer</summary>
 #
 # The matrix is lower triangular (the notes say upper: that comes with swapped halves).
-# The determinant of a triangular matrix is the product of its diagonal, and there stand only ones and exp(log s).
-# So log abs(det) = Σ log s, a sum of D numbers, and no derivative of the network is ever needed.
+# The determinant of a triangular matrix is the product of its diagonal, and there stand only ones and exp(s).
+# So log abs(det) = Σ s, a sum of D numbers, and no derivative of the network is ever needed.
 #
-# With a raw s, a network that crosses 0 sends all x_2 to the same z_2: no way back, and a log-determinant of −∞.
+# With s itself as the scale, a network that crosses 0 sends all x_2 to the same z_2: no way back, and a log-determinant of −∞.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -317,7 +317,7 @@ checks.identity(
 #
 # The part that was kept is still there, so the network can be asked the same question again:
 #
-# $$x_1 = z_1, \qquad x_2 = \exp\big(-\log s(z_1)\big)\odot\big(z_2 - t(z_1)\big)$$
+# $$x_1 = z_1, \qquad x_2 = \exp\big(-s(z_1)\big)\odot\big(z_2 - t(z_1)\big)$$
 #
 # **Predict.**
 # What is the log-determinant of the inverse map, written with that of the forward map?
@@ -558,7 +558,7 @@ for dim in (2, 3, 4, 6, 16):
 #
 # To draw from p_X, draw z from the base, and send it back:
 #
-# $$x = f^{-1}(\tau z) = f_1^{-1}\big(\cdots f_N^{-1}(\tau z)\big), \qquad z \sim \mathcal N(0, I)$$
+# $$x = f^{-1}(\tau z) = f_1^{-1}\big(\cdots f_N^{-1}(\tau z)\big), \qquad z \sim N(0, I)$$
 #
 # The *temperature* τ is 1 for honest samples.
 # Below 1, z stays closer to the middle: fewer odd samples, and less variety.
@@ -922,7 +922,7 @@ print(f"trained for {history.seconds:.0f} s: {seen:.2f} bits/dim on its digits, 
 # %% [markdown]
 # **Look.**
 # Samples need the inverse of `affine`.
-# It is an `affine` itself: if z = s x + t, then x = z/s − t/s.
+# It is an `affine` itself: if z = e^s x + t, then x = e^(−s) z − e^(−s) t.
 
 # %%
 unstandardise = partial(affine, log_s=std.log(), shift=mean)

@@ -46,7 +46,7 @@ generator = torch.Generator().manual_seed(0)
 #
 # One step of the chain shrinks the data and adds noise:
 #
-# $$q(x_t \mid x_{t-1}) = \mathcal N\big(\sqrt{1-\beta_t}\,x_{t-1},\ \beta_t I\big)$$
+# $$q(x_t \mid x_{t-1}) = N\big(\sqrt{1-\beta_t}\,x_{t-1},\ \beta_t I\big)$$
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 1 · How much is left?
@@ -113,7 +113,7 @@ plots.figure(
 # Nobody walks the chain to reach x_t.
 # A sum of independent Gaussians is a Gaussian, and the variances add; so t steps merge into one:
 #
-# $$q(x_t \mid x_0) = \mathcal N\big(\sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t) I\big)$$
+# $$q(x_t \mid x_0) = N\big(\sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t) I\big)$$
 #
 # **Predict.**
 # If the pixels of x_0 have variance 1, what is the variance of x_t?
@@ -202,7 +202,7 @@ checks.at_most("after the last step no pixel is further than 0.01 from eps", (en
 # But if x_0 is known, Bayes' rule multiplies two Gaussians, and the product is one again:
 #
 # $$q(x_{t-1}\mid x_t, x_0) \propto q(x_t\mid x_{t-1})\; q(x_{t-1}\mid x_0)
-#   = \mathcal N\big(\tilde\mu_t,\ \tilde\beta_t I\big)$$
+#   = N\big(\tilde\mu_t,\ \tilde\beta_t I\big)$$
 #
 # Completing the square (lecture 4 does it line by line) gives
 #
