@@ -371,9 +371,9 @@ plots.image_rows(
 #
 # Draw a picture x_0, a step t and a noise ε; make x_t; ask the network; compare:
 #
-# $$L_{\text{simple}} = E\;\frac1d\,\big\|\,\text{target} - \text{net}(x_t, t)\big\|^2$$
+# $$L_{\text{simple}} = E\Big[\frac1D\,\big\|\,\text{target} - \text{net}(x_t, t)\big\|^2\Big]$$
 #
-# with d the number of pixels.
+# with D the number of pixels.
 # Here t and ε are given, so that we can check what you compute; in training they are drawn anew for every batch.
 # Use what you have: `q_sample` and `target`.
 #
