@@ -10,7 +10,7 @@
 # What a discriminator measures, and why its loss stays on logits; which gradient the generator gets, and when it gets none; why the discriminator must see the condition; and how to tell a blurred picture from a sharp one without looking.
 #
 # **You need.**
-# Lectures 1 and 2, tensors and autograd in PyTorch, logarithms and the Gaussian.
+# Lectures 01 and 02, tensors and autograd in PyTorch, logarithms and the Gaussian.
 #
 # **It takes** about 2 hours, nearly all of them yours: the computer trains for less than a minute in all.
 

@@ -10,7 +10,7 @@
 # What a change of variables does to a density; why couplings make determinants cheap; how many of them it takes; and what a number of bits per pixel means.
 #
 # **You need.**
-# Lecture 3, tensors in PyTorch, the chain rule, and the Gaussian.
+# Lecture 03, tensors in PyTorch, the chain rule, and the Gaussian.
 #
 # **It takes** about 2 hours, nearly all of them yours: the computer trains for less than a minute in all.
 

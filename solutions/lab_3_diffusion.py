@@ -9,7 +9,7 @@
 # Why a thousand noisy steps cost no more than one; what a network is asked to guess; why the last step is special; and why no single number says whether a generator is good.
 #
 # **You need.**
-# Lecture 4, tensors in PyTorch, and the Gaussian.
+# Lecture 04, tensors in PyTorch, and the Gaussian.
 #
 # **It takes** about two and a half hours, nearly all of it yours: two trainings take some twenty seconds each, and no cell more than a minute.
 
@@ -204,7 +204,7 @@ checks.at_most("after the last step no pixel is further than 0.01 from eps", (en
 # $$q(x_{t-1}\mid x_t, x_0) \propto q(x_t\mid x_{t-1})\; q(x_{t-1}\mid x_0)
 #   = N\big(\tilde\mu_t,\ \tilde\beta_t I\big)$$
 #
-# Completing the square (lecture 4 does it line by line) gives
+# Completing the square (lecture 04 does it line by line) gives
 #
 # $$\tilde\mu_t = \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}\,x_0
 #   + \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}\,x_t,
