@@ -124,12 +124,11 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 # A density without an index, $p$, is that of the data; $p_G$ is that of what a generator makes, $p_\theta$ that of a model with parameters $\theta$.
 # $q$ is what we use on the way: an encoder's density of codes, or the chain that adds noise.
 #
-# Four letters have two uses, because papers use them so.
+# Three letters have more than one use, because papers use them so.
 #
 # - $z$ is what a picture is made from: the noise that $G$ is given, the code of an autoencoder, a flow's $f(x)$. In a step back through a diffusion it is fresh noise.
-# - $D$ is the discriminator; where there is none, in flows and diffusion, $D$ is the dimension of $x$.
-# - $D(y)$ is a probability in the formulas of papers and lectures, and its logit in all code and in lab 1.
-# - $t$ is a coupling's shift in lecture 03, and a step everywhere else.
+# - $D$ is the discriminator. Its $D(y)$ is a probability in the formulas of papers and lectures, and the logit of that in all code and in lab 1. Where there is no discriminator, in flows and diffusion, $D$ is the dimension of $x$.
+# - $t$ is a step. In a coupling it is the shift, and in the last section of lecture 05 a time between 0 and 1.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The map
