@@ -213,6 +213,7 @@ ignores = marginal  # whatever is asked
 log_ratio = marginal.optimal_discriminator(on_line, ignores)
 checks.identity("D without x cannot tell (4)", log_ratio, torch.zeros(len(line)), tol=1e-12)
 sees = sum(answer.jensen_shannon(ignores) for answer in answers) / 3
+checks.at_most("D with x can (4)", 0.1, sees)
 print(
     f"divergence that a D without x finds: {float(marginal.jensen_shannon(ignores)):.3f} nats, with x: {float(sees):.3f}"
 )

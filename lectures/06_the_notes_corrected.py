@@ -773,7 +773,7 @@ checks.identity("a shared one adds deviations", shared, (math.sqrt(a * (1 - b)) 
 #
 # - **The notes.** $\mu_\theta(x_t, t)$ and $\Sigma_\theta(x_t, t)$ are called parameters that are learned.
 # - **What holds.** They are *outputs* of the network; $\theta$ are its parameters.
-#   DDPM fixes $\Sigma = \sigma_t^2 I$ and predicts $\varepsilon$, since learning the variance was unstable there; Nichol and Dhariwal made learned variances work.
+#   DDPM predicts $\varepsilon$, and fixes $\Sigma = \sigma_t^2 I$, since learning it was unstable there; Nichol and Dhariwal made learned variances work.
 #   The cell has a model with both, and not one parameter: the mixture's best denoiser.
 # - **Source.** Ho et al. 2020, section 3.2 and table 2; Nichol and Dhariwal 2021, equation 15.
 # - **In the course.** [Diffusion models](04_diffusion_models.ipynb), section 10.
