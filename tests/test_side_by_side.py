@@ -1,0 +1,60 @@
+"""The stored trainings of lecture 05: each is there, fits its task, and says how it was made."""
+
+import math
+
+import pytest
+import runs
+import side_by_side as side
+import torch
+
+from genlib import train
+from genlib.metrics import mode_coverage
+
+
+@pytest.mark.parametrize("name", side.ALL)
+def test_a_stored_run_fits_its_task(name: str) -> None:
+    _, what, family, *_ = name.split("_")
+    task = side.on_points(family) if what == "ring" else side.on_digits(family)
+    train.load(task, runs.RUNS / f"{name}.safetensors")
+    history = train.History.load(runs.RUNS / f"{name}.json")
+    assert history.command == f"make runs ONLY={name}"
+    assert history.step[-1] == side.STEPS[what][family]
+    assert name in runs.ALL
+
+
+def test_the_budgets_are_alike() -> None:
+    """About as many parameters, and seconds of a processor within a third of each other."""
+    for what, make in (("ring", side.on_points), ("digits", side.on_digits)):
+        sizes = [sum(p.numel() for p in make(family).parameters()) for family in side.FAMILIES]
+        assert max(sizes) < 1.15 * min(sizes)
+        histories = [train.History.load(path) for path in runs.RUNS.glob(f"side_{what}_*.json")]
+        assert len(histories) == len(side.FAMILIES) * (len(side.SEEDS) if what == "ring" else 1)
+        seconds = [history.seconds for history in histories]
+        assert max(seconds) < 1.35 * min(seconds)
+
+
+@pytest.mark.parametrize("what", ["ring", "digits"])
+@pytest.mark.parametrize("family", side.FAMILIES)
+def test_every_family_learns_from_its_examples(what: str, family: str) -> None:
+    task, history = side.side(what, family, steps=2)
+    assert history.step == [2]
+    assert history.seconds > 0
+    assert not task.training
+    assert all(bool(p.isfinite().all()) for p in task.parameters())
+
+
+def test_the_vaes_digits_are_dequantized_pixels_in_the_middle_of_the_scale() -> None:
+    x, label = side.examples("digits", "vae")
+    assert x.shape == (1500 * side.COPIES, 64)
+    assert float(x.min()) >= -1
+    assert float(x.max()) <= 1
+    level = ((x + 1) / 2 * 17).floor()
+    assert torch.equal(level[:1500], level[1500:3000])  # the copies differ in their noise alone
+    assert not torch.equal(x[:1500], x[1500:3000])
+    assert torch.equal(label[:1500], label[1500:3000])
+
+
+def test_the_mixture_has_rising_weights() -> None:
+    mixture = side.ring()
+    assert math.isclose(float(mixture.weights[-1] / mixture.weights[0]), 8.0)
+    assert mode_coverage(mixture.sample(4000, torch.Generator().manual_seed(0)), mixture).found == 8
