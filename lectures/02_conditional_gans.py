@@ -123,7 +123,7 @@ checks.identity("P(real) is best where its formula is its own", lean[own.argmax(
 checks.identity("in the other formula, it is best turned round", lean[mixed.argmax()], -1.0, tol=1e-6)
 plots.figure(
     plots.lines(lean, {"log D(y) + log(1 − D(G))": own, "log D(G) + log(1 − D(y))": mixed},
-                marks={"D*": 1.0}, xlabel="a: D's logit is a (log p − log p_G)", ylabel="value of the game", aspect=2.4),
+                marks={"D*": 1.0}, xlabel="a: D's logit is a (log p − log p_G)", ylabel="value of the game", ylim=(-4, 0), aspect=2.4),
     alt="Two curves, mirror images of each other: with D the probability of real, the usual formula has its maximum at the best D; with the roles exchanged, the maximum is at its opposite.",
 )  # fmt: skip
 
