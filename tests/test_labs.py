@@ -24,19 +24,9 @@ for lab in LABS:
 
 WRONG = [given for given in GIVEN if given.mistake]
 RIGHT = [given for given in GIVEN if not given.mistake]
-GENERAL = {"count", "detached", "dtype", "error", "in_place", "mixing", "negative", "none", "not_finite", "random"}
-GENERAL |= {
-    "endless",
-    "factor",
-    "foreign",
-    "offset",
-    "rough",
-    "shape",
-    "signature",
-    "type",
-    "unforeseen",
-    "weights_changed",
-}
+GENERAL = {"complex", "count", "detached", "dtype", "endless", "error", "factor", "foreign", "in_place", "mixing"}
+GENERAL |= {"negative", "none", "not_finite", "offset", "random", "rough", "shape", "signature", "type", "unforeseen"}
+GENERAL |= {"weights_changed"}
 
 
 def name_of(given: Given) -> str:

@@ -75,7 +75,7 @@ class Answer:
         want = self.args[self.exercise.parameters.index(of)].dtype
         for name, output in zip(self.exercise.returns, self.outputs, strict=True):
             if output.dtype != want:
-                hint = f"{name} is to have the dtype of {of}: make tables with dtype={of}.dtype, or say .to({of}) at the end."
+                hint = f"{name} is to have the dtype of {of}: make tables with dtype={of}.dtype, or convert at the end."
                 self.wrong("dtype", hint, expected=f"{name}: {want}", got=f"{name}: {output.dtype}")
 
     def agrees(self, name: str, expected: Tensor, got: Tensor, tol: float = TOL) -> None:

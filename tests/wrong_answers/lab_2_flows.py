@@ -1473,6 +1473,11 @@ def dependence(x, layers):
     return int(full.int().argmax()) + 1
 
 
+@wrong("flows.dependence", "dtype")  # always float64
+def dependence(x, layers):
+    return (jacobians(x, layers) != 0).double()
+
+
 @wrong("flows.dependence", "signs")
 def dependence(x, layers):
     return jacobians(x, layers).sign()
@@ -1529,7 +1534,7 @@ def dependence(x, layers):
         v = x.clone().requires_grad_()
         z, _ = through(v, layers[:n])
         rows = [torch.autograd.grad(z[0, i], v, retain_graph=True)[0][0] for i in range(x.shape[1])]
-        tables.append(torch.stack(rows).ne(0).double())
+        tables.append(torch.stack(rows).ne(0).to(x.dtype))
     return torch.stack(tables)
 
 

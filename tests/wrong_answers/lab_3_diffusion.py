@@ -181,6 +181,12 @@ def alpha_bar(beta):
     return torch.stack(left)
 
 
+@wrong("diffusion.alpha_bar", "dtype")  # always float64
+def alpha_bar(beta):
+    factors = itertools.accumulate(beta.tolist(), lambda left, b: left * (1 - b), initial=1.0)
+    return torch.tensor(list(factors), dtype=torch.float64)
+
+
 # --- alpha_bar: right -----------------------------------------------------------------------------------------------
 
 
@@ -199,13 +205,13 @@ def alpha_bar(beta):
 
 @right("diffusion.alpha_bar")
 def alpha_bar(beta):
-    return torch.from_numpy(np.concatenate([[1.0], np.cumprod(1 - beta.numpy())]))
+    return torch.from_numpy(np.concatenate([[1.0], np.cumprod(1 - beta.numpy())])).to(beta)
 
 
 @right("diffusion.alpha_bar")
 def alpha_bar(beta):
     factors = itertools.accumulate(beta.tolist(), lambda left, b: left * (1 - b), initial=1.0)
-    return torch.tensor(list(factors), dtype=torch.float64)
+    return torch.tensor(list(factors), dtype=torch.float64).to(beta.dtype)
 
 
 @right("diffusion.alpha_bar")

@@ -86,6 +86,7 @@ def _(answer: Answer, g: Generator) -> None:
     eye, none = torch.eye(3, dtype=torch.float64), torch.zeros(3, 3, dtype=torch.float64)
     blocks = [[[eye, none], [half, eye]], [[half, half], [half, eye]], [[half, half], [half, half]]]
     answer.gives([x, layers], torch.stack([torch.cat([torch.cat(row, 1) for row in block]) for block in blocks]))
+    answer.keeps_dtype("x")
 
 
 @DEPENDENCE.mistake("Rows and columns have changed places: [n, i, j] is about output i and input j.")
