@@ -158,7 +158,7 @@ plots.figure(
 )
 
 # %% [markdown]
-# With this D the loss *is* a distance between the two densities: L_D = 2 log 2 − 2 JS(p, p_G), the Jensen–Shannon divergence.
+# With this D the loss *is* a distance between the two densities, up to a constant and a factor of −2: L_D = 2 log 2 − 2 JS(p, p_G), with the Jensen–Shannon divergence.
 # Draw many y, ask your functions, and compare with genlib's quadrature.
 
 # %%
@@ -248,6 +248,10 @@ plots.figure(
     alt="Two falling curves over the logit of a fake. The minimax loss is flat on the left, where D is sure of the "
     "fake, and steep on the right. The non-saturating loss is steep on the left and flat on the right.",
 )
+
+# %% [markdown]
+# The prediction of exercise 3: the minimax loss is the logarithm of a probability, so it is negative, −log 2 where D is undecided.
+# Where G fools D completely P(real) goes to 1, and the loss to −∞; the other one stays above 0.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5 · How strongly they pull
@@ -349,7 +353,7 @@ plots.image_rows(
 # Without x there is nothing to notice: it is a photo of a lawn, and real lawns look like that.
 # With x, D has seen thousands of maps beside their photos, and this pair is not like them.
 # So only a D with x can teach G to obey the map.
-# The notes say that x is included "into our generator"; the generator had it all the time.
+# The lecture's notes say that x is included "into our generator"; the generator had it all the time ([the notes corrected](../lectures/06_the_notes_corrected.ipynb#Row-2), row 2).
 #
 # And the prediction: with numbers, grass (1) would be half-way between brick (0) and gravel (2).
 # The classes have no order, and a first layer would have to undo the one that we invented.
@@ -478,6 +482,9 @@ print(f"length of G's gradient: {own.norm():.4f}, of the leak: {leak.norm():.4f}
 #
 # `train.fit` takes each loss's gradient over its own network's weights only, with `torch.autograd.grad`.
 # So nothing can leak there, whatever the task forgets.
+#
+# And the prediction: in D's loss alone.
+# In G's loss it would cut the only way from D's answer to G's weights, and G would get no gradient.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -607,6 +614,10 @@ plots.figure(
 # Yes: white noise of the right strength has as much power at high frequencies as you like.
 # The spectrum says how much detail there is, and not whether it is the right one.
 # That is why we count two more things: whether a classifier of real crops finds brick where the map says so, and whether G uses its noise.
+#
+# And the prediction: the fine ones.
+# The flat tones keep ring 1, the size of the regions; of ring 2 about a tenth is left, from ring 3 on less than a twentieth.
+# Ring 0 even gains: each texture has mean 0, but its median need not be 0.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -999,7 +1010,8 @@ plots.figure(
 # %%
 @checks.exercise("gan.r1")
 def r1(D, x, y):
-    """R_1, a tensor with one number, through which D can learn. D(x, y) gives logits; x, y (B, C, H, W)."""
+    """R_1, a tensor with one number, through which D can learn. D(x, y) gives logits; y (B, C, H, W); x is only handed
+    on to D."""
     ### BEGIN SOLUTION
     y = y.detach().requires_grad_()
     (slope,) = torch.autograd.grad(D(x, y).sum(), y, create_graph=True)

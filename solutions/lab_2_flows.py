@@ -224,7 +224,7 @@ plots.figure(
 # <details>
 # <summary>Answer</summary>
 #
-# The log-determinant alone wants s as large as possible: the lecture's notes say "maximise the Jacobian", and that has no end.
+# The log-determinant alone wants s as large as possible: the lecture's notes say "maximise the Jacobian", and that has no end ([the notes corrected](../lectures/06_the_notes_corrected.ipynb#Row-8), row 8).
 # log p_Z alone wants z = 0 for every x, that is s → −∞: every point would be as likely as can be.
 # Each is the other's price.
 # Data of deviation 0.5 become N(0, 1) if they are stretched by 2, so the maximum lies at s = log 2.
@@ -305,7 +305,7 @@ checks.identity(
 # <details>
 # <summary>Answer</summary>
 #
-# The matrix is lower triangular (the notes say upper: that comes with swapped halves).
+# The matrix is lower triangular (the notes say upper: that comes with swapped halves; [the notes corrected](../lectures/06_the_notes_corrected.ipynb#Row-10), row 10).
 # The determinant of a triangular matrix is the product of its diagonal, and there stand only ones and exp(s).
 # So log abs(det) = Σ s, a sum of D numbers, and no derivative of the network is ever needed.
 #
@@ -348,7 +348,7 @@ checks.identity("the two log_dets cancel", log_det + log_det_back, torch.zeros(1
 
 # %% [markdown]
 # **Explain.**
-# The notes say that a flow learns "both the mapping and the inverse".
+# The notes say that a flow learns "both the mapping and the inverse" ([the notes corrected](../lectures/06_the_notes_corrected.ipynb#Row-25), row 25).
 # How many maps did we write a network for?
 #
 # <details>
