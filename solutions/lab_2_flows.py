@@ -704,6 +704,8 @@ plots.figure(
 # It finds points where p_Z(z) is large, and forgets the determinant.
 # At τ = 0 all samples are f⁻¹(0), and that may lie on the bridge between the moons, where there are hardly any data.
 # For pictures a temperature somewhat below 1 often looks better, but these are no samples of p_X.
+#
+# And the prediction of exercise 9: the last of the inverses touches z first, since the layer that came last is undone first.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}

@@ -295,6 +295,9 @@ checks.identity("the walk back ends at x_0", x, x_0, tol=1e-10)
 # A generative model has to take the same steps *without* x_0.
 # It puts a guess in its place, made by a network from x_t and t alone; and since x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε, guessing x_0 and guessing ε are the same task.
 # That network is what the second half of the lecture trains.
+#
+# And the prediction: β̃_t is smaller than β_t, since 1 − ᾱ_{t−1} is smaller than 1 − ᾱ_t.
+# Who knows x_0 as well is less unsure about the step.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -364,6 +367,8 @@ plots.image_rows(
 # v is the hard one of the two at either end: there is always something to learn from.
 # Moreover, to get x_0 from ε one divides by √ᾱ_t, so for large t a small error in ε is a large one in x_0.
 # v divides by nothing.
+#
+# And the prediction: for small t √ᾱ_t is nearly 1, and v nearly the noise; near T it is nearly −x_0, as in the last picture of its row.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -524,6 +529,10 @@ plots.figure(
 # The mean of each step is an average over all x_{t−1} that could have been, and averages lie closer together than what they average.
 # The noise puts the missing variance back, and a mistake that one step made is washed out in the next.
 # (Walks without noise that are right do exist. They take other steps: exercise 9.)
+#
+# And the prediction: with one z for all steps, each step pushes a point the same way.
+# The noises add up where independent ones would partly cancel, and the points land about twice as far out as the circle.
+# Try it: `ancestral(best, step_back, start, z[:1].expand_as(z))`.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -632,6 +641,9 @@ plots.figure(
 # Both walks end at the same x_0, for nothing else is random.
 # So x_T is a code for the picture, as the z of a flow is: one can walk it forth and back, and mix two of them.
 # For η > 0 it is only where the walk began.
+#
+# And the other prediction: ᾱ_0 = 1, so 1 − ᾱ_s is 0 for s = 0, and σ with it.
+# The last step adds no noise, whatever η is.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -793,7 +805,7 @@ measure("w = 1", ddim(guided(1.0), start, 25, table)[-1])
 # The label accuracy rises: every digit shows its class beyond doubt.
 # The Fréchet distance rises too, which is bad: the digits have moved away from where real ones lie.
 # They are exaggerated, and more alike, as if everybody wrote in the same careful hand.
-# Guidance trades variety for certainty.
+# Guidance trades variety for certainty; w = 0 leaves the network's guess with the label as it is.
 # With 1,500 small digits and a network that follows its labels anyway there is little to gain; with a thousand classes of photographs there is.
 # </details>
 
@@ -862,6 +874,9 @@ plots.figure(
 # The eye does not care for them; it cares for the steps in the middle, where a 3 parts from an 8.
 # A network of limited size that is trained on the bound spends itself on the invisible.
 # L_simple leaves the weights out, and so looks more at the noisier steps: worse in bits, better to look at.
+#
+# And the prediction: no.
+# With a perfect guess the means agree, but one Gaussian has the variance β̃_t and the other β_t.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}

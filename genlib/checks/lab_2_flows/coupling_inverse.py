@@ -36,7 +36,7 @@ def _(answer: Answer, g: Generator) -> None:
 
 @INVERSE.check(
     "log_det is that of the map from z to x: minus the forward one's, as autograd finds it",
-    "A map and its inverse stretch by s and by 1/s.",
+    "What the one map stretches, the other shrinks by as much: what is that in logarithms?",
 )
 def _(answer: Answer, g: Generator) -> None:
     x, mask, net = normal((6, 6), g), some_mask((6,), g), Net((6,), g)
