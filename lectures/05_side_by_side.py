@@ -41,12 +41,12 @@ g = torch.Generator().manual_seed(0)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 1. What a summary leaves open
 #
-# The lecture that this course follows ends in three sentences.
-# The GAN's discriminator is a loss that fits pictures better than a hand-written one.
-# The flow learns a map and its inverse, and gives a likelihood, but is less crisp.
+# The lecture that this course follows ends with three sentences, one for each family.
+# The GAN's discriminator is a loss that is learned, and fits pictures better than one written by hand.
+# The flow learns a map and its inverse; a little earlier we heard that it gives a likelihood, but is less crisp.
 # The diffusion model adds noise, and learns to take it away.
 #
-# All three may be true, and we still do not know which one to take.
+# All of this may be true, and we still do not know which one to take.
 # Better at what, by how much, and at which price?
 #
 # To find out we hold everything equal that can be held equal.
@@ -380,6 +380,11 @@ plots.figure(
     alt="Power over that of real digits, on four rings. The GAN stays near one; the others have too little on the outer rings.",
 )  # fmt: skip
 
+# %% [markdown]
+# The curves of the three others sag where the strokes are, at the second ring from the right; the VAE's the most.
+# Its decoder gives the mean of all digits that share a code, as [Learned losses](01_learned_losses.ipynb) showed.
+# The noise that a draw adds to every pixel fills up the last ring, and that is no detail: power says how much there is at a frequency, not whether it belongs there.
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 4. What a picture costs
 #
@@ -432,9 +437,9 @@ plots.figure(
 
 # %% [markdown]
 # Each number on the curve is how often the network was asked.
-# Of the four budgets of training, the diffusion model's is the one that was too short.
 # The curve of the same budget turns upwards: more steps follow the network more faithfully, and with it its errors.
-# Trained for longer, the same network gets better with each further call, and passes all the others.
+# For this family the budget was too short.
+# Trained for longer, the same network gets better with further calls, and passes all the others.
 # (What *they* would make of so much time, the figure does not say.)
 #
 # But a distance *below* that of real held-out digits is no triumph.
@@ -539,8 +544,8 @@ plots.table(
 #
 # - **The GAN** wins where *pictures* are judged, one by one or as a crowd, and where they must be quick. It pays with the first rows: no likelihood, not even a bound, and a fault that most of the other rows do not see.
 # - **The flow** wins where *probability* is asked for: compression, comparing models, finding what does not belong. It pays with its pictures, which are more than twice as far from real ones as the GAN's.
-# - **The diffusion model** wins where the *distribution* counts, every mode with its share. It pays at every picture, and it has a dial: more calls or fewer. Its bits are poor because nothing asked for them: $L_{simple}$ gives the last, small noises next to no weight ([Diffusion models](04_diffusion_models.ipynb), section 9).
-# - **The VAE** wins no row of quality here. What it has is in no row: a *short code*, 16 numbers for 64 pixels, from an encoder that is trained with it. Latent diffusion puts exactly that to use.
+# - **The diffusion model** wins where the *distribution* counts, every mode with its share. It pays at every picture, and in training, where a U-Net keeps the most; but it has a dial, more calls or fewer, and it is the one that the budget held back. Its bits are poor because nothing asked for them: $L_{simple}$ gives the last, small noises next to no weight ([Diffusion models](04_diffusion_models.ipynb), section 9).
+# - **The VAE** is the one that we would not take for its samples: smeared points, soft digits. What it has is in no row: a *short code*, 16 numbers for 64 pixels, from an encoder that is trained with it. Latent diffusion puts exactly that to use.
 #
 # The shortest code and the best looks are not with the same family, by far.
 # Both are possible because they ask different questions: a code length asks what the model thinks of *real* digits, a judge what a judge thinks of *drawn* ones.
@@ -555,7 +560,9 @@ checks.at_most("and crispest", error["GAN"], min(error["VAE"], error["flow"], er
 checks.at_most("nobody copies more than a tenth", torch.tensor(list(copying.values())), torch.full((4,), 0.1))
 dearest = max(milliseconds[family] for family in ("VAE", "GAN", "flow"))
 checks.at_most("25 calls cost at least ten times a single one", 10 * dearest, milliseconds["DDPM"])
+checks.at_most("the VAE's are softer than the GAN's", detail["VAE"], detail["GAN"])
 checks.at_most("a longer training is what the diffusion model lacks", long[4], 0.5 * same[4])
+checks.at_most("with it, it passes the GAN", long[4], frechet["GAN"])
 
 # %% [markdown]
 # <details><summary><b>Question.</b> Somebody shows you a table in which one model is better in every row. What do you ask?</summary>
@@ -577,7 +584,7 @@ checks.at_most("a longer training is what the diffusion model lacks", long[4], 0
 #
 # $$\frac{dx}{dt} = u(x, t). \tag{2}$$
 #
-# Paths of (2) cannot cross, so running time backwards is the inverse, whatever network $u$ is.
+# Where $u$ has a bounded slope, as our networks do, paths of (2) cannot cross, so running time backwards is the inverse, whatever network $u$ is.
 # What remains is to find $u$.
 #
 # (Mind that this $t$ is continuous, and runs from noise to data; that of DDPM counts steps from data to noise.)
@@ -610,7 +617,8 @@ checks.at_most("a longer training is what the diffusion model lacks", long[4], 0
 # In the second, average over all lines through the same $x_t$ first: $\nabla\varphi(x_t)$ is the same for all of them, and what is left is (5).
 #
 # But the right side is also what happens to the mean of $\varphi$ when points with density $p_t$ move by (2) with $u^\star$.
-# So both crowds, the one on straight lines and the one that follows $u^\star$, start alike, and every mean changes alike: they have the same density at all times.
+# So both crowds, the one on straight lines and the one that follows $u^\star$, start alike, and their densities obey the same equation.
+# For a velocity of bounded slope it has one solution, so they have the same density at all times.
 # At $t = 1$ the points that follow $u^\star$ are *data*.
 # No single point keeps to its line; the crowd as a whole does not notice.
 #
@@ -766,11 +774,17 @@ held_points = mixture.sample(1000, g)
 gap = float((mixture.log_prob(held_points) - log_density(held_points, learned_velocity)).mean())
 ends = {n: transport(torch.randn(2000, 2, generator=g), n)[-1] for n in (1, 2, 4, 8, 40)}
 print(f"flow matching: {gap:.2f} nats above the entropy")
+checks.at_most("less than the VAE's bound", gap, nats["VAE"])
 for n, x in ends.items():
     distance = 1000 * metrics.energy_distance(x, truth, unbiased=False)
     print(
         f"{n:>2} steps: energy distance × 1000 {distance:6.1f}, {metrics.mode_coverage(x, mixture).outside:.3f} near no mode"
     )
+
+# %% [markdown]
+# One step is one blur, as (5) promised; a few more are enough.
+# The likelihood is of the kind that a flow has, exact, and no layer had to be a bijection.
+# (The same can be done with any diffusion model: its DDIM paths are those of a velocity, too, so its likelihood need not stay a bound.)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # How near are the two, a flow with a velocity and a diffusion model with a denoiser?
