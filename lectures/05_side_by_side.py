@@ -22,7 +22,7 @@
 # - why no single number ranks them;
 # - flow matching, where flows and diffusion meet, in twenty lines.
 #
-# **It takes** 25 minutes.
+# **It takes** 30 minutes.
 # **You need** the four families: [Learned losses](01_learned_losses.ipynb) for the VAE and the GAN, [Normalizing flows](03_normalizing_flows.ipynb), [Diffusion models](04_diffusion_models.ipynb).
 
 # %% slideshow={"slide_type": "skip"}
@@ -390,7 +390,7 @@ plots.figure(
 #
 # VAE, GAN and flow make a picture in one go.
 # A diffusion model asks its network again and again, and we decide how often.
-# So it is not a point in this figure but a curve: milliseconds a picture against the distance to real digits.
+# So it is not a point in this figure but a curve: milliseconds per picture against the distance to real digits.
 # The second curve is the run of lecture 04, the same network trained longer.
 
 # %%
@@ -427,10 +427,10 @@ plots.figure(
         at, {"same budget": [math.nan, *same], "longer": [math.nan, *long], "real": [floor] * 7},
         points={family: ([ms], [distance]) for family, (ms, distance) in single.items()},
         notes=[*names, *ends, *((str(n), float(x), y) for n, x, y in zip(counts, at[1:], same, strict=True))],
-        xscale="log", yscale="log", xlabel="milliseconds a picture", ylabel="Fréchet distance, × held-out",
+        xscale="log", yscale="log", xlabel="milliseconds per picture", ylabel="Fréchet distance, × held-out",
         legend=False, aspect=2.0,
     ),
-    alt="Time a picture against distance to real digits, both logarithmic. GAN, VAE and flow are points far left; the GAN lies lowest. "
+    alt="Time per picture against distance to real digits, both logarithmic. GAN, VAE and flow are points far left; the GAN lies lowest. "
     "The curve of the diffusion model is further right: it falls within five calls, and rises a little with more. "
     "Trained longer, it goes on falling, to the line of real digits and below.",
 )  # fmt: skip
@@ -479,7 +479,7 @@ a_batch = data.digits("train").x[:64], data.digits("train").label[:64]
 batches = dict.fromkeys(digits, a_batch)
 batches["VAE"] = (a_batch[0].flatten(1), a_batch[1])
 batches["flow"] = (data.digits("train", integers=True).x[:64].flatten(1), a_batch[1])
-memory = {family: kept(task, batches[family]) / 64 / 1000 for family, task in digits.items()}  # kB a digit
+memory = {family: kept(task, batches[family]) / 64 / 1000 for family, task in digits.items()}  # kB per digit
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5. The table
@@ -522,15 +522,15 @@ weights = {family: sum(p.numel() for p in task.parameters()) * 4 / 1000 for fami
 # %%
 rows_of_digits = [
     Row("Digits, one training"),
-    row("bits a pixel, at most", bits, best="low"),
+    row("bits per pixel, at most", bits, best="low"),
     row("label accuracy", accuracy, held_out.label_accuracy, form=".3f", best="high"),
     row("Fréchet distance, × held-out", frechet, floor, best="low"),
     row("copying", copying, held_out.copying, form=".3f"),
     row("detail", detail, 1.0),
     row("error of the spectrum", error, best="low"),
-    row("milliseconds a picture", milliseconds, form=".3f", best="low"),
+    row("milliseconds per picture", milliseconds, form=".3f", best="low"),
     row("weights, kB", weights, form=".0f"),
-    row("kept in training, kB a digit", memory, form=".1f", best="low"),
+    row("kept in training, kB per digit", memory, form=".1f", best="low"),
 ]  # fmt: skip
 
 # %% tags=["nbval-ignore-output"]
@@ -544,7 +544,7 @@ plots.table(
 #
 # - **The GAN** wins where *pictures* are judged, one by one or as a crowd, and where they must be quick. It pays with the first rows: no likelihood, not even a bound, and a fault that most of the other rows do not see.
 # - **The flow** wins where *probability* is asked for: compression, comparing models, finding what does not belong. It pays with its pictures, which are more than twice as far from real ones as the GAN's.
-# - **The diffusion model** wins where the *distribution* counts, every mode with its share. It pays at every picture, and in training, where a U-Net keeps the most; but it has a dial, more calls or fewer, and it is the one that the budget held back. Its bits are poor because nothing asked for them: $L_{simple}$ gives the last, small noises next to no weight ([Diffusion models](04_diffusion_models.ipynb), section 9).
+# - **The diffusion model** wins where the *distribution* counts, every mode with its share. It pays at every picture, and in training, where a U-Net keeps the most; but it has a dial, more calls or fewer, and it is the one that the budget held back. Its bits are poor because nothing asked for them: $L_{\text{simple}}$ gives the last, small noises next to no weight ([Diffusion models](04_diffusion_models.ipynb), section 9).
 # - **The VAE** is the one that we would not take for its samples: smeared points, soft digits. What it has is in no row: a *short code*, 16 numbers for 64 pixels, from an encoder that is trained with it. Latent diffusion puts exactly that to use.
 #
 # The shortest code and the best looks are not with the same family, by far.
@@ -552,7 +552,7 @@ plots.table(
 
 # %%
 checks.at_most(
-    "the flow's code is shorter by half a bit a pixel", bits["flow"] + 0.5, min(bits["VAE"], bits["DDPM"])
+    "the flow's code is shorter by half a bit per pixel", bits["flow"] + 0.5, min(bits["VAE"], bits["DDPM"])
 )
 checks.at_most("yet its digits are twice as far as the GAN's", 2 * frechet["GAN"], frechet["flow"])
 checks.at_most("the GAN's are nearest", frechet["GAN"], min(frechet["VAE"], frechet["flow"], frechet["DDPM"]))
@@ -597,12 +597,12 @@ checks.at_most("with it, it passes the GAN", long[4], frechet["GAN"])
 # On this line the velocity is $x - z$.
 # So we train a network to say it:
 #
-# $$\min_u\; E\,\big| u(x_t, t) - (x - z) \big|^2. \tag{4}$$
+# $$\min_u\; E\Big[\big\| u(x_t, t) - (x - z) \big\|^2\Big]. \tag{4}$$
 #
 # But many lines pass through the same $x_t$, with different velocities.
 # Under squared error the best answer is, once more, the mean:
 #
-# $$u^\star(x_t, t) = E[x - z \mid x_t]. \tag{5}$$
+# $$u^*(x_t, t) = E[x - z \mid x_t]. \tag{5}$$
 #
 # A mean of directions is a blur, and blurs were the trouble of [Learned losses](01_learned_losses.ipynb).
 # Why is it the right thing here?
@@ -611,20 +611,20 @@ checks.at_most("with it, it passes the GAN", long[4], frechet["GAN"])
 # Let $p_t$ be the density of $x_t$ in (3): $p_0$ is noise, and $p_1$ the data.
 # Take any smooth function $\varphi$, and see how its mean changes along the straight lines:
 #
-# $$\frac{d}{dt} E\,\varphi(x_t) = E\big[\nabla\varphi(x_t) \cdot (x - z)\big] = E\big[\nabla\varphi(x_t) \cdot u^\star(x_t, t)\big]. \tag{6}$$
+# $$\frac{d}{dt} E\big[\varphi(x_t)\big] = E\big[\nabla\varphi(x_t) \cdot (x - z)\big] = E\big[\nabla\varphi(x_t) \cdot u^*(x_t, t)\big]. \tag{6}$$
 #
 # The first step is the chain rule.
 # In the second, average over all lines through the same $x_t$ first: $\nabla\varphi(x_t)$ is the same for all of them, and what is left is (5).
 #
-# But the right side is also what happens to the mean of $\varphi$ when points with density $p_t$ move by (2) with $u^\star$.
-# So both crowds, the one on straight lines and the one that follows $u^\star$, start alike, and their densities obey the same equation.
+# But the right side is also what happens to the mean of $\varphi$ when points with density $p_t$ move by (2) with $u^*$.
+# So both crowds, the one on straight lines and the one that follows $u^*$, start alike, and their densities obey the same equation.
 # For a velocity of bounded slope it has one solution, so they have the same density at all times.
-# At $t = 1$ the points that follow $u^\star$ are *data*.
+# At $t = 1$ the points that follow $u^*$ are *data*.
 # No single point keeps to its line; the crowd as a whole does not notice.
 #
 # With the integral on the right integrated by parts, (6) is the *continuity equation*:
 #
-# $$\frac{\partial p_t}{\partial t} + \nabla \cdot (p_t\, u^\star) = 0. \tag{7}$$
+# $$\frac{\partial p_t}{\partial t} + \nabla \cdot (p_t\, u^*) = 0. \tag{7}$$
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # For the mixture, all of this has a closed form, because $x_t$ is an old acquaintance.
@@ -632,11 +632,11 @@ checks.at_most("with it, it passes the GAN", long[4], frechet["GAN"])
 # The squared weights then sum to one, and $x_t / s$ is a point of the diffusion chain with $\sqrt{\bar\alpha} = t/s$.
 # The noise is the same $z$, so its best guess is the best $\varepsilon$ there:
 #
-# $$E[z \mid x_t] = \varepsilon^\star(x_t/s;\ \bar\alpha), \qquad \bar\alpha = \frac{t^2}{t^2 + (1 - t)^2}. \tag{8}$$
+# $$E[z \mid x_t] = \varepsilon^*(x_t/s;\ \bar\alpha), \qquad \bar\alpha = \frac{t^2}{t^2 + (1 - t)^2}. \tag{8}$$
 #
 # By (3), $x = (x_t - (1 - t) z)/t$, so $x - z = (x_t - z)/t$, and
 #
-# $$u^\star(x_t, t) = \frac{x_t - \varepsilon^\star(x_t/s;\ \bar\alpha)}{t}. \tag{9}$$
+# $$u^*(x_t, t) = \frac{x_t - \varepsilon^*(x_t/s;\ \bar\alpha)}{t}. \tag{9}$$
 #
 # *Whoever can denoise knows the velocity.*
 # We compare (9) with the mean (5), computed by summing over a grid of $x$.
@@ -742,10 +742,10 @@ plots.figure(
 # Follow a point, $\frac{d}{dt}\log p_t(x_t) = \frac{1}{p_t}\big(\frac{\partial p_t}{\partial t} + u \cdot \nabla p_t\big)$.
 # By (7), $\frac{\partial p_t}{\partial t} = -u \cdot \nabla p_t - p_t \nabla \cdot u$, so all that remains is
 #
-# $$\frac{d}{dt}\log p_t(x_t) = -\nabla \cdot u(x_t, t), \qquad \log p_1(x) = \log N(x_0;\ 0, I) - \int_0^1 \nabla \cdot u(x_t, t)\,dt. \tag{10}$$
+# $$\frac{d}{dt}\log p_t(x_t) = -\nabla \cdot u(x_t, t), \qquad \log p_1(x) = \log N(z;\ 0, I) - \int_0^1 \nabla \cdot u(x_t, t)\,dt. \tag{10}$$
 #
 # This is the change of variables of [Normalizing flows](03_normalizing_flows.ipynb), one small step after the other, with a trace in the place of a determinant.
-# (Here $x_0$ is where the path starts, in the noise.)
+# (Here $z$ is where the path starts, in the noise.)
 # First with the velocity (9), where we know what must come out.
 
 
@@ -818,7 +818,7 @@ checks.identity("Euler's steps are DDIM's (11)", torch.stack(by_euler), s[:, Non
 # <details><summary><b>Question.</b> If all the lines are straight, why does one Euler step not arrive at the data?</summary>
 #
 # The lines are straight, the paths of (2) are not.
-# At $t = 0$ nothing is known of $x$ but its mean, so $u^\star(z, 0) = E[x] - z$: one step sends every point to the mean of the data.
+# At $t = 0$ nothing is known of $x$ but its mean, so $u^*(z, 0) = E[x] - z$: one step sends every point to the mean of the data.
 # Only when a point comes nearer does it learn which mode it is bound for, and bends towards it.
 # (*Rectified flow* trains again on the pairs that the first model has made, whose lines do not cross, and so gets straighter paths.)
 # </details>
