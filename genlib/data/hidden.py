@@ -33,13 +33,13 @@ class HiddenMixture(GaussianMixture):
 def hidden_mixture(number: int) -> HiddenMixture:
     """The mixture of 5 to 9 Gaussians in the plane that belongs to a number: always the same one.
 
-    Deviations differ by up to 4 between a component's axes, which may lie at any angle; the weights differ, and none
-    is below 0.04. Two components are at least 6 deviations apart,
+    A component's longer axis has up to 3 times the deviation of the shorter one, and lies at any angle; the weights
+    differ, and none is below 0.04. Two components are at least 5 deviations apart,
 
-        (μ_j − μ_k)ᵀ [(Σ_j + Σ_k)/2]⁻¹ (μ_j − μ_k) ≥ 6²,
+        (μ_j − μ_k)ᵀ [(Σ_j + Σ_k)/2]⁻¹ (μ_j − μ_k) ≥ 5²,
 
-    so that each is a mode of its own; and each mean is at least 5 of its deviations away from the edge of [−1, 1]²,
-    which some mean attains.
+    so that each is a mode of its own. All is moved and scaled to fit [−1, 1]²: each mean stays 5 of its deviations away
+    from the edge, and some mean no more than that.
 
     Args:
         number: a whole number, at least 0.
@@ -63,7 +63,7 @@ def hidden_mixture(number: int) -> HiddenMixture:
 
 
 def _covariance(g: torch.Generator) -> Tensor:
-    """Any angle; the longer axis has a deviation of 0.07 to 0.2, the shorter one up to four times less."""
+    """Any angle; the longer axis has a deviation of 0.1 to 0.2, the shorter one up to three times less."""
     angle = float(_uniform(0, math.pi, g))
     long = float(_uniform(0.1, 0.2, g))
     short = long / float(_uniform(1, 3, g))
