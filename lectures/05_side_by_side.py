@@ -66,7 +66,7 @@ g = torch.Generator().manual_seed(0)
 
 # %%
 def on_points():
-    """A task of each family for points in the plane."""
+    """A task of each family for points in the plane; a GAN wants a class, so there is one, always the same."""
     G = gan.MLPGenerator(shape=(2,), n_classes=1, latent=2, width=128)
     D = gan.ProjectionDiscriminator(shape=(2,), n_classes=1, width=128)
     flow = flows.RealNVP.for_vectors(dim=2, n_couplings=8, width=64, actnorm=True)
@@ -200,7 +200,7 @@ plots.figure(
         mode, {"truth": mixture.weights}, points={name: (mode, share) for name, share in shares.items()},
         xlabel="mode", ylabel="share of the samples", aspect=2.2,
     ),
-    alt="The share of the samples at each of eight modes, against the truth, a rising line.",
+    alt="The share of the samples at each of eight modes, against the truth, a rising line. All four families follow it; the VAE strays the most.",
 )  # fmt: skip
 
 
@@ -390,7 +390,7 @@ plots.figure(
 #
 # VAE, GAN and flow make a picture in one go.
 # A diffusion model asks its network again and again, and we decide how often.
-# So it is not a point in this figure but a curve: milliseconds per picture against the distance to real digits.
+# So it is not a point in this figure but a curve: milliseconds per picture, by one thread that makes 300 at once, against the distance to real digits.
 # The second curve is the run of lecture 04, the same network trained longer.
 
 # %%
@@ -542,7 +542,7 @@ plots.table(
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # Nobody wins everywhere.
 #
-# - **The GAN** wins where *pictures* are judged, one by one or as a crowd, and where they must be quick. It pays with the first rows: no likelihood, not even a bound, and a fault that most of the other rows do not see.
+# - **The GAN** wins where *pictures* are judged, one by one or as a crowd, and is as quick as a picture gets. It pays with the first rows: no likelihood, not even a bound, and a fault that most of the other rows do not see.
 # - **The flow** wins where *probability* is asked for: compression, comparing models, finding what does not belong. It pays with its pictures, which are more than twice as far from real ones as the GAN's.
 # - **The diffusion model** wins where the *distribution* counts, every mode with its share. It pays at every picture, and in training, where a U-Net keeps the most; but it has a dial, more calls or fewer, and it is the one that the budget held back. Its bits are poor because nothing asked for them: $L_{\text{simple}}$ gives the last, small noises next to no weight ([Diffusion models](04_diffusion_models.ipynb), section 9).
 # - **The VAE** is the one that we would not take for its samples: smeared points, soft digits. What it has is in no row: a *short code*, 16 numbers for 64 pixels, from an encoder that is trained with it. Latent diffusion puts exactly that to use.
