@@ -8,6 +8,7 @@ from genlib.flows.flow import Flow
 from genlib.flows.layer import Compose, Inverse, Layer
 from genlib.flows.likelihood import MaximumLikelihood
 from genlib.flows.linear import ActNorm, BatchNorm, InvertibleConv
+from genlib.flows.muon import Muon
 from genlib.flows.nets import MLP, ConvNet
 from genlib.flows.preprocessing import Logit, Standardise, dequantize, quantize
 from genlib.flows.realnvp import RealNVP
@@ -31,6 +32,7 @@ __all__ = [
     "Layer",
     "Logit",
     "MaximumLikelihood",
+    "Muon",
     "Normal",
     "RealNVP",
     "Squeeze",

@@ -1,0 +1,115 @@
+"""An optimizer for networks whose hidden layers are small: Muon for their square matrices, Adam for all the rest."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genlib.arguments import check_int, check_number
+
+# Five rounds bring every singular value to about 1, between .7 and 1.2, that is not much smaller than the largest.
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+
+
+class Muon(torch.optim.Adam):
+    """Steps that are as long in every direction.
+
+        m ← μ m + (1 − μ) g,    W ← W − lr · orth((1 − μ) g + μ m),    orth(U S Vᵀ) ≈ U Vᵀ
+
+    A gradient of a matrix has a few large singular values and many small ones, and Adam follows the large ones. `orth`
+    sets them all to about 1 (some rounds of X ← a X + b X Xᵀ X + c (X Xᵀ)² X, which leave U and V as they are), so that
+    rare directions are learned as soon as frequent ones. Vectors and the matrices of first and last layers are Adam's.
+
+    Args:
+        matrices: parameters with two axes, best those between hidden layers; alike ones are computed together.
+        others: all other parameters.
+        lr: the length of a step of the matrices.
+        lr_adam, betas: of the others; `lr_adam` is in units of its own.
+        momentum: μ, in [0, 1).
+        rounds: of the iteration for `orth`.
+        weight_decay: of both, times their learning rates.
+    Ref: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; Loshchilov & Hutter 2019.
+    """
+
+    def __init__(
+        self,
+        matrices: Iterable[Tensor],
+        others: Iterable[Tensor],
+        lr: float = 0.05,
+        lr_adam: float = 2e-3,
+        *,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.999),
+        rounds: int = 5,
+        weight_decay: float = 0.0,
+        fused: bool = False,
+    ) -> None:
+        matrices = list(matrices)
+        for matrix in matrices:
+            if matrix.dim() != 2:
+                raise ValueError(f"matrices: expected tensors with two axes, got shape {tuple(matrix.shape)}")
+        if check_number("momentum", momentum, 0, 1) == 1:
+            raise ValueError("momentum: expected a number in [0, 1), got 1")
+        own = {"lr": check_number("lr", lr, 0), "momentum": momentum, "rounds": check_int("rounds", rounds)}
+        super().__init__(
+            [{"params": matrices, **own}, {"params": list(others)}],
+            lr=check_number("lr_adam", lr_adam, 0),
+            betas=betas,
+            weight_decay=check_number("weight_decay", weight_decay, 0),
+            decoupled_weight_decay=True,
+            fused=fused,
+        )
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step of both."""
+        loss = None if closure is None else torch.enable_grad()(closure)()
+        groups = [group for group in self.param_groups if "rounds" in group]
+        grads = {p: p.grad for group in groups for p in group["params"] if p.grad is not None}
+        for p in grads:  # Adam leaves alone what has no gradient
+            p.grad = None
+        super().step()
+        for p, grad in grads.items():
+            p.grad = grad
+        for group in groups:
+            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
+            for p in group["params"]:
+                if p.grad is not None:
+                    alike[p.shape].append(p)
+            for matrices in alike.values():
+                self._step_alike(matrices, group)
+        return loss
+
+    def _step_alike(self, matrices: list[Tensor], group: dict[str, Any]) -> None:
+        for p in matrices:
+            if not self.state[p]:
+                # Adam's code for loading a state looks for "step" in all of them.
+                self.state[p].update(step=torch.zeros(()), momentum=torch.zeros_like(p))
+        grads, mu = [p.grad for p in matrices], group["momentum"]
+        means = [self.state[p]["momentum"] for p in matrices]
+        torch._foreach_lerp_(means, grads, 1 - mu)  # pyright: ignore
+        ahead = torch.stack(torch._foreach_lerp(grads, means, mu))  # pyright: ignore
+        steps = orthogonal(ahead, group["rounds"])
+        rows, columns = steps.shape[-2:]
+        if group["weight_decay"]:
+            torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])  # pyright: ignore
+        # A tall matrix gets more, so that what it adds to its layer's output is as large as that of a square one.
+        length = group["lr"] * max(1.0, rows / columns) ** 0.5
+        torch._foreach_add_(matrices, list(steps.unbind()), alpha=-length)  # pyright: ignore
+
+
+def orthogonal(matrices: Tensor, rounds: int = 5) -> Tensor:
+    """About U Vᵀ for each matrix U S Vᵀ: (..., n, m), like `matrices`. Zero stays zero.
+
+    X ← a X + b X Xᵀ X + c (X Xᵀ)² X: the same polynomial of every singular value, from X/|X| on.
+    """
+    a, b, c = COEFFICIENTS
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    X = matrices.mT if tall else matrices
+    X = X / X.norm(dim=(-2, -1), keepdim=True).clamp(min=torch.finfo(X.dtype).tiny)
+    for _ in range(rounds):
+        A = X @ X.mT
+        X = a * X + (b * A + c * A @ A) @ X
+    return X.mT if tall else X
