@@ -605,7 +605,7 @@ photos["here"] = answer(task.G, scenes.x)
 print(f"trained in {history.seconds:.0f} s; the stored run took {runs['factor'][1].step[-1]} steps")
 
 # %% tags=["nbval-ignore-output"]
-names |= {"factor": "x a factor", "here": "the same, short"}
+names |= {"factor": "x a factor", "here": "a factor, briefly"}
 for name in ("real", "both", "here", "factor"):
     images = scenes.y if name == "real" else photos[name]
     detail, error = metrics.detail(images, scenes.y), metrics.spectrum_error(images, scenes.y)
@@ -615,7 +615,7 @@ for name in ("real", "both", "here", "factor"):
 purest = scenes.x.mean((2, 3)).topk(3, dim=0).indices.T.flatten()  # three maps of brick, of grass, of gravel
 plots.image_rows(
     x_beside_y=photos["both"][purest],
-    the_same_short=photos["here"][purest],
+    a_factor_120_steps=photos["here"][purest],
     x_a_factor=photos["factor"][purest],
     real=scenes.y[purest],
     alt="Three photos each of brick, grass and gravel. With x beside y: upright joints, and one grain for grass and gravel. After the short training: joints, and dark spots on a grid. With x as a factor: bricks with joints both ways, fine streaked grass, and larger, rounder stones, as in the real photos below.",
