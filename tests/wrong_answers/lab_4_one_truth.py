@@ -123,6 +123,12 @@ def distances(x, means, covs):
     return d
 
 
+@wrong("one_truth.distances", "averaged")  # with a Gaussian's half: in the plane the same
+def distances(x, means, covs):
+    away = x[:, None] - means
+    return torch.einsum("bkd,kde,bke->bk", away, torch.linalg.inv(covs), away).mul(0.5).sqrt()
+
+
 # --- distances: right -----------------------------------------------------------------------------------------------
 
 
@@ -242,6 +248,12 @@ def responsibilities(x, means, covs, weights):
     return torch.softmax(
         torch.stack([MultivariateNormal(m, c).log_prob(x) for m, c in zip(means, covs, strict=True)], 1), 1
     )
+
+
+@wrong("one_truth.responsibilities", "nothing_left")
+def responsibilities(distance, covs, weights):
+    joint = weights * torch.exp(-(distance**2) / 2) / torch.linalg.det(covs).sqrt()
+    return joint / joint.sum(1, keepdim=True).clamp(min=1e-300)
 
 
 # --- responsibilities: right ----------------------------------------------------------------------------------------
@@ -386,6 +398,18 @@ def coverage(responsibility, near, weights, found_at):
     return share, (share >= found_at * weights).to(share)
 
 
+@wrong("one_truth.coverage", "weighted_again")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).mean(0) * weights
+    return share, (share >= found_at * weights).to(share)
+
+
+@wrong("one_truth.coverage", "swapped")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).mean(0)
+    return (share >= found_at * weights).to(share), share
+
+
 # --- coverage: right ------------------------------------------------------------------------------------------------
 
 
@@ -515,6 +539,23 @@ def gap(log_p, log_q):
     return difference.mean(), difference.std() / math.sqrt(37)
 
 
+@wrong("one_truth.gap", "cut_at_zero")
+def gap(log_p, log_q):
+    difference = log_p - log_q
+    return difference.mean().clamp_min(0), difference.std() / math.sqrt(len(difference))
+
+
+@wrong("one_truth.gap", "each_cut_at_zero")
+def gap(log_p, log_q):
+    difference = torch.relu(log_p - log_q)
+    return difference.mean(), difference.std() / math.sqrt(len(difference))
+
+
+@wrong("one_truth.gap", "error_of_log_q")
+def gap(log_p, log_q):
+    return (log_p - log_q).mean(), log_q.std() / math.sqrt(len(log_q))
+
+
 # --- gap: right -----------------------------------------------------------------------------------------------------
 
 
@@ -640,6 +681,12 @@ def bound_gap(log_p, L_T, L_t, L_0, dims):
     return float(surplus.mean()), float(surplus.std() / len(surplus) ** 0.5)
 
 
+@wrong("one_truth.bound_gap", "divided_by_b")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    values = dims * math.log(2) * (L_T + L_t.sum(1) + L_0) + log_p
+    return values.mean(), values.std() / len(values)
+
+
 # --- bound_gap: right -----------------------------------------------------------------------------------------------
 
 
@@ -756,6 +803,11 @@ def importance(log_w):
     elbo, largest = log_w.mean(1), log_w.amax(1)
     log_w -= largest[:, None]
     return elbo, largest + log_w.exp().mean(1).log()
+
+
+@wrong("one_truth.importance", "largest_left_out")
+def importance(log_w):
+    return log_w.mean(1), (log_w - log_w.max(1, keepdim=True).values).exp().mean(1).log()
 
 
 # --- importance: right ----------------------------------------------------------------------------------------------
@@ -904,6 +956,11 @@ def energy(x, y):
 def energy(x, y):
     i, j = torch.randperm(len(x)), torch.randperm(len(y))
     return 2 * (x[i[0]] - y[j[0]]).norm() - (x[i[0]] - x[i[1]]).norm() - (y[j[0]] - y[j[1]]).norm()
+
+
+@wrong("one_truth.energy", "absolute")
+def energy(x, y):
+    return (2 * between(x, y) - within(x) - within(y)).abs()
 
 
 # --- energy: right --------------------------------------------------------------------------------------------------
@@ -1067,6 +1124,29 @@ def p_value(x, y, orders, statistic):
     return x.new_tensor((1 + count) / (1 + len(values)))
 
 
+@wrong("one_truth.p_value", "number_of_deals")
+def p_value(x, y, orders, statistic):
+    return 1 + (shuffled(x, y, orders, statistic) >= statistic(x, y)).sum()
+
+
+@wrong("one_truth.p_value", "doubled")
+def p_value(x, y, orders, statistic):
+    return 2 * (1 + (shuffled(x, y, orders, statistic) >= statistic(x, y)).sum()) / (1 + len(orders))
+
+
+@wrong("one_truth.p_value", "y_first")
+def p_value(x, y, orders, statistic):
+    pooled, n = torch.cat([y, x]), len(x)
+    count = sum(statistic(pooled[o[:n]], pooled[o[n:]]) >= statistic(x, y) for o in orders)
+    return torch.as_tensor((1 + count) / (1 + len(orders)))
+
+
+@wrong("one_truth.p_value", "observed_left_out")  # in float32, which a share may have
+def p_value(x, y, orders, statistic):
+    count = sum(bool(value >= statistic(x, y)) for value in shuffled(x, y, orders, statistic))
+    return torch.tensor(count / len(orders))
+
+
 # --- p_value: right -------------------------------------------------------------------------------------------------
 
 
@@ -1090,3 +1170,10 @@ def p_value(x, y, orders, statistic):
     orders = torch.cat([torch.arange(len(x) + len(y))[None], orders])
     values = shuffled(x, y, orders, statistic)
     return (values >= values[0]).to(x.dtype).mean()
+
+
+@right("one_truth.p_value")  # in float32: it is a count over a count
+def p_value(x, y, orders, statistic):
+    pooled, n, observed = torch.cat([x, y]), len(x), statistic(x, y)
+    count = sum(bool(statistic(pooled[order[:n]], pooled[order[n:]]) >= observed) for order in orders)
+    return torch.tensor((1 + count) / (1 + len(orders)))

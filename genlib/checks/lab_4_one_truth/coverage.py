@@ -45,7 +45,8 @@ def _by_hand(numbers: Numbers) -> Pair:
 
 @COVERAGE.check(
     "a mode's share is the average, over all points, of what the near ones give to it",
-    "A point that is astray gives nothing to any mode, but it is one of the B points.",
+    "A point that is astray gives nothing to any mode, but it is one of the B points. And a mode is found by its own "
+    "share, its own weight, and found_at.",
 )
 def _(answer: Answer, g: Generator) -> None:
     numbers = _numbers(40, 5, g)
@@ -100,8 +101,9 @@ def _(answer: Answer, g: Generator) -> None:
     answer.agrees("share", share, narrow, tol=FLOAT32_TOL)
 
 
-def _found(share: Tensor, weights: Tensor, found_at: float) -> Tensor:
-    return (share >= found_at * weights).to(share)
+def _open(share: Tensor) -> Pair:
+    """A wrong share. It tells the mistake; what is found with it does not, for zeros and ones may agree by chance."""
+    return share, torch.full_like(share, torch.nan)
 
 
 @COVERAGE.mistake("A mode that has exactly found_at times its weight is not found here: at least that much is enough.")
@@ -122,7 +124,9 @@ def equal_weights(responsibility: Tensor, near: Tensor, weights: Tensor, found_a
     return share, (share >= found_at / len(weights)).to(share)
 
 
-@COVERAGE.mistake("Any share above 0 counts as found. Soft assignments give every mode a little: use found_at.")
+@COVERAGE.mistake(
+    "Found with too small a share, or with any above 0. Soft assignments give every mode a little: use found_at."
+)
 def above_zero(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
     share, _ = _own_coverage(responsibility, near, weights, found_at)
     return share, (share > 0).to(share)
@@ -143,7 +147,7 @@ def counted(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: flo
 @COVERAGE.mistake("Points that are astray count for the mode that is the least far away. What is near for?")
 def strays_count(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
     share = responsibility.mean(0)
-    return share, _found(share, weights, found_at)
+    return _open(share)
 
 
 @COVERAGE.mistake(
@@ -151,18 +155,18 @@ def strays_count(responsibility: Tensor, near: Tensor, weights: Tensor, found_at
 )
 def of_the_near(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
     share = responsibility[near].mean(0)
-    return share, _found(share, weights, found_at)
+    return _open(share)
 
 
 @COVERAGE.mistake("near is turned round: it is True for the points that count.")
 def near_turned(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
-    return _own_coverage(responsibility, ~near, weights, found_at)
+    return _open((responsibility * ~near[:, None]).mean(0))
 
 
 @COVERAGE.mistake("These are sums over the points. A share is an average.")
 def summed(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
     share = (responsibility * near[:, None]).sum(0)
-    return share, _found(share, weights, found_at)
+    return _open(share)
 
 
 @COVERAGE.mistake("The average is over the components: one number for each point. Each *mode* was to have its share.")
@@ -173,11 +177,21 @@ def over_the_components(responsibility: Tensor, near: Tensor, weights: Tensor, f
 
 @COVERAGE.mistake("The share is given as a multiple of the weight. It was to be the share itself.")
 def relative(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
-    share, found = _own_coverage(responsibility, near, weights, found_at)
-    return share / weights, found
+    return _open((responsibility * near[:, None]).mean(0) / weights)
 
 
 @COVERAGE.mistake("Each point goes to its most likely mode as a whole. Add up what it gives to each instead.")
 def most_likely(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
     hard = torch.nn.functional.one_hot(responsibility.argmax(1), len(weights)).to(responsibility)
-    return _own_coverage(hard, near, weights, found_at)
+    return _open((hard * near[:, None]).mean(0))
+
+
+@COVERAGE.mistake("Multiplied by the weights. They are in p(k given x) already: what is left is to average it.")
+def weighted_again(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
+    return _open((responsibility * near[:, None]).mean(0) * weights)
+
+
+@COVERAGE.mistake("share and found have changed places: the shares come first.")
+def swapped(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
+    share, found = _own_coverage(responsibility, near, weights, found_at)
+    return found, share

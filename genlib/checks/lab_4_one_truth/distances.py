@@ -126,7 +126,7 @@ def transposed(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
     return _own_distances(x, means, covs).T
 
 
-@DISTANCES.mistake("The sum over the coordinates is averaged: in D dimensions that is too small by √D.")
+@DISTANCES.mistake("Too small by √D. Is the sum over the coordinates averaged, or halved, as in a Gaussian's exponent?")
 def averaged(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
     return _own_distances(x, means, covs) / x.shape[1] ** 0.5
 

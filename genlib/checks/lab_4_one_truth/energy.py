@@ -177,6 +177,11 @@ def city_block(x: Tensor, y: Tensor) -> Tensor:
     return 2 * average(x, y, n * m) - average(x, x, n * (n - 1)) - average(y, y, m * (m - 1))
 
 
+@ENERGY.mistake("The absolute value is taken. Then two equal samples lie apart on average: below 0 is no error here.")
+def absolute(x: Tensor, y: Tensor) -> Tensor:
+    return _own_energy(x, y).abs()
+
+
 @ENERGY.mistake("The sign is turned: samples that lie apart have a distance above 0.")
 def turned_round(x: Tensor, y: Tensor) -> Tensor:
     return -_own_energy(x, y)

@@ -63,6 +63,16 @@ def _(answer: Answer, g: Generator) -> None:
     answer.gives([log_p, log_p - shift], scalar(shift), scalar(0.0))
 
 
+@GAP.check(
+    "a good model may come out below 0 on a few points",
+    "It is an estimate, and its error says how far it may be off, to either side. Nothing is to be cut off.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    log_p = 2 * normal((12,), g)
+    log_q = log_p + 0.1 + 0.3 * normal((12,), g).abs()
+    answer.gives([log_p, log_q], *_by_hand(log_p, log_q))
+
+
 @GAP.check("four times as many points halve the error, nearly", "What does the error do as B grows?")
 def _(answer: Answer, g: Generator) -> None:
     log_p, log_q = _numbers(50, g)
@@ -98,6 +108,23 @@ def absolute(log_p: Tensor, log_q: Tensor) -> Pair:
 def weighted_again(log_p: Tensor, log_q: Tensor) -> Pair:
     ratio = log_p.exp() * (log_p - log_q)
     return ratio.mean(), ratio.std() / len(ratio) ** 0.5
+
+
+@GAP.mistake("Below 0 it is cut off. KL is never below 0, but what is measured of it on a few points may be.")
+def cut_at_zero(log_p: Tensor, log_q: Tensor) -> Pair:
+    gap, error = _own_gap(log_p, log_q)
+    return gap.clamp(min=0), error
+
+
+@GAP.mistake("Differences below 0 are cut off. Points where q is above p make up for others: all of them count.")
+def each_cut_at_zero(log_p: Tensor, log_q: Tensor) -> Pair:
+    ratio = (log_p - log_q).clamp(min=0)
+    return ratio.mean(), ratio.std() / len(ratio) ** 0.5
+
+
+@GAP.mistake("The error is that of log q alone. What is averaged is the difference: how much does that vary?")
+def error_of_log_q(log_p: Tensor, log_q: Tensor) -> Pair:
+    return (log_p - log_q).mean(), log_q.std() / len(log_q) ** 0.5
 
 
 @GAP.mistake("This is the loss, −log q, on average. The truth's own −log p has to be taken off.")

@@ -134,6 +134,12 @@ def averaged_over_the_points(log_w: Tensor) -> Pair:
     return elbo.mean(), log_q.mean()
 
 
+@IMPORTANCE.mistake("The largest log-weight was taken out first, and is not put back at the end.")
+def largest_left_out(log_w: Tensor) -> Pair:
+    elbo, log_q = _own_importance(log_w)
+    return elbo, log_q - log_w.max(1).values
+
+
 @IMPORTANCE.mistake("log_q is log n below what it should be: n is divided out twice.")
 def n_twice(log_w: Tensor) -> Pair:
     return log_w.mean(1), log_w.logsumexp(1) - 2 * math.log(log_w.shape[1])

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from genlib import metrics
 from genlib.checks.answer import Answer
-from genlib.checks.exercise import Exercise
+from genlib.checks.exercise import WholeNumbers
 from genlib.checks.lab_4_one_truth.given import normal, scalar
 
 Statistic = Callable[[Tensor, Tensor], Tensor]
@@ -31,7 +32,15 @@ def _own_p_value(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) -> 
     return x.new_tensor((1 + _count(x, y, orders, statistic)) / (1 + len(orders)))
 
 
-P_VALUE = Exercise("one_truth.p_value", _own_p_value, returns=["p"])
+class Share(WholeNumbers):
+    """A count over a count: float32 holds as much of it as the test says, whatever dtype the points have."""
+
+    def outputs(self, raw: Any) -> tuple[Any, ...]:
+        return tuple(o.float().double() if isinstance(o, Tensor) else o for o in super().outputs(raw))
+
+
+P_VALUE = Share("one_truth.p_value", _own_p_value, returns=["p"])
+TOL = 1e-6  # of a share in float32
 
 
 class Named:
@@ -86,10 +95,10 @@ def _telling(statistic: Statistic, g: Generator) -> tuple[Tensor, Tensor, Tensor
 )
 def _(answer: Answer, g: Generator) -> None:
     numbers = _telling(LARGEST, g)
-    answer.gives(numbers, _by_hand(*numbers))
+    answer.gives(numbers, _by_hand(*numbers), tol=TOL)
     x, y = _samples(6, 9, 0.3, g)
     numbers = x, y, _orders(MANY, 15, g), FURTHER
-    answer.gives(numbers, _by_hand(*numbers))
+    answer.gives(numbers, _by_hand(*numbers), tol=TOL)
 
 
 @P_VALUE.check(
@@ -99,7 +108,7 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     for R in (9, 99):
         x, y = _samples(12, 10, 20.0, g)
-        answer.gives([x, y, _orders(R, 22, g), FURTHER], scalar(1 / (1 + R)))
+        answer.gives([x, y, _orders(R, 22, g), FURTHER], scalar(1 / (1 + R)), tol=TOL)
 
 
 @P_VALUE.check(
@@ -108,7 +117,7 @@ def _(answer: Answer, g: Generator) -> None:
 )
 def _(answer: Answer, g: Generator) -> None:
     x, y = _samples(5, 6, 0.0, g)
-    answer.gives([x, y, _orders(9, 11, g), SAME], scalar(1.0))
+    answer.gives([x, y, _orders(9, 11, g), SAME], scalar(1.0), tol=TOL)
 
 
 @P_VALUE.check(
@@ -119,9 +128,9 @@ def _(answer: Answer, g: Generator) -> None:
     distance = Named("metrics.energy_distance", lambda x, y: x.new_tensor(metrics.energy_distance(x, y)))
     x, y = _samples(8, 6, 0.5, g)
     orders = _orders(19, 14, g)
-    answer.gives([x, y, orders, distance], _by_hand(x, y, orders, distance))
+    answer.gives([x, y, orders, distance], _by_hand(x, y, orders, distance), tol=TOL)
     narrow = [x.float(), y.float(), orders, distance]
-    answer.gives(narrow, _by_hand(x.float(), y.float(), orders, distance), tol=1e-6)
+    answer.gives(narrow, _by_hand(x.float(), y.float(), orders, distance), tol=TOL)
 
 
 @P_VALUE.mistake(
@@ -175,7 +184,7 @@ def split_in_half(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) ->
     return x.new_tensor((1 + count) / (1 + len(orders)))
 
 
-@P_VALUE.mistake("x and y are pooled in the wrong order, or the parts change places: the first n of each deal play x.")
+@P_VALUE.mistake("The parts of each deal change places: the first n of them play x, and x comes first.")
 def parts_swapped(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) -> Tensor:
     pooled, n, observed = torch.cat([x, y]), len(x), float(statistic(x, y))
     count = sum(float(statistic(pooled[o[n:]], pooled[o[:n]])) >= observed for o in orders)
@@ -199,6 +208,23 @@ def absolute_values(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) 
 @P_VALUE.mistake("This is how many shuffles are as extreme. Their share among all deals was asked for.")
 def number_only(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) -> Tensor:
     return x.new_tensor(float(_count(x, y, orders, statistic)))
+
+
+@P_VALUE.mistake("This is how many deals are as extreme, the observed one among them. Their share was asked for.")
+def number_of_deals(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) -> Tensor:
+    return x.new_tensor(1.0 + _count(x, y, orders, statistic))
+
+
+@P_VALUE.mistake("Twice the share, as in a test on two sides. Here only a large statistic is extreme.")
+def doubled(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) -> Tensor:
+    return 2 * _own_p_value(x, y, orders, statistic)
+
+
+@P_VALUE.mistake("y stands first in the pool. An order names the points by their places, and counts with x first.")
+def y_first(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) -> Tensor:
+    pooled, n, observed = torch.cat([y, x]), len(x), float(statistic(x, y))
+    count = sum(float(statistic(pooled[o[:n]], pooled[o[n:]])) >= observed for o in orders)
+    return x.new_tensor((1 + count) / (1 + len(orders)))
 
 
 @P_VALUE.mistake("y stays as it was, and only x is dealt anew. Both parts of a deal come from the pool.")

@@ -126,6 +126,14 @@ def logarithms(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
     return _log_joint(distance, covs, weights).log_softmax(dim=1)
 
 
+@RESPONSIBILITIES.mistake(
+    "Far from everything all densities are 0 for the computer, and nothing is left to compare. Their logarithms stay."
+)
+def nothing_left(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    densities = _log_joint(distance, covs, weights).exp()
+    return (densities / densities.sum(1, keepdim=True)).nan_to_num(nan=0.0)
+
+
 @RESPONSIBILITIES.mistake("Not divided by the sum yet: Bayes' rule has a denominator.")
 def joint(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
     constant = (2 * torch.pi) ** (-covs.shape[-1] / 2)
