@@ -11,7 +11,7 @@
 # **You need.**
 # Lecture 04, tensors in PyTorch, and the Gaussian.
 #
-# **It takes** about two and a half hours, nearly all of it yours: two trainings take some twenty seconds each, and no cell more than a minute.
+# **It takes** about two and a half hours, nearly all of it yours: two trainings take about half a minute each, and no cell more than a minute.
 
 # %%
 import itertools
@@ -673,12 +673,12 @@ class Task(torch.nn.Module):
 
 # %% [markdown]
 # The cosine schedule with T = 200, a U-Net of 165,000 weights, and v as its target.
-# This takes about 20 seconds.
+# This takes about half a minute.
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
 task = Task(diffusion.UNet.digits(), predict="v")
-history = train.fit(task, data.digits("train"), steps=800, seed=0)
+history = train.fit(task, data.digits("train"), steps=600, seed=0)
 print(f"{history.step[-1]} steps in {history.seconds:.0f} s, loss {history.logs['loss'][-1]:.3f}")
 
 # %%
@@ -983,7 +983,7 @@ measure("no root", rootless)
 #
 # Another network: no convolutions, 64 numbers in, 64 out, and it guesses x_0 itself.
 # Same loss, same data.
-# This takes about 15 seconds.
+# This takes about as long as the first.
 #
 # **Predict.**
 # For each noisy x_t, the guess that minimises the training loss is an average of *training* digits.
