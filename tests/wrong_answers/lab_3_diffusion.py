@@ -1085,6 +1085,12 @@ def loss(net, x_0, t, eps, alpha_bar, predict):
     return flat @ flat / len(flat)
 
 
+@right("diffusion.loss")  # the norm as it is written, over D
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    errors = apart(net, x_0, t, eps, alpha_bar, predict).flatten(1)
+    return (errors.norm(dim=1) ** 2 / errors.shape[1]).mean()
+
+
 # --- reverse_step: wrong --------------------------------------------------------------------------------------------
 
 
@@ -1228,6 +1234,12 @@ def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
 def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
     b, a, _ = back(x_t, t, eps_hat, beta, alpha_bar)
     return x_t - b / (1 - a).sqrt() * eps_hat / (1 - b).sqrt() + b.sqrt() * fresh(t, z)
+
+
+@wrong("diffusion.reverse_step", "guess_not_scaled")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    b, a, _ = back(x_t, t, eps_hat, beta, alpha_bar)
+    return x_t / (1 - b).sqrt() - b / (1 - a).sqrt() * eps_hat + b.sqrt() * fresh(t, z)
 
 
 @wrong("diffusion.reverse_step", "noise_subtracted")
@@ -1494,6 +1506,15 @@ def ancestral(net, step, x_T, z):
     return walk(lambda x_t, t: net(t, x_t), step, x_T, z, range(len(z) - 1, 0, -1))
 
 
+@wrong("diffusion.ancestral", "error")  # step(x_t, eps_hat, t, z)
+def ancestral(net, step, x_T, z):
+    x_ts = [x_T]
+    for i in range(len(z) - 1, 0, -1):
+        t = torch.full((len(x_T),), i)
+        x_ts.append(step(x_ts[-1], net(x_ts[-1], t), t, z[i]))
+    return torch.stack(x_ts)
+
+
 @wrong("diffusion.ancestral", "error")  # all of z at every step
 def ancestral(net, step, x_T, z):
     return walk(net, lambda x_t, t, eps_hat, _: step(x_t, t, eps_hat, z), x_T, z, range(len(z) - 1, 0, -1))
@@ -1603,6 +1624,11 @@ def ddim_steps(T, n):
     return (torch.arange(n) * (T // n)).flip(0)
 
 
+@wrong("diffusion.ddim_steps", "multiples_below_T")
+def ddim_steps(T, n):
+    return torch.tensor(list(range(0, T, T // n))[::-1])
+
+
 @wrong("diffusion.ddim_steps", "quadratic")
 def ddim_steps(T, n):
     return (T * torch.linspace(1, 0, n + 1) ** 2).round().long()
@@ -1685,6 +1711,14 @@ def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
     now, before = per_example(alpha_bar[t], x_t), per_example(alpha_bar[s], x_t)
     x_0 = (x_t - (1 - now).sqrt() * eps_hat) / now.sqrt()
     return before.sqrt() * x_0 + (1 - before).sqrt() * eps_hat
+
+
+@wrong("diffusion.ddim_step", "one_for_all")  # the first example decides for the batch
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, before, sigma = ddim_parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    if s[0] == 0:
+        return x_0
+    return before.sqrt() * x_0 + (1 - before - sigma**2).sqrt() * eps_hat + sigma * z
 
 
 @wrong("diffusion.ddim_step", "all_the_way")
@@ -2148,6 +2182,20 @@ def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
 def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
     _, var_1, _, var_2 = two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)
     nats = 0.5 * (torch.log(var_2 / var_1) + var_1 / var_2 - 1)
+    return nats.expand_as(x_0).flatten(1).sum(1)
+
+
+@wrong("diffusion.bound_term", "variances_once")  # one number for each example, and nobody spread it
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    mean_1, var_1, mean_2, var_2 = two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)
+    spread = (torch.log(var_2 / var_1) + var_1 / var_2 - 1).reshape(len(x_0), -1)[:, 0]
+    return 0.5 * (spread + ((mean_1 - mean_2) ** 2 / var_2).flatten(1).sum(1))
+
+
+@wrong("diffusion.bound_term", "half_of_the_bracket")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    mean_1, var_1, mean_2, var_2 = two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)
+    nats = 0.5 * (torch.log(var_2 / var_1) + var_1 / var_2 - 1) + (mean_1 - mean_2) ** 2 / var_2
     return nats.expand_as(x_0).flatten(1).sum(1)
 
 

@@ -53,7 +53,7 @@ class Back:
         return "one step back, as in exercise 6"
 
     def __call__(self, x_t: Tensor, t: Tensor, eps_hat: Tensor, z: Tensor) -> Tensor:
-        check_call(x_t, t, len(self.beta) - 1)
+        check_call(x_t, t, len(self.beta) - 1, "step")
         for name, value in (("eps_hat", eps_hat), ("z", z)):
             if not isinstance(value, Tensor) or value.shape != x_t.shape:
                 came = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
@@ -73,7 +73,7 @@ class Linear:
         return "a_t x_t + b_t eps_hat + c_t z"
 
     def __call__(self, x_t: Tensor, t: Tensor, eps_hat: Tensor, z: Tensor) -> Tensor:
-        check_call(x_t, t, len(self.a) - 1)
+        check_call(x_t, t, len(self.a) - 1, "step")
         return many(self.a, t, x_t) * x_t + many(self.b, t, x_t) * eps_hat + many(self.c, t, x_t) * z
 
 

@@ -201,6 +201,20 @@ def variances_alone(*numbers: Tensor) -> Tensor:
     return _own_bound_term(x_0, x_t, t, x_0, beta, alpha_bar)
 
 
+@BOUND_TERM.mistake(
+    "The variances are compared once for each example. They differ at every pixel: add up over all of them."
+)
+def variances_once(*numbers: Tensor) -> Tensor:
+    tilde, b, apart = _pieces(numbers)
+    return _sum(0.5 * apart**2 / b) + 0.5 * _sum((b / tilde).log() + tilde / b - 1) / numbers[0][0].numel()
+
+
+@BOUND_TERM.mistake("The ½ has not reached the last term: it stands before the whole bracket.")
+def half_of_the_bracket(*numbers: Tensor) -> Tensor:
+    _, b, apart = _pieces(numbers)
+    return _sum(_kl(numbers) + 0.5 * apart**2 / b)
+
+
 @BOUND_TERM.mistake("64 times the mean over the pixels: right for 64 of them. How many there are, x_0 knows.")
 def mean_times_64(*numbers: Tensor) -> Tensor:
     return 64 * _own_bound_term(*numbers) * len(numbers[0]) / numbers[0].numel()

@@ -96,6 +96,10 @@ def _(answer: Answer, g: Generator) -> None:
     for shape in ((3, 3, 5, 2), (5,)):
         x_0, (x_t, eps, t, s, eta, z, alpha_bar) = _numbers(shape, g)
         answer.gives([x_t, eps, t, 0 * s, eta, z, alpha_bar], x_0, tol=1e-8)
+    x_0, (x_t, eps, t, s, _, z, alpha_bar) = _numbers((4, 3), g)
+    s = torch.cat([0 * s[:1], s[1:]])  # one arrives, the others go on
+    bar = each(alpha_bar, s, x_0)
+    answer.gives([x_t, eps, t, s, 0.0, z, alpha_bar], bar.sqrt() * x_0 + (1 - bar).sqrt() * eps, tol=1e-8)
 
 
 @DDIM_STEP.check("it takes float32 too", "Nothing in the formula depends on the precision of x_t.")
@@ -127,6 +131,13 @@ def direction_turned(
 ) -> Tensor:
     x_0, _, before = _parts(x_t, eps_hat, s, t, eta, alpha_bar)
     return _put(x_0, eps_hat, before, 0 * x_t, z)
+
+
+@DDIM_STEP.mistake("One example goes to s = 0, and all others go there too. Each has a step of its own.")
+def one_for_all(x_t: Tensor, eps_hat: Tensor, t: Tensor, s: Tensor, eta: float, z: Tensor, alpha_bar: Tensor) -> Tensor:
+    if not (s == 0).any():
+        raise ValueError("nobody goes to 0")
+    return _parts(x_t, eps_hat, t, s, eta, alpha_bar)[0]
 
 
 @DDIM_STEP.mistake("This is the guess of x_0. It has to be noised again, to the level of step s.")

@@ -89,6 +89,11 @@ def strides_from_0(T: int, n: int) -> Tensor:
     return (torch.arange(n).double() * (T // n)).flip(0)
 
 
+@DDIM_STEPS.mistake("Multiples of T // n, counted from 0: T is none of them, and pure noise belongs to T.")
+def multiples_below_T(T: int, n: int) -> Tensor:  # noqa: N802
+    return torch.arange(0, T, T // n).double().flip(0)
+
+
 @DDIM_STEPS.mistake("The steps lie closer near 0: the quadratic spacing, a good one, but here they are to be even.")
 def quadratic(T: int, n: int) -> Tensor:
     return (T * torch.linspace(1, 0, n + 1, dtype=torch.float64) ** 2).round()

@@ -224,6 +224,13 @@ def parentheses(*numbers: Tensor) -> Tensor:
     return x_t - b / (1 - bar).sqrt() * eps_hat / (1 - b).sqrt() + noise
 
 
+@REVERSE_STEP.mistake("Only x_t is divided by √α_t, and the guess is not: where do the parentheses begin?")
+def guess_not_scaled(*numbers: Tensor) -> Tensor:
+    x_t, _, eps_hat = numbers[:3]
+    b, bar, _, noise, _ = _parts(numbers)
+    return x_t / (1 - b).sqrt() - b / (1 - bar).sqrt() * eps_hat + noise
+
+
 @REVERSE_STEP.mistake("The new noise is subtracted. As a draw that is as good, but it is not what z says.")
 def noise_subtracted(*numbers: Tensor) -> Tensor:
     _, _, mean, noise, _ = _parts(numbers)
