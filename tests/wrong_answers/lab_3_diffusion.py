@@ -162,7 +162,7 @@ def alpha_bar(beta):
 
 @wrong("diffusion.alpha_bar", "error")  # a number among tensors
 def alpha_bar(beta):
-    return torch.cat([1, (1 - beta).cumprod(0)])
+    return torch.cat([1, (1 - beta).cumprod(0)])  # pyright: ignore[reportArgumentType]
 
 
 @wrong("diffusion.alpha_bar", "type")
@@ -178,7 +178,7 @@ def alpha_bar(beta):
     left, t = [1.0], 0
     while len(left) <= len(beta):
         left[t] = left[t] * (1 - beta[t])
-    return torch.stack(left)
+    return torch.stack(left)  # pyright: ignore[reportArgumentType]
 
 
 @wrong("diffusion.alpha_bar", "dtype")  # always float64
