@@ -73,7 +73,8 @@ def in_short(value: object, limit: int = 6) -> str:
         dtype = str(value.dtype).removeprefix("torch.")
         return f"{kind} {tuple(value.shape)} {dtype}: {numbers}{more}"
     if isinstance(value, tuple | list) and any(isinstance(v, Tensor) for v in value):
-        return f"{type(value).__name__} of {len(value)}: " + "; ".join(in_short(v, 3) for v in value)
+        more = "; …" if len(value) > limit else ""
+        return f"{type(value).__name__} of {len(value)}: " + "; ".join(in_short(v, 3) for v in value[:limit]) + more
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "…"
 

@@ -167,6 +167,11 @@ def affine(x, log_s, shift):
     return log_s * x + shift, log_s.sum().expand(len(x))
 
 
+@wrong("flows.affine", "log_of_log_s")  # log |s|, as where s is the scale
+def affine(x, log_s, shift):
+    return torch.exp(log_s) * x + shift, torch.log(log_s.abs()).sum().expand(len(x))
+
+
 @wrong("flows.affine", "shift_first")
 def affine(x, log_s, shift):
     return (x + shift) * log_s.exp(), log_s.sum().expand(len(x))
@@ -378,6 +383,13 @@ def log_prob(x, flow):
     return -0.5 * z.norm(dim=1) - 0.5 * z.shape[1] * LOG_2_PI + log_det
 
 
+@wrong("flows.log_prob", "mean_of_squares")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    z = z.flatten(1)
+    return -0.5 * (z**2).mean(1) - z.shape[1] / 2 * math.log(2 * math.pi) + log_det
+
+
 @wrong("flows.log_prob", "mean_over_coordinates")
 def log_prob(x, flow):
     z, log_det = flow(x)
@@ -575,6 +587,13 @@ def coupling(x, mask, net):
 def coupling(x, mask, net):
     log_s, shift = parts(x, mask, net)
     return (x + shift) * log_s.exp(), log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "log_of_log_s")  # log |s|, as where s is the scale
+def coupling(x, mask, net):
+    log_s, shift = net(x * mask)
+    z = torch.where(mask, x, torch.exp(log_s) * x + shift)
+    return z, torch.where(mask, 0.0, log_s.abs().log()).flatten(1).sum(1)
 
 
 @wrong("flows.coupling", "no_exp")  # as the lecture's notes have it
@@ -1096,6 +1115,22 @@ def checkerboard(x, k):
         return x * ((row + column + 1) % 2)
 
 
+@wrong("flows.checkerboard", "every_second")  # all layers but the first have one board
+def checkerboard(x, k):
+    odd = sum(row_and_column(x)) % 2 == 1
+    return x * (~odd if k else odd)
+
+
+@wrong("flows.checkerboard", "nothing_in_layer_2")
+def checkerboard(x, k):
+    return x * (sum(row_and_column(x)) % 2 == 1 - k)
+
+
+@wrong("flows.checkerboard", "all_in_layer_2")
+def checkerboard(x, k):
+    return x * (sum(row_and_column(x)) % 2 != k)
+
+
 @wrong("flows.checkerboard", "dtype")
 def checkerboard(x, k):
     out = torch.zeros(x.shape)
@@ -1298,6 +1333,15 @@ def compose(x, layers):
     for k in range(3):
         x, more = layers[k](x)
         log_det = log_det + more
+    return x, log_det
+
+
+@wrong("flows.compose", "error")  # adds to what the first layer returned
+def compose(x, layers):
+    x, log_det = layers[0](x)
+    for layer in layers[1:]:
+        x, more = layer(x)
+        log_det += more
     return x, log_det
 
 
@@ -1835,6 +1879,16 @@ def dequantize(x_int, u, levels):
     return ((x_int + u) / levels).flatten(1)
 
 
+@wrong("flows.dequantize", "whole_by_whole")
+def dequantize(x_int, u, levels):
+    return x_int / levels + u / levels
+
+
+@wrong("flows.dequantize", "dtype")  # NumPy makes float64 of int64 and float32
+def dequantize(x_int, u, levels):
+    return torch.from_numpy(np.add(x_int.numpy(), u.numpy()) * (1 / levels))
+
+
 # --- dequantize: right ----------------------------------------------------------------------------------------------
 
 
@@ -1856,7 +1910,7 @@ def dequantize(x_int, u, levels):
 
 @right("flows.dequantize")
 def dequantize(x_int, u, levels):
-    return torch.from_numpy(np.add(x_int.numpy(), u.numpy()) * (1 / levels))
+    return torch.from_numpy(np.add(x_int.numpy(), u.numpy(), dtype=u.numpy().dtype) * (1 / levels))
 
 
 # --- bits_per_dim: wrong --------------------------------------------------------------------------------------------

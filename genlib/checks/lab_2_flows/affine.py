@@ -72,6 +72,11 @@ def _(answer: Answer, g: Generator) -> None:
     answer.gives([x, log_s, shift], *layer(x))
 
 
+@AFFINE.mistake("log_det takes the logarithm of |log_s|. log_s is a logarithm already, as its name says.")
+def log_of_log_s(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return _own_affine(x, log_s, shift)[0], log_s.abs().log().sum().expand(len(x))
+
+
 @AFFINE.mistake("x is multiplied by log_s itself. It is the logarithm of the scale: what undoes a logarithm?")
 def no_exp(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
     return log_s * x + shift, log_s.abs().log().sum().expand(len(x))

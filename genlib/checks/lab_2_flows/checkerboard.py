@@ -76,7 +76,9 @@ def never_swapped(x: Tensor, k: int) -> Tensor:
     return _own_checkerboard(x, 0)
 
 
-@CHECKERBOARD.mistake("The board changes with every second layer only. It has to change with each.")
+@CHECKERBOARD.mistake(
+    "The board of layer 2 is that of layer 0, turned round. It changes with each layer: what is it after two changes?"
+)
 def every_second(x: Tensor, k: int) -> Tensor:
     return _own_checkerboard(x, k // 2)
 
@@ -152,8 +154,18 @@ def product_first(x: Tensor, k: int) -> Tensor:
     return x * (row + column + k) % 2
 
 
+@CHECKERBOARD.mistake("Layer 0 has its board, and layer 2 keeps nothing. k goes on beyond 1: what of it counts?")
+def nothing_in_layer_2(x: Tensor, k: int) -> Tensor:
+    return torch.zeros_like(x) if k > 1 else _own_checkerboard(x, k)
+
+
+@CHECKERBOARD.mistake("Layer 0 has its board, and layer 2 keeps everything. k goes on beyond 1: what of it counts?")
+def all_in_layer_2(x: Tensor, k: int) -> Tensor:
+    return x if k > 1 else _own_checkerboard(x, k)
+
+
 @CHECKERBOARD.mistake(
-    "Rows and columns were numbered along the same axis, so each column was added to itself. Rows run along another."
+    "No pixel is kept, as if row + column were even everywhere. Are rows and columns numbered along the same axis?"
 )
 def one_axis(x: Tensor, k: int) -> Tensor:
     return x * ((2 * _board(x)[1] + k) % 2)

@@ -11,6 +11,7 @@ from genlib.checks.exercise import Exercise
 from genlib.checks.lab_2_flows.given import (
     FLOAT32_TOL,
     Coupling,
+    Linear,
     Map,
     Named,
     log_volume,
@@ -64,6 +65,15 @@ def _(answer: Answer, g: Generator) -> None:
     for n in (1, 7):
         x, layers = normal((4, 3), g), _layers(g, n)
         answer.gives([x, layers], through(layers, x), log_volume(lambda v: through(layers, v), x), tol=1e-7)  # noqa: B023
+
+
+@COMPOSE.check(
+    "a layer's log_det may be one number that all examples share, as `affine`'s is",
+    "What a layer returns is the layer's, and += writes into it. How do two tensors make a new one?",
+)
+def _(answer: Answer, g: Generator) -> None:
+    x, layers = normal((4, 3), g), (Named("a random linear map", Linear(3, g)), *_layers(g, 2))
+    answer.gives([x, layers], through(layers, x), log_volume(lambda v: through(layers, v), x))
 
 
 @COMPOSE.check("gradients pass", "Stay in torch, and detach nothing.")

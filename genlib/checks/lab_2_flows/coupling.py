@@ -143,6 +143,13 @@ def shift_first(x: Tensor, mask: Tensor, net: Network) -> Pair:
     return _coupled(x, mask, log_s, shift * log_s.exp())
 
 
+@COUPLING.mistake("log_det takes the logarithm of |log_s|. log_s is a logarithm already, as its name says.")
+def log_of_log_s(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, _ = _given(x, mask, net)
+    log_det = torch.where(mask, 0.0, log_s.abs().log()).flatten(1).sum(1)
+    return _own_coupling(x, mask, net)[0], log_det
+
+
 @COUPLING.mistake(
     "x is multiplied by log_s itself. Where that is 0, all x become the same z, and there is no way back."
 )

@@ -77,6 +77,13 @@ def levels_less_one(x_int: Tensor, u: Tensor, levels: int) -> Tensor:
     return (x_int + u) / (levels - 1)
 
 
+@DEQUANTIZE.mistake(
+    "torch divides whole numbers in float32: x_int / levels has lost digits before u, more precise, comes in."
+)
+def whole_by_whole(x_int: Tensor, u: Tensor, levels: int) -> Tensor:
+    return x_int / levels + u / levels
+
+
 @DEQUANTIZE.mistake("No noise comes in: all the mass is on a few points, and there a density can grow for ever.")
 def no_noise(x_int: Tensor, u: Tensor, levels: int) -> Tensor:
     return x_int.to(u) / levels

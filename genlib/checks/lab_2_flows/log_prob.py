@@ -159,6 +159,12 @@ def mean_over_coordinates(x: Tensor, flow: Map) -> Tensor:
     return _base(z) / math.prod(z.shape[1:]) + log_det
 
 
+@LOG_PROB.mistake("The squares are averaged over the coordinates. What is the squared length of z made of?")
+def mean_of_squares(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return -0.5 * z.flatten(1).square().mean(1) - _constant(z) + log_det
+
+
 @LOG_PROB.mistake(
     "Only axis 1 is added up. A picture has three axes; how do you add up all but the first, however many?"
 )
