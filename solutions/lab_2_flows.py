@@ -454,7 +454,7 @@ x = moons.sample(2000, generator).double()
 left, right = x[x[:, 0] < 0], x[x[:, 0] >= 0]
 panels = []
 for n in range(4):
-    clouds = {"left": compose(left, layers[:n])[0], "right": compose(right, layers[:n])[0]}
+    clouds = {side: compose(x, layers[:n])[0] if n else x for side, x in {"left": left, "right": right}.items()}
     panels.append(plots.points(clouds, title=f"layers: {n}", xlim=(-2.5, 2.5), ylim=(-2.5, 2.5)))
 plots.figure(
     *panels,

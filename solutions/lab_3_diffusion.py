@@ -15,6 +15,7 @@
 
 # %%
 import itertools
+import math
 
 import torch
 
@@ -545,7 +546,7 @@ plots.figure(
 # %%
 @checks.exercise("diffusion.ddim_steps")
 def ddim_steps(T, n):
-    """The steps visited, evenly spread from T down to 0, rounded: (n + 1,) whole numbers."""
+    """The steps visited, evenly spread from T down to 0, rounded: a tensor (n + 1,) of whole numbers."""
     ### BEGIN SOLUTION
     return torch.linspace(T, 0, n + 1).round().long()
     ### END SOLUTION
@@ -855,7 +856,7 @@ for i in visited:
     x_t = q_sample(x_0, t, eps, table)
     x_0_hat = s.convert(eps_of(x_t, t, seen), x_t, t, "eps", "x_0")
     nats = bound_term(x_0.double(), x_t.double(), t, x_0_hat.double(), s.beta, s.alpha_bar)
-    bits.append(float(nats.mean()) / 64 / 0.6931)
+    bits.append(float(nats.mean()) / 64 / math.log(2))
 plots.figure(
     plots.lines(visited, {"bits": bits}, xlabel="step t", ylabel="bits per pixel", yscale="log", aspect=2.2),
     alt="The cost of a step in bits per pixel, on a logarithmic axis: highest at the first steps next to the data, "
@@ -914,7 +915,9 @@ plots.image_rows(
 #
 # With many steps the last one is tiny: its noise is smaller than one of the 17 grey levels.
 # Neither the eye nor the four numbers see it.
-# With ten steps it is there for everyone, except for the label accuracy: a noisy 3 is still a 3.
+# With ten steps the eye sees it; the Fréchet distance saw it before.
+# The label accuracy hardly does: a noisy 3 is still a 3.
+# Copying cannot: noise takes a picture away from the training digits.
 # A mistake that is invisible in one setting is a mistake all the same.
 # </details>
 
@@ -974,7 +977,8 @@ measure("no root", rootless)
 # The Fréchet distance sees it, for it compares whole distributions.
 # It has blind spots of its own, as we shall see now.
 #
-# And the small shift: one step of 200 costs a little, and nothing breaks.
+# And the shift: one step of 200 makes the Fréchet distance clearly larger, and nothing breaks.
+# Told eight steps too few, the network draws in hard black and white, and still every digit can be read.
 # That is why this mistake lives long; only a comparison with numbers that are known, as in your exercises, finds it.
 # </details>
 
