@@ -58,7 +58,9 @@ def test_inverse_after_forward_is_the_identity(name: str, dtype: torch.dtype, to
 def test_points_start_with_he_s_weights_and_pictures_with_torch_s_unless_told() -> None:
     def variance(**arguments: object) -> float:
         flow = RealNVP.for_vectors(4, 8, 64, **arguments)  # type: ignore[arg-type]
-        return float(torch.cat([w.flatten() for n, w in flow.named_parameters() if "hidden.0.weight" in n]).var())
+        return float(
+            torch.cat([w.flatten() for n, w in flow.named_parameters() if "hidden.0.weight" in n]).var().detach()
+        )
 
     for he, arguments in (
         (True, {}),

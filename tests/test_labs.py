@@ -35,7 +35,7 @@ def name_of(given: Given) -> str:
 
 @pytest.fixture(autouse=True)
 def _loops_end_soon(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(limit, "SECONDS", 1.5)
+    monkeypatch.setattr(limit, "SECONDS", 1.0)
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def _one_thread():
 def test_a_wrong_answer_is_rejected_with_the_hint_for_its_mistake(given):
     exercise = EXERCISES[given.exercise]
     known = exercise.mistakes.get(given.mistake)
-    for seed in SEEDS[:1] if given.mistake == "endless" else SEEDS:
+    for seed in SEEDS[: 1 if given.mistake == "endless" else 2]:  # a check tries many inputs for each
         result = checks.run(given.exercise, given.function, seed=seed)
         assert result.state == "wrong"
         assert (result.mistake or "unforeseen") == given.mistake, f"seed {seed}: {result}"
