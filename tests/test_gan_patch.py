@@ -50,6 +50,22 @@ def test_a_projected_x_is_a_factor_and_none_is_zero(n_layers):
     torch.testing.assert_close(D(2 * x - 3 * other, y) - alone, 2 * (D(x, y) - alone) - 3 * (D(other, y) - alone))
 
 
+def test_a_map_of_one_class_adds_that_class_s_last_filter_to_the_first():
+    """v_0 · φ + v_c · φ = (v_0 + v_c) · φ: an ordinary D whose last filter is the sum of the two."""
+    D = gan.PatchDiscriminator(1, width=4, n_layers=1, projection=3).double()
+    y = torch.randn(2, 1, 32, 32, dtype=torch.float64)
+    for c in range(3):
+        plain = gan.PatchDiscriminator(1, width=4, n_layers=1).double()
+        state = D.state_dict()
+        last = f"layers.{len(D.layers) - 1}"
+        for name in (f"{last}.weight", f"{last}.bias"):
+            state[name] = state[name][:1] + state[name][1 + c : 2 + c]
+        plain.load_state_dict(state)
+        x = torch.zeros(2, 3, 32, 32, dtype=torch.float64)
+        x[:, c] = 1
+        torch.testing.assert_close(D(x, y), plain(None, y))
+
+
 def test_a_projected_map_counts_where_it_lies():
     """A class in the left half of the map changes logits there, and not at the right edge."""
     D = gan.PatchDiscriminator(1, width=4, n_layers=1, projection=2).double()
