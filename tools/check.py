@@ -78,8 +78,8 @@ def run(notebook: Any, lab: str, folder: Path) -> tuple[list[dict[str, Any]], li
     from nbclient import NotebookClient
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-    os.environ.update(GENLIB_MAX_STEPS=str(STEPS), TQDM_DISABLE="1")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # The kernel's alone: whoever called this keeps the environment that they had.
+    env = {"OMP_NUM_THREADS": "1"} | dict(os.environ) | {"GENLIB_MAX_STEPS": str(STEPS), "TQDM_DISABLE": "1"}
     notebook.cells.append(nbformat.v4.new_code_cell(ASK.format(lab=lab)))
     client = NotebookClient(
         notebook,
@@ -90,7 +90,7 @@ def run(notebook: Any, lab: str, folder: Path) -> tuple[list[dict[str, Any]], li
         resources={"metadata": {"path": str(folder)}},
     )
     try:
-        client.execute()
+        client.execute(env=env)
     except (CellTimeoutError, DeadKernelError) as error:
         raise CheckError(f"The notebook did not come to its end: {str(error).splitlines()[0]}") from None
     outputs = [outputs_of(cell) for cell in notebook.cells]
