@@ -6,6 +6,7 @@ Each check raises `ValueError` with the argument's name, what came, and what was
 import difflib
 import math
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ def check_tensor(name: str, value: object, shape: Sequence[int | str] | None = N
     A shape is written as it is read: an int is an exact size, a string any size, and "..." at the end any further
     dimensions, as in ("B", "...") or ("B", 2).
     """
-    wanted = f"a {dtype} tensor" if dtype != "any" else "a tensor"
+    wanted = {"float": "a float tensor", "int": "an int tensor", "any": "a tensor"}[dtype]
     if shape is not None:
         wanted += f" of shape ({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
     if not isinstance(value, Tensor):
@@ -62,20 +63,53 @@ def check_int(name: str, value: object, low: int = 1, high: int | None = None) -
 
 
 def check_number(
-    name: str, value: object, low: float = -math.inf, high: float = math.inf, *, inside: bool = False
+    name: str,
+    value: object,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    inside: bool | Literal["low", "high"] = False,
 ) -> float:
-    """A finite number, low <= value <= high, or strictly between them if `inside`."""
+    """A finite number, low <= value <= high; strictly between them if `inside`, with "low" or "high" at that end only.
+
+    >>> check_number("dropout", 1.0, 0, 1, inside="high")
+    Traceback (most recent call last):
+    ValueError: dropout: expected a finite number in [0, 1), got 1
+    """
     try:
         if isinstance(value, bool | str | bytes):
             raise TypeError
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(f"{name}: expected a number, got {value!r}") from None
-    fits = low < number < high if inside else low <= number <= high
+    above, below = inside in (True, "low"), inside in (True, "high")
+    fits = (low < number if above else low <= number) and (number < high if below else number <= high)
     if not (math.isfinite(number) and fits):
-        left, right = ("(", ")") if inside else ("[", "]")
+        left, right = "(" if above else "[", ")" if below else "]"
         raise ValueError(f"{name}: expected a finite number in {left}{low:g}, {high:g}{right}, got {number:g}")
     return number
+
+
+def check_label(
+    label: object, n_classes: int | None, batch: int | None = None, *, low: int = 0, values: bool = True
+) -> Tensor:
+    """Classes, one for each example: (batch,) int64 in low..n_classes − 1.
+
+    Args:
+        n_classes: None where it is not known how many there are.
+        batch: how many examples; None for any number.
+        low: −1 where that stands for "no class".
+        values: whether to look at them, too. On a GPU that waits: not for inner loops.
+    """
+    tensor = check_tensor("label", label, ("B" if batch is None else batch,), dtype="int")
+    if tensor.dtype != torch.int64:
+        raise ValueError(f"label: expected dtype torch.int64, got {tensor.dtype}")
+    if values and tensor.numel():
+        least, most = int(tensor.min()), int(tensor.max())
+        if least < low or (n_classes is not None and most >= n_classes):
+            known = f"0..{'' if n_classes is None else n_classes - 1}" + (", or -1 for none" if low == -1 else "")
+            raise ValueError(f"label: expected classes {known}, got {least}..{most}")
+    return tensor
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> str:

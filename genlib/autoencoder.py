@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genlib.arguments import check_finite, check_int, check_number, check_tensor
+from genlib.arguments import check_finite, check_int, check_label, check_number, check_tensor
+from genlib.nets import adam, draw
 
 Turns = Iterator[tuple[str, Tensor, dict[str, Tensor]]]
 
@@ -49,15 +50,14 @@ class Autoencoder(nn.Module):
         width = check_int("width", width, low=0)
         self.lr = check_number("lr", lr, 0)
         self.n_classes = None if n_classes is None else check_int("n_classes", n_classes)
-        told = self.n_classes or 0
-        self.encoder = _mlp(self.dim + told, width, self._code_size())
-        self.decoder = _mlp(self.latent + told, width, self.dim)
+        self.n_told = self.n_classes or 0  # features that say which class it is
+        self.encoder = _mlp(self.dim + self.n_told, width, self._code_size())
+        self.decoder = _mlp(self.latent + self.n_told, width, self.dim)
+        self._seen = False  # whether the values of a first batch were looked at
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for both networks."""
-        parameters = list(self.parameters())
-        fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
-        return {"autoencoder": torch.optim.Adam(parameters, lr=self.lr, fused=fused)}
+        return {"autoencoder": adam(self.parameters(), self.lr)}
 
     def losses(self, batch: Tensor | Sequence[Tensor], generator: torch.Generator | None = None) -> Turns:
         """("autoencoder", the mean squared error, {}), once."""
@@ -70,7 +70,7 @@ class Autoencoder(nn.Module):
 
     def decode(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """What the decoder makes of codes z, (B, latent), with label (B,) where there are classes: (B, D)."""
-        check_tensor("z", z, ("B", self.latent))
+        self._check_dtype("z", check_tensor("z", z, ("B", self.latent)))
         check_finite("z", z)
         return self._decode(z, self._checked_label(label, len(z)))
 
@@ -91,12 +91,12 @@ class Autoencoder(nn.Module):
 
     def _told(self, value: Tensor, label: Tensor | None) -> Tensor:
         """With the class beside it, one-hot, if there are classes."""
-        if self.n_classes is None or label is None:
+        if label is None:
             return value
-        return torch.cat([value, functional.one_hot(label, self.n_classes).to(value)], dim=1)
+        return torch.cat([value, functional.one_hot(label, self.n_told).to(value)], dim=1)
 
     def _checked(self, x: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        check_tensor("x", x, ("B", self.dim))
+        self._check_dtype("x", check_tensor("x", x, ("B", self.dim)))
         check_finite("x", x)
         return x, self._checked_label(label, len(x))
 
@@ -107,24 +107,26 @@ class Autoencoder(nn.Module):
             return None
         if label is None:
             raise ValueError(f"label: expected classes 0..{self.n_classes - 1} for each example, got None")
-        check_tensor("label", label, (B,), dtype="int")
-        if B and not (int(label.min()) >= 0 and int(label.max()) < self.n_classes):
-            raise ValueError(
-                f"label: expected classes 0..{self.n_classes - 1}, got {int(label.min())}..{int(label.max())}"
-            )
-        return label
+        return check_label(label, self.n_classes, B)
 
     def _unpack(self, batch: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
         x, label = (batch, None) if isinstance(batch, Tensor) else (*batch, None)[:2]
         x = check_tensor("batch", x, ("B", self.dim))
         if len(x) == 0:
             raise ValueError("batch: expected at least one example, got none")
+        self._check_dtype("batch", x)
         if self.n_classes is None:
             return x, None
         if label is None:
             raise ValueError("batch: expected (x, label), for it was built with classes; got x alone")
-        check_tensor("label", label, (len(x),), dtype="int")
+        check_label(label, self.n_classes, len(x), values=not self._seen)  # once: to look at values makes a GPU wait
+        self._seen = True
         return x, label
+
+    def _check_dtype(self, name: str, value: Tensor) -> None:
+        dtype = next(self.parameters()).dtype
+        if value.dtype != dtype and not torch.is_autocast_enabled(value.device.type):
+            raise ValueError(f"{name}: expected {dtype}, the dtype of the weights, got {value.dtype}")
 
 
 class VAE(Autoencoder):
@@ -175,7 +177,7 @@ class VAE(Autoencoder):
         """("autoencoder", the loss, {"reconstruction", "kl"}), once; the logs are −E_q[log p(x|z)] and KL, in nats."""
         x, label = self._unpack(batch)
         mean, log_std = self._encode(x, label).chunk(2, dim=1)
-        z = mean + log_std.exp() * _noise(mean, generator)
+        z = mean + log_std.exp() * draw(mean.shape, mean, generator)
         reconstruction, kl = -self._log_likelihood(x, z, label).mean(), _kl(mean, log_std).mean()
         loss = (reconstruction + self.beta * kl) / self.dim
         yield "autoencoder", loss, {"reconstruction": reconstruction.detach(), "kl": kl.detach()}
@@ -193,7 +195,7 @@ class VAE(Autoencoder):
     def log_likelihood(self, x: Tensor, z: Tensor, label: Tensor | None = None) -> Tensor:
         """log p(x | z) = log N(x; d(z), std² I) for x (B, D) and z (B, latent): (B,), nats."""
         self._checked(x, label)
-        check_tensor("z", z, (len(x), self.latent))
+        self._check_dtype("z", check_tensor("z", z, (len(x), self.latent)))
         check_finite("z", z)
         return self._log_likelihood(x, z, label)
 
@@ -211,10 +213,10 @@ class VAE(Autoencoder):
     def elbo(
         self,
         x: Tensor,
-        generator: torch.Generator | None = None,
-        n_draws: int = 1,
-        *,
         label: Tensor | None = None,
+        *,
+        n_draws: int = 1,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """The evidence lower bound: (B,), nats; its expectation over the draws of z is at most log p(x).
 
@@ -222,25 +224,26 @@ class VAE(Autoencoder):
 
         Args:
             x: (B, D).
-            n_draws: how many z to average over for each x.
             label: (B,) int64, where there are classes; it is then a bound of log p(x | label).
+            n_draws: how many z to average over for each x.
         Ref: Kingma & Welling 2014, eq. 3.
         """
         n_draws = check_int("n_draws", n_draws)
         mean, log_std = self.encode(x, label)
         total = torch.zeros_like(x[:, 0])
         for _ in range(n_draws):
-            total = total + self._log_likelihood(x, mean + log_std.exp() * _noise(mean, generator), label)
+            z = mean + log_std.exp() * draw(mean.shape, mean, generator)
+            total = total + self._log_likelihood(x, z, label)
         return total / n_draws - _kl(mean, log_std)
 
     @torch.no_grad()
     def sample(
         self,
         n: int,
-        generator: torch.Generator | None = None,
-        noise: bool = False,
-        *,
         label: Tensor | None = None,
+        *,
+        noise: bool = False,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Draw codes from the prior and decode them, with label (n,) where there are classes; no gradients: (n, D).
 
@@ -248,9 +251,8 @@ class VAE(Autoencoder):
         """
         n = check_int("n", n, low=0)
         label = self._checked_label(label, n)
-        like = next(self.parameters())
-        x = self._decode(_noise(like.new_empty(n, self.latent), generator), label)
-        return x + self._deviation(x) * _noise(x, generator) if noise else x
+        x = self._decode(draw((n, self.latent), next(self.parameters()), generator), label)
+        return x + self._deviation(x) * draw(x.shape, x, generator) if noise else x
 
     def _code_size(self) -> int:
         return 2 * self.latent
@@ -276,9 +278,3 @@ def _mlp(inputs: int, width: int, outputs: int) -> nn.Sequential:
 def _kl(mean: Tensor, log_std: Tensor) -> Tensor:
     """KL(N(mean, exp(log_std)²) ‖ N(0, I)), summed over coordinates."""
     return 0.5 * (mean.square() + (2 * log_std).exp() - 1 - 2 * log_std).sum(1)
-
-
-def _noise(like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Standard normal noise of the shape of `like`, drawn where the generator lives, then moved."""
-    device = like.device if generator is None else generator.device
-    return torch.randn(like.shape, dtype=like.dtype, device=device, generator=generator).to(like.device)

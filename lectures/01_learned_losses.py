@@ -214,7 +214,7 @@ spread = ((2 * log_s).exp() * W.square().sum(0)).sum(1)  # of d(z): E‖x − d(
 elbo = linear.log_likelihood(x, m) - spread / (2 * sigma**2) - linear.kl(x)  # (4)
 checks.identity("log p(x) − ELBO = KL(q ‖ posterior) (3)", log_p - elbo, kl_divergence(q, posterior), tol=1e-9)
 checks.at_most("ELBO ≤ log p(x)", elbo, log_p)
-draws = linear.elbo(x[:1].expand(200_000, -1), g).mean()
+draws = linear.elbo(x[:1].expand(200_000, -1), generator=g).mean()
 checks.identity("one draw of z is right on average (4)", draws, elbo[0], tol=0.1)
 
 # %% [markdown]
@@ -235,7 +235,8 @@ history = train.fit(vae, pixels, steps=1200, seed=0)
 error = (held - vae.reconstruct(held)).square().mean() / (held - pixels.mean(0)).square().mean()
 print(f"trained in {history.seconds:.0f} s; {error:.0%} of the held-out digits' variance is lost")
 print(
-    f"ELBO: {vae.elbo(held, g, n_draws=16).mean():.1f} nats a digit, of which −KL is {-vae.kl(held).mean():.1f}"
+    f"ELBO: {vae.elbo(held, n_draws=16, generator=g).mean():.1f} nats a digit, "
+    f"of which −KL is {-vae.kl(held).mean():.1f}"
 )
 
 # %% [markdown] slideshow={"slide_type": "slide"}

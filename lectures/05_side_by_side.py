@@ -135,7 +135,7 @@ mixture = data.GaussianMixture(ring.means, ring.covs, weights=torch.arange(1, 9)
 def draw(tasks, n, generator):
     """n points of each family."""
     return {
-        "VAE": tasks["VAE"].sample(n, generator, noise=True),
+        "VAE": tasks["VAE"].sample(n, noise=True, generator=generator),
         "GAN": tasks["GAN"].generate(torch.zeros(n, dtype=torch.int64), generator=generator),
         "flow": tasks["flow"].flow.sample(n, generator=generator),
         "DDPM": diffusion.last(diffusion.ancestral(tasks["DDPM"], (n, 2), generator=generator)),
@@ -166,7 +166,7 @@ plots.figure(
 def above_entropy(tasks, x):
     """Nats above log p(x), on average over points of the mixture; None where a family cannot say."""
     length = {
-        "VAE": -tasks["VAE"].elbo(x, g, n_draws=20),
+        "VAE": -tasks["VAE"].elbo(x, n_draws=20, generator=g),
         "GAN": None,
         "flow": -tasks["flow"].flow.log_prob(x),
         "DDPM": tasks["DDPM"].vlb(x, generator=g, batch_size=4096).nats().total,
@@ -300,7 +300,7 @@ def denoise(model, n_steps, seed=1):
 
 
 sampler = {
-    "VAE": lambda: from_cube((digits["VAE"].sample(300, g, noise=True, label=label) + 1) / 2),
+    "VAE": lambda: from_cube((digits["VAE"].sample(300, label, noise=True, generator=g) + 1) / 2),
     "GAN": lambda: nearest_level(digits["GAN"].generate(label, generator=g)),
     "flow": lambda: from_cube(digits["flow"].flow.sample(300, label, generator=g)),
     "DDPM": lambda: denoise(digits["DDPM"], calls),
@@ -357,7 +357,7 @@ checks.identity(
 # %%
 of_these = held_label[:16]
 with torch.no_grad():
-    elbo = digits["VAE"].elbo(2 * flows.dequantize(x_int, 17, g) - 1, g, n_draws=20, label=of_these)
+    elbo = digits["VAE"].elbo(2 * flows.dequantize(x_int, 17, g) - 1, of_these, n_draws=20, generator=g)
 bits = {
     "VAE": float(-elbo.mean() / (64 * math.log(2)) + math.log2(17 / 2)),
     "GAN": None,

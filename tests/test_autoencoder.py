@@ -59,8 +59,8 @@ def test_the_elbo_is_what_quadrature_says(latent: int, n: int) -> None:
     x = torch.randn(4, 3, dtype=torch.float64, generator=generator(1))
     log_p, elbo, gap = torch.tensor([by_quadrature(vae, one, n) for one in x]).T
     draws = 20_000
-    ours = vae.elbo(x.repeat_interleave(draws, 0), generator(2)).view(4, -1).mean(1)
-    spread = torch.stack([vae.elbo(x, generator(3 + i)) for i in range(200)]).std(0)
+    ours = vae.elbo(x.repeat_interleave(draws, 0), generator=generator(2)).view(4, -1).mean(1)
+    spread = torch.stack([vae.elbo(x, generator=generator(3 + i)) for i in range(200)]).std(0)
     assert ((ours - elbo).abs() < 5 * spread / math.sqrt(draws)).all()
     assert torch.allclose(log_p - elbo, gap, atol=1e-3)
     assert (elbo < log_p).all()
@@ -78,7 +78,7 @@ def test_a_linear_vae_is_a_gaussian() -> None:
     posterior = MultivariateNormal((x - b) @ W @ torch.linalg.inv(precision) / 0.36, precision_matrix=precision)
     mean, log_std = vae.encode(x)
     gap = kl_divergence(MultivariateNormal(mean, torch.diag_embed((2 * log_std).exp())), posterior)
-    elbo = vae.elbo(x.repeat_interleave(100_000, 0), generator()).view(6, -1).mean(1)
+    elbo = vae.elbo(x.repeat_interleave(100_000, 0), generator=generator()).view(6, -1).mean(1)
     assert torch.allclose(elbo, log_p - gap, atol=0.02 * float(gap.max()))
 
 
@@ -96,7 +96,7 @@ def test_the_bound_is_tight_where_the_encoder_is_the_posterior() -> None:
     )
     x = torch.randn(6, 5, dtype=torch.float64, generator=generator(1))
     log_p = MultivariateNormal(b, W @ W.T + 0.36 * torch.eye(5, dtype=torch.float64)).log_prob(x)
-    elbo = vae.elbo(x.repeat_interleave(100_000, 0), generator()).view(6, -1).mean(1)
+    elbo = vae.elbo(x.repeat_interleave(100_000, 0), generator=generator()).view(6, -1).mean(1)
     assert torch.allclose(elbo, log_p, atol=0.02)
 
 
@@ -132,7 +132,7 @@ def test_one_draw_gives_an_unbiased_gradient() -> None:
         return value
 
     many = x.expand(200_000, 2)
-    (ours,) = torch.autograd.grad(vae.elbo(many, generator()).mean(), bias)
+    (ours,) = torch.autograd.grad(vae.elbo(many, generator=generator()).mean(), bias)
     step = 1e-4 * torch.eye(2, dtype=torch.float64)
     numeric = torch.tensor([(elbo_at(e) - elbo_at(-e)) / 2e-4 for e in step])
     assert torch.allclose(ours, numeric.to(ours), atol=0.03)
@@ -167,15 +167,15 @@ def test_the_bound_given_the_class_is_what_quadrature_says() -> None:
         assert torch.allclose(vae.log_likelihood(x[rows], z, label[rows]), expected, atol=1e-12)
         assert torch.allclose(vae.kl(x[rows], label[rows]), plain.kl(x[rows]), atol=1e-12)
         assert torch.allclose(vae.reconstruct(x[rows], label[rows]), plain.reconstruct(x[rows]), atol=1e-12)
-        drawn = vae.sample(2, generator(3), label=label[rows])
-        assert torch.allclose(drawn, plain.sample(2, generator(3)), atol=1e-12)
+        drawn = vae.sample(2, label[rows], generator=generator(3))
+        assert torch.allclose(drawn, plain.sample(2, generator=generator(3)), atol=1e-12)
 
 
 def test_the_loss_is_minus_the_elbo_given_the_class() -> None:
     vae, x, label = by_class()
     loss, _ = loss_of(vae, (x, label), generator(5))
-    assert torch.allclose(loss, -vae.elbo(x, generator(5), label=label).mean() / 3)
-    assert not torch.allclose(loss, -vae.elbo(x, generator(5), label=(label + 1) % 3).mean() / 3)
+    assert torch.allclose(loss, -vae.elbo(x, label, generator=generator(5)).mean() / 3)
+    assert not torch.allclose(loss, -vae.elbo(x, (label + 1) % 3, generator=generator(5)).mean() / 3)
 
 
 def test_the_deviation_that_is_learned_is_that_of_the_noise() -> None:
@@ -187,7 +187,7 @@ def test_the_deviation_that_is_learned_is_that_of_the_noise() -> None:
     train.fit(vae, x, steps=600, batch_size=250, progress=False)
     assert vae.log_std is not None
     assert torch.allclose(vae.log_std.exp(), std, rtol=0.05)
-    drawn = vae.sample(20_000, generator(), noise=True)
+    drawn = vae.sample(20_000, noise=True, generator=generator())
     assert torch.allclose(drawn.std(0), std, rtol=0.06)
 
 
@@ -219,7 +219,7 @@ def test_the_loss_of_a_vae_is_minus_the_elbo_a_pixel() -> None:
     vae = random_vae(3, 2, 8)
     x = torch.randn(7, 3, dtype=torch.float64, generator=generator(1))
     loss, logs = loss_of(vae, x, generator(5))
-    assert torch.allclose(loss, -vae.elbo(x, generator(5)).mean() / 3)
+    assert torch.allclose(loss, -vae.elbo(x, generator=generator(5)).mean() / 3)
     assert torch.allclose(logs["kl"], vae.kl(x).mean())
     assert not logs["kl"].requires_grad
 
@@ -227,8 +227,8 @@ def test_the_loss_of_a_vae_is_minus_the_elbo_a_pixel() -> None:
 def test_several_draws_are_averaged() -> None:
     vae, g = random_vae(3, 2, 8), generator(5)
     x = torch.randn(7, 3, dtype=torch.float64, generator=generator(1))
-    one_by_one = [vae.elbo(x, g) for _ in range(3)]
-    assert torch.allclose(vae.elbo(x, generator(5), n_draws=3), torch.stack(one_by_one).mean(0))
+    one_by_one = [vae.elbo(x, generator=g) for _ in range(3)]
+    assert torch.allclose(vae.elbo(x, generator=generator(5), n_draws=3), torch.stack(one_by_one).mean(0))
 
 
 def test_beta_weighs_the_kl_and_leaves_the_bound_alone() -> None:
@@ -236,7 +236,7 @@ def test_beta_weighs_the_kl_and_leaves_the_bound_alone() -> None:
     x = torch.randn(7, 3, dtype=torch.float64, generator=generator(1))
     difference = loss_of(four, x, generator(5))[0] - loss_of(one, x, generator(5))[0]
     assert torch.allclose(difference, 3 * one.kl(x).mean() / 3)
-    assert torch.equal(one.elbo(x, generator(5)), four.elbo(x, generator(5)))
+    assert torch.equal(one.elbo(x, generator=generator(5)), four.elbo(x, generator=generator(5)))
 
 
 def test_a_linear_autoencoder_finds_the_principal_components() -> None:
@@ -263,16 +263,16 @@ def test_a_trained_vae_draws_from_the_data() -> None:
     vae = VAE(3, 2, 0, std=0.3, lr=1e-2)
     history = train.fit(vae, x, steps=800, batch_size=250, progress=False)
     assert set(history.logs) >= {"loss", "reconstruction", "kl"}
-    drawn = vae.sample(20_000, generator(), noise=True)
+    drawn = vae.sample(20_000, noise=True, generator=generator())
     assert torch.allclose(drawn.mean(0), x.mean(0), atol=0.06)
     assert torch.allclose(drawn.T.cov(), x.T.cov(), atol=0.1)
 
 
 def test_the_same_generator_gives_the_same_numbers() -> None:
     vae, x = VAE(4, 2, 8), torch.randn(3, 4, generator=generator())
-    assert torch.equal(vae.sample(5, generator(1)), vae.sample(5, generator(1)))
-    assert not torch.equal(vae.sample(5, generator(1)), vae.sample(5, generator(2)))
-    assert torch.equal(vae.elbo(x, generator(1)), vae.elbo(x, generator(1)))
+    assert torch.equal(vae.sample(5, generator=generator(1)), vae.sample(5, generator=generator(1)))
+    assert not torch.equal(vae.sample(5, generator=generator(1)), vae.sample(5, generator=generator(2)))
+    assert torch.equal(vae.elbo(x, generator=generator(1)), vae.elbo(x, generator=generator(1)))
     assert vae.sample(0).shape == (0, 4)
 
 
@@ -315,6 +315,12 @@ LABEL = torch.tensor([0, 2])
         (lambda: Autoencoder(4, 2, 8, n_classes=3).decode(X[:, :2], LABEL.double()), "label"),
         (lambda: loss_of(VAE(4, 2, 8, n_classes=3), X), "batch"),
         (lambda: loss_of(VAE(4, 2, 8, n_classes=3), (X, LABEL[:1])), "label"),
+        (lambda: loss_of(VAE(4, 2, 8, n_classes=3), (X, LABEL + 1)), "label"),
+        (lambda: loss_of(VAE(4, 2, 8, n_classes=3), (X, LABEL.int())), "label"),
+        (lambda: loss_of(Autoencoder(4, 2, 8), X.double()), "batch"),
+        (lambda: VAE(4, 2, 8).elbo(X.double()), "x"),
+        (lambda: Autoencoder(4, 2, 8).decode(X[:, :2].double()), "z"),
+        (lambda: VAE(4, 2, 8).log_likelihood(X, X[:, :2].double()), "z"),
     ],
 )
 def test_wrong_input_is_named(call, name: str) -> None:

@@ -203,7 +203,7 @@ def test_wrong_arguments(arguments: dict, message: str) -> None:
             r"label: expected classes in 0..2",
         ),
         (torch.zeros(2, 1, 8, 8), torch.ones(2, dtype=torch.int64), torch.tensor([-2, 0]), "label: expected classes"),
-        (torch.zeros(2, 1, 8, 8), torch.ones(2, dtype=torch.int64), torch.zeros(2), "label: expected a int"),
+        (torch.zeros(2, 1, 8, 8), torch.ones(2, dtype=torch.int64), torch.zeros(2), "label: expected an int"),
     ],
 )
 def test_wrong_inputs(x_t: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None, message: str) -> None:

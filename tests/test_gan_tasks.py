@@ -302,7 +302,7 @@ class TestClassConditional:
         ("call", "message"),
         [
             (lambda: digits().generate(torch.tensor([10])), "label: expected classes 0..9, got 10..10"),
-            (lambda: digits().generate(torch.tensor([1.0])), "label: expected a int tensor"),
+            (lambda: digits().generate(torch.tensor([1.0])), "label: expected an int tensor"),
             (lambda: digits().D(torch.tensor([1]), torch.zeros(2, 1, 8, 8)), "label"),
             (lambda: digits().D(torch.tensor([1]), torch.zeros(1, 1, 8, 7)), "y: expected"),
             (lambda: next(digits().losses(pictures().x)), "batch: expected a pair"),

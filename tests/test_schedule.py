@@ -206,7 +206,7 @@ STEPS = torch.tensor([1, 2])
     [
         (lambda s: s.q_sample(X, torch.tensor([0, 1]), X), r"t: expected steps in 1\.\.7, got 0\.\.1"),
         (lambda s: s.q_sample(X, torch.tensor([1, 8]), X), r"t: expected steps in 1\.\.7"),
-        (lambda s: s.q_sample(X, torch.tensor([1.0, 2.0]), X), "t: expected a int tensor"),
+        (lambda s: s.q_sample(X, torch.tensor([1.0, 2.0]), X), "t: expected an int tensor"),
         (lambda s: s.q_sample(X, STEPS.int(), X), "t: expected dtype torch.int64"),
         (lambda s: s.q_sample(X, torch.tensor([1]), X), r"t: .*shape \(2,\)"),
         (lambda s: s.q_sample(X, 3, X), "t: expected .*got int"),

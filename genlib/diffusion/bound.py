@@ -18,6 +18,7 @@ from torch import Tensor
 
 from genlib.arguments import check_finite, check_int, check_tensor
 from genlib.diffusion.schedule import Schedule
+from genlib.nets import draw
 
 if TYPE_CHECKING:
     from genlib.diffusion.ddpm import DDPM
@@ -157,12 +158,6 @@ def check_levels(x_0: Tensor, levels: int | None) -> int | None:
     if x_0.numel() and not bool(((level - level.round()).abs() < 0.05).all() and (x_0.abs() < 1.001).all()):
         raise ValueError(f"x_0: expected values on the grid of {levels} levels from -1 to 1, got others")
     return levels
-
-
-def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Standard normal noise on the device and in the dtype of `like`; drawn where the generator lives, then moved."""
-    device = like.device if generator is None else generator.device
-    return torch.randn(shape, dtype=like.dtype, device=device, generator=generator).to(like.device)
 
 
 def _spread(T: int, n: int | None, generator: torch.Generator | None) -> Tensor:

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genlib.arguments import check_choice, check_finite, check_int, check_number, check_tensor
+from genlib.arguments import check_choice, check_finite, check_int, check_label, check_number, check_tensor
 from genlib.diffusion import bound
 from genlib.diffusion.schedule import Quantity, Schedule
+from genlib.nets import adam, draw
 
 Denoiser = Callable[[Tensor, Tensor, Any], Tensor]  # net(x_t, t, label)
 
@@ -96,8 +97,7 @@ class DDPM(nn.Module):
         parameters = list(self.parameters())
         if not parameters:
             raise ValueError("net: expected a module with parameters to train, got none")
-        fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
-        return {"net": torch.optim.Adam(parameters, lr=self.lr, fused=fused)}
+        return {"net": adam(parameters, self.lr)}
 
     def losses(
         self, batch: Tensor | Sequence[Tensor], generator: torch.Generator | None = None
@@ -111,7 +111,7 @@ class DDPM(nn.Module):
         B = len(x_0)
         where = x_0.device if generator is None else generator.device
         t = torch.randint(1, self.schedule.T + 1, (B,), generator=generator, device=where).to(x_0.device)
-        eps = bound.draw(x_0.shape, x_0, generator)
+        eps = draw(x_0.shape, x_0, generator)
         if label is not None and self.label_dropout:
             hidden = torch.rand(B, generator=generator, device=where).to(x_0.device) < self.label_dropout
             label = torch.where(hidden, -1, label)
@@ -196,13 +196,9 @@ class DDPM(nn.Module):
             if guidance:
                 raise ValueError(f"label: expected classes to guide towards, for guidance = {guidance:g}; got None")
             return guidance
-        check_tensor("label", label, (shape[0],), dtype="int")
         if n_classes is None and hasattr(self.net, "n_classes"):
             raise ValueError("label: expected None, for the net was built without classes")
-        high = "" if n_classes is None else n_classes - 1
-        low = int(label.min()) if label.numel() else -1
-        if low < -1 or (n_classes is not None and label.numel() and int(label.max()) >= n_classes):
-            raise ValueError(f"label: expected classes 0..{high}, or -1 for none, got {low}..{int(label.max())}")
+        check_label(label, n_classes, shape[0], low=-1)
         return guidance
 
     def denoised(
@@ -267,7 +263,7 @@ class DDPM(nn.Module):
         if label is None and hasattr(self.net, "n_classes"):
             raise ValueError("batch: expected (x_0, label), for the net was built with classes; got x_0 alone")
         if label is not None:
-            check_tensor("label", label, (len(x_0),), dtype="int")
+            check_label(label, None, len(x_0), values=False)  # a GPU would wait; the net looks at them on the CPU
         return x_0, label
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genlib.arguments import check_tensor
+from genlib.arguments import check_label, check_tensor
 
 
 class StepEmbedding(nn.Module):
@@ -29,7 +29,7 @@ class StepEmbedding(nn.Module):
             raise ValueError(f"x_t: expected the dtype of the weights, {weight.dtype}, got {like.dtype}")
         condition = self.out(functional.silu(self.hidden(time_features(t, self.n_features, weight.dtype))))
         if label is not None:
-            check_tensor("label", label, (B,), dtype="int")
+            check_label(label, None, B, values=False)
         if self.classes is not None:
             row = torch.zeros_like(t) if label is None else label + 1
             try:

@@ -66,9 +66,7 @@ class UNet(nn.Module):
             if C % heads:
                 raise ValueError(f"heads: expected a divisor of the {C} channels attended to, got {heads}")
         self.n_classes = None if n_classes is None else check_int("n_classes", n_classes)
-        dropout = check_number("dropout", dropout, 0, 1)
-        if dropout == 1:
-            raise ValueError("dropout: expected a number in [0, 1), got 1")
+        dropout = check_number("dropout", dropout, 0, 1, inside="high")
         self.learned_variance = bool(learned_variance)
         self.fraction = 2 ** (len(widths) - 1)
         self.embedding = StepEmbedding(width, 4 * width, n_classes)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genlib.arguments import check_finite, check_int, check_number, check_tensor
+from genlib.arguments import check_finite, check_int, check_label, check_number, check_tensor
 from genlib.flows.base import Density, Normal
 from genlib.flows.chain import CouplingChain
 from genlib.flows.coupling import Coupling
@@ -209,11 +209,7 @@ class Flow(nn.Module):
             return
         if label is None:
             raise ValueError(f"label: expected classes 0..{self.n_classes - 1} for each example, got None")
-        check_tensor("label", label, (n,), dtype="int")
-        if values and n and not (int(label.min()) >= 0 and int(label.max()) < self.n_classes):
-            raise ValueError(
-                f"label: expected classes 0..{self.n_classes - 1}, got {int(label.min())}..{int(label.max())}"
-            )
+        check_label(label, self.n_classes, n, values=values)
 
     def _check_integers(self, x_int: Tensor, label: Tensor | None) -> int:
         if self.levels is None:

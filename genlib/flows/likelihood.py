@@ -11,6 +11,7 @@ from genlib.flows.flow import BITS, Flow
 from genlib.flows.muon import Muon
 from genlib.flows.nets import MLP
 from genlib.flows.preprocessing import check_levels, dequantized
+from genlib.nets import adam, fusible
 
 
 class MaximumLikelihood(nn.Module):
@@ -50,15 +51,12 @@ class MaximumLikelihood(nn.Module):
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One for the flow: Adam, or with `muon` both."""
         parameters = list(self.flow.parameters())
-        fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
-        if self.muon:
-            matrices = self._matrices()
-            others = [p for p in parameters if all(p is not matrix for matrix in matrices)]
-            options = {"weight_decay": self.weight_decay, "fused": fused}
-            return {"flow": Muon(matrices, others, self.muon, self.lr, **options)}
-        if self.weight_decay:
-            return {"flow": torch.optim.AdamW(parameters, lr=self.lr, weight_decay=self.weight_decay, fused=fused)}
-        return {"flow": torch.optim.Adam(parameters, lr=self.lr, fused=fused)}
+        if not self.muon:
+            return {"flow": adam(parameters, self.lr, weight_decay=self.weight_decay)}
+        matrices = self._matrices()
+        others = [p for p in parameters if all(p is not matrix for matrix in matrices)]
+        options = {"weight_decay": self.weight_decay, "fused": fusible(parameters)}
+        return {"flow": Muon(matrices, others, self.muon, self.lr, **options)}
 
     def _matrices(self) -> list[Tensor]:
         """The weights between hidden layers."""

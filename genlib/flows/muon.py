@@ -50,8 +50,7 @@ class Muon(torch.optim.Adam):
         for matrix in matrices:
             if matrix.dim() != 2:
                 raise ValueError(f"matrices: expected tensors with two axes, got shape {tuple(matrix.shape)}")
-        if check_number("momentum", momentum, 0, 1) == 1:
-            raise ValueError("momentum: expected a number in [0, 1), got 1")
+        momentum = check_number("momentum", momentum, 0, 1, inside="high")
         own = {"lr": check_number("lr", lr, 0), "momentum": momentum, "rounds": check_int("rounds", rounds)}
         super().__init__(
             [{"params": matrices, **own}, {"params": list(others)}],

@@ -39,7 +39,7 @@ class MLP(nn.Module):
         n_in, n_out, width = check_int("n_in", n_in), check_int("n_out", n_out), check_int("width", width)
         depth = check_int("depth", depth)
         self.n_condition = check_int("n_condition", n_condition, 0)
-        self.dropout = check_dropout(dropout)
+        self.dropout = check_number("dropout", dropout, 0, 1, inside="high")
         self.first = nn.Linear(n_in, width)
         self.condition = nn.Linear(self.n_condition, width, bias=False) if self.n_condition else None
         self.hidden = nn.ModuleList([nn.Linear(width, width) for _ in range(depth - 1)])
@@ -89,7 +89,7 @@ class ConvNet(nn.Module):
         super().__init__()
         n_in, n_out, width = check_int("n_in", n_in), check_int("n_out", n_out), check_int("width", width)
         self.n_condition = check_int("n_condition", n_condition, 0)
-        dropout = check_dropout(dropout)
+        dropout = check_number("dropout", dropout, 0, 1, inside="high")
         self.first = _conv(n_in, width, norm)
         self.condition = nn.Linear(self.n_condition, width) if self.n_condition else None
         n_blocks = check_int("n_blocks", n_blocks, 0)
@@ -152,10 +152,3 @@ def check_condition(condition: Tensor | None, n: int, batch: int) -> None:
     elif not isinstance(condition, torch.Tensor) or condition.shape != (batch, n):
         came = tuple(condition.shape) if isinstance(condition, torch.Tensor) else type(condition).__name__
         raise ValueError(f"condition: expected shape ({batch}, {n}), got {came}")
-
-
-def check_dropout(dropout: float) -> float:
-    dropout = check_number("dropout", dropout, 0, 1)
-    if dropout == 1:
-        raise ValueError("dropout: expected a number in [0, 1), got 1")
-    return dropout

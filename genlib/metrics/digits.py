@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genlib import data
-from genlib.arguments import check_tensor
+from genlib.arguments import check_label
 from genlib.metrics.classifier import CLASSES, as_pictures, classify, features_of
 from genlib.metrics.distances import frechet_gaussian
 
@@ -28,7 +28,7 @@ def label_accuracy(x: Tensor, label: Tensor) -> float:
         label: (B,) int64 in 0..9.
     """
     as_pictures("x", x)
-    _check_label(label, len(x))
+    check_label(label, CLASSES, len(x))
     return float((classify(x) == label.to(x.device)).double().mean())
 
 
@@ -124,7 +124,7 @@ def digits_report(x: Tensor, label: Tensor | None = None) -> DigitsReport:
     """
     as_pictures("x", x)
     if label is not None:
-        _check_label(label, len(x))
+        check_label(label, CLASSES, len(x))
     distance = frechet_distance(x)
     return DigitsReport(
         n=len(x),
@@ -145,12 +145,6 @@ def held_out_report() -> DigitsReport:
 
 def _row(name: str, numbers) -> str:
     return f"{name:<18}" + "".join(f"{number:>5}" for number in numbers)
-
-
-def _check_label(label: Tensor, B: int) -> None:
-    check_tensor("label", label, (B,), dtype="int")
-    if int(label.min()) < 0 or int(label.max()) >= CLASSES:
-        raise ValueError(f"label: expected classes in 0..9, got {int(label.min())}..{int(label.max())}")
 
 
 def _moments(name: str, x: Tensor) -> tuple[Tensor, Tensor]:
