@@ -288,4 +288,4 @@ def test_the_stand_in_is_fixed(kind: type[Explorer], chosen: dict[str, Any], nam
     assert repr(first) == name
     assert one["text/plain"] == two["text/plain"] == f"{name}\n{first.text()}"
     assert one["image/png"] == two["image/png"]
-    assert about["image/png"]["alt"] == first.text()
+    assert about["image/png"]["alt"].endswith(first.text())

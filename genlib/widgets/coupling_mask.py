@@ -107,10 +107,10 @@ class CouplingMaskExplorer(Explorer):
 
         recent = tables["composed"] >> n & ~(tables["composed"] >> (n - 1)) & 1
         return plots.figure(
-            plots.pictures(shown("masks"), columns=columns, span=(0, 1), title="masks"),
+            plots.pictures(shown("masks"), columns=columns, span=(0, 1), title="masks (black: kept)"),
             plots.pictures(shown("layers"), columns=columns, span=(0, 1), title="each layer"),
             plots.pictures((shown("composed")[-1] + 0.6 * recent)[None], span=(0, 1), title="all together, new: grey"),
-            alt=self.text(), title="A still picture: run this cell in Jupyter to play with it",
+            alt=self.text(), title="A still picture (row: output, column: input). Run this cell to play with it",
         )  # fmt: skip
 
 

@@ -74,26 +74,33 @@ class FlowWarpExplorer(Explorer):
         super().__init__(spec, [pack({}, {})], pack(tables), layer=layer, show=show)
 
     def picture(self) -> plots.Figure:
-        tables, n, edge = self.drawn(), self.layer, self.limit
-        grid, samples = (tables[name][n] * (edge / UNIT) for name in ("grid", "samples"))
+        """The plane at the data, half-way, and at the base: a still picture cannot be walked through."""
+        tables, edge = self.drawn(), self.limit
+        grid, samples = (tables[name] * (edge / UNIT) for name in ("grid", "samples"))
+        colours = [QUARTERS[c][0] for c in tables["colour"]]
 
-        def draw_grid(ax: Any) -> None:
-            for line in grid:
-                ax.plot(*line.T, color="#555555", lw=0.8)
+        def plane(n: int) -> plots.Panel:
+            def draw(ax: Any) -> None:
+                ax.grid(False)
+                if self.show in ("density", "everything"):
+                    extent = (-edge, edge, -edge, edge)
+                    ax.imshow(tables["density"][n], extent=extent, cmap="Blues", interpolation="bilinear")
+                if self.show in ("grid", "everything"):
+                    for line in grid[n]:
+                        ax.plot(*line.T, color="#555555", lw=0.4)
+                if self.show in ("samples", "everything"):
+                    ax.scatter(*samples[n].T, s=3, lw=0, color=colours)
 
-        def draw_samples(ax: Any) -> None:
-            ax.scatter(*samples.T, s=6, lw=0, color=[QUARTERS[c][0] for c in tables["colour"]])
+            title = {0: "0: data", self.n_layers: f"{n}: base"}.get(n, f"{n} layers")
+            axes = {"xlim": (-edge, edge), "ylim": (-edge, edge), "aspect": "equal"}
+            return plots.Panel(draw, 1.0, settings={"title": title, **axes})
 
-        def draw_density(ax: Any) -> None:
-            ax.imshow(tables["density"][n], extent=(-edge, edge, -edge, edge), cmap="Blues", interpolation="bilinear")
-
-        drawings = {"grid": draw_grid, "samples": draw_samples, "density": draw_density}
-        axes = {"xlim": (-edge, edge), "ylim": (-edge, edge), "aspect": "equal"}
+        steps = sorted({0, self.n_layers // 2, self.layer, self.n_layers})
         return plots.figure(
-            *(plots.Panel(draw, 1.0, settings={"title": name, **axes})
-              for name, draw in drawings.items() if self.show in (name, "everything")),
-            alt=self.text(), title="A still picture: run this cell in Jupyter to play with it",
-        )  # fmt: skip
+            *(plane(n) for n in steps),
+            alt=f"The plane after {', '.join(map(str, steps))} layers. {self.text()}",
+            title="A still picture: run this cell in Jupyter to play with it",
+        )
 
     @traitlets.validate("layer")
     def _check_layer(self, proposal: dict[str, Any]) -> int:
