@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from matplotlib.figure import Figure as Canvas
 
 from genlib import plots
 
@@ -56,6 +57,27 @@ def test_more_curves_than_plain_line_styles() -> None:
     x = torch.linspace(0, 1, 5)
     many = {str(i): i * x for i in range(8)}
     plots.figure(plots.lines(x, many), plots.histogram({"a": x}, x=x, density=many), alt="eight curves, twice")
+
+
+@pytest.mark.parametrize("kind", ["lines", "arrows"])
+def test_a_legend_below_hides_nothing(kind) -> None:
+    x = torch.linspace(0, 1, 5)
+    xy = torch.stack([x, x], 1)
+    settings: dict = {"legend": "below", "xlabel": "x"}
+    panel = (
+        plots.lines(x, {"one": x, "two": -x}, **settings)
+        if kind == "lines"
+        else plots.arrows(xy, xy, sets={"one": xy, "two": -xy}, **settings)
+    )
+    canvas = Canvas(layout="constrained")
+    ax = canvas.subplots()
+    panel.draw(ax)
+    ax.set(**panel.settings)
+    canvas.draw_without_rendering()
+    names = ax.get_legend()
+    assert names is not None
+    assert [text.get_text() for text in names.get_texts()] == ["one", "two"]
+    assert 0 < names.get_window_extent().y1 < ax.xaxis.label.get_window_extent().y0 < ax.get_window_extent().y0
 
 
 ROWS = [

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.transforms import ScaledTranslation
 
 from genlib.plots.arrays import Values, as_array
 from genlib.plots.figures import DIVERGING, LINE_STYLES, PALETTE, Panel
@@ -20,7 +21,7 @@ def lines(
     marks: Mapping[str, float] | None = None,
     notes: Sequence[tuple[str, float, float]] = (),
     fill: bool = False,
-    legend: bool = True,
+    legend: bool | Literal["below"] = True,
     aspect: float = 1.5,
     **settings: Any,
 ) -> Panel:
@@ -33,7 +34,7 @@ def lines(
         band: (low, high), shaded.
         marks: name: x of a vertical line.
         notes: (text, x, y), written beside that place.
-        legend: whether to name the curves, if there are several.
+        legend: whether to name the curves, if there are several: where there is room, or "below" the axes.
         fill: shade the area under each curve, as for a density.
         settings: xlabel, ylabel, title, xlim, ylim, xscale, yscale, xticks, ...: what Axes.set takes.
     """
@@ -53,7 +54,7 @@ def lines(
         for text, at, height in notes:
             ax.annotate(text, (at, height), xytext=(6, 5), textcoords="offset points", color="#333333", fontsize=12)
         if legend and len(curves) + len(points or {}) > 1:
-            ax.legend()
+            _name(ax, legend, settings)
 
     return Panel(draw, aspect, settings=settings)
 
@@ -129,7 +130,7 @@ def arrows(
     *,
     sets: Mapping[str, Values] | None = None,
     longest: float = 0.3,
-    legend: bool = True,
+    legend: bool | Literal["below"] = True,
     aspect: float = 1.0,
     **settings: Any,
 ) -> Panel:
@@ -141,13 +142,16 @@ def arrows(
         at, vectors: (N, 2) each: where an arrow starts, and what it shows.
         sets: name: points (M, 2), as for `points`.
         longest: in the units of the axes.
+        legend: whether to name the sets, if there are several: over the arrows, or "below" the axes.
     """
 
     def draw(ax: Axes) -> None:
         points(sets or {}, alpha=0.35).draw(ax)
         names = ax.get_legend()
         if names is not None:
-            names.set(frame_on=True, zorder=5, visible=legend)
+            names.set(frame_on=True, zorder=5, visible=bool(legend))
+        if names is not None and legend == "below":
+            _name(ax, legend, settings, markerscale=names.markerscale)
         v = as_array(vectors)
         norm = np.linalg.norm(v, axis=1, keepdims=True)
         shown = longest * v / np.maximum(norm + np.median(norm), 1e-300)
@@ -192,6 +196,17 @@ def heatmap(
             ax.figure.colorbar(shown, ax=ax, shrink=0.9)
 
     return Panel(draw, aspect, settings=settings)
+
+
+def _name(ax: Axes, where: bool | Literal["below"], settings: Mapping[str, Any], **look: Any) -> None:
+    """A legend: where there is room, or in one line below the axes and what is written there."""
+    if where == "below":
+        canvas = ax.get_figure(root=True)
+        assert canvas is not None
+        down = ScaledTranslation(0, -(46 if settings.get("xlabel") else 26) / 72, canvas.dpi_scale_trans)
+        look |= {"loc": "upper center", "ncols": 9, "bbox_to_anchor": (0.5, 0)}
+        look |= {"bbox_transform": ax.transAxes + down, "borderaxespad": 0, "columnspacing": 1.2, "handlelength": 1.8}
+    ax.legend(**look)
 
 
 def _mark(ax: Axes, marks: Mapping[str, float] | None) -> None:
