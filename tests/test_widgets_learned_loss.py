@@ -18,7 +18,7 @@ def test_one_gaussian_against_another_in_closed_form(mean, std):
     """Data N(1, ½²): the log-ratio is a quadratic, and every push follows from its slope."""
     widget = widgets.LearnedLossExplorer(mean=mean, std=std, data="one mode")
     drawn = {name: table.astype(np.float64) for name, table in widget.drawn().items()}
-    x = drawn["x"]
+    x = drawn["y"]
     log_ratio = np.log(std / 0.5) - 0.5 * ((x - 1) / 0.5) ** 2 + 0.5 * ((x - mean) / std) ** 2
     slope = -(x - 1) / 0.25 + (x - mean) / std**2
     D = 1 / (1 + np.exp(-log_ratio))
@@ -71,7 +71,7 @@ def test_the_text_and_the_repr_say_what_is_drawn():
     assert repr(widget) == "LearnedLossExplorer(mean=1.0, std=0.5, data='one mode', place=40)"
     text = widget.text()
     assert "Generator N(1, 0.500²), data with one mode." in text
-    assert "At x = 0: D* = 0.500." in text
+    assert "At y = 0: D* = 0.500." in text
     assert "pushed by 2 under squared error" in text
     widget.mean = 1.2
     assert "Generator N(1.20, 0.500²)" in widget.text()

@@ -11,7 +11,7 @@ from torch import Tensor
 from genlib import gan, plots
 from genlib.arguments import check_choice, check_int, check_number
 from genlib.data import GaussianMixture
-from genlib.widgets.explorer import Checked, Explorer, Tables, keys, pack, script, style
+from genlib.widgets.explorer import Checked, Explorer, Tables, keys, pack, script, show, style
 
 BLUE, ORANGE, GREEN, PINK = plots.PALETTE[:4]
 LOW, HIGH, N = -4.0, 4.0, 81
@@ -36,22 +36,22 @@ CONTROLS: list[dict[str, Any]] = [
      "wide": True},
 ]  # fmt: skip
 
-_X = {"label": "position x", "min": 0, "max": N - 1, "low": LOW, "step": STEP}
+_Y = {"label": "point y", "min": 0, "max": N - 1, "low": LOW, "step": STEP}
 PANELS: list[dict[str, Any]] = [
-    {"kind": "profiles", "marker": "place", "x": _X,
+    {"kind": "profiles", "marker": "place", "x": _Y,
      "y": {"min": 0, "max": 1.4, "ticks": [[0, "0"], [0.5, "0.5"], [1, "1"]]},
      "alt": "the densities of the data and of the generator",
      "curves": [{"table": "p", "color": BLUE, "label": "data, p = {p@place}"},
                 {"table": "p_G", "color": ORANGE, "label": "generator, p_G = {p_G@place}"}]},
-    {"kind": "profiles", "marker": "place", "x": _X,
+    {"kind": "profiles", "marker": "place", "x": _Y,
      "y": {"min": 0, "max": 1, "ticks": [[0, "0"], [0.5, "½"], [1, "1"]]},
-     "alt": "the best discriminator's probability that x is real",
+     "alt": "the best discriminator's probability that y is real",
      "curves": [{"table": "D", "color": GREEN, "label": "D* = P(real) = {D@place}"}]},
-    {"kind": "profiles", "marker": "place", "x": _X,
+    {"kind": "profiles", "marker": "place", "x": _Y,
      "y": {"min": -20, "max": 20, "ticks": [[-20, "−20"], [-10, "−10"], [0, "0"], [10, "10"], [20, "20"]]},
      "alt": "the logarithm of the ratio of the densities, the best discriminator's logit",
      "curves": [{"table": "log_ratio", "color": GREEN, "label": "logit of D*, log p − log p_G = {log_ratio@place}"}]},
-    {"kind": "profiles", "marker": "place", "x": _X,
+    {"kind": "profiles", "marker": "place", "x": _Y,
      "y": {"min": -REACH, "max": REACH, "ticks": [[-6, "−6"], [-3, "−3"], [0, "0"], [3, "3"], [6, "6"]]},
      "alt": "where each loss pushes a generated point: minus its gradient; above 0 it is pushed to the right",
      "curves": [{"table": "squared", "color": PINK, "label": "push of squared error {squared@place}"},
@@ -61,7 +61,7 @@ PANELS: list[dict[str, Any]] = [
 
 TEXT = (
     "Generator N({mean}, {std}²), data with {data}. Jensen–Shannon divergence {js@place} nats "
-    "(at most log 2 = 0.693); with D* the game is worth {value@place}. At x = {x@place}: D* = {D@place}. A point there "
+    "(at most log 2 = 0.693); with D* the game is worth {value@place}. At y = {y@place}: D* = {D@place}. A point there "
     "is pushed by {squared@place} under squared error, {minimax@place} under minimax, {non_saturating@place} under the "
     "non-saturating loss (plus: to the right)."
 )
@@ -70,10 +70,10 @@ TEXT = (
 class LearnedLossExplorer(Explorer):
     """Move and scale a generator's density: the best discriminator, the divergence, and each loss's push follow.
 
-        logit D* = log p − log p_G        push = −∂loss/∂x at a generated point x, with D* held fixed
+        logit D* = log p − log p_G        push = −∂loss/∂y at a generated point y, with D* held fixed
 
     Densities, D* and the divergence come from `data.GaussianMixture`, the losses from `genlib.gan`, their gradients
-    from autograd. Squared error is E (x − y)² over the data y: it knows their mean, and nothing else of them. With a
+    from autograd. Squared error is E (y − y')² over the data y': it knows their mean, and nothing else of them. With a
     kernel mean and deviation are continuous; without one, in a page or a deck, the presets stay alive.
 
     Args:
@@ -104,16 +104,17 @@ class LearnedLossExplorer(Explorer):
         return _tables(**key)
 
     def picture(self) -> plots.Figure:
-        tables, x = self.drawn(), self.drawn()["x"]
-        axes = {"xlabel": "position x", "aspect": 2.25, "marks": {f"x = {x[self.place]:.2g}": float(x[self.place])}}
+        tables, y = self.drawn(), self.drawn()["y"]
+        here = {f"y = {show(y[self.place])}": float(y[self.place])}
+        axes = {"xlabel": "point y", "aspect": 1.8, "marks": here, "legend": "below"}
         pushes = {"squared error": tables["squared"], "minimax": tables["minimax"],
                   "non-saturating": tables["non_saturating"]}  # fmt: skip
         return plots.figure(
-            plots.lines(x, {"data, p": tables["p"], "generator, p_G": tables["p_G"]}, title="densities",
+            plots.lines(y, {"data, p": tables["p"], "generator, p_G": tables["p_G"]}, title="densities",
                         ylim=(0, 1.5), **axes),
-            plots.lines(x, {"D*": tables["D"]}, title="best discriminator, P(real)", ylim=(0, 1.02), **axes),
-            plots.lines(x, {"logit of D*": tables["log_ratio"]}, title="log p − log p_G", ylim=(-20, 20), **axes),
-            plots.lines(x, pushes, title="push on a point, −∂loss/∂x", ylim=(-REACH, REACH), **axes),
+            plots.lines(y, {"D*": tables["D"]}, title="best discriminator, P(real)", ylim=(0, 1.02), **axes),
+            plots.lines(y, {"logit of D*": tables["log_ratio"]}, title="log p − log p_G", ylim=(-20, 20), **axes),
+            plots.lines(y, pushes, title="push on a point, −∂loss/∂y", ylim=(-REACH, REACH), **axes),
             columns=2, alt=self.text(), title="A still picture: run this cell in Jupyter to play with it",
         )  # fmt: skip
 
@@ -122,27 +123,27 @@ def _generator(mean: float, std: float) -> GaussianMixture:
     return GaussianMixture([[mean]], [[[std**2]]])
 
 
-def _push(loss: Tensor, x: Tensor) -> Tensor:
-    """−∂loss/∂x for each point, where the loss is the sum over the points."""
-    return -torch.autograd.grad(loss, x, retain_graph=True)[0][:, 0]
+def _push(loss: Tensor, y: Tensor) -> Tensor:
+    """−∂loss/∂y for each point, where the loss is the sum over the points."""
+    return -torch.autograd.grad(loss, y, retain_graph=True)[0][:, 0]
 
 
 def _tables(mean: float, std: float, data: str) -> Tables:
     """Everything that is drawn for one generator, indexed by the place; what has no place stands at all of them."""
     p, p_G = DATA[data], _generator(mean, std)
-    x = _positions().requires_grad_()
-    logit = gan.best_discriminator(p.optimal_discriminator(x, p_G))
-    pushes = {name: _push(N * gan.generator_loss(logit, name), x) for name in ("minimax", "non_saturating")}
-    pushes["squared"] = _push((x - p.weights @ p.means).square().sum(), x)
+    y = _positions().requires_grad_()
+    logit = gan.best_discriminator(p.optimal_discriminator(y, p_G))
+    pushes = {name: _push(N * gan.generator_loss(logit, name), y) for name in ("minimax", "non_saturating")}
+    pushes["squared"] = _push((y - p.weights @ p.means).square().sum(), y)
     js = p.jensen_shannon(p_G)
     everywhere = {"js": js, "value": 2 * js - 2 * math.log(2)}
     columns = {
-        "p": p.log_prob(x).exp(),
-        "p_G": p_G.log_prob(x).exp(),
+        "p": p.log_prob(y).exp(),
+        "p_G": p_G.log_prob(y).exp(),
         "D": logit.sigmoid(),
         "log_ratio": torch.where(logit.abs() < 1e-9, 0.0, logit),  # rounding is not to be read
         **pushes,
-        **{name: x.new_full((N,), value) for name, value in everywhere.items()},
+        **{name: y.new_full((N,), value) for name, value in everywhere.items()},
     }
     return {name: column.detach().float().numpy() for name, column in columns.items()}
 
@@ -157,4 +158,4 @@ def _positions() -> Tensor:
 
 
 def _shared() -> Tables:
-    return {"x": _positions()[:, 0].float().numpy()}
+    return {"y": _positions()[:, 0].float().numpy()}
