@@ -294,6 +294,21 @@ def test_the_readme_names_every_dependency_and_notebook() -> None:
         assert (ROOT / target).exists(), f"the README points to {target}"
 
 
+def test_every_tool_that_is_named_is_there() -> None:
+    papers = [*ROOT.glob("*.md"), ROOT / "Makefile", *ROOT.glob(".ci/*"), *ROOT.glob(".github/**/*.yml")]
+    sources = [
+        path for folder in ("genlib", "tools", "lectures", "solutions") for path in (ROOT / folder).rglob("*.py")
+    ]
+    named = {
+        (path.relative_to(ROOT).as_posix(), tool)
+        for path in [*papers, *sources]
+        if path.is_file()
+        for tool in re.findall(r"\btools[/\\](\w+\.py)", path.read_text("utf-8"))
+    }
+    assert {tool for _, tool in named} >= {"course.py", "build_notebooks.py", "runs.py"}
+    assert not [(where, tool) for where, tool in sorted(named) if not (ROOT / "tools" / tool).exists()]
+
+
 def test_contributing_takes_at_most_ten_lines_a_task() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     sections = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))

@@ -4,7 +4,7 @@ import re
 import sys
 from importlib import metadata
 
-HOW_TO_MEND = "run `make lab` again (without make: `python tools/setup_env.py lab`)"
+HOW_TO_MEND = "run `make lab` again (without make: `python tools/course.py lab`)"
 
 
 def installation() -> None:
@@ -52,7 +52,7 @@ def _problem(name: str, bounds: str) -> str | None:
 
 def _compute() -> None:
     """A little of each of the things that notebooks do. What is broken shows its own error here."""
-    import ipywidgets
+    import anywidget
     import torch
 
     from genlib import plots
@@ -61,4 +61,4 @@ def _compute() -> None:
     (gradient,) = torch.autograd.grad(x**2, x)
     assert gradient == 6
     plots.figure(plots.lines([0, 1], {"line": [0, 1]}), alt="a line")
-    ipywidgets.IntSlider().close()
+    anywidget.AnyWidget(_esm="export default {}").close()  # the kind that all of the course's are of
