@@ -93,6 +93,43 @@ def test_samples_follow_the_density(name: str) -> None:
             assert got == pytest.approx(expected, abs=0.012)
 
 
+def test_the_density_of_the_checkerboard_is_exact_in_each_dtype() -> None:
+    x = torch.tensor([[0.1, 0.1], [0.1, -0.1]])
+    for dtype in (torch.float64, torch.float32):
+        expected = torch.tensor([-math.log(2), -math.inf], dtype=dtype)
+        assert torch.equal(data.Checkerboard().log_prob(x.to(dtype)), expected)
+
+
+@pytest.mark.parametrize("cells", [2, 4, 6, 14, 100])
+def test_no_draw_from_the_checkerboard_is_rounded_over_an_edge(monkeypatch: pytest.MonkeyPatch, cells: int) -> None:
+    """At the ends of what `rand` gives, on every square: there a sum of two numbers is rounded to the next square."""
+    p, n = data.Checkerboard(cells), 40 * cells**2
+    ends = torch.tensor([0.0, 2**-24, 1e-7, 1 - 2**-22, 1 - 2**-23, 1 - 2**-24])
+    drawn = ends[torch.randint(len(ends), (n, 2), generator=generator())]
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: drawn)
+    x = p.sample(n, generator(1))
+    assert p.log_prob(x).isfinite().all()
+    assert p.log_prob(x.double()).isfinite().all()
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_a_density_says_what_it_is(name: str) -> None:
+    assert "0x" not in repr(DENSITIES[name])
+    assert repr(DENSITIES[name]).startswith(f"{type(DENSITIES[name]).__name__}(")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("name", DENSITIES)
+def test_samples_are_drawn_where_the_generator_lives(name: str) -> None:
+    p = DENSITIES[name]
+    x = p.sample(40_000, torch.Generator("cuda").manual_seed(3))
+    assert x.device.type == "cuda"
+    surprise = -p.log_prob(x.cpu().double())
+    assert float(surprise.mean()) == pytest.approx(p.entropy(), abs=4 * float(surprise.std()) / 200 + 1e-6)
+    assert p.sample(0, torch.Generator("cuda")).shape == (0, 2)
+
+
 def test_entropy_in_one_dimension_is_scipys() -> None:
     p = data.GaussianMixture([[-0.5], [1.0]], [[[0.01]], [[0.0025]]], [0.9, 0.1])
 
@@ -236,6 +273,17 @@ def test_optimal_eps_is_the_posterior_mean_of_the_noise() -> None:
         assert float(got[i]) == pytest.approx(float((joint * eps).sum() / joint.sum()), abs=1e-8)
 
 
+@pytest.mark.parametrize("schedule", [Schedule.linear(T=1000), Schedule.cosine(T=4000)], ids=["linear", "cosine"])
+def test_optimal_eps_keeps_its_digits_in_float32(schedule: Schedule) -> None:
+    """At t = 1 nearly all of the signal is left; 1 − ᾱ taken in float32 would have four digits, or three."""
+    p = data.GaussianMixture.ring(8)
+    t = torch.tensor([1, 2, 10, schedule.T]).repeat_interleave(200)
+    x_t = p.sample(len(t), generator=generator())
+    exact = p.optimal_eps(x_t.double(), t, schedule)
+    error = (p.optimal_eps(x_t, t, schedule) - exact).abs().amax(1) / exact.abs().amax(1).clamp(min=0.01)
+    assert float(error.max()) < 2e-5
+
+
 def test_same_seed_same_samples_and_no_global_state() -> None:
     state = torch.get_rng_state()
     for p in DENSITIES.values():
@@ -281,8 +329,9 @@ def test_densities_refuse() -> None:
         data.Moons(std=0)
     with pytest.raises(ValueError, match="radii: "):
         data.Rings(radii=(0.5, -1))
-    with pytest.raises(ValueError, match="radii: "):
-        data.Rings(radii=())
+    for radii in ((), 0.5, "0.5"):
+        with pytest.raises(ValueError, match="radii: expected at least one"):
+            data.Rings(radii=radii)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="n: "):
         data.Moons().sample(-1)
     with pytest.raises(ValueError, match=r"t: expected steps in 1\.\.5"):

@@ -94,7 +94,7 @@ def test_given_the_map_nothing_but_a_flat_tone_is_left_to_say() -> None:
 
 
 def test_two_classes_in_one_photo_lie_at_unrelated_places() -> None:
-    places = MODULE._places((20_000, 2), 32, SIDE, torch.Generator().manual_seed(0)).double()
+    places = MODULE._places((20_000, 2), 32, torch.Generator().manual_seed(0)).double()
     correlation = torch.corrcoef(places.flatten(1).T)
     torch.testing.assert_close(correlation, torch.eye(4).double(), rtol=0, atol=0.03)
     assert (float(places.min()), float(places.max())) == (0, SIDE - 32)

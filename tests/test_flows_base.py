@@ -26,5 +26,6 @@ def test_normal_samples() -> None:
 
 
 def test_shape_is_checked() -> None:
-    with pytest.raises(ValueError, match=r"^shape: expected"):
-        Normal((2, 0))
+    for shape in ((2, 0), 3, "3"):
+        with pytest.raises(ValueError, match=r"^shape: expected"):
+            Normal(shape)  # pyright: ignore[reportArgumentType]

@@ -4,12 +4,13 @@ All three have `dim`, `log_prob(x)`, `sample(n, generator=)` and `entropy()`, as
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from genlib.arguments import check_finite, check_int, check_number, check_tensor
-from genlib.data.mixture import GaussianMixture
+from genlib.data.mixture import GaussianMixture, place
 
 
 class Checkerboard:
@@ -31,20 +32,27 @@ class Checkerboard:
         if cells % 2:
             raise ValueError(f"cells: expected an even number, so that half of the board is dark, got {cells}")
 
+    def __repr__(self) -> str:
+        return f"Checkerboard(cells={self.cells})"
+
     def log_prob(self, x: Tensor) -> Tensor:
         """(B,), nats, for x of shape (B, 2)."""
         _check_points(x)
         column, row = ((x + 1) * (self.cells / 2)).floor().unbind(1)
         dark = (x >= -1).all(1) & (x < 1).all(1) & ((column + row) % 2 == 0)
-        return torch.where(dark, -math.log(2), -math.inf).to(x.dtype)
+        return x.new_full(dark.shape, -math.inf).masked_fill(dark, -math.log(2))
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """n independent draws, (n, 2), float32."""
+        """n independent draws, (n, 2), float32, on the generator's device."""
         n, half = check_int("n", n, low=0), self.cells // 2
-        row = torch.randint(self.cells, (n,), generator=generator)
-        column = 2 * torch.randint(half, (n,), generator=generator) + row % 2
-        inside = torch.rand(n, 2, generator=generator)
-        return (torch.stack([column, row], dim=1) + inside) / half - 1
+        device = place(generator)
+        row = torch.randint(self.cells, (n,), generator=generator, device=device)
+        column = 2 * torch.randint(half, (n,), generator=generator, device=device) + row % 2
+        square = torch.stack([column, row], dim=1)
+        x = (square + torch.rand(n, 2, generator=generator, device=device)) / half - 1
+        # Rounding may carry a point over the edge of its square, where the density is zero: it stays that far inside.
+        rounding = 4 * torch.finfo(x.dtype).eps
+        return x.clamp(square / half - 1 + rounding, (square + 1) / half - 1 - rounding)
 
     def entropy(self) -> float:
         """log 2 nats: the logarithm of the area."""
@@ -66,11 +74,14 @@ class Rings:
 
     dim = 2
 
-    def __init__(self, radii: tuple[float, ...] = (0.35, 0.9), std: float = 0.05) -> None:
-        if len(radii) == 0:
-            raise ValueError("radii: expected at least one, got none")
+    def __init__(self, radii: Sequence[float] = (0.35, 0.9), std: float = 0.05) -> None:
+        if isinstance(radii, str) or not isinstance(radii, Sequence) or len(radii) == 0:
+            raise ValueError(f"radii: expected at least one in a tuple, such as (0.35, 0.9), got {radii!r}")
         self.radii = tuple(check_number("radii", R, 0, inside=True) for R in radii)
         self.std = check_number("std", std, 0, inside=True)
+
+    def __repr__(self) -> str:
+        return f"Rings(radii={self.radii}, std={self.std:g})"
 
     def log_prob(self, x: Tensor) -> Tensor:
         """(B,), nats, for x of shape (B, 2)."""
@@ -85,12 +96,12 @@ class Rings:
         return circles.logsumexp(1) - math.log(2 * math.pi * variance * len(self.radii))
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """n independent draws, (n, 2), float32."""
-        n = check_int("n", n, low=0)
-        k = torch.randint(len(self.radii), (n,), generator=generator)
-        angle = 2 * math.pi * torch.rand(n, generator=generator)
-        circle = torch.tensor(self.radii)[k, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
-        return circle + self.std * torch.randn(n, 2, generator=generator)
+        """n independent draws, (n, 2), float32, on the generator's device."""
+        n, device = check_int("n", n, low=0), place(generator)
+        k = torch.randint(len(self.radii), (n,), generator=generator, device=device)
+        angle = 2 * math.pi * torch.rand(n, generator=generator, device=device)
+        circle = angle.new_tensor(self.radii)[k, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
+        return circle + self.std * torch.randn(n, 2, generator=generator, device=device)
 
     def entropy(self) -> float:
         """H = −∫ p log p 2πr dr, in nats, by quadrature along the radius."""
@@ -121,12 +132,15 @@ class Moons:
         covs = self.std**2 * torch.eye(2, dtype=torch.float64).expand(len(means), 2, 2)
         self.mixture = GaussianMixture(means, covs)
 
+    def __repr__(self) -> str:
+        return f"Moons(std={self.std:g})"
+
     def log_prob(self, x: Tensor) -> Tensor:
         """(B,), nats, for x of shape (B, 2)."""
         return self.mixture.log_prob(x)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """n independent draws, (n, 2), float32."""
+        """n independent draws, (n, 2), float32, on the generator's device."""
         return self.mixture.sample(n, generator)
 
     def entropy(self) -> float:

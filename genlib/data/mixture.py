@@ -43,7 +43,7 @@ class GaussianMixture:
         means: "ArrayLike | Tensor",
         covs: "ArrayLike | Tensor",
         weights: "ArrayLike | Tensor | None" = None,
-    ):
+    ) -> None:
         means = _float64("means", means, ("K", "D"))
         K, D = means.shape
         if K == 0 or D == 0:
@@ -82,20 +82,23 @@ class GaussianMixture:
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x) = log Σ_k w_k N(x; μ_k, Σ_k): (B,), nats, for x of shape (B, D)."""
         self._check(x)
-        return self._log_joint(x, x.new_ones(len(x)))[0].logsumexp(dim=1)
+        return self._log_joint(x, *_without_noise(x))[0].logsumexp(dim=1)
 
     def score(self, x: Tensor) -> Tensor:
         """∇_x log p(x) = −Σ_k p(k | x) Σ_k⁻¹ (x − μ_k): like x, (B, D)."""
         self._check(x)
-        return self._score(x, x.new_ones(len(x)))
+        return self._score(x, *_without_noise(x))
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """n independent draws, (n, D), float32."""
-        n = check_int("n", n, low=0)
-        k = _draw_components(self.weights, n, generator)
-        normal = torch.randn(n, self.dim, dtype=torch.float64, generator=generator)
-        x = self.means[k] + torch.einsum("nde,ne->nd", self._U[k], self._lambda[k].sqrt() * normal)
-        return x.float()
+        """n independent draws, (n, D), float32, on the generator's device."""
+        n, device = check_int("n", n, low=0), place(generator)
+        exact = torch.float32 if device.type == "mps" else torch.float64  # which Apple's GPUs do not have
+        means, U, deviations, weights = (
+            table.to(device, exact) for table in (self.means, self._U, self._lambda.sqrt(), self.weights)
+        )
+        k = _draw_components(weights, n, generator)
+        normal = torch.randn(n, self.dim, dtype=exact, device=device, generator=generator)
+        return (means[k] + torch.einsum("nde,ne->nd", U[k], deviations[k] * normal)).float()
 
     def noised(self, alpha_bar: float) -> "GaussianMixture":
         """q(x_t), the marginal of the diffusion chain where it has kept the share ᾱ_t of the signal: a mixture again.
@@ -127,8 +130,9 @@ class GaussianMixture:
         check_tensor("t", t, (len(x_t),), dtype="int")
         if t.numel() and not (int(t.min()) >= 1 and int(t.max()) <= T):
             raise ValueError(f"t: expected steps in 1..{T}, got {int(t.min())}..{int(t.max())}")
-        alpha_bar = schedule.alpha_bar.to(x_t)[t]
-        return -(1 - alpha_bar).sqrt()[:, None] * self._score(x_t, alpha_bar)
+        # Of ᾱ near 1, float32 would leave few digits of 1 − ᾱ: they are taken before.
+        signal, noise = (table.to(x_t)[t] for table in (schedule.alpha_bar, 1 - schedule.alpha_bar))
+        return -noise.sqrt()[:, None] * self._score(x_t, signal, noise)
 
     def entropy(self) -> float:
         """H = −∫ p log p, in nats, by quadrature; in one and two dimensions.
@@ -218,17 +222,17 @@ class GaussianMixture:
             total += float(mass @ function(x))
         return total
 
-    def _log_joint(self, x: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
-        """log w_k N(x; ...) of the mixture noised to ᾱ, one ᾱ for each x: (B, K); and Σ_k⁻¹ (x − μ_k), (B, K, D)."""
-        a = alpha_bar[:, None, None]
-        variance = a * self._lambda.to(x) + (1 - a)
+    def _log_joint(self, x: Tensor, signal: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """log w_k N(x; ...) of the mixture noised to ᾱ, (B, K); and Σ_k⁻¹ (x − μ_k), (B, K, D). ᾱ and 1 − ᾱ: (B,)."""
+        a = signal[:, None, None]
+        variance = a * self._lambda.to(x) + noise[:, None, None]
         U = self._U.to(x)
         y = torch.einsum("bkd,kde->bke", x[:, None] - a.sqrt() * self.means.to(x), U)
         log_normal = -0.5 * (y**2 / variance + variance.log() + math.log(2 * math.pi)).sum(-1)
         return log_normal + self.weights.to(x).log(), torch.einsum("bke,kde->bkd", y / variance, U)
 
-    def _score(self, x: Tensor, alpha_bar: Tensor) -> Tensor:
-        log_joint, pull = self._log_joint(x, alpha_bar)
+    def _score(self, x: Tensor, signal: Tensor, noise: Tensor) -> Tensor:
+        log_joint, pull = self._log_joint(x, signal, noise)
         return -(log_joint.softmax(dim=1)[..., None] * pull).sum(dim=1)
 
     def _check(self, x: Tensor, name: str = "x") -> None:
@@ -242,10 +246,20 @@ class GaussianMixture:
             raise ValueError(f"other: expected a mixture in {self.dim} dimensions, got one in {other.dim}")
 
 
+def place(generator: torch.Generator | None) -> torch.device:
+    """Where samples are drawn: where their generator lives."""
+    return torch.device("cpu") if generator is None else generator.device
+
+
+def _without_noise(x: Tensor) -> tuple[Tensor, Tensor]:
+    """ᾱ = 1 and 1 − ᾱ = 0 for each x."""
+    return x.new_ones(len(x)), x.new_zeros(len(x))
+
+
 def _draw_components(weights: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
     """n indices, k with probability w_k."""
     if n == 0:
-        return torch.zeros(0, dtype=torch.int64)
+        return torch.zeros(0, dtype=torch.int64, device=weights.device)
     return torch.multinomial(weights, n, replacement=True, generator=generator)
 
 

@@ -63,10 +63,10 @@ def textures(n: int, size: int = 32, seed: int = 0, channels: int = 1, *, cells:
         raise ValueError(f"channels: expected 1 (grey) or 3 (red, green, blue), got {channels}")
     points = size * torch.rand(n, cells, 2, generator=generator, dtype=torch.float32)
     classes = torch.randint(len(TEXTURES), (n, cells), generator=generator)
-    place = _places((n, len(TEXTURES)), size, SIDE, generator)
+    place = _places((n, len(TEXTURES)), size, generator)
     x = points.new_zeros(n, len(TEXTURES), size, size)
     y = points.new_zeros(n, channels, size, size)
-    tints = points.new_tensor(TINTS)[:, :channels, None, None] if channels == 3 else points.new_zeros(3, 1, 1, 1)
+    tints = points.new_tensor(TINTS)[:, :, None, None] if channels == 3 else points.new_zeros(3, 1, 1, 1)
     for part in torch.arange(n).split(max(1, CHUNK // size**2)):
         label = classes[part].gather(1, _nearest(points[part], size).flatten(1)).view(-1, size, size)
         x[part] = (label[:, None] == torch.arange(len(TEXTURES))[:, None, None]).to(x.dtype)
@@ -101,9 +101,9 @@ def texture_crops(n: int, size: int = 16, seed: int = 0, split: str = "all") -> 
     return Images(_cut(label, torch.stack([row, column], dim=1), size)[:, None], label)
 
 
-def _places(shape: tuple[int, ...], size: int, side: int, generator: torch.Generator) -> Tensor:
+def _places(shape: tuple[int, ...], size: int, generator: torch.Generator) -> Tensor:
     """Row and column of the upper left corner, (..., 2): inside the texture if half of it is free to choose."""
-    places = side - size + 1 if size <= side // 2 else 2 * side
+    places = SIDE - size + 1 if size <= SIDE // 2 else 2 * SIDE
     return torch.randint(places, (*shape, 2), generator=generator)
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from genlib.arguments import check_int
+from genlib.arguments import check_int, check_tensor
 
 
 class Density(Protocol):
@@ -32,6 +32,8 @@ class Normal:
     """
 
     def __init__(self, shape: Sequence[int]) -> None:
+        if isinstance(shape, str) or not isinstance(shape, Sequence):
+            raise ValueError(f"shape: expected (D,) or (C, H, W), got {shape!r}")
         self.shape = tuple(check_int("shape", size) for size in shape)
         self.constant = 0.5 * math.prod(self.shape) * math.log(2 * math.pi)
 
@@ -40,6 +42,7 @@ class Normal:
 
     def log_prob(self, z: Tensor) -> Tensor:
         """(B,), nats."""
+        check_tensor("z", z, ("B", *self.shape))
         return -0.5 * z.square().flatten(1).sum(1) - self.constant
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
