@@ -193,7 +193,7 @@ def test_all_modes_of_own_samples():
     coverage = metrics.mode_coverage(mixture.sample(20_000, generator()), mixture)
     assert coverage.found == 3
     assert coverage.share == pytest.approx((0.5, 0.3, 0.2), abs=0.015)
-    assert coverage.outside < 1e-3
+    assert coverage.outside == pytest.approx(math.exp(-9 / 2), abs=3e-3)
 
 
 def test_shares_are_the_responsibilities():
@@ -222,7 +222,7 @@ def test_full_covariances_decide_what_is_near():
     """A long, tilted component: far along its axis is near, a tenth as far across it is not."""
     tilted = torch.tensor([[1.0, 0.99], [0.99, 1.0]])
     mixture = data.GaussianMixture([[0.0, 0.0]], tilted[None])
-    along, across = torch.tensor([[4.0, 4.0]]), torch.tensor([[0.4, -0.4]])
+    along, across = torch.tensor([[2.9, 2.9]]), torch.tensor([[0.29, -0.29]])
     assert metrics.mode_coverage(along, mixture).outside == 0
     assert metrics.mode_coverage(across, mixture).outside == 1
 
@@ -230,7 +230,22 @@ def test_full_covariances_decide_what_is_near():
 @pytest.mark.parametrize("D", [1, 2, 10, 64])
 def test_almost_no_sample_of_the_mixture_is_outside(D):
     mixture = data.GaussianMixture(torch.zeros(1, D), torch.eye(D)[None])
-    assert metrics.mode_coverage(mixture.sample(5000, generator()), mixture).outside < 1e-3
+    assert metrics.mode_coverage(mixture.sample(5000, generator()), mixture, within=D**0.5 + 3).outside < 1e-3
+
+
+@pytest.mark.parametrize("within", [1.0, 2.0, 3.0])
+def test_outside_is_what_a_gaussian_has_beyond_the_radius(within):
+    mixture = data.GaussianMixture.ring(n=1, std=0.2)
+    outside = metrics.mode_coverage(mixture.sample(20_000, generator()), mixture, within=within).outside
+    assert outside == pytest.approx(math.exp(-(within**2) / 2), abs=0.01)
+
+
+def test_a_mode_is_found_from_half_its_weight_on():
+    """Four equal modes of 0.25: shares of 0.125 and 0.12."""
+    ring = data.GaussianMixture.ring(n=4, std=0.01)
+    x = ring.means[torch.repeat_interleave(torch.arange(4), torch.tensor([405, 350, 125, 120]))]
+    assert metrics.mode_coverage(x, ring).found == 3
+    assert metrics.mode_coverage(x, ring, found_at=0.48).found == 4
 
 
 @pytest.mark.parametrize(
@@ -246,6 +261,12 @@ def test_almost_no_sample_of_the_mixture_is_outside(D):
 def test_mode_coverage_refuses(name, x, found_at):
     with pytest.raises(ValueError, match=rf"^{name}: "):
         metrics.mode_coverage(x, data.GaussianMixture.ring(), found_at)
+
+
+@pytest.mark.parametrize("within", [0, -1.0, math.nan, math.inf])
+def test_mode_coverage_refuses_a_radius_of_nothing(within):
+    with pytest.raises(ValueError, match=r"^within: "):
+        metrics.mode_coverage(torch.zeros(3, 2), data.GaussianMixture.ring(), within=within)
 
 
 # any arguments at all: a number, or a ValueError that names the argument

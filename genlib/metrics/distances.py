@@ -84,18 +84,21 @@ class ModeCoverage:
         return f"{self.found} of {len(self.share)} modes found; shares {shares}; {self.outside:.3f} near no mode"
 
 
-def mode_coverage(x: Tensor, mixture: GaussianMixture, found_at: float = 0.1) -> ModeCoverage:
+def mode_coverage(x: Tensor, mixture: GaussianMixture, found_at: float = 0.5, *, within: float = 3.0) -> ModeCoverage:
     """How the samples are spread over a mixture's components.
 
         share_k = mean over x of  p(k | x) = w_k N(x; μ_k, Σ_k) / p(x)
 
-    A sample further than √D + 3 standard deviations from every mean (one in ten thousand of the mixture's own, or
-    fewer) belongs to no mode, and counts in `outside` alone: shares and `outside` add up to 1.
+    A sample further than `within` standard deviations from every mean belongs to no mode, and counts in `outside`
+    alone: shares and `outside` add up to 1. In the plane a Gaussian has e^(−within²/2) of its own mass there, 0.011
+    for 3. Where two means lie less than twice `within` apart, nothing between them is outside.
 
     Args:
         x: samples, (B, D), float.
         mixture: the truth, with K components.
         found_at: a mode is found if its share is at least this part of its weight w_k; in (0, 1].
+        within: > 0, in the deviations of each component, along its own axes. A Gaussian's mass lies about √D away, so
+            in many dimensions take √D + 3.
     Returns:
         share (K,), `found` in 0..K, `outside`.
 
@@ -107,6 +110,7 @@ def mode_coverage(x: Tensor, mixture: GaussianMixture, found_at: float = 0.1) ->
     found_at = check_number("found_at", found_at, 0, 1)
     if found_at == 0:
         raise ValueError("found_at: expected a part of the weight above 0, got 0")
+    within = check_number("within", within, 0, inside=True)
     if len(x) == 0:
         raise ValueError("x: expected at least one sample, got none")
     away = _double("x", x)[:, None] - mixture.means
@@ -114,7 +118,7 @@ def mode_coverage(x: Tensor, mixture: GaussianMixture, found_at: float = 0.1) ->
     squared = torch.linalg.solve_triangular(L, away[..., None], upper=False).squeeze(-1).square().sum(-1)  # (B, K)
     log_det = 2 * torch.diagonal(L, dim1=-2, dim2=-1).log().sum(-1)
     responsibility = (mixture.weights.log() - 0.5 * (squared + log_det)).softmax(dim=1)
-    near = squared.min(dim=1).values.sqrt() <= mixture.dim**0.5 + 3
+    near = squared.min(dim=1).values.sqrt() <= within
     share = (responsibility * near[:, None]).mean(0)
     found = int((share >= found_at * mixture.weights).sum())
     return ModeCoverage(tuple(share.tolist()), found, float((~near).double().mean()))

@@ -91,9 +91,9 @@ def _(answer: Answer, g: Generator) -> None:
     parts = components(6, 2, g)
     x = 1.5 * normal((50, 2), g)
     distance = mahalanobis(x, parts.means, parts.covs)
-    near = distance.min(1).values <= 2**0.5 + 3
+    near = distance.min(1).values <= 3
     responsibility = _own_responsibilities(distance, parts.covs, parts.weights)
-    known = metrics.mode_coverage(x, GaussianMixture(*parts), found_at=0.6)
+    known = metrics.mode_coverage(x, GaussianMixture(*parts), found_at=0.6, within=3)
     share, found = answer(responsibility, near, parts.weights, 0.6)
     answer.agrees("share", torch.tensor(known.share, dtype=torch.float64), share)
     answer.agrees("found.sum()", scalar(known.found), found.sum())
