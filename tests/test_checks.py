@@ -49,6 +49,14 @@ def double(monkeypatch):
 DATA = torch.arange(14.0, dtype=torch.float64).reshape(7, 2)  # what another cell of the notebook holds
 ROWS = 7
 TWO = 2.0
+DTYPE = torch.float64
+
+
+def changed_in_place(x):
+    y = (2 * x.requires_grad_()).exp()
+    total = y.sum()
+    y += 1
+    return torch.autograd.grad(total, x)[0]
 
 
 def found(function, seed: int | None = 0) -> Result:
@@ -161,6 +169,9 @@ class TestDiagnosis:
             ("none", lambda x: None),
             ("type", lambda x: (2 * x).numpy()),
             ("type", lambda x: (2 * x, x)),
+            ("type", lambda x: (2 * x,)),
+            ("type", lambda x: (2 * x).to_sparse()),
+            ("type", lambda x: (2 * x).to("meta")),
             ("dtype", lambda x: 2 * x.float()),
             ("dtype", lambda x: (2 * x).long()),
             ("shape", lambda x: 2 * x[:, None] + x),
@@ -206,6 +217,7 @@ class TestDiagnosis:
         assert found(lambda x: 2 * DATA).hint.startswith("DATA is no argument")
         assert found(lambda x: 3 * TWO * x).mistake == "factor"  # a number that helps is nobody's mistake
         assert found(lambda x: 2 * x + DATA.mean() - DATA.mean()).state == "passed"
+        assert found(lambda x: 3 * x.to(DTYPE)).mistake == "factor"
 
     def test_outputs_in_another_order(self, double):
         exercise = Exercise("toy.two", lambda x: (2 * x, x.sum(1)), returns=["y", "total"], batched=["x"])
@@ -224,10 +236,71 @@ class TestDiagnosis:
             (lambda x: x(2), "as if it were a function"),
             (lambda x: x.sum(2), "fewer axes"),
             (lambda x: torch.ones(2, dtype=x.dtype).add_(x), "in place"),
+            (lambda x: x[: torch.arange(3)], "one whole number"),
+            (lambda x: x @ torch.eye(2), "Two dtypes met"),
+            (lambda x: npp.abs(x), "imported"),  # type: ignore[name-defined]  # noqa: F821
+            (changed_in_place, "Changed in place"),
+            (lambda x: (2 * x,), "tuple of one"),
+            (lambda x: (2 * x, x), "several came"),
+            (lambda x: torch.stack([2 * row for row in x[:1]]), "inside a loop"),
+            (lambda x: 2 * x[0, :1], "fewer axes"),
         ],
     )
     def test_an_errors_hint_says_what_usually_causes_it(self, double, y, words):
         assert words in found(y).hint
+
+    def test_whole_numbers_in_a_tuple(self, double):
+        exercise = Exercise("toy.whole", lambda kernels: torch.tensor(kernels) - 1.0, returns=["less"])
+
+        @exercise.check("one less", "Count.")
+        def _(answer, g):
+            answer.gives([(3, 2)], torch.tensor([2.0, 1.0]))
+
+        assert "kernels" in checks.run("toy.whole", lambda kernels: kernels - 1).hint
+
+    def test_all_outputs_that_are_wrong_belong_to_the_mistake(self, double):
+        exercise = Exercise("toy.pair", lambda x: (2 * x, 3 * x), returns=["y", "z"])
+
+        @exercise.check("both", "Both.")
+        def _(answer, g):
+            x = torch.randn(3, 2, generator=g, dtype=torch.float64)
+            answer.gives([x], 2 * x, 3 * x)
+
+        @exercise.mistake("z is a square.")
+        def squared_z(x):
+            return 2 * x, x * x
+
+        @exercise.mistake("y is a square, whatever z is.")
+        def squared_y(x):
+            return x * x, torch.full_like(x, torch.nan)
+
+        assert checks.run("toy.pair", lambda x: (2 * x, x**2)).mistake == "squared_z"
+        assert checks.run("toy.pair", lambda x: (x.exp(), x**2)).mistake == ""
+        assert checks.run("toy.pair", lambda x: (x**2, x.exp())).mistake == "squared_y"
+        assert checks.run("toy.pair", lambda x: (x**2, 3 * x)).mistake == "squared_y"
+        assert checks.run("toy.pair", lambda x: (2 * x, x.exp())).mistake == ""
+
+    def test_a_network_that_stays_frozen(self, double):
+        exercise = Exercise("toy.net", lambda x, net: net(x).sum(1), returns=["y"])
+        net = torch.nn.Linear(2, 1).double()
+
+        @exercise.check("it is the net's", "Ask it.")
+        def _(answer, g):
+            x = torch.randn(3, 2, generator=g, dtype=torch.float64)
+            answer.gives([x, net], net(x).sum(1))
+
+        def frozen(x, net):
+            net.requires_grad_(False)
+            return net(x).sum(1)
+
+        def thawed(x, net):
+            y = frozen(x, net)
+            net.requires_grad_(True)
+            return y
+
+        assert checks.run("toy.net", frozen).mistake == "frozen"
+        assert all(weight.requires_grad for weight in net.parameters())
+        assert checks.run("toy.net", thawed).state == "passed"
 
     def test_a_function_that_is_not_called(self, double):
         exercise = Exercise("toy.call", lambda x, f, g: f(g(x)), returns=["y"])

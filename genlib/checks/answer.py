@@ -102,6 +102,8 @@ class Answer:
 
     def _call(self, given: tuple[Any, ...]) -> Any:
         printed = io.StringIO()
+        weights = [weight for arg in given if isinstance(arg, torch.nn.Module) for weight in arg.parameters()]
+        asked, frozen = [weight.requires_grad for weight in weights], False
         try:
             with contextlib.redirect_stdout(printed), limited():
                 raw = self.function(*given)
@@ -124,8 +126,20 @@ class Answer:
                 known = f"{known} {self.fallback}"
             mistake, hint = foreign(self) or ("error", known or self.fallback)
             self.wrong(mistake, hint, error=f"{type(error).__name__}: {error}\n{place.text}".strip())
+        finally:
+            for weight, before in zip(weights, asked, strict=True):
+                frozen |= weight.requires_grad != before
+                weight.requires_grad_(before)
         self._printed = _shortened(printed.getvalue())
         self._returned = True
+        if frozen:
+            self.wrong(
+                "frozen",
+                "A network's weights ask for no gradients after the call: requires_grad_(False) holds until somebody "
+                "undoes it. Who does?",
+                expected="requires_grad of all weights as it was",
+                got="requires_grad = False somewhere",
+            )
         return raw
 
     def _unchanged(self, given: tuple[Any, ...]) -> None:
@@ -157,8 +171,14 @@ class Answer:
                 if isinstance(output, tuple | list) and any(isinstance(part, Tensor) for part in output):
                     hint = (
                         f"One tensor was asked for, {name}, and several came: is one of them it, or is it all of them?"
+                        if len(output) > 1
+                        else f"{name} came in a tuple of one: autograd.grad returns such a one, and so does a comma "
+                        "at the end of a line."
                     )
                 self.wrong("type", hint, expected=f"{name}: a tensor", got=f"{name}: {shown}")
+            if output.layout is not torch.strided or output.is_meta:
+                hint = f"{name} is to be an ordinary tensor, with all its numbers in memory."
+                self.wrong("type", hint, expected=f"{name}: a dense tensor", got=f"{name}: {shown}")
 
         outputs = self.exercise.outputs(tuple(outputs))
         self.outputs = outputs

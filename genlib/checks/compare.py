@@ -65,6 +65,8 @@ def two_numbers(a: float, b: float) -> tuple[str, str]:
 
 def in_short(value: object, limit: int = 6) -> str:
     """A value on one line: a tensor's shape, dtype and first numbers; anything else by its `repr`, cut."""
+    if isinstance(value, Tensor) and (value.layout is not torch.strided or value.is_meta):
+        return f"tensor {tuple(value.shape)} {value.dtype}, {'meta' if value.is_meta else value.layout}"
     if isinstance(value, Tensor | np.ndarray):
         kind = "tensor" if isinstance(value, Tensor) else "NumPy array"
         flat = value.reshape(-1)

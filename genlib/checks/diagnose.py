@@ -1,8 +1,9 @@
 """What the mistake may be: it is recognised by what it does, never by the text of the code.
 
-First the exercise's own mistakes are tried: what would each give on the same arguments? Then come mistakes that any
-function can have: a tensor of the notebook in an argument's place, an argument that is ignored, examples that influence
-each other, a sign, a number that is added or multiplied everywhere.
+First the exercise's own mistakes are tried: what would each give on the same arguments? All that is wrong has to be so;
+NaN where the mistake leaves open what becomes of another output. Then come mistakes that any function can have: a
+tensor of the notebook in an argument's place, an argument that is ignored, examples that influence each other, a sign,
+a number that is added or multiplied everywhere.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import math
 import types
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from genlib.checks.compare import copies, same
@@ -26,13 +28,13 @@ def diagnose(answer: "Answer", named_only: bool = False) -> tuple[str, str]:
     """The name of the mistake behind the latest outputs, and its hint; two empty strings where none is recognised."""
     exercise, args, outputs = answer.exercise, answer.args, answer.outputs
     own = exercise.outputs(exercise.own(*copies(args)))
-    for i, (output, truth) in enumerate(zip(outputs, own, strict=True)):
-        if same(output, truth, TOL):
-            continue
-        for name, mistake in exercise.mistakes.items():
-            with contextlib.suppress(Exception):  # a mistake may be impossible on these arguments
-                if same(exercise.outputs(mistake.function(*copies(args)))[i], output, TOL):
-                    return name, mistake.hint
+    off = [i for i, (output, truth) in enumerate(zip(outputs, own, strict=True)) if not same(output, truth, TOL)]
+    for name, mistake in exercise.mistakes.items() if off else ():
+        with contextlib.suppress(Exception):  # a mistake may be impossible on these arguments
+            would = exercise.outputs(mistake.function(*copies(args)))
+            alike = [same(would[i], outputs[i], TOL) for i in off]
+            if any(alike) and all(a or _left_open(would, i) for a, i in zip(alike, off, strict=True)):
+                return name, mistake.hint
     if named_only:
         return "", ""
     for look in (_random, foreign, _deaf, _mixing, _rough, _negative, _offset, _factor):
@@ -41,6 +43,11 @@ def diagnose(answer: "Answer", named_only: bool = False) -> tuple[str, str]:
             if found is not None:
                 return found
     return "", ""
+
+
+def _left_open(would: tuple[Tensor, ...], i: int) -> bool:
+    """The mistake does not say what becomes of output i: it gives NaN alone."""
+    return bool(would[i].isnan().all())
 
 
 def _again(answer: "Answer", args: tuple[Any, ...]) -> tuple[Tensor, ...]:
@@ -77,7 +84,8 @@ def foreign(answer: "Answer", own: tuple[Tensor, ...] = ()) -> tuple[str, str] |
     return None
 
 
-_HELPFUL = (types.ModuleType, float, str, bool)  # what one may well take from another cell, as are functions
+# what one may well take from another cell, as are functions
+_HELPFUL = (types.ModuleType, float, str, bool, torch.dtype, torch.device)
 
 
 def _deaf(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:
@@ -165,13 +173,13 @@ def _factor(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None
 
 
 def _off(answer: "Answer", own: tuple[Tensor, ...]) -> list[tuple[str, Tensor, Tensor]]:
-    """The wrong outputs, with their names and what they should be; those alone that have three different values."""
+    """The wrong outputs, with their names and what they should be; those alone that have three values other than 0."""
     trios = zip(answer.exercise.returns, answer.outputs, own, strict=True)
     doubles = [(name, output.detach().double(), truth.detach().double()) for name, output, truth in trios]
     return [
         (name, output, truth)
         for name, output, truth in doubles
-        if not same(output, truth, TOL) and len(truth.flatten().unique()) > 2
+        if not same(output, truth, TOL) and len(truth[truth.abs() > TOL].unique()) > 2
     ]
 
 
@@ -185,7 +193,10 @@ def order_hint(answer: "Answer", outputs: tuple[Tensor, ...], own: tuple[Tensor,
 
 
 _WHICH = "Which is the first, which the last?"
-_HOW_MANY = "The arguments say how many there are: is a number used that is right in one place only, or the wrong axis?"
+_HOW_MANY = (
+    "The arguments say how many there are: is a number used that is right in one place only, is it the wrong axis, or "
+    "does a return stand inside the loop?"
+)
 
 
 def shape_hint(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
@@ -193,7 +204,7 @@ def shape_hint(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> st
     if not wanted:
         return f"{name} is to be one number for the whole batch, of shape (): which axes are left, and why?"
     if len(shape) == len(wanted) == 1:
-        many = f"{name} has {shape[0]} entries instead of {wanted[0]}."
+        many = f"{name} has {_entries(shape[0])} instead of {wanted[0]}."
         return f"{many} {_HOW_MANY if abs(shape[0] - wanted[0]) > 1 else _WHICH}"
     if shape != wanted and sorted(shape) == sorted(wanted):
         return f"{name} has its axes in another order: {shape} instead of {wanted}. Which comes first?"
@@ -213,7 +224,7 @@ def shape_hint(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> st
         )
     if len(shape) == len(wanted) and not all(a in (1, b, *wanted) for a, b in zip(shape, wanted, strict=True)):
         axis = next(i for i, (a, b) in enumerate(zip(shape, wanted, strict=True)) if a not in (1, b, *wanted))
-        many = f"{name} has {shape[axis]} entries instead of {wanted[axis]} along axis {axis}."
+        many = f"{name} has {_entries(shape[axis])} instead of {wanted[axis]} along axis {axis}."
         return f"{many} {_HOW_MANY if abs(shape[axis] - wanted[axis]) > 1 else _WHICH}"
     stretched = len(shape) == len(wanted) and any(a > b for a, b in zip(shape, wanted, strict=True))
     if len(shape) > len(wanted) or stretched:
@@ -223,7 +234,11 @@ def shape_hint(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> st
         )
     if len(shape) < len(wanted):
         return f"{name} has fewer axes than expected. Is one summed, averaged or indexed away?"
-    return f"{name} has too few entries along an axis. Where do they get lost?"
+    return f"{name} has too few entries along an axis. Where do they get lost? Does a return stand inside a loop?"
+
+
+def _entries(n: int) -> str:
+    return "1 entry" if n == 1 else f"{n} entries"
 
 
 def error_hint(error: Exception, arguments: dict[str, Any]) -> str:
@@ -237,7 +252,17 @@ def error_hint(error: Exception, arguments: dict[str, Any]) -> str:
             return f"{uncalled[0]} is a function: it has to be called, and what it gives then are numbers."
         if any(f"'tuple' object has no attribute '{word}'" in text for word in ("append", "pop", "reverse", "sort")):
             return "A tuple cannot be changed, and a list would change for the caller, too: make a new one."
-        if "tuple" in text or "can be converted to an index" in text:
+        if "can be converted to an index" in text:
+            steps = [n for n, a in arguments.items() if isinstance(a, Tensor) and a.dim() and not a.is_floating_point()]
+            several = f"{steps[0]} holds one for each example" if steps else "here are several"
+            return f"A slice and a range take one whole number, and {several}: it is no single number."
+        numbers = [n for n, a in arguments.items() if isinstance(a, tuple) and all(isinstance(v, int) for v in a)]
+        if "tuple" in text and numbers:
+            return (
+                f"One cannot compute with a tuple of whole numbers ({', '.join(numbers)}): torch.tensor(...) makes "
+                "numbers to compute with of it, or they are taken out one by one."
+            )
+        if "tuple" in text:
             return (
                 "Something here is several tensors at once, a tuple: what a function returned, perhaps. Take it apart "
                 "before you compute with it."
@@ -288,6 +313,13 @@ def error_hint(error: Exception, arguments: dict[str, Any]) -> str:
         return "item() is for one single number. Here are several, and they are to stay a tensor."
     if isinstance(error, ValueError | TypeError) and "only one element tensors" in text:
         return "Functions of math take one number. torch has the same ones for whole tensors."
+    if isinstance(error, RuntimeError) and "modified by an inplace operation" in text:
+        return "Changed in place: autograd still needs the numbers that were there. Make a new tensor."
+    if isinstance(error, RuntimeError) and "same dtype" in text:
+        return "Two dtypes met, float32 and float64 perhaps. New tensors take theirs from old ones: dtype=x.dtype."
     if isinstance(error, NameError):
-        return "This name is not known here. Was it typed as in the first line of the function?"
+        return (
+            "This name is not known here. Was it typed as in the first line of the function? Or is it a module that "
+            "nobody has imported here?"
+        )
     return ""

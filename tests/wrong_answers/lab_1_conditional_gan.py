@@ -1881,3 +1881,36 @@ def r1(D, x, y):
     y = y.detach().requires_grad_()
     slopes = [torch.autograd.grad(logit, y, create_graph=True)[0] for logit in D(x, y).flatten()]
     return sum(slope.square().sum() for slope in slopes) / len(y)
+
+
+# --- found by a hunt ------------------------------------------------------------------------------------------------
+
+
+@wrong("gan.gradients", "frozen")  # such a D never learns again
+def gradients(G, D, x, y, z):
+    fake = G(x, z)
+    grad_D = torch.autograd.grad(softplus(-D(x, y)).mean() + softplus(D(x, fake.detach())).mean(), D.weight)[0]
+    D.requires_grad_(False)
+    return grad_D, torch.autograd.grad(softplus(-D(x, fake)).mean(), G.weight)[0]
+
+
+@right("gan.gradients")  # frozen for G's turn alone
+def gradients(G, D, x, y, z):
+    fake = G(x, z)
+    grad_D = torch.autograd.grad(softplus(-D(x, y)).mean() + softplus(D(x, fake.detach())).mean(), D.weight)[0]
+    D.requires_grad_(False)
+    grad_G = torch.autograd.grad(softplus(-D(x, fake)).mean(), G.weight)[0]
+    D.requires_grad_(True)
+    return grad_D, grad_G
+
+
+@wrong("gan.gradients", "type")  # [0] is forgotten: autograd.grad gives a tuple
+def gradients(G, D, x, y, z):
+    fake = G(x, z)
+    loss_D = softplus(-D(x, y)).mean() + softplus(D(x, fake.detach())).mean()
+    return torch.autograd.grad(loss_D, D.weight), torch.autograd.grad(softplus(-D(x, fake)).mean(), G.weight)
+
+
+@wrong("gan.receptive_field", "error")  # a tuple, as if it were a tensor
+def receptive_field(kernels, strides):
+    return 1 + torch.cumsum((kernels - 1) * torch.tensor(strides), 0)

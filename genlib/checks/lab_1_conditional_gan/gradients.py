@@ -125,7 +125,7 @@ def leak(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
 )
 def accumulated(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
     loss_D, loss_G = _losses(G, D, x, y, z)
-    return gradient(loss_D, D.weight) + gradient(loss_G, D.weight), gradient(loss_G, G.weight)
+    return gradient(loss_D, D.weight) + gradient(loss_G, D.weight), torch.full_like(G.weight, torch.nan)
 
 
 @GRADIENTS.mistake("grad_G is 0: G's own loss, too, got fakes that are cut off from it. They are cut off for D alone.")

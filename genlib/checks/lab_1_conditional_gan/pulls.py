@@ -105,7 +105,7 @@ def over_the_probability(fake: Tensor) -> Pair:
 )
 def slope_of_sigmoid(fake: Tensor) -> Pair:
     p = fake.sigmoid()
-    return -p * (1 - p), -p * (1 - p)
+    return -p * (1 - p), torch.full_like(p, torch.nan)  # with either sign
 
 
 @PULLS.mistake("1 − P in place of P − 1, or the other way round, in the second: the slope of −log P is negative.")
