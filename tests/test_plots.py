@@ -1,10 +1,13 @@
 """Figures: the same bytes each time, alt text always, and nothing drawn through pyplot."""
 
+import io
 import sys
 
+import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure as Canvas
+from PIL import Image
 
 from genlib import plots
 
@@ -51,6 +54,39 @@ def test_pictures_in_rows_and_on_disk(tmp_path) -> None:
     assert repr(rows) == "figure: rows of pictures: input, x t"
     rows.save(str(tmp_path / "rows.png"))
     assert (tmp_path / "rows.png").read_bytes() == rows.png
+
+
+@pytest.mark.parametrize(("n", "columns"), [(1, 2), (3, 2), (5, 3), (3, 1), (2, None)])
+def test_any_number_of_panels_in_any_number_of_columns(n: int, columns: int | None) -> None:
+    panels = [plots.lines([0, 1], {"a": [0, 1]}, aspect=aspect) for aspect in (1.0, 1.0, 4.0, 0.5, 2.0)[:n]]
+    shown = plots.figure(*panels, alt="some panels", columns=columns)
+    assert 0 < shown.width <= plots.figures.WIDTH * plots.figures.PIXELS_PER_INCH
+
+
+@pytest.mark.parametrize("columns", [0, -1, 1.5, "2"])
+def test_columns_are_a_whole_number(columns: object) -> None:
+    with pytest.raises(ValueError, match=r"^columns: expected a whole number"):
+        plots.figure(plots.heatmap(torch.eye(2)), alt="one", columns=columns)  # pyright: ignore[reportArgumentType]
+
+
+def pixels(shown: plots.Figure) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(shown.png)).convert("RGB"), dtype=int)
+
+
+def test_greys_beside_a_heat_map_stay_grey() -> None:
+    """All greys of a photo, and a heat map that takes the palette's colours for itself."""
+    grey = torch.linspace(-1, 1, 256).view(1, 1, 16, 16)
+    x = torch.linspace(0, 1, 200)
+    panels = plots.pictures(grey), plots.heatmap(x[:, None] * x)
+    left = pixels(plots.figure(*panels, alt="greys and a heat map"))[:, :300]
+    assert int((left.max(2) - left.min(2)).max()) <= 12
+    assert len(np.unique(left)) > 40
+    rows = pixels(plots.image_rows(greys=grey))
+    assert len(np.unique(rows)) > 240
+
+
+def test_each_of_the_seven_curves_has_a_style_of_its_own() -> None:
+    assert len(set(plots.LINE_STYLES)) == len(set(plots.PALETTE)) == 7
 
 
 def test_more_curves_than_plain_line_styles() -> None:

@@ -13,9 +13,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
+from genlib.arguments import check_int
+
 # Okabe & Ito's colours, told apart by every kind of colour vision; each has a line style of its own besides.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-LINE_STYLES = ("-", "--", "-.", ":", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), "-")
+LINE_STYLES = ("-", "--", "-.", ":", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3)))
 DIVERGING = LinearSegmentedColormap.from_list("blue-orange", [PALETTE[0], "#FFFFFF", PALETTE[1]])
 STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -38,27 +40,29 @@ STYLE: Any = {
 WIDTH = 11.0  # inches on the page, at 80 px each: fits a notebook in a window of 1280
 PIXELS_PER_INCH = 80
 SHARPNESS = 1.6  # pixels in the file for each on the page
+COLOURS, SHADES = 64, 256  # in the file: of lines, points and words; where there are pictures or heat maps
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One set of axes: what draws it, and how wide it is for a height of 1."""
+    """One set of axes: what draws it, how wide it is for a height of 1, and whether it has many shades."""
 
     draw: Callable[[Axes], None]
     aspect: float = 1.5
     axis: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
+    shades: bool = False
 
 
 class Figure:
     """A finished picture: shown by a notebook as an image with alt text, kept on disk by `save`."""
 
-    def __init__(self, canvas: Canvas, alt: str) -> None:
+    def __init__(self, canvas: Canvas, alt: str, *, shades: bool = False) -> None:
         if not alt.strip():
             raise ValueError("alt: expected a sentence for those who do not see the figure, got nothing")
         self.alt = " ".join(alt.split())
         self.width, self.height = (round(inches * PIXELS_PER_INCH) for inches in canvas.get_size_inches())
-        self.png = _png(canvas)
+        self.png = _png(canvas, SHADES if shades else COLOURS)
 
     def __repr__(self) -> str:
         return f"figure: {self.alt}"
@@ -79,14 +83,16 @@ def figure(*panels: Panel, alt: str, columns: int | None = None, title: str | No
     """Put panels side by side, `columns` to a row, in one figure.
 
     Args:
-        panels: what `lines`, `histogram`, `points`, `heatmap` and `pictures` return.
+        panels: what `lines`, `areas`, `histogram`, `points`, `arrows`, `heatmap` and `pictures` return.
         alt: what there is to see, in a sentence; it stands in for the picture in a screen reader and in plain text.
+        columns: panels in a row; all of them in one, if left out. A column is as wide as its widest panel.
+        title: of the whole figure, above its panels.
     """
     if not panels:
         raise ValueError("panels: expected at least one, got none")
-    columns = len(panels) if columns is None else columns
+    columns = len(panels) if columns is None else min(check_int("columns", columns), len(panels))
     rows = [panels[i : i + columns] for i in range(0, len(panels), columns)]
-    widths = [panel.aspect for panel in max(rows, key=lambda row: sum(p.aspect for p in row))]
+    widths = [max(panel.aspect for panel in panels[i::columns]) for i in range(columns)]
     row_height = min(4.2, WIDTH / sum(widths))
     width = min(WIDTH, row_height * sum(widths) + 0.6)
     with rc_context(STYLE):
@@ -101,13 +107,13 @@ def figure(*panels: Panel, alt: str, columns: int | None = None, title: str | No
             ax.set_axis_off()
         if title:
             canvas.suptitle(title, x=0.01, ha="left", fontweight="bold")
-        return Figure(canvas, alt)
+        return Figure(canvas, alt, shades=any(panel.shades for panel in panels))
 
 
-def _png(canvas: Canvas) -> bytes:
-    """Sharp on the page and on a projector, in 64 colours, which a plot does not exceed: a notebook keeps many."""
+def _png(canvas: Canvas, colours: int) -> bytes:
+    """Sharp on the page and on a projector, in the colours that stand for all others best: a notebook keeps many."""
     raw, small = io.BytesIO(), io.BytesIO()
     canvas.savefig(raw, format="png", dpi=SHARPNESS * PIXELS_PER_INCH, metadata={"Software": None})
-    picture = Image.open(raw).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    picture = Image.open(raw).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
     picture.save(small, format="png", optimize=True)
     return small.getvalue()

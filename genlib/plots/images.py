@@ -22,7 +22,7 @@ def pictures(
     def draw(ax: Axes) -> None:
         ax.imshow(tiles, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
-    return Panel(draw, tiles.shape[1] / tiles.shape[0], axis=False, settings=settings)
+    return Panel(draw, tiles.shape[1] / tiles.shape[0], axis=False, settings=settings, shades=True)
 
 
 def image_rows(
@@ -56,7 +56,7 @@ def image_rows(
         for i, text in enumerate(columns or ()):
             x = (margin + (i + 0.5) * (width - margin) / len(columns or ())) / width
             canvas.text(x, 1 - top / height, text, ha="center", va="bottom", fontsize=13)
-        return Figure(canvas, alt or f"rows of pictures: {', '.join(strips)}")
+        return Figure(canvas, alt or f"rows of pictures: {', '.join(strips)}", shades=True)
 
 
 def _tiles(images: Values, columns: int, span: tuple[float, float]) -> np.ndarray:

@@ -195,7 +195,7 @@ def heatmap(
         if colorbar and ax.figure is not None:
             ax.figure.colorbar(shown, ax=ax, shrink=0.9)
 
-    return Panel(draw, aspect, settings=settings)
+    return Panel(draw, aspect, settings=settings, shades=True)
 
 
 def _name(ax: Axes, where: bool | Literal["below"], settings: Mapping[str, Any], **look: Any) -> None:
