@@ -26,7 +26,7 @@ WRONG = [given for given in GIVEN if given.mistake]
 RIGHT = [given for given in GIVEN if not given.mistake]
 GENERAL = {"complex", "count", "detached", "dtype", "endless", "error", "factor", "foreign", "in_place", "mixing"}
 GENERAL |= {"negative", "none", "not_finite", "offset", "random", "rough", "shape", "signature", "type", "unforeseen"}
-GENERAL |= {"frozen", "weights_changed"}
+GENERAL |= {"frozen", "leaves_a_trace", "nan_gradient", "weights_changed"}
 
 
 def name_of(given: Given) -> str:

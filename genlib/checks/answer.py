@@ -49,6 +49,7 @@ class Answer:
         self.exercise = exercise
         self.function = function
         self.args: tuple[Any, ...] = ()  # of the latest call
+        self.given: tuple[Any, ...] = ()  # the copies of them that it got
         self.outputs: tuple[Tensor, ...] = ()
         self.fallback = ""  # the hint of the check at work, for mistakes that nobody foresaw
         self._printed = ""
@@ -57,9 +58,9 @@ class Answer:
     def __call__(self, *args: Any) -> Any:
         """The student's output on copies of `args`: one tensor, or a tuple where the exercise returns several."""
         self.args, self.outputs = args, ()
-        given = copies(args)
-        raw = self._call(given)
-        self._unchanged(given)
+        self.given = copies(args)
+        raw = self._call(self.given)
+        self._unchanged(self.given)
         own = self.exercise.outputs(self.exercise.own(*copies(args)))
         self.outputs = self._whole(raw, own)
         return self.outputs[0] if len(self.outputs) == 1 else self.outputs
@@ -77,6 +78,41 @@ class Answer:
             if output.dtype != want:
                 hint = f"{name} is to have the dtype of {of}: make tables with dtype={of}.dtype, or convert at the end."
                 self.wrong("dtype", hint, expected=f"{name}: {want}", got=f"{name}: {output.dtype}")
+
+    def passes_back(self, *of: str, hint: str = "", tol: float = 1e-8) -> None:
+        """The latest outputs, added up, have genlib's own gradients over these arguments, which asked for some."""
+        for name in of:
+            found = self._gradient(self.outputs, self.given, name)
+            given = copies(self.args)
+            expected = self._gradient(self.exercise.outputs(self.exercise.own(*given)), given, name)
+            apart = difference(expected, found, tol)
+            if apart is None:
+                continue
+            want, have = two_numbers(apart.expected + 0.0, apart.got)  # no −0
+            total = " + ".join(f"Σ {output}" for output in self.exercise.returns)
+            where = at(f"∂({total})/∂{name}" if len(self.outputs) > 1 else f"∂{total}/∂{name}", apart.index)
+            mistake, why = "detached", "The value is right, its gradient is not: is a part of the way detached?"
+            if not found.isfinite().all():
+                mistake, hint = "nan_gradient", ""
+                why = (
+                    "The value is right, its gradient is not finite: torch.where differentiates both its branches, and "
+                    "0 · ∞ is no number. Which function is safe everywhere, without a case?"
+                )
+            self.wrong(mistake, hint or why, expected=f"{where} = {want}", got=f"{where} = {have}")
+
+    def _gradient(self, outputs: tuple[Tensor, ...], given: tuple[Any, ...], of: str) -> Tensor:
+        argument = given[self.exercise.parameters.index(of)]
+        total = torch.stack([output.sum() for output in outputs]).sum()
+        if not total.requires_grad:
+            return torch.zeros_like(argument)
+        try:
+            (found,) = torch.autograd.grad(total, argument, retain_graph=True, allow_unused=True)
+        except RuntimeError as error:
+            hint = error_hint(error, {})
+            if not hint:
+                raise
+            self.wrong("in_place", f"What comes back cannot be differentiated. {hint}", error=f"RuntimeError: {error}")
+        return torch.zeros_like(argument) if found is None else found
 
     def agrees(self, name: str, expected: Tensor, got: Tensor, tol: float = TOL) -> None:
         """A number made from the latest outputs, or an output itself, is as expected."""

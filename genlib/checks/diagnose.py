@@ -29,7 +29,9 @@ def diagnose(answer: "Answer", named_only: bool = False) -> tuple[str, str]:
     exercise, args, outputs = answer.exercise, answer.args, answer.outputs
     own = exercise.outputs(exercise.own(*copies(args)))
     off = [i for i, (output, truth) in enumerate(zip(outputs, own, strict=True)) if not same(output, truth, TOL)]
-    for name, mistake in exercise.mistakes.items() if off else ():
+    if not off:
+        return "", ""
+    for name, mistake in exercise.mistakes.items():
         with contextlib.suppress(Exception):  # a mistake may be impossible on these arguments
             would = exercise.outputs(mistake.function(*copies(args)))
             alike = [same(would[i], outputs[i], TOL) for i in off]

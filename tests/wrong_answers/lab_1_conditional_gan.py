@@ -1914,3 +1914,106 @@ def gradients(G, D, x, y, z):
 @wrong("gan.receptive_field", "error")  # a tuple, as if it were a tensor
 def receptive_field(kernels, strides):
     return 1 + torch.cumsum((kernels - 1) * torch.tensor(strides), 0)
+
+
+def patched_softplus(a):
+    value = torch.log(1 + torch.exp(a))
+    return torch.where(torch.isinf(value), a, value)
+
+
+def softplus_of_two_branches(a):
+    return torch.where(a > 0, a + torch.log(1 + torch.exp(-a)), torch.log(1 + torch.exp(a)))
+
+
+@wrong("gan.discriminator_loss", "nan_gradient")  # the value is right, however far out
+def discriminator_loss(real, fake):
+    return patched_softplus(-real).mean() + patched_softplus(fake).mean()
+
+
+@wrong("gan.discriminator_loss", "nan_gradient")
+def discriminator_loss(real, fake):
+    return softplus_of_two_branches(-real).mean() + softplus_of_two_branches(fake).mean()
+
+
+@right("gan.discriminator_loss")  # both branches are safe
+def discriminator_loss(real, fake):
+    def loss(a):
+        return a.clamp(min=0) + torch.log1p(torch.exp(-a.abs()))
+
+    return loss(-real).mean() + loss(fake).mean()
+
+
+@wrong("gan.minimax_loss", "nan_gradient")
+def minimax_loss(fake):
+    return -softplus_of_two_branches(fake).mean()
+
+
+@wrong("gan.non_saturating_loss", "nan_gradient")
+def non_saturating_loss(fake):
+    return patched_softplus(-fake).mean()
+
+
+@wrong("gan.objective", "nan_gradient")
+def objective(fake, output, y, lam):
+    return patched_softplus(-fake).mean() + lam * F.l1_loss(output, y)
+
+
+@wrong("gan.objective", "clamped")
+def objective(fake, output, y, lam):
+    return F.binary_cross_entropy(fake.sigmoid(), torch.ones_like(fake)) + lam * F.l1_loss(output, y)
+
+
+@wrong("gan.objective", "cut_off")
+def objective(fake, output, y, lam):
+    return -torch.log(fake.sigmoid().clamp(min=1e-12)).mean() + lam * F.l1_loss(output, y)
+
+
+@wrong("gan.objective", "epsilon")
+def objective(fake, output, y, lam):
+    return -torch.log(fake.sigmoid() + 1e-8).mean() + lam * F.l1_loss(output, y)
+
+
+@wrong("gan.optimal_logit", "epsilon")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    p, p_G = Normal(mean, std).log_prob(y).exp(), Normal(mean_G, std_G).log_prob(y).exp()
+    return torch.log(p + 1e-12) - torch.log(p_G + 1e-12)
+
+
+@wrong("gan.pair", "dtype")  # more precise than the picture, and so is what D sees: its first layer refuses it
+def pair(classes, y, n_classes):
+    return torch.cat([F.one_hot(classes, n_classes).permute(0, 3, 1, 2).double(), y], dim=1)
+
+
+@wrong("gan.pair", "dtype")
+def pair(classes, y, n_classes):
+    return torch.cat([torch.eye(n_classes, dtype=torch.float64)[classes].permute(0, 3, 1, 2), y], dim=1)
+
+
+@wrong("gan.spectrum", "rounded_up")  # everything one ring further out
+def spectrum(y):
+    return rings(torch.fft.fft2(y).abs() ** 2, distance(y).ceil())
+
+
+@wrong("gan.spectrum", "diamonds")
+def spectrum(y):
+    k = torch.fft.fftfreq(y.shape[-1], d=1 / y.shape[-1]).abs().round()
+    return rings(torch.fft.fft2(y).abs() ** 2, k[:, None] + k)
+
+
+@wrong("gan.r1", "mean_over_channels")
+def r1(D, x, y):
+    return slopes(D, x, y).square().sum((2, 3)).mean()
+
+
+@wrong("gan.r1", "leaves_a_trace")
+def r1(D, x, y):
+    y = y.detach().requires_grad_()
+    D(x, y).sum().backward(create_graph=True)
+    return y.grad.square().flatten(1).sum(1).mean()
+
+
+@right("gan.r1")  # backward, for the pictures alone
+def r1(D, x, y):
+    y = y.detach().requires_grad_()
+    D(x, y).sum().backward(inputs=[y], create_graph=True)
+    return y.grad.square().flatten(1).sum(1).mean()

@@ -81,6 +81,10 @@ def _(answer: Answer, g: Generator) -> None:
             "D learns from both terms. It is the *pictures* that are cut off from G, before D sees them; D's logits, "
             "real and fake, stay as they are.",
         )
+    for logit in (-FAR, FAR):  # where the loss is a straight line, or 0
+        far = torch.full((3, 1, 1, 1), logit, dtype=torch.float64)
+        answer((-far).requires_grad_(), far.requires_grad_())
+        answer.passes_back("real", "fake")
 
 
 @D_LOSS.check("it takes float32 too", "Nothing in the formula depends on the precision of the logits.")

@@ -95,7 +95,7 @@ class BlurredCritic(Critic):
         return logits + 0.7 * logits.roll(1, -1)
 
 
-def pays_in_proportion(answer: Answer, args: Sequence[Tensor], expected: float) -> None:
+def pays_in_proportion(answer: Answer, args: Sequence[Any], expected: float) -> None:
     """A logit far out costs its own size, or nothing; a loss that is cut off somewhere costs too little."""
     loss = float(answer(*args))
     known, _ = diagnose(answer, named_only=True)

@@ -62,6 +62,9 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     answer(normal((3, 1, 2, 2), g).requires_grad_())
     passes_gradients(answer, "the logits")
+    for logit in (-FAR, FAR):  # where the loss is a straight line, or 0
+        answer(torch.full((3, 1, 1, 1), logit, dtype=torch.float64).requires_grad_())
+        answer.passes_back("fake")
 
 
 @MINIMAX.check("it takes float32 too", "Nothing in the formula depends on the precision of the logits.")

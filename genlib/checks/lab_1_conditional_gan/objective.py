@@ -13,6 +13,7 @@ from genlib.checks.lab_1_conditional_gan.given import (
     logits,
     mean_log,
     normal,
+    pays_in_proportion,
     probabilities,
     scalar,
     uniform,
@@ -76,7 +77,7 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     _, output, y, lam = _numbers(g)
     far = torch.full((3, 1, 1, 1), FAR, dtype=torch.float64)
-    answer.gives([-far, output, y, lam], scalar(FAR + lam * _distance(output, y)))
+    pays_in_proportion(answer, [-far, output, y, lam], FAR + lam * _distance(output, y))
 
 
 @OBJECTIVE.check("gradients reach the logits and the output", "G learns through both: detach nothing.")
@@ -92,6 +93,10 @@ def _(answer: Answer, g: Generator) -> None:
                 expected=f"loss depends on {name} for autograd",
                 got="loss.requires_grad = False",
             )
+    for logit in (-FAR, FAR):
+        far = torch.full((3, 1, 1, 1), logit, dtype=torch.float64)
+        answer(far.requires_grad_(), output.clone().requires_grad_(), y, lam)
+        answer.passes_back("fake", "output")
 
 
 @OBJECTIVE.check("it takes float32 too", "Nothing in the formula depends on the precision.")
@@ -183,3 +188,24 @@ def sigmoid_twice(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor
 )
 def log_of_sigmoid(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
     return -fake.sigmoid().log().mean() + lam * _l1(output, y)
+
+
+@OBJECTIVE.mistake("Cut off at 100: binary_cross_entropy does so with probabilities. Its sister takes logits.")
+def clamped(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
+    return -fake.sigmoid().log().clamp(min=-100).mean() + lam * _l1(output, y)
+
+
+@OBJECTIVE.mistake(
+    "Cut off: the probability is kept away from 0, and from there on the first term has no slope, just where G needs "
+    "one. On logits nothing needs to be cut."
+)
+def cut_off(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
+    return -fake.sigmoid().clamp(1e-7, 1 - 1e-7).log().mean() + lam * _l1(output, y)
+
+
+@OBJECTIVE.mistake(
+    "Something small was added inside the logarithm. That changes every value a little, and where D is sure the "
+    "gradient is lost. On logits nothing needs to be added."
+)
+def epsilon(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
+    return -(fake.sigmoid() + 1e-8).log().mean() + lam * _l1(output, y)

@@ -72,6 +72,7 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     classes, y = _numbers((3, 1, 4, 2), 3, g)
     answer.gives([classes, y.float(), 3], _by_hand(classes, y.float(), 3))
+    answer.keeps_dtype("y")
 
 
 @PAIR.mistake(

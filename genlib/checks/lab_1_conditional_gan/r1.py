@@ -1,10 +1,13 @@
 """A penalty on the slope of D where the pictures are real."""
 
+from typing import Any
+
 import torch
 from torch import Generator, Tensor
 
 from genlib import gan
 from genlib.checks.answer import Answer
+from genlib.checks.compare import in_short, same
 from genlib.checks.exercise import Exercise
 from genlib.checks.lab_1_conditional_gan.given import (
     FLOAT32_TOL,
@@ -59,7 +62,7 @@ def _(answer: Answer, g: Generator) -> None:
 )
 def _(answer: Answer, g: Generator) -> None:
     D = Critic(g)
-    for shape in ((1, 1, 2, 2), (5, 2, 3, 2)):
+    for shape in ((1, 1, 2, 2), (5, 3, 4, 2)):
         x, y = normal(shape, g), normal(shape, g)
         answer.gives([D, x, y], _by_hand(D, x, y))
 
@@ -80,7 +83,7 @@ def _(answer: Answer, g: Generator) -> None:
     "The penalty is itself made of a gradient, and is to be differentiated again, by D's weights: see create_graph.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    D, x, y = _numbers(g)
+    D, (_, x, y) = Critic(g, stale=True), _numbers(g)
     penalty = answer(D, x, y)
     passes_gradients(
         answer,
@@ -90,6 +93,15 @@ def _(answer: Answer, g: Generator) -> None:
     found = gradient(penalty, D.weight)
     expected = gradient(_own_r1(D, x, y), D.weight)
     answer.agrees("∂penalty/∂weight", expected, found, tol=1e-8)
+    left: Any = D.weight.grad
+    if not (isinstance(left, Tensor) and same(left, D.stale)):
+        answer.wrong(
+            "leaves_a_trace",
+            "backward adds to .grad of every weight on its way, and D's next step would find it there. "
+            "torch.autograd.grad gives the one gradient that is asked for, and leaves nothing behind.",
+            expected=f"D.weight.grad as it was: {in_short(D.stale)}",
+            got=f"D.weight.grad after the call: {in_short(left)}",
+        )
 
 
 @R1.check("it takes float32 too", "Nothing in it depends on the precision.")
@@ -107,6 +119,13 @@ def not_squared(D: Critic, x: Tensor, y: Tensor) -> Tensor:
 @R1.mistake("Averaged over the pixels as well. The squared length of a gradient is a sum over its entries.")
 def mean_over_pixels(D: Critic, x: Tensor, y: Tensor) -> Tensor:
     return _slopes(D, x, y).square().mean()
+
+
+@R1.mistake("Averaged over the channels as well. A picture has one gradient, and all its channels' entries are in it.")
+def mean_over_channels(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    if y.shape[1] == 1:
+        raise ValueError("one channel is no mean")
+    return _slopes(D, x, y).square().sum((2, 3)).mean()
 
 
 @R1.mistake("Summed over the batch. Each picture has its own length; average them.")

@@ -125,6 +125,17 @@ def rounded(y: Tensor) -> Tensor:
     return _rings(_power(y), _distance(y).round())
 
 
+@SPECTRUM.mistake("The distances are rounded up. Ring r has r ≤ |k| < r + 1, so that ring 0 is k = 0 alone.")
+def rounded_up(y: Tensor) -> Tensor:
+    return _rings(_power(y), _distance(y).ceil())
+
+
+@SPECTRUM.mistake("The rings are diamonds: the two frequencies are added. |k| is their distance from 0, √(k₁² + k₂²).")
+def diamonds(y: Tensor) -> Tensor:
+    k = torch.fft.fftfreq(y.shape[-1], d=1 / y.shape[-1], dtype=torch.float64).round().abs()
+    return _rings(_power(y), k[:, None] + k)
+
+
 @SPECTRUM.mistake(
     "The FFT is taken to run from 0 to n − 1. Its second half are the negative frequencies, −n/2 … −1: what does "
     "fftfreq say?"
