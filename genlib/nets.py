@@ -1,9 +1,10 @@
-"""What the families share, since none imports another: where noise is drawn, and their optimizer."""
+"""What the families share, since none imports another: where noise is drawn, Adam, a network that is only asked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -32,3 +33,18 @@ def adam(
 def fusible(parameters: Iterable[Tensor]) -> bool:
     """Whether torch has the fused Adam for the devices of all of them."""
     return all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """No gradients, no dropout, no batch statistics; afterwards every part is in the mode that it had. Never around
+    a `yield` to a caller, who would find gradients switched off."""
+    training = [part for part in module.modules() if part.training]
+    try:
+        for part in training:
+            part.training = False
+        with torch.no_grad():
+            yield
+    finally:
+        for part in training:
+            part.training = True

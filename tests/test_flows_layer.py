@@ -1,4 +1,4 @@
-"""What all layers have in common: composition, log-determinants that add, and modes that are put back."""
+"""What all layers have in common: composition, and log-determinants that add."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from flow_cases import check_layer, jacobian, randomised, seeded  # noqa: F401
 from torch import nn
 
 from genlib.flows import ActNorm, AffineCoupling, Compose, CouplingChain, InvertibleConv, masks
-from genlib.flows.layer import evaluating, total
+from genlib.flows.layer import total
 
 
 def layers() -> list:
@@ -59,20 +59,3 @@ def test_terms_add_up_for_each_example() -> None:
     x = normal(2, 3)
     terms = [torch.tensor([1.0, 2.0]), torch.tensor([[1.0, 1.0], [10.0, 0.0]]), torch.tensor(3.0).expand(2)]
     assert total([term.double() for term in terms], x).tolist() == [6.0, 15.0]
-
-
-def test_evaluating_puts_every_mode_back() -> None:
-    module = nn.Sequential(nn.Dropout(), nn.Sequential(nn.Dropout(), nn.Dropout()))
-    module[1].eval()
-    before = [m.training for m in module.modules()]
-
-    def leave_early() -> None:
-        with evaluating(module):
-            assert not any(m.training for m in module.modules())
-            assert not torch.is_grad_enabled()
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        leave_early()
-    assert [m.training for m in module.modules()] == before
-    assert torch.is_grad_enabled()

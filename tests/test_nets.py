@@ -1,4 +1,4 @@
-"""What the families share: noise where its generator lives, and Adam in one kernel."""
+"""What the families share: noise where its generator lives, Adam in one kernel, modes that are put back."""
 
 import pytest
 import torch
@@ -55,3 +55,20 @@ def test_a_device_without_the_kernel_is_not_asked_for_it() -> None:
     there = [nn.Parameter(torch.empty(2, device="meta"))]
     assert not nets.fusible([*there, nn.Parameter(torch.empty(2))])
     assert not nets.adam(there, 0.01).defaults["fused"]
+
+
+def test_evaluating_puts_every_mode_back() -> None:
+    module = nn.Sequential(nn.Dropout(), nn.Sequential(nn.Dropout(), nn.Dropout()))
+    module[1].eval()
+    before = [m.training for m in module.modules()]
+
+    def leave_early() -> None:
+        with nets.evaluating(module):
+            assert not any(m.training for m in module.modules())
+            assert not torch.is_grad_enabled()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        leave_early()
+    assert [m.training for m in module.modules()] == before
+    assert torch.is_grad_enabled()

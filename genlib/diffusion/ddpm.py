@@ -5,7 +5,6 @@ p_θ(x_{t−1} | x_t) = N(μ_θ(x_t, t), σ_t² I),   μ_θ = the mean of q(x_{t
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -15,7 +14,7 @@ from torch.nn import functional
 from genlib.arguments import check_choice, check_finite, check_int, check_label, check_number, check_tensor
 from genlib.diffusion import bound
 from genlib.diffusion.schedule import Quantity, Schedule
-from genlib.nets import adam, draw
+from genlib.nets import adam, draw, evaluating
 
 Denoiser = Callable[[Tensor, Tensor, Any], Tensor]  # net(x_t, t, label)
 
@@ -265,18 +264,3 @@ class DDPM(nn.Module):
         if label is not None:
             check_label(label, None, len(x_0), values=False)  # a GPU would wait; the net looks at them on the CPU
         return x_0, label
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """No gradients, no dropout; afterwards every part is in the mode that it had. (Never around a `yield` to a caller:
-    they would find gradients switched off.)"""
-    training = [part for part in module.modules() if part.training]
-    try:
-        for part in training:
-            part.training = False
-        with torch.no_grad():
-            yield
-    finally:
-        for part in training:
-            part.training = True

@@ -15,9 +15,10 @@ from genlib.arguments import check_finite, check_int, check_label, check_number,
 from genlib.flows.base import Density, Normal
 from genlib.flows.chain import CouplingChain
 from genlib.flows.coupling import Coupling
-from genlib.flows.layer import Compose, Layer, check_dtype, evaluating, total, weight
+from genlib.flows.layer import Compose, Layer, check_dtype, total, weight
 from genlib.flows.linear import BatchNorm
 from genlib.flows.preprocessing import check_levels, dequantized
+from genlib.nets import evaluating
 
 BITS = 1 / math.log(2)  # bits in a nat
 

@@ -1,8 +1,7 @@
 """What every layer of a flow is: a bijection that can say how much it stretches space, there and back."""
 
 import itertools
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -143,17 +142,3 @@ def total(terms: list[Tensor], like: Tensor) -> Tensor:
 def per_example(log_scale: Tensor) -> Tensor:
     """A term as `push` wants it. That of pictures is summed at once: to keep it would take as much memory as x."""
     return log_scale if log_scale.dim() == 2 else log_scale.flatten(1).sum(1)
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """No gradients, no dropout, no batch statistics; afterwards every part is in the mode that it had."""
-    training = [part for part in module.modules() if part.training]
-    try:
-        for part in training:
-            part.training = False
-        with torch.no_grad():
-            yield
-    finally:
-        for part in training:
-            part.training = True

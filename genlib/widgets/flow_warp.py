@@ -14,7 +14,7 @@ from genlib import plots, train
 from genlib.arguments import check_choice, check_finite, check_int, check_tensor
 from genlib.data import Moons
 from genlib.flows import Flow, RealNVP
-from genlib.flows.layer import evaluating
+from genlib.nets import evaluating
 from genlib.widgets.explorer import BadValueError, Checked, Explorer, Tables, pack, script, style
 
 WEIGHTS = Path(__file__).with_name("warp.safetensors")  # made by tools/train_warp.py
