@@ -26,8 +26,8 @@ endif
 lab test setup:
 	@$(COURSE) $@ $(ARGS)
 
-check: setup
-	@$(VENV) tools/check.py $(if $(NOTEBOOK),"$(NOTEBOOK)",--help)
+check:
+	@$(COURSE) check $(if $(NOTEBOOK),"$(NOTEBOOK)",--help) $(ARGS)
 
 notebooks: setup
 	@$(VENV) tools/build_notebooks.py $(if $(ONLY),--only $(ONLY))

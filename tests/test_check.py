@@ -1,5 +1,8 @@
 """A lab checked from the command line: one exercise right, one wrong, the others blank; and files that are no lab."""
 
+import io
+import sys
+
 import check
 import nbformat
 import pytest
@@ -18,6 +21,13 @@ def affine(x, log_s, shift):
 """
 
 
+class Terminal(io.StringIO):
+    """Where a bar is shown."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def lab(*sources: str):
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
@@ -25,12 +35,17 @@ def lab(*sources: str):
     return notebook
 
 
-def test_a_lab_is_run_and_its_exercises_are_listed(tmp_path, capsys):
+def test_a_lab_is_run_and_its_exercises_are_listed(tmp_path, capfd, monkeypatch):
     path = tmp_path / "mine.ipynb"
     nbformat.write(lab(RIGHT, WRONG, "1 / 0"), path)
     before = path.read_bytes()
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
     assert check.main([str(path)]) == 1
-    out = capsys.readouterr().out
+    assert "4/4" in terminal.getvalue()  # cells done; the fourth asks how the exercises stand
+    out, error = capfd.readouterr()
+    assert error == ""  # the kernel writes there past sys.stderr
     assert "✓ flows.density_1d" in out
     assert "✗ flows.affine" in out
     assert "hint      " in out

@@ -85,6 +85,45 @@ def test_the_lock_holds_what_builds_genlib() -> None:
     ]
 
 
+def extra(name: str) -> set[str]:
+    """What the library needs, and with the extra "course" or "dev" what notebooks, or tools and tests, need besides."""
+    extras = PROJECT["optional-dependencies"]
+    lines = PROJECT["dependencies"] + (extras["course"] if name else []) + (extras["dev"] if name == "dev" else [])
+    return {Requirement(line).name for line in lines}
+
+
+NOTEBOOKS_ONLY = ("plots", "widgets", "checks")
+RUN_BY_STUDENTS = ("course.py", "check.py")
+IMPORTERS = {
+    "": [p for p in (ROOT / "genlib").rglob("*.py") if p.relative_to(ROOT).parts[1] not in NOTEBOOKS_ONLY],
+    "course": [
+        *(p for unit in NOTEBOOKS_ONLY for p in (ROOT / "genlib" / unit).rglob("*.py")),
+        *(ROOT / "tools" / name for name in RUN_BY_STUDENTS),
+        *(p for folder in ("lectures", "solutions") for p in (ROOT / folder).glob("*.py")),
+    ],
+    "dev": [p for folder in ("tools", "tests") for p in (ROOT / folder).rglob("*.py")],
+}
+OTHER_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+
+
+@pytest.mark.parametrize("name", IMPORTERS)
+def test_what_is_imported_is_asked_for(name: str) -> None:
+    """By each part's own list: whoever uses the library alone has none of what notebooks or tests need."""
+    own = {path.stem for folder in ("tools", "tests") for path in (ROOT / folder).glob("*.py")}
+    own |= {"genlib", "wrong_answers", *sys.stdlib_module_names}
+    missing: dict[str, set[str]] = {}
+    for path in IMPORTERS[name]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                modules = [node.module]
+            for top in {module.split(".")[0] for module in modules} - own:
+                if OTHER_NAMES.get(top, top).lower() not in extra(name):
+                    missing.setdefault(top, set()).add(path.relative_to(ROOT).as_posix())
+    assert len(IMPORTERS[name]) > 5
+    assert not missing
+
+
 # -- What sets it up
 
 
@@ -248,6 +287,27 @@ def test_lab_opens_the_first_page_of_the_whole_course_quietly(
     assert options["--LabApp.app_settings_dir"] == str(root / "tools" / "lab_settings")
     settings = json.loads((ROOT / "tools" / "lab_settings" / "overrides.json").read_text("utf-8"))
     assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_lab_is_checked_with_and_without_make(
+    house: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, bare: bool
+) -> None:
+    root, ran = house
+    commands: list[list[str]] = []
+    monkeypatch.setattr(course, "call", lambda command: commands.append(command) or 1)
+    (root / "my_labs").mkdir()
+    (root / "my_labs" / "a.ipynb").touch()
+    monkeypatch.chdir(root / "my_labs")
+    monkeypatch.setattr(sys, "argv", ["course.py", "check", "a.ipynb", *(["--no-venv"] if bare else [])])
+    assert course.main() == 1
+    assert bool(ran) != bare  # no .venv is made for a Python that has all that it needs
+    (command,) = commands
+    assert (command[0] == sys.executable) == bare
+    assert command[1:] == [os.path.join("tools", "check.py"), str(root / "my_labs" / "a.ipynb")]
+    recipe = (ROOT / "Makefile").read_text("utf-8").split("\ncheck:")[1].split("\n\n")[0]
+    assert "$(COURSE) check" in recipe
+    assert "setup" not in recipe
 
 
 def test_the_tests_see_what_the_builder_saw(house: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
 from genlib import plots
+from genlib.plots.figures import PIXELS_PER_INCH, WIDTH
 
 
 def example() -> plots.Figure:
@@ -60,7 +61,7 @@ def test_pictures_in_rows_and_on_disk(tmp_path) -> None:
 def test_any_number_of_panels_in_any_number_of_columns(n: int, columns: int | None) -> None:
     panels = [plots.lines([0, 1], {"a": [0, 1]}, aspect=aspect) for aspect in (1.0, 1.0, 4.0, 0.5, 2.0)[:n]]
     shown = plots.figure(*panels, alt="some panels", columns=columns)
-    assert 0 < shown.width <= plots.figures.WIDTH * plots.figures.PIXELS_PER_INCH
+    assert 0 < shown.width <= WIDTH * PIXELS_PER_INCH
 
 
 @pytest.mark.parametrize("columns", [0, -1, 1.5, "2"])

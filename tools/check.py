@@ -1,4 +1,7 @@
-"""Run a lab as a student left it, and say how its exercises stand: `make check NOTEBOOK=my_labs/lab_2_flows.ipynb`.
+"""Run a lab as a student left it, and say how its exercises stand.
+
+    make check NOTEBOOK=my_labs/lab_2_flows.ipynb
+    python tools/course.py check my_labs/lab_2_flows.ipynb
 
 The notebook is executed from top to bottom in a kernel of its own, with trainings cut short, and is not changed. Then
 comes a table of the lab's exercises, with the check that failed and the hint for each wrong one.
@@ -76,23 +79,26 @@ def run(notebook: Any, lab: str, folder: Path) -> tuple[list[dict[str, Any]], li
     """How each exercise stands, and the errors that other cells ended in."""
     import nbformat
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from tqdm import tqdm
 
     # The kernel's alone: whoever called this keeps the environment that they had.
     env = {"OMP_NUM_THREADS": "1"} | dict(os.environ) | {"GENLIB_MAX_STEPS": str(STEPS), "TQDM_DISABLE": "1"}
     notebook.cells.append(nbformat.v4.new_code_cell(ASK.format(lab=lab)))
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_TIMEOUT,
-        kernel_name="python3",
-        allow_errors=True,
-        interrupt_on_timeout=True,
-        resources={"metadata": {"path": str(folder)}},
-    )
-    try:
-        client.execute(env=env)
-    except (CellTimeoutError, DeadKernelError) as error:
-        raise CheckError(f"The notebook did not come to its end: {str(error).splitlines()[0]}") from None
+    total = sum(cell.cell_type == "code" for cell in notebook.cells)
+    # On a terminal there is a bar, for this takes most of a minute.
+    with tqdm(total=total, unit="cell", leave=False, disable=None) as bar:
+        client = NotebookClient(
+            notebook,
+            timeout=CELL_TIMEOUT,
+            kernel_name="python3",
+            allow_errors=True,
+            interrupt_on_timeout=True,
+            # The kernel warns that its port is not encrypted: it is this machine's own.
+            extra_arguments=["--IPKernelApp.log_level=ERROR", "--HistoryManager.enabled=False"],
+            resources={"metadata": {"path": str(folder)}},
+            on_cell_complete=lambda **_: bar.update(),
+        )
+        execute(client, env)
     outputs = [outputs_of(cell) for cell in notebook.cells]
     said = next((text for kind, text in reversed(outputs[-1]) if kind == "stream"), "")
     try:
@@ -106,6 +112,16 @@ def run(notebook: Any, lab: str, folder: Path) -> tuple[list[dict[str, Any]], li
         if kind == "error"
     ]
     return results, errors
+
+
+def execute(client: Any, env: dict[str, str]) -> None:
+    """All cells, in order; errors in cells are kept among their outputs."""
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    try:
+        client.execute(env=env)
+    except (CellTimeoutError, DeadKernelError) as error:
+        raise CheckError(f"The notebook did not come to its end: {str(error).splitlines()[0]}") from None
 
 
 def outputs_of(cell: Any) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
     python tools/course.py lab [--no-browser ...]     open JupyterLab; more arguments go to it
     python tools/course.py test [-k NAME ...]         run every test; more arguments go to pytest
+    python tools/course.py check NOTEBOOK             run a lab as you left it, and list its exercises
     python tools/course.py setup                      only make .venv, once
 
 Everything goes into .venv, from requirements.lock.  With `--no-venv` nothing is installed, and the Python that runs
@@ -57,7 +58,7 @@ def main() -> int:
     bare = "--no-venv" in arguments
     if bare:
         arguments.remove("--no-venv")
-    commands = {"setup": lambda _python, _arguments: 0, "lab": lab, "test": test}
+    commands = {"setup": lambda _python, _arguments: 0, "lab": lab, "test": test, "check": check}
     if not arguments or arguments[0] not in commands:
         print(__doc__)
         return 2
@@ -250,6 +251,13 @@ def test(python: str, arguments: "list[str]") -> int:
         os.environ["GENLIB_MAX_STEPS"] = "20"
         status |= call(pytest + nbval + notebooks("labs") + arguments)
     return status
+
+
+def check(python: str, arguments: "list[str]") -> int:
+    """Run a lab as a student left it, and say how its exercises stand: tools/check.py."""
+    if not os.path.samefile(os.getcwd(), ROOT):  # a path is the caller's, and the command runs in the course's folder
+        arguments = [os.path.abspath(a) if os.path.exists(a) else a for a in arguments]
+    return call([python, os.path.join("tools", "check.py"), *arguments])
 
 
 def notebooks(*folders: str) -> "list[str]":

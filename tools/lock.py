@@ -17,7 +17,7 @@ LOCK = ROOT / "requirements.lock"
 TORCH = "torch==2.13.0"  # the version the course's numbers were measured with
 GPU_ONLY = re.compile(r"(nvidia-|cuda-|triton\b)")
 HEADER = """\
-# Made by `make lock` from pyproject.toml: change that, not this.
+# Made by `make lock` from pyproject.toml, and torch's version in tools/lock.py: change those, not this.
 # Exact versions for Linux, macOS and Windows, Python 3.11 to 3.14.
 """
 
