@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from genlib.arguments import check_choice, check_number, check_tensor
 from genlib.gan.objectives import OBJECTIVES, Name, generator_loss
-from genlib.gan.pix2pix import Turn, adam, check_betas, check_images, check_network, d_loss
+from genlib.gan.turns import Turn, adam, check_betas, check_images, check_network, discriminator_turn
 
 
 class ClassConditional(nn.Module):
@@ -65,7 +65,7 @@ class ClassConditional(nn.Module):
             check_images("y", y)
         self._seen = True
         fake = self.G(label, generator=generator)
-        yield "D", *d_loss(self.D, label, y, fake.detach(), self.objective, self.gamma)
+        yield "D", *discriminator_turn(self.D, label, y, fake.detach(), self.objective, self.gamma)
         fooled = generator_loss(self.D(label, fake), self.objective)
         yield "G", fooled, {}
 

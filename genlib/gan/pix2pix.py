@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from genlib.arguments import check_choice, check_number, check_tensor
-from genlib.gan.objectives import OBJECTIVES, Name, discriminator_loss, generator_loss, loss_on_fakes, r1
-
-Turn = tuple[str, Tensor, dict[str, Tensor]]
+from genlib.gan.objectives import OBJECTIVES, Name, generator_loss, loss_on_fakes
+from genlib.gan.turns import Turn, adam, check_betas, check_images, check_network, discriminator_turn
 
 
 class Pix2Pix(nn.Module):
@@ -106,7 +105,7 @@ class Pix2Pix(nn.Module):
             yield "G", self.lam * l1, {"l1": l1.detach()}
             return
         shown = x if self.conditional else None
-        yield "D", *self._d_loss(shown, y, fake.detach())
+        yield "D", *self._discriminator_turn(shown, y, fake.detach())
         fooled = generator_loss(self.D(shown, fake), self.objective)
         loss, logs = self.adversarial * fooled + self.lam * l1, {"l1": l1.detach(), "fool": fooled.detach()}
         if self.variety:
@@ -120,8 +119,8 @@ class Pix2Pix(nn.Module):
         with torch.no_grad():
             return self.G(x, z, generator)
 
-    def _d_loss(self, x: Tensor | None, y: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        loss, logs = d_loss(self.D, x, y, fake, self.objective, self.gamma)
+    def _discriminator_turn(self, x: Tensor | None, y: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        loss, logs = discriminator_turn(self.D, x, y, fake, self.objective, self.gamma)
         if self.mismatched and x is not None:
             if len(x) == 1:
                 raise ValueError("batch: expected at least two pairs, to mismatch them, got one")
@@ -140,47 +139,3 @@ class Pix2Pix(nn.Module):
             check_images("y", y)
         self._seen = True
         return x, y
-
-
-def d_loss(
-    D: nn.Module, condition: Tensor | None, y: Tensor, fake: Tensor, objective: Name, gamma: float
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """D's turn: half the sum of its losses on real and fake, plus γ/2 R1; and how sure it is of each."""
-    if gamma:
-        y = y.detach().requires_grad_()
-    real_logits, fake_logits = D(condition, y), D(condition, fake)
-    loss = 0.5 * discriminator_loss(real_logits, fake_logits, objective)
-    logs = {"D_real": real_logits.detach().mean(), "D_fake": fake_logits.detach().mean()}
-    if gamma:
-        penalty = r1(real_logits, y)
-        loss = loss + 0.5 * gamma * penalty
-        logs["r1"] = penalty.detach()
-    return loss, logs
-
-
-def adam(network: nn.Module, lr: float, betas: tuple[float, float]) -> torch.optim.Optimizer:
-    parameters = list(network.parameters())
-    fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
-    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
-
-
-def check_network(name: str, network: object) -> nn.Module:
-    if not isinstance(network, nn.Module):
-        raise ValueError(f"{name}: expected a Module, got {type(network).__name__}")
-    return network
-
-
-def check_betas(betas: object) -> tuple[float, float]:
-    if not isinstance(betas, tuple | list) or len(betas) != 2:
-        raise ValueError(f"betas: expected two numbers, got {betas!r}")
-    first, second = (check_number("betas", beta, 0, 1) for beta in betas)
-    if max(first, second) == 1:
-        raise ValueError(f"betas: expected numbers in [0, 1), got {tuple(betas)}")
-    return first, second
-
-
-def check_images(name: str, y: Tensor) -> None:
-    """Raise `ValueError` unless all values lie in [−1, 1], as what G makes does."""
-    low, high = (float(y.min()), float(y.max())) if y.numel() else (0.0, 0.0)
-    if not (low >= -1 and high <= 1):
-        raise ValueError(f"{name}: expected images in [−1, 1], got values from {low:g} to {high:g}")
