@@ -14,7 +14,7 @@ def spectrum(images: Tensor) -> Tensor:
         S_r = mean over pictures, channels and  r <= |k| < r + 1  of  |FFT(image)_k|²,   r = 0 .. n/2 − 1
 
     The FFT is the plain one, without window or normalisation; k counts cycles a picture, and S_0 is the squared sum of
-    the pixels. Corners, |k| >= n/2, belong to no ring.
+    the pixels. What has |k| >= n/2 belongs to no ring: the corners, and so all of a grid of period 2, a checkerboard.
 
     Args:
         images: (B, C, n, n), float, n >= 2.
@@ -32,6 +32,8 @@ def detail(images: Tensor, truth: Tensor) -> float:
 
         Σ S_r(images) / Σ S_r(truth),   r = n/4 .. n/2 − 1   (32 × 32 pixels: 8 .. 15)
 
+    It is blind to a grid of period 2, which lies on no ring.
+
     Args:
         images, truth: (B, C, n, n), float, n >= 4; B may differ.
     Raises:
@@ -46,6 +48,8 @@ def detail(images: Tensor, truth: Tensor) -> float:
 
 def spectrum_error(images: Tensor, truth: Tensor) -> float:
     """The mean over the rings of |ln S_r(images) − ln S_r(truth)|; 0 is right, ∞ where the images lack a ring.
+
+    It is blind to a grid of period 2, which lies on no ring.
 
     Args:
         images, truth: (B, C, n, n), float, n >= 2; B may differ.
