@@ -116,7 +116,7 @@ def _moved(old: Any) -> Any:
         return old.sign() * old.abs() ** 1.3 if old.is_floating_point() else old.flip(0)
     if isinstance(old, bool) or not isinstance(old, int | float):
         return None
-    return old + 1 if isinstance(old, int) else 0.9 * old + 0.07
+    return 2 * old + 1 if isinstance(old, int) else 0.9 * old + 0.07
 
 
 def _mixing(answer: "Answer", own: tuple[Tensor, ...]) -> tuple[str, str] | None:

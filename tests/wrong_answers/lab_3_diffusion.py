@@ -427,7 +427,7 @@ def q_sample(x_0, t, eps, alpha_bar):
 def q_sample(x_0, t, eps, alpha_bar):
     angle = torch.acos(alpha_bar.double()[t].sqrt())
     flat = torch.diag(angle.cos()) @ x_0.double().reshape(len(t), -1)
-    return (flat + torch.diag(angle.sin()) @ eps.double().reshape(len(t), -1)).reshape(x_0.shape)
+    return (flat + torch.diag(angle.sin()) @ eps.double().reshape(len(t), -1)).reshape(x_0.shape).to(x_0)
 
 
 @right("diffusion.q_sample")
@@ -2251,3 +2251,92 @@ def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
     ratio, dims = (1 - before) / (1 - now), x_0[0].numel()
     squared = (x_0 - x_0_hat).reshape(len(x_0), -1).square().sum(1)
     return 0.5 * (dims * (ratio - 1 - ratio.log()) + before * b / (1 - now) ** 2 * squared)
+
+
+# --- found by a hunt ------------------------------------------------------------------------------------------------
+
+
+@right("diffusion.ancestral")  # as the paper writes it: no noise in the last step
+def ancestral(net, step, x_T, z):
+    x_ts = [x_T]
+    for i in range(len(z) - 1, 0, -1):
+        t = torch.full((len(x_T),), i)
+        noise = z[i] if i > 1 else torch.zeros_like(x_T)
+        x_ts.append(step(x_ts[-1], t, net(x_ts[-1], t), noise))
+    return torch.stack(x_ts)
+
+
+@wrong("diffusion.ancestral", "shape")  # return stands inside the loop
+def ancestral(net, step, x_T, z):
+    x_ts = [x_T]
+    for i in range(len(z) - 1, 0, -1):
+        t = torch.full((len(x_T),), i)
+        x_ts.append(step(x_ts[-1], t, net(x_ts[-1], t), z[i]))
+        return torch.stack(x_ts)
+
+
+@wrong("diffusion.guide", "no_guidance")  # for a small w
+def guide(eps_label, eps_none, w):
+    return (1 + w) * eps_label - w * eps_none if w > 1 else eps_label
+
+
+@wrong("diffusion.q_sample", "dtype")  # float64, and so is everything behind it
+def q_sample(x_0, t, eps, alpha_bar):
+    bar = alpha_bar.double()[t].view(-1, *[1] * (x_0.dim() - 1))
+    return bar.sqrt() * x_0 + (1 - bar).sqrt() * eps
+
+
+@wrong("diffusion.q_sample", "error")  # t is no single number
+def q_sample(x_0, t, eps, alpha_bar):
+    for s in range(t):
+        x_0 = (alpha_bar[s + 1] / alpha_bar[s]).sqrt() * x_0
+    return x_0 + (1 - alpha_bar[t]).sqrt() * eps
+
+
+def posterior_of(x_0, x_t, t, beta, alpha_bar):
+    b, now, before = (table.view(-1, *[1] * (x_0.dim() - 1)) for table in (beta[t], alpha_bar[t], alpha_bar[t - 1]))
+    mean = before.sqrt() * b / (1 - now) * x_0 + (1 - b).sqrt() * (1 - before) / (1 - now) * x_t
+    return mean, (1 - before) / (1 - now) * b, b
+
+
+@wrong("diffusion.bound_term", "along_the_batch")
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    mean, tilde, b = posterior_of(x_0, x_t, t, beta, alpha_bar)
+    own, _, _ = posterior_of(x_0_hat, x_t, t, beta, alpha_bar)
+    return (0.5 * ((b / tilde).log() + tilde / b - 1 + (mean - own) ** 2 / b)).sum(0)
+
+
+@wrong("diffusion.ddim_steps", "multiples_below_T")
+def ddim_steps(T, n):
+    return torch.arange(n, -1, -1) * (T // n)
+
+
+@wrong("diffusion.ddim_steps", "strides_rounded")
+def ddim_steps(T, n):
+    return torch.tensor([T - i * round(T / n) for i in range(n)] + [0])
+
+
+def guess_and_levels(x_t, eps_hat, t, s, alpha_bar):
+    now, before = (alpha_bar[i].view(-1, *[1] * (x_t.dim() - 1)) for i in (t, s))
+    return (x_t - (1 - now).sqrt() * eps_hat) / now.sqrt(), now, before
+
+
+@wrong("diffusion.ddim_step", "second_ratio_missing")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, now, before = guess_and_levels(x_t, eps_hat, t, s, alpha_bar)
+    sigma_2 = eta**2 * (1 - before) / (1 - now)
+    return before.sqrt() * x_0 + (1 - before - sigma_2).clamp(min=0).sqrt() * eps_hat + sigma_2.sqrt() * z
+
+
+@wrong("diffusion.ddim_step", "first_ratio_missing")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, now, before = guess_and_levels(x_t, eps_hat, t, s, alpha_bar)
+    sigma_2 = eta**2 * (1 - now / before)
+    return before.sqrt() * x_0 + (1 - before - sigma_2).clamp(min=0).sqrt() * eps_hat + sigma_2.sqrt() * z
+
+
+@wrong("diffusion.ddim_step", "no_room_left")  # a root of a negative number
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, now, before = guess_and_levels(x_t, eps_hat, t, s, alpha_bar)
+    sigma_2 = eta**2 * (1 - before) / (1 - now)
+    return before.sqrt() * x_0 + (1 - before - sigma_2).sqrt() * eps_hat + sigma_2.sqrt() * z

@@ -116,6 +116,11 @@ def summed_over_batch(*numbers: Tensor) -> Tensor:
     return _kl(numbers).sum()
 
 
+@BOUND_TERM.mistake("Added up over the batch, axis 0, so that pixels are left. It is the other axes that are added up.")
+def along_the_batch(*numbers: Tensor) -> Tensor:
+    return _kl(numbers).sum(0)
+
+
 @BOUND_TERM.mistake("One number for each pixel. Independent pixels: their divergences add up.")
 def for_each_pixel(*numbers: Tensor) -> Tensor:
     return _kl(numbers)

@@ -77,6 +77,7 @@ def _(answer: Answer, g: Generator) -> None:
         beta, table = torch.stack([0 * now, 1 - before, 1 - now / before]), torch.stack([0 * now + 1, before, now])
         mean, var = bayes(x_0[one], x_t[one], torch.tensor([2]), beta, table)
         args = x_t[one], eps[one], t[one], s[one]
+        answer.gives([*args, 1.0, torch.ones_like(z[one]), alpha_bar], mean + var.sqrt(), tol=1e-6)
         still = answer(*args, 1.0, torch.zeros_like(z[one]), alpha_bar)
         answer.agrees("x_s without z", mean, still, tol=1e-7)
         moved = answer(*args, 1.0, torch.ones_like(z[one]), alpha_bar)
@@ -121,8 +122,9 @@ def _(answer: Answer, g: Generator) -> None:
         answer.gives(args, way[i + 1], tol=1e-8)
 
 
-def _put(x_0: Tensor, eps: Tensor, before: Tensor, sigma_2: Tensor, z: Tensor) -> Tensor:
-    return before.sqrt() * x_0 + (1 - before - sigma_2).sqrt() * eps + sigma_2.sqrt() * z
+def _put(x_0: Tensor, eps: Tensor, before: Tensor, sigma_2: Tensor, z: Tensor, cut: bool = False) -> Tensor:
+    room = 1 - before - sigma_2
+    return before.sqrt() * x_0 + (room.clamp(min=0) if cut else room).sqrt() * eps + sigma_2.sqrt() * z
 
 
 @DDIM_STEP.mistake("t and s have changed places: x_t is unpacked with ᾱ_s. At which step was it packed?")
@@ -143,6 +145,36 @@ def one_for_all(x_t: Tensor, eps_hat: Tensor, t: Tensor, s: Tensor, eta: float, 
 @DDIM_STEP.mistake("This is the guess of x_0. It has to be noised again, to the level of step s.")
 def all_the_way(x_t: Tensor, eps_hat: Tensor, t: Tensor, s: Tensor, eta: float, z: Tensor, alpha_bar: Tensor) -> Tensor:
     return _parts(x_t, eps_hat, t, s, eta, alpha_bar)[0]
+
+
+@DDIM_STEP.mistake(
+    "A root of a negative number: σ² is larger than 1 − ᾱ_s, and nothing is left for the old noise. σ² has two ratios: "
+    "is one missing, or turned?"
+)
+def no_room_left(
+    x_t: Tensor, eps_hat: Tensor, t: Tensor, s: Tensor, eta: float, z: Tensor, alpha_bar: Tensor
+) -> Tensor:
+    if (s == 0).any():
+        raise ValueError("there it has another cause, 0/0")
+    return torch.full_like(x_t, torch.nan)
+
+
+@DDIM_STEP.mistake("In σ², only the first of the two ratios is there. How much noise do the steps from s to t bring?")
+def second_ratio_missing(
+    x_t: Tensor, eps_hat: Tensor, t: Tensor, s: Tensor, eta: float, z: Tensor, alpha_bar: Tensor
+) -> Tensor:
+    x_0, _, before = _parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    sigma_2 = eta**2 * (1 - before) / (1 - many(alpha_bar, t, x_t))
+    return _put(x_0, eps_hat, before, sigma_2, z, cut=True)
+
+
+@DDIM_STEP.mistake("In σ², the first of the two ratios is missing: how much of the noise of step t is there at s?")
+def first_ratio_missing(
+    x_t: Tensor, eps_hat: Tensor, t: Tensor, s: Tensor, eta: float, z: Tensor, alpha_bar: Tensor
+) -> Tensor:
+    x_0, _, before = _parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    sigma_2 = eta**2 * (1 - many(alpha_bar, t, x_t) / before)
+    return _put(x_0, eps_hat, before, sigma_2, z, cut=True)
 
 
 @DDIM_STEP.mistake("x_0 is scaled to step s, but the old noise is missing.")
@@ -231,7 +263,8 @@ def ratio_turned(
     if (s == 0).any():
         raise ZeroDivisionError("1 − ᾱ_0 is 0")
     x_0, sigma_2, before = _parts(x_t, eps_hat, t, s, eta, alpha_bar)
-    return _put(x_0, eps_hat, before, sigma_2 * ((1 - each(alpha_bar, t, x_t)) / (1 - before)) ** 2, z)
+    sigma_2 = sigma_2 * ((1 - each(alpha_bar, t, x_t)) / (1 - before)) ** 2
+    return _put(x_0, eps_hat, before, sigma_2, z)
 
 
 @DDIM_STEP.mistake("σ² is that of one step of the chain. From t to s it is several: what is their α together?")

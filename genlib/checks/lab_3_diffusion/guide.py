@@ -47,6 +47,13 @@ def _(answer: Answer, g: Generator) -> None:
     answer.gives([eps_label, eps_label, _w(g)], eps_label)
 
 
+@GUIDE.check("it is one line in w", "Small w or large: (1 + w) times the one guess, minus w times the other.")
+def _(answer: Answer, g: Generator) -> None:
+    eps_label, eps_none = normal((3, 2), g), normal((3, 2), g)
+    for w in (0.3, 0.9, 4.0):
+        answer.gives([eps_label, eps_none, w], eps_label + w * (eps_label - eps_none))
+
+
 @GUIDE.check("it takes float32 too", "Nothing in the formula depends on the precision of the guesses.")
 def _(answer: Answer, g: Generator) -> None:
     eps_label, eps_none = normal(SQUARE, g).float(), normal(SQUARE, g).float()

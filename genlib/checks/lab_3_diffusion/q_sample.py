@@ -66,6 +66,7 @@ def _(answer: Answer, g: Generator) -> None:
     x_0, eps, t = normal(SQUARE, g), normal(SQUARE, g), steps(1, 7, 4, g)
     expected = each(signal, t, x_0) * x_0 + each(variance, t, x_0).sqrt() * eps
     answer.gives([x_0.float(), t, eps.float(), (signal**2).float()], expected, tol=FLOAT32_TOL)
+    answer.keeps_dtype("x_0")
 
 
 @Q_SAMPLE.check("it agrees with genlib on the linear schedule", "Compare with diffusion.Schedule.linear().q_sample.")
