@@ -124,12 +124,16 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 # A density without an index, $p$, is that of the data; $p_G$ is that of what a generator makes, $p_\theta$ that of a model with parameters $\theta$.
 # $q$ is what we use on the way: an encoder's density of codes, or the chain that adds noise.
 #
-# Three letters have more than one use, because papers use them so.
+# Some letters have more than one use, because papers use them so.
+# Where a letter could be taken for another, the text says which it is; these come up most.
 #
 # - $z$ is what a picture is made from: the noise that $G$ is given, the code of an autoencoder, a flow's $f(x)$. In a step back through a diffusion it is fresh noise.
 # - $D$ is the discriminator. Its $D(y)$ is a probability in the formulas of papers and lectures, and the logit of that in all code and in lab 1. Where there is no discriminator, in flows and diffusion, $D$ is the dimension of $x$.
-# - $t$ is a step. In a coupling it is the shift, and in the last section of lecture 05 a time between 0 and 1.
-
+# - $t$ is a step. In a coupling it is the shift, and in the last section of lecture 05 a time between 0 and 1 that runs the other way: there $x_0$ is noise, and $x_1$ data.
+# - $s$ is the logarithm of a scale, in a coupling and in a VAE's encoder alike.
+# - $u$ is the noise that dequantizes a pixel, and in lecture 05 the velocity of a point. $v$ is a mixture of noise and data that a network may predict; the `v` of a learned variance is another one.
+# - $p$ is a density, and $P$ a probability. The p-value of lab 4 is neither.
+#
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The map
 #
@@ -144,7 +148,7 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 # | lab | `my_labs/lab_3_diffusion.ipynb` | 150 | build a diffusion model, down to guidance |
 # | lecture | [05 Side by side](05_side_by_side.ipynb) | 30 | which of them shall we take, and how would we know? |
 # | lecture | [06 The notes, corrected](06_the_notes_corrected.ipynb) | 25 | which sentences of the lecture's notes hold, and how would one find out? |
-# | lab | `my_labs/lab_4_one_truth.ipynb` | 120 | measure a model against a truth that nobody can see, and defend it |
+# | lab | `my_labs/lab_4_one_truth.ipynb` | 90 to 120 | measure a model against a truth that nobody can see, and defend it |
 #
 # Each lecture ends with what the next one asks, so the order above is the one to read in.
 

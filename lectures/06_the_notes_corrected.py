@@ -176,7 +176,7 @@ print(f"the norm is {norm / per_pixel:.0f} times as large as the mean")
 #   The cell has the smallest such task: one label, which is 1 with probability $r$.
 #   L1's best answer is the median; a *perfect* cGAN draws from the distribution.
 # - **Source.** Isola et al. 2017 (arXiv v3), tables 1 and 6.
-# - **In the course.** [Conditional GANs](02_conditional_gans.ipynb), sections 10 and 12.
+# - **In the course.** [Conditional GANs](02_conditional_gans.ipynb), sections 10 and 12; [Side by side](05_side_by_side.ipynb), section 5.
 
 # %%
 r = torch.tensor([0.6, 0.8, 0.9])  # P(label = 1), given the photo
@@ -250,7 +250,7 @@ checks.at_most("and a step down it lowers the loss", loss_of(mu - 0.5 * slope), 
 #   The cell has the simplest autoencoder, which needs no training: principal components, with their codes scaled to variance one.
 #   The same decoder makes both rows.
 # - **Source.** Kingma and Welling 2014.
-# - **In the course.** [Learned losses](01_learned_losses.ipynb), section 5.
+# - **In the course.** [Learned losses](01_learned_losses.ipynb), section 5; [Side by side](05_side_by_side.ipynb), section 2.
 
 # %%
 pixels, held = (data.digits(split).x.double().flatten(1) for split in ("train", "test"))
@@ -339,10 +339,10 @@ def jacobian(layer, point):
 # **What is given and what is chosen.**
 #
 # - **The notes.** Data and codes are introduced alike: $x \sim \hat p(x)$ and $z \sim \hat p(z)$.
-# - **What holds.** The data distribution is only seen through samples.
+# - **What holds.** The data distribution is given, and only seen through samples; of digits we have nothing else.
 #   The base density $p(z)$ is *chosen*, and then fixed: with another one, another $f$ describes the same data, as the cell does with a Gaussian and with a logistic base.
 # - **Source.** Dinh et al. 2017, section 3.1.
-# - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 1.
+# - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), sections 1 and 10.
 
 # %%
 x = torch.linspace(-1.5, 1.5, 61, requires_grad=True)
@@ -560,7 +560,7 @@ checks.identity("with the same determinant", torch.linalg.det(J_a @ J_b), torch.
 #   Its inverse comes with it, exactly, by construction: before training as well as after.
 #   An autoencoder is what learns two maps, and only training makes one undo the other.
 # - **Source.** Dinh et al. 2017, section 3.3.
-# - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 6.
+# - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 6; [Side by side](05_side_by_side.ipynb), section 6.
 
 # %%
 flow = randomise(flows.RealNVP.for_vectors(6, n_couplings=6, width=16))  # random weights, never trained
@@ -580,7 +580,7 @@ checks.at_most("untrained autoencoder: lost", 0.5, (autoencoder.reconstruct(x) -
 #   Expressiveness comes from arbitrary networks $s$ and $t$, and from composing.
 #   The cell takes the best triangular matrix there is, without networks, and asks how far from the moons it stays.
 # - **Source.** Dinh et al. 2017, sections 3.2 to 3.5.
-# - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), sections 5, 8 and 9.
+# - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb): what a determinant costs in section 4, couplings in section 5, what networks and composing reach in sections 8 and 9.
 
 # %%
 moons = data.Moons(std=0.1)
@@ -610,14 +610,12 @@ checks.at_most("a quarter of a nat is out of its reach", moons.entropy() + 0.25,
 #   Adding alone lets the variance grow without end; and shrinking with $\sum_t \beta_t$ finite does not forget $x_0$.
 #   At finite $T$ the end is close to $N(0, I)$, not equal to it.
 # - **Source.** Ho et al. 2020, section 2.
-# - **In the course.** [Diffusion models](04_diffusion_models.ipynb), section 2.
+# - **In the course.** [Diffusion models](04_diffusion_models.ipynb), section 2, where $\beta_t = 2^{-t}$ leaves 28.9 % of the signal; [Side by side](05_side_by_side.ipynb), section 6.
 
 # %%
-linear, fading = diffusion.Schedule.linear(T=1000), diffusion.Schedule(0.5 ** torch.arange(1, 51))
+linear = diffusion.Schedule.linear(T=1000)
 for n in (1, 10, 100):
     print(f"noise added alone, through the schedule {n:3} times: variance {0.05 + n * linear.beta.sum():7.1f}")
-print(f"shrunk, β_t = 2^−t:  signal left {fading.alpha_bar[-1]:.3f}, however long the chain")
-print(f"shrunk, linear:      signal left {linear.alpha_bar[-1]:.2e}")
 x_0 = data.digits("test").x[:1].double()
 print(f"a digit's L_T under the linear schedule: {float(linear.prior_kl(x_0)):.1e} nats, not 0")
 checks.at_most("small, and yet above 0", 1e-4, linear.prior_kl(x_0)[0])
@@ -684,7 +682,7 @@ for name, made in {"q(x_t | x_{t−1})": forth, "p_θ(x_{t−1} | x_t)": back}.i
 #   And reversing draws a *new* picture.
 #   It does not recover the old one.
 # - **Source.** Ho et al. 2020, section 2; Sohl-Dickstein et al. 2015.
-# - **In the course.** [Diffusion models](04_diffusion_models.ipynb), sections 5 and 6.
+# - **In the course.** [Diffusion models](04_diffusion_models.ipynb): how nearly the step is a Gaussian, for which $\beta_t$, in section 5; that given $x_0$ it is one, in section 6.
 
 # %%
 left, right = (data.GaussianMixture([[-1.0], [1.0]], [[[0.04]]] * 2, w) for w in ([0.9, 0.1], [0.1, 0.9]))
@@ -786,9 +784,11 @@ print("μ at three x_25: ", *(f"{float(m):+.3f}" for m in mean))
 checks.identity(
     "σ² is the schedule's, the same for every x_t", var.expand(3, 1), short.beta[25].expand(3, 1), tol=1e-12
 )
-learned = diffusion.DDPM(lambda *a: torch.cat([best_eps(*a), a[0].tanh()], 1), short, variance="learned")
-print("learned σ² there:", *(f"{float(v):.4f}" for v in learned.reverse(x_t, t)[1]))
-print(f"between β̃ and β:  {short.beta_tilde[25]:.4f} {short.beta[25]:.4f}")
+learned = diffusion.DDPM(lambda *a: torch.cat([best_eps(*a), a[0].sigmoid()], 1), short, variance="learned")
+_, var = learned.reverse(x_t, t)
+print("learned σ² there:", *(f"{float(v):.4f}" for v in var))
+checks.at_most("not below β̃", short.beta_tilde[25].expand(3, 1), var)
+checks.at_most("nor above β", var, short.beta[25].expand(3, 1))
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Row 20

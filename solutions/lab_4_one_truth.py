@@ -12,7 +12,8 @@
 # **You need.**
 # Labs 1 to 3 or their lectures, and the Gaussian in the plane.
 #
-# **It takes** about two hours, nearly all of it yours: the computer trains for about a minute in all.
+# **It takes** about 90 minutes, and two hours with exercise 6 and the last experiment, which are for those *with time to spare*.
+# Nearly all of it is yours: the computer trains for about a minute in all.
 
 # %%
 import math
@@ -40,7 +41,7 @@ generator = torch.Generator().manual_seed(0)
 # |---|---|---|---|
 # | x, y | `x`, `y` | points: of a model, of the truth | (B, D), here D = 2 |
 # | μ_k, Σ_k, w_k | `means`, `covs`, `weights` | the components of a mixture | (K, D), (K, D, D), (K,) |
-# | p, q | `log_p`, `log_q` | the truth, the model; logarithms of their densities | (B,), in nats |
+# | p, p_θ | `log_p`, `log_p_theta` | the truth, the model; logarithms of their densities | (B,), in nats |
 # | p(k given x) | `responsibility` | which component x may have come from | (B, K) |
 #
 # The measuring is tried on a mixture whose numbers we may all see, the *practice* mixture.
@@ -98,7 +99,7 @@ plots.figure(
 # %% [markdown]
 # **Explain.**
 # Where does e^(−r²/2) come from, and why may a mixture's points be a little nearer than that?
-# From now on a point is *near* if it is within 4 deviations of some component, and *astray* otherwise.
+# From now on a point is *near* if it is within 3 deviations of some component, and *astray* otherwise.
 # How many of 2000 honest points are astray?
 #
 # <details>
@@ -108,7 +109,8 @@ plots.figure(
 # So it is more than in one dimension: e^(−2), 13.5 %, beyond 2 deviations.
 # In a mixture, another component may happen to be nearer than the one that a point came from.
 #
-# Beyond 4 lie e^(−8), three in ten thousand: of 2000 honest points, one or none.
+# Beyond 3 lie e^(−9/2), eleven in a thousand: of 2000 honest points about 20.
+# With a larger radius there would be fewer; but the larger it is, the more the circles of neighbours overlap, and a point between two modes is astray from neither.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -145,6 +147,8 @@ plane = torch.cartesian_prod(axis, axis)
 whose = responsibilities(distances(x, *parts[:2]), *parts[1:]).argmax(1)
 sure = responsibilities(distances(plane, *parts[:2]), *parts[1:]).max(1).values
 box = {"xlim": (-1, 1), "ylim": (-1, 1)}
+
+# %%
 plots.figure(
     plots.points(
         {f"{k}": x[whose == k] for k in range(len(parts[2]))},
@@ -205,7 +209,7 @@ def coverage(responsibility, near, weights, found_at):
 # Four makers of samples: the truth itself, one that has lost its heaviest mode, one that draws each mode too wide, and one that knows only where the modes are.
 
 # %%
-NEAR, FOUND_AT = 4.0, 0.5
+NEAR, FOUND_AT = 3.0, 0.5  # as in lecture 05
 
 
 def modes(samples, means, covs, weights):
@@ -241,7 +245,7 @@ for name, samples in makers.items():
 #
 # It sees the lost mode, and the others' shares grow for it.
 # It sees that a maker is too wide, by the points astray.
-# It does not see the spikes: all modes found, nothing astray, and no two points of a mode differ.
+# It does not see the spikes: all modes found, nothing astray, fewer than of the truth itself, and no two points of a mode differ.
 # Coverage looks at where the mass is, and not at what it looks like there.
 #
 # And the prediction: the shares add up to 1 minus the share of points astray.
@@ -250,11 +254,11 @@ for name, samples in makers.items():
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 4 · The exact gap of a flow
 #
-# A flow knows log q(x).
+# A flow knows log p_θ(x).
 # Then nothing need be drawn from it at all: the points come from the truth, and each says how much more it costs to write it down in the model's code than in the truth's:
 #
-# $$\mathrm{KL}(p\,\|\,q) = E_{x\sim p}\big[\log p(x) - \log q(x)\big]
-#   \approx \frac1B\sum_b \Delta_b, \qquad \Delta_b = \log p(x_b) - \log q(x_b)$$
+# $$\mathrm{KL}(p\,\|\,p_\theta) = E_{x\sim p}\big[\log p(x) - \log p_\theta(x)\big]
+#   \approx \frac1B\sum_b \Delta_b, \qquad \Delta_b = \log p(x_b) - \log p_\theta(x_b)$$
 #
 # An average without its error says little.
 # The deviation of an average of B independent numbers is their own deviation, divided by √B: its *standard error*.
@@ -266,10 +270,11 @@ for name, samples in makers.items():
 
 # %%
 @checks.exercise("one_truth.gap")
-def gap(log_p, log_q):
-    """The average of log p − log q, and its standard error, both of shape (). log_p, log_q (B,), at points of p."""
+def gap(log_p, log_p_theta):
+    """The average of log p − log p_θ, and its standard error, both of shape (). log_p, log_p_theta (B,), at
+    points of p."""
     ### BEGIN SOLUTION
-    ratio = log_p - log_q
+    ratio = log_p - log_p_theta
     return ratio.mean(), ratio.std() / len(ratio) ** 0.5
     ### END SOLUTION
 
@@ -277,15 +282,15 @@ def gap(log_p, log_q):
 # %% [markdown]
 # **Look.**
 # The model is a single Gaussian with the data's mean and covariance.
-# Beside the error we print what it would be if log p and log q were averaged on *different* points.
+# Beside the error we print what it would be if log p and log p_θ were averaged on *different* points.
 
 # %%
 single = MultivariateNormal(x.mean(0), x.T.cov())
 for n in (100, 1000, 10_000):
     fresh = practice.sample(n, generator).double()
-    log_p, log_q = practice.log_prob(fresh), single.log_prob(fresh)
-    value, error = gap(log_p, log_q)
-    apart = math.sqrt((log_p.var() + log_q.var()) / n)
+    log_p, log_p_theta = practice.log_prob(fresh), single.log_prob(fresh)
+    value, error = gap(log_p, log_p_theta)
+    apart = math.sqrt((log_p.var() + log_p_theta.var()) / n)
     print(f"{n:6d} points: gap {value:.3f} ± {error:.3f} nats; on different points ± {apart:.3f}")
 
 # %% [markdown]
@@ -306,20 +311,21 @@ for n in (100, 1000, 10_000):
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5 · The gap of a bound
 #
-# A diffusion model cannot say log q(x).
+# A diffusion model cannot say log p_θ(x).
 # It says something that is never above it, on average: the bound of lab 3, here with its signs turned.
 #
-# $$-\log q(x) \;\le\; L_T + \sum_{t=2}^{T} L_{t-1} + L_0$$
+# $$-\log p_\theta(x) \;\le\; L_T + \sum_{t=2}^{T} L_{t-1} + L_0$$
 #
 # The bound's terms come in *bits per dimension*; one bit is log 2 nats, and a point has D dimensions.
 # So the gap of the bound, in nats, is
 #
 # $$\underbrace{E_p\Big[D \log 2\,\big(L_T + \textstyle\sum_t L_{t-1} + L_0\big) + \log p(x)\Big]}_{\text{what we can measure}}
-#   = \mathrm{KL}(p\,\|\,q) + \underbrace{\text{slack of the bound}}_{\ge\, 0}$$
+#   = \mathrm{KL}(p\,\|\,p_\theta) + \underbrace{\text{slack of the bound}}_{\ge\, 0}$$
 #
 # **Predict.**
 # The best denoiser there is, E[ε given x_t], is known for a mixture in closed form.
 # With this denoiser, is the gap of the bound 0?
+# And if the truth were one Gaussian, so that no step back has two humps?
 
 
 # %%
@@ -336,7 +342,7 @@ def bound_gap(log_p, L_T, L_t, L_0, dims):
 
 # %% [markdown]
 # **Look.**
-# The denoiser that cannot be beaten, in chains of 25, 50, 100 and 200 steps.
+# The denoiser that cannot be beaten, in chains of 25, 50, 100 and 200 steps: for the practice mixture, and for a single Gaussian of deviation 0.07.
 
 
 # %%
@@ -352,9 +358,13 @@ def unbeaten(p, T):
     return diffusion.DDPM(lambda x_t, t, label: p.optimal_eps(x_t, t, s), s)
 
 
+# %%
+alone = data.GaussianMixture(torch.zeros(1, 2), 0.07**2 * torch.eye(2)[None])
 for T in (25, 50, 100, 200):
     value, error = gap_of_bound(unbeaten(practice, T), practice, x[:500].float())
-    print(f"{T:3d} steps: the gap of the bound is {value:.2f} ± {error:.2f} nats")
+    other, its_error = gap_of_bound(unbeaten(alone, T), alone, alone.sample(500, generator))
+    print(f"{T:3d} steps: the gap of the bound is {value:.2f} ± {error:.2f} nats", end="")
+    print(f", for the single Gaussian {other:.2f} ± {its_error:.2f}")
 
 # %% [markdown]
 # **Explain.**
@@ -365,8 +375,11 @@ for T in (25, 50, 100, 200):
 # <summary>Answer</summary>
 #
 # The chain's.
-# Each step back is modelled by a Gaussian, but where two modes could have led to the same x_t, the true step back has two humps.
-# The shorter the steps, the nearer it is to a Gaussian: more steps, less of a gap.
+# Each step back is modelled by a Gaussian whose variance was fixed beforehand, at β_t.
+# That is right for data of variance 1. Narrow data have narrower steps back, and each step pays for what it is too wide ([lecture 04](../lectures/04_diffusion_models.ipynb), section 10).
+# The single Gaussian proves it: its steps back *are* Gaussian, and the denoiser gives their mean exactly, so nothing but the variance can be wrong, and the gap is about as large.
+# Where two modes could have led to the same x_t the true step has two humps, and no Gaussian fits; but that is not most of the bill.
+# The shorter the steps, the less the variance matters, and the less the humps: more steps, less of a gap.
 # Part of what is left is KL, for the chain draws samples that are a little wrong, and part is slack; the bound cannot tell them apart.
 #
 # So the gap of a bound is an upper bound on KL: small, and the model is good; large, and you do not know.
@@ -375,13 +388,16 @@ for T in (25, 50, 100, 200):
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 6 · What the ELBO leaves out
 #
+# *With time to spare.*
+# (If you leave it out, part 2 uses genlib's version.)
+#
 # A VAE has a bound, too, and for a VAE the slack can be measured.
 # Draw n codes z from the encoder, and give each a weight:
 #
-# $$w = \frac{p(z)\,q(x\mid z)}{r(z\mid x)}, \qquad
-#   \underbrace{E[\log w]}_{\text{ELBO}} \;\le\; \log E[w] = \log q(x)$$
+# $$w = \frac{p(z)\,p_\theta(x\mid z)}{q(z\mid x)}, \qquad
+#   \underbrace{E[\log w]}_{\text{ELBO}} \;\le\; \log E[w] = \log p_\theta(x)$$
 #
-# where q(x given z) is the decoder and r(z given x) the encoder (often called q itself; here q is the model).
+# where p_θ(x given z) is the decoder and q(z given x) the encoder.
 # The logarithm of an average is at least the average of the logarithms; they are equal if all weights are.
 #
 # **Predict.**
@@ -392,8 +408,8 @@ for T in (25, 50, 100, 200):
 # %%
 @checks.exercise("one_truth.importance")
 def importance(log_w):
-    """elbo: the average of log w; log_q: the logarithm of the average of w. log_w (B, n), n draws for each point;
-    elbo and log_q (B,), nats."""
+    """elbo: the average of log w; log_p_theta: the logarithm of the average of w. log_w (B, n), n draws for each
+    point; elbo and log_p_theta (B,), nats."""
     ### BEGIN SOLUTION
     log_n = log_w.new_tensor(log_w.shape[1]).log()
     return log_w.mean(dim=1), log_w.logsumexp(dim=1) - log_n
@@ -402,18 +418,18 @@ def importance(log_w):
 
 # %% [markdown]
 # **Look.**
-# A linear VAE is a Gaussian, N(b, W Wᵀ + std² I), so log q is known exactly.
+# A linear VAE is a Gaussian, N(b, W Wᵀ + std² I), so log p_θ is known exactly.
 # Its encoder is a bad one: it has never been trained.
 
 
 # %%
 def log_weights(vae, x, n):
     """log w of n codes for each point: (B, n)."""
-    mean, log_std = vae.encode(x)
+    m, log_s = vae.encode(x)
     columns = []
     for _ in range(n):
-        z = mean + log_std.exp() * torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
-        prior, encoder = Normal(0.0, 1.0).log_prob(z), Normal(mean, log_std.exp()).log_prob(z)
+        z = m + log_s.exp() * torch.randn(m.shape, generator=generator, dtype=m.dtype)
+        prior, encoder = Normal(0.0, 1.0).log_prob(z), Normal(m, log_s.exp()).log_prob(z)
         columns.append(vae.log_likelihood(x, z) + (prior - encoder).sum(1))
     return torch.stack(columns, dim=1).detach()
 
@@ -426,16 +442,16 @@ exact = MultivariateNormal(b, W @ W.T + linear.std**2 * torch.eye(2)).log_prob(x
 draws = [1, 3, 10, 30, 100, 300]
 log_w = log_weights(linear, x[:500], max(draws))
 bounds = [[v.mean().item() for v in importance(log_w[:, :n])] for n in draws]
-elbo, log_q = zip(*bounds, strict=True)
-curves = {"log q, n draws": log_q, "ELBO": elbo, "log q, exact": [exact.item()] * len(draws)}
+elbo, log_p_theta = zip(*bounds, strict=True)
+curves = {"log p_θ, n draws": log_p_theta, "ELBO": elbo, "log p_θ, exact": [exact.item()] * len(draws)}
 plots.figure(
     plots.lines(draws, curves, xlabel="draws n", ylabel="nats, on average", xscale="log"),
-    alt="Over the number of draws: the ELBO stays low, the estimate of log q starts there and rises to the exact value.",
+    alt="Over the number of draws: the ELBO stays low, the estimate of log p_θ starts there and rises to the exact value.",
 )
 
 # %% [markdown]
 # **Explain.**
-# With one draw both agree, and log q is too low.
+# With one draw both agree, and log p_θ is too low.
 # With 300 it is nearly right.
 # Why does it come from below?
 #
@@ -444,7 +460,7 @@ plots.figure(
 #
 # The average weight is right on average, for any n; its logarithm is too low on average, for the logarithm is concave.
 # With more draws the average weight varies less, and so does less harm.
-# The ELBO is the case n = 1: what it lacks is KL(r(z given x) ‖ q(z given x)), where q(z given x) is the model's own posterior: the encoder's error.
+# The ELBO is the case n = 1: what it lacks is KL(q(z given x) ‖ p_θ(z given x)), where p_θ(z given x) is the model's own posterior: the encoder's error.
 #
 # And the prediction: e^(−2000) is 0 for the computer, and its logarithm −∞.
 # `logsumexp` takes the largest weight out first.
@@ -520,16 +536,16 @@ plots.figure(
 # Do this R times.
 # The observed deal is one of 1 + R that were all equally likely *if there is no difference*; the p-value is the share of those that are at least as extreme:
 #
-# $$p = \frac{1 + \#\{\,r : s_r \ge s_\text{observed}\,\}}{1 + R}$$
+# $$\text{p-value} = \frac{1 + \#\{\,r : s_r \ge s_\text{observed}\,\}}{1 + R}$$
 #
 # **Predict.**
-# What is the smallest p that 199 shuffles can give?
+# What is the smallest p-value that 199 shuffles can give?
 
 
 # %%
 @checks.exercise("one_truth.p_value")
 def p_value(x, y, orders, statistic):
-    """p, of shape (). x (n, D), y (m, D); orders (R, n + m) int64, each row a shuffle of x and y together, x first;
+    """The p-value, of shape (). x (n, D), y (m, D); orders (R, n + m) int64, each row a shuffle of x and y together, x first;
     statistic is a function: s = statistic(first n, last m), large where two samples lie apart."""
     ### BEGIN SOLUTION
     pooled, n, observed = torch.cat([x, y]), len(x), statistic(x, y)
@@ -551,23 +567,23 @@ def shuffles(size, R=199):
 for name, samples in makers.items():
     for n in (50, 500):
         fresh = practice.sample(n, generator).double()
-        p = p_value(samples[:n], fresh, shuffles(2 * n), energy)
-        print(f"{name:12} {n:4d} points: p = {p:.3f}")
+        chance = p_value(samples[:n], fresh, shuffles(2 * n), energy)
+        print(f"{name:12} {n:4d} points: p-value {chance:.3f}")
 
 # %% [markdown]
 # **Explain.**
-# Somebody reports p = 0.4, and writes: "with a probability of 40 % our model is the truth."
+# Somebody reports a p-value of 0.4, and writes: "with a probability of 40 % our model is the truth."
 # What is wrong?
 #
 # <details>
 # <summary>Answer</summary>
 #
-# p says how often chance alone would bring the samples as far apart, *if the model were right*.
-# It is no probability of a model, and a large p proves nothing: with few points no test sees anything.
+# The p-value says how often chance alone would bring the samples as far apart, *if the model were right*.
+# It is no probability of a model, and a large one proves nothing: with few points no test sees anything.
 # With enough points every model fails, for none is exactly right.
-# So a p-value goes with the number of points; and how *large* a difference is, the gap says, not p.
+# So a p-value goes with the number of points; and how *large* a difference is, the gap says, not the p-value.
 #
-# And the smallest p is 1/200: the observed deal itself is one of the 200.
+# And the smallest is 1/200: the observed deal itself is one of the 200.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -604,9 +620,9 @@ plots.figure(
 #
 # | family | what it knows of its density | what to fear |
 # |---|---|---|
-# | flow | log q, exactly | one piece of space cannot be torn into several |
+# | flow | log p_θ, exactly | one piece of space cannot be torn into several |
 # | diffusion | a bound | many steps for each sample, a chain with a slack of its own |
-# | VAE | a bound, and log q by many draws | noise of one width for all modes, codes that the encoder never used |
+# | VAE | a bound, and log p_θ by many draws | noise of one width for all modes, codes that the encoder never used |
 # | GAN | nothing | modes that are lost, or connected by threads |
 #
 # The budget is 1500 steps of 128 points for each model.
@@ -673,8 +689,8 @@ class VAE:
         return self.task.sample(n, generator=generator, noise=True)
 
     def measured(self, x, draws=200):
-        self.elbo, log_q = importance(log_weights(self.task, x, draws))
-        return *gap(truth.log_prob(x), log_q), f"{draws} draws"
+        self.elbo, log_p_theta = importance(log_weights(self.task, x, draws))
+        return *gap(truth.log_prob(x), log_p_theta), f"{draws} draws"
 
 
 # %%
@@ -730,7 +746,7 @@ def measure(samples, gap_of_it=(0.0, 0.0, "exact")):
     return {
         "found": int(found.sum()), "least": float((share / truth.weights).min()), "astray": float(astray),
         "gap": float(value), "error": float(error), "kind": kind,
-        "energy": float(energy(x, y)), "p": float(p_value(x, y, shuffles(2000, R=99), energy)),
+        "energy": float(energy(x, y)), "p_value": float(p_value(x, y, shuffles(2000, R=99), energy)),
     }  # fmt: skip
 
 
@@ -739,19 +755,19 @@ rows = {"truth": measure(truth.sample(2000, generator))}
 samples = {name: model.sample(2000) for name, model in models.items()}
 rows |= {name: measure(samples[name], models[name].measured(held_out)) for name in models}
 K = len(truth.weights)
-print(f"{'':10} modes  least share  astray             gap, nats   energy      p")
+print(f"{'':10} modes  least share  astray             gap, nats   energy p-value")
 for name, row in rows.items():
     shown = "none" if row["kind"] == "none" else f"{row['gap']:.3f} ± {row['error']:.3f} ({row['kind']})"
     print(f"{name:10} {row['found']} of {K} {row['least']:11.2f} {row['astray']:8.4f} {shown:>24}", end=" ")
-    print(f"{row['energy']:7.4f} {row['p']:6.3f}")
+    print(f"{row['energy']:7.4f} {row['p_value']:7.3f}")
 
 # %% [markdown]
 # *Least share* is the share of the mode that got the least of its due, as a multiple of its weight.
 # The energy distance is a length, in the unit of the axes.
 #
 # All rows are tested against the same 1000 held-out points.
-# One sample of the truth in twenty has p ≤ 0.05 by chance; if your held-out points are such a sample, every p of the table is small, the first row's as well.
-# So read the first row first, and where its p is small, test again with other held-out points before you blame a model.
+# One sample of the truth in twenty has a p-value ≤ 0.05 by chance; if your held-out points are such a sample, every p-value of the table is small, the first row's as well.
+# So read the first row first, and where its p-value is small, test again with other held-out points before you blame a model.
 #
 # Two of the gaps can be taken apart: how much of it is the model's fault, and how much comes from the way it is measured?
 
@@ -799,19 +815,20 @@ plots.figure(
 # ## Where it fails
 #
 # An average hides where a model is wrong.
-# For a flow we can ask everywhere: where is its density q too large, and where too small? We draw q − p on a grid.
+# For a flow we can ask everywhere: where is its density p_θ too large, and where too small? We draw p_θ − p on a grid.
+
+# %% tags=["nbval-ignore-output"]
+many = models["flow"].sample(20_000)
+far = distances(many.double(), truth.means, truth.covs).min(1).values > NEAR
+honest = math.exp(-(NEAR**2) / 2)
+print(f"astray: {far.double().mean():.4f} of 20,000 samples of the flow, {honest:.4f} of a Gaussian")
 
 # %% tags=["nbval-ignore-output"]
 grid = plane.float()
-log_p, log_q = truth.log_prob(grid), models["flow"].flow.log_prob(grid).detach()
-surplus = (log_q.exp() - log_p.exp()).reshape(121, 121).T
-many = models["flow"].sample(20_000)
-far = distances(many.double(), truth.means, truth.covs).min(1).values > NEAR
-print(
-    f"astray: {far.double().mean():.4f} of 20,000 samples of the flow, {math.exp(-(NEAR**2) / 2):.4f} of a Gaussian"
-)
+log_p, log_p_theta = truth.log_prob(grid), models["flow"].flow.log_prob(grid).detach()
+surplus = (log_p_theta.exp() - log_p.exp()).reshape(121, 121).T
 plots.figure(
-    plots.heatmap(surplus, extent=(-1, 1, -1, 1), diverging=True, title="q − p, per unit of area", aspect=1.2),
+    plots.heatmap(surplus, extent=(-1, 1, -1, 1), diverging=True, title="p_θ − p, per unit of area", aspect=1.2),
     plots.points(
         {"near": many[~far][:2000], "astray": many[far]}, size=10, title="the points astray", aspect=1.2, **box
     ),
@@ -821,6 +838,8 @@ plots.figure(
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Break it: measure on what it has seen
+#
+# *With time to spare.*
 #
 # Another flow gets 100 points instead of 4000, and 400 steps.
 #
@@ -866,7 +885,7 @@ for name, x in {"its own 100": seen[:100], "held out": held_out}.items():
 # | | 0 | 1 | 2 |
 # |---|---|---|---|
 # | choice | none, or made after the results | a reason that fits any data | a reason that fits *these* data, written down before training |
-# | measurement | numbers without points or errors | errors, but a bound is called a likelihood, or p a probability of the model | each number with its error and its kind: exact, bound, estimate, test |
+# | measurement | numbers without points or errors | errors, but a bound is called a likelihood, or a p-value a probability of the model | each number with its error and its kind: exact, bound, estimate, test |
 # | failure | "works well" | a failure is named | shown in a picture or a number, and traced to how the model is made |
 # | comparison | none, or with unequal budgets | equal budgets, one number | equal budgets, several numbers, and what to do where they disagree |
 # | limits | none | general doubts | what would change the conclusion, and what it would cost to find out |
@@ -882,16 +901,16 @@ def report(rows):
     flow, honest = rows["flow"], math.exp(-(NEAR**2) / 2)
     others = {name: row for name, row in rows.items() if name not in ("truth", "flow")}
     most, least = max(others, key=lambda n: others[n]["astray"]), min(others, key=lambda n: others[n]["least"])
-    seen_by_test = [name for name, row in others.items() if row["p"] <= 0.05] or ["none of them"]
+    seen_by_test = [name for name, row in others.items() if row["p_value"] <= 0.05] or ["none of them"]
     left = rows["diffusion"]["gap"] - float(slack)
     return f"""
-**Choice.** A flow, before training: in the plane it is cheap, and it alone tells log q, so its gap can be *known*, not only
+**Choice.** A flow, before training: in the plane it is cheap, and it alone tells log p_θ, so its gap can be *known*, not only
 bounded. What I feared from the picture was tearing: a flow starts from one piece, and these are several.
 
 **Measurement.** On {len(held_out)} held-out points the gap is {flow["gap"]:.3f} ± {flow["error"]:.3f} nats: exact, but for the
 choice of points. In 2000 samples {flow["found"]} of {K} modes are found, the least with {flow["least"]:.2f} of its due. A test with
-1000 points gives p = {flow["p"]:.3f}: {"no difference that it can see" if flow["p"] > 0.05 else "it sees a difference"}. (Other points of the
-truth itself get p = {rows["truth"]["p"]:.3f}: that is how lucky the held-out ones are.)
+1000 points has a p-value of {flow["p_value"]:.3f}: {"no difference that it can see" if flow["p_value"] > 0.05 else "it sees a difference"}.
+(Other points of the truth itself get {rows["truth"]["p_value"]:.3f}: that is how lucky the held-out ones are.)
 
 **Failure.** {flow["astray"]:.2%} of the samples are astray, against {honest:.2%} of a Gaussian's own. The picture shows where:
 between the modes, and beyond their ends. The flow and its inverse are continuous, so it can thin the threads, and never cut them.

@@ -58,3 +58,18 @@ def test_each_row_names_lectures_that_exist_or_are_part_of_the_course(cells: lis
         assert linked, f"row {row}: a lecture to go to"
         for name in linked:
             assert (SOURCE.parent / f"{name}.py").exists(), f"row {row}: {name}"
+
+
+def test_rows_and_lectures_name_each_other(cells: list) -> None:
+    """(row, lecture) by the links of the rows, and by those of the lectures: the same pairs."""
+    there = {
+        (row, name)
+        for row, index in headings(cells).items()
+        for name in re.findall(r"\]\((\d\d_\w+)\.ipynb", cells[index].source)
+    }
+    back = {
+        (int(row), source.stem)
+        for source in SOURCE.parent.glob("0[0-5]_*.py")
+        for row in re.findall(rf"\({SOURCE.stem}\.ipynb#Row-(\d+)\)", source.read_text(encoding="utf-8"))
+    }
+    assert there == back

@@ -1,13 +1,17 @@
 """The stored trainings of lecture 05: each is there, fits its task, and says how it was made."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 import runs
 import side_by_side as side
 import torch
+from build_notebooks import read_source
 
-from genlib import train
+from genlib import diffusion, flows, gan, train
+from genlib.autoencoder import VAE
 from genlib.metrics import mode_coverage
 
 
@@ -58,3 +62,20 @@ def test_the_mixture_has_rising_weights() -> None:
     mixture = side.ring()
     assert math.isclose(float(mixture.weights[-1] / mixture.weights[0]), 8.0)
     assert mode_coverage(mixture.sample(4000, torch.Generator().manual_seed(0)), mixture).found == 8
+
+
+@pytest.mark.parametrize("what", ["ring", "digits"])
+def test_the_lecture_shows_the_networks_that_were_trained(what: str) -> None:
+    """Its cell is run here: the same modules, of the same sizes, and the same steps of Adam."""
+    name = "on_points" if what == "ring" else "on_digits"
+    lecture = Path(__file__).parent.parent / "lectures" / "05_side_by_side.py"
+    (cell,) = [c.source for c in read_source(lecture).cells if re.search(rf"^def {name}\(", c.source, re.MULTILINE)]
+    scope = {"VAE": VAE, "gan": gan, "flows": flows, "diffusion": diffusion}
+    exec(cell, scope)
+    make = side.on_points if what == "ring" else side.on_digits
+    for shown, family in zip(scope[name]().values(), side.FAMILIES, strict=True):
+        trained = make(family)
+        assert repr(shown) == repr(trained)
+        assert [p.shape for p in shown.parameters()] == [p.shape for p in trained.parameters()]
+        rates = [{key: o.param_groups[0]["lr"] for key, o in task.optimizers().items()} for task in (shown, trained)]
+        assert rates[0] == rates[1]

@@ -42,8 +42,9 @@ class DDPM(nn.Module):
             where there is none, or None. If it has `n_classes`, then that says whether it takes labels.
         schedule: the chain that it undoes.
         predict: what the net's answer is: "eps", "x_0" or "v".
-        variance: σ_t² of the step back: "beta" is β_t, "beta_tilde" is β̃_t (β̃_2 at t = 1), "learned" is between them,
-            exp(v log β_t + (1 − v) log β̃_t). The last two need T >= 2.
+        variance: σ_t² of the step back: "beta" is β_t, "beta_tilde" is β̃_t (β̃_2 at t = 1), "learned" is
+            exp(v log β_t + (1 − v) log β̃_t), between them for v in [0, 1]; v is taken as it comes. The last two need
+            T >= 2.
         levels: how many values a pixel has, 17 for the digits; L_0 is then −log of a probability. None for points,
             where it is −log of a density.
         label_dropout: the share of labels hidden in training, so that one net is both conditional and not.

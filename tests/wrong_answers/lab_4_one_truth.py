@@ -436,145 +436,145 @@ def coverage(responsibility, near, weights, found_at):
 
 
 @wrong("one_truth.gap", "turned_round")
-def gap(log_p, log_q):
-    difference = log_q - log_p
+def gap(log_p, log_p_theta):
+    difference = log_p_theta - log_p
     return difference.mean(), difference.std() / math.sqrt(len(difference))
 
 
 @wrong("one_truth.gap", "absolute")
-def gap(log_p, log_q):
-    difference = torch.abs(log_p - log_q)
+def gap(log_p, log_p_theta):
+    difference = torch.abs(log_p - log_p_theta)
     return difference.mean(), difference.std() / math.sqrt(len(difference))
 
 
 @wrong("one_truth.gap", "weighted_again")
-def gap(log_p, log_q):
-    terms = torch.exp(log_p) * (log_p - log_q)
+def gap(log_p, log_p_theta):
+    terms = torch.exp(log_p) * (log_p - log_p_theta)
     return terms.mean(), terms.std() / math.sqrt(len(terms))
 
 
 @wrong("one_truth.gap", "loss")
-def gap(log_p, log_q):
-    return -log_q.mean(), log_q.std() / math.sqrt(len(log_q))
+def gap(log_p, log_p_theta):
+    return -log_p_theta.mean(), log_p_theta.std() / math.sqrt(len(log_p_theta))
 
 
 @wrong("one_truth.gap", "ratios")
-def gap(log_p, log_q):
-    ratio = log_p.exp() / log_q.exp()
+def gap(log_p, log_p_theta):
+    ratio = log_p.exp() / log_p_theta.exp()
     return ratio.mean(), ratio.std() / math.sqrt(len(ratio))
 
 
 @wrong("one_truth.gap", "quotient")
-def gap(log_p, log_q):
-    ratio = log_p / log_q
+def gap(log_p, log_p_theta):
+    ratio = log_p / log_p_theta
     return ratio.mean(), ratio.std() / math.sqrt(len(ratio))
 
 
 @wrong("one_truth.gap", "summed")
-def gap(log_p, log_q):
-    difference = log_p - log_q
+def gap(log_p, log_p_theta):
+    difference = log_p - log_p_theta
     return difference.sum(), difference.std() / math.sqrt(len(difference))
 
 
 @wrong("one_truth.gap", "deviation")
-def gap(log_p, log_q):
-    return (log_p - log_q).mean(), (log_p - log_q).var().sqrt()
+def gap(log_p, log_p_theta):
+    return (log_p - log_p_theta).mean(), (log_p - log_p_theta).var().sqrt()
 
 
 @wrong("one_truth.gap", "variance_of_the_mean")
-def gap(log_p, log_q):
-    return (log_p - log_q).mean(), (log_p - log_q).var() / len(log_p)
+def gap(log_p, log_p_theta):
+    return (log_p - log_p_theta).mean(), (log_p - log_p_theta).var() / len(log_p)
 
 
 @wrong("one_truth.gap", "divided_by_b")
-def gap(log_p, log_q):
-    return (log_p - log_q).mean(), (log_p - log_q).std() / log_p.numel()
+def gap(log_p, log_p_theta):
+    return (log_p - log_p_theta).mean(), (log_p - log_p_theta).std() / log_p.numel()
 
 
 @wrong("one_truth.gap", "not_paired")
-def gap(log_p, log_q):
-    error_p, error_q = log_p.std() / len(log_p) ** 0.5, log_q.std() / len(log_q) ** 0.5
-    return log_p.mean() - log_q.mean(), torch.sqrt(error_p**2 + error_q**2)
+def gap(log_p, log_p_theta):
+    error_p, error_q = log_p.std() / len(log_p) ** 0.5, log_p_theta.std() / len(log_p_theta) ** 0.5
+    return log_p.mean() - log_p_theta.mean(), torch.sqrt(error_p**2 + error_q**2)
 
 
 @wrong("one_truth.gap", "biased_deviation")
-def gap(log_p, log_q):
-    difference = log_p - log_q
+def gap(log_p, log_p_theta):
+    difference = log_p - log_p_theta
     variance = difference.square().mean() - difference.mean().square()
     return difference.mean(), (variance / len(difference)).sqrt()
 
 
 @wrong("one_truth.gap", "per_point")
-def gap(log_p, log_q):
-    return log_p - log_q, (log_p - log_q).std() / len(log_p) ** 0.5
+def gap(log_p, log_p_theta):
+    return log_p - log_p_theta, (log_p - log_p_theta).std() / len(log_p) ** 0.5
 
 
 @wrong("one_truth.gap", "detached")
-def gap(log_p, log_q):
-    difference = (log_p - log_q).detach()
+def gap(log_p, log_p_theta):
+    difference = (log_p - log_p_theta).detach()
     return difference.mean(), difference.std() / math.sqrt(len(difference))
 
 
 @wrong("one_truth.gap", "type")
-def gap(log_p, log_q):
-    difference = log_p - log_q
+def gap(log_p, log_p_theta):
+    difference = log_p - log_p_theta
     return difference.mean().item(), difference.std().item() / math.sqrt(len(difference))
 
 
 @wrong("one_truth.gap", "dtype")
-def gap(log_p, log_q):
-    difference = (log_p - log_q).float()
+def gap(log_p, log_p_theta):
+    difference = (log_p - log_p_theta).float()
     return difference.mean(), difference.std() / math.sqrt(len(difference))
 
 
 @wrong("one_truth.gap", "shape")
-def gap(log_p, log_q):
-    difference = log_p - log_q
+def gap(log_p, log_p_theta):
+    difference = log_p - log_p_theta
     return difference.mean(0, keepdim=True), difference.std(0, keepdim=True) / math.sqrt(len(difference))
 
 
 @wrong("one_truth.gap", "unforeseen")  # right for the shape of the first check alone
-def gap(log_p, log_q):
-    difference = log_p - log_q
+def gap(log_p, log_p_theta):
+    difference = log_p - log_p_theta
     return difference.mean(), difference.std() / math.sqrt(37)
 
 
 @wrong("one_truth.gap", "cut_at_zero")
-def gap(log_p, log_q):
-    difference = log_p - log_q
+def gap(log_p, log_p_theta):
+    difference = log_p - log_p_theta
     return difference.mean().clamp_min(0), difference.std() / math.sqrt(len(difference))
 
 
 @wrong("one_truth.gap", "each_cut_at_zero")
-def gap(log_p, log_q):
-    difference = torch.relu(log_p - log_q)
+def gap(log_p, log_p_theta):
+    difference = torch.relu(log_p - log_p_theta)
     return difference.mean(), difference.std() / math.sqrt(len(difference))
 
 
-@wrong("one_truth.gap", "error_of_log_q")
-def gap(log_p, log_q):
-    return (log_p - log_q).mean(), log_q.std() / math.sqrt(len(log_q))
+@wrong("one_truth.gap", "error_of_log_p_theta")
+def gap(log_p, log_p_theta):
+    return (log_p - log_p_theta).mean(), log_p_theta.std() / math.sqrt(len(log_p_theta))
 
 
 # --- gap: right -----------------------------------------------------------------------------------------------------
 
 
 @right("one_truth.gap")
-def gap(log_p, log_q):
+def gap(log_p, log_p_theta):
     n = len(log_p)
-    gap = log_p.mean() - log_q.mean()
-    return gap, torch.sqrt(((log_p - log_q - gap) ** 2).sum() / (n - 1) / n)
+    gap = log_p.mean() - log_p_theta.mean()
+    return gap, torch.sqrt(((log_p - log_p_theta - gap) ** 2).sum() / (n - 1) / n)
 
 
 @right("one_truth.gap")
-def gap(log_p, log_q):
-    error, mean = torch.std_mean(log_p - log_q)
+def gap(log_p, log_p_theta):
+    error, mean = torch.std_mean(log_p - log_p_theta)
     return mean, error * log_p.new_tensor(len(log_p)).rsqrt()
 
 
 @right("one_truth.gap")
-def gap(log_p, log_q):
-    differences = [p - q for p, q in zip(log_p, log_q, strict=True)]
+def gap(log_p, log_p_theta):
+    differences = [p - model for p, model in zip(log_p, log_p_theta, strict=True)]
     mean = sum(differences) / len(differences)
     variance = sum((d - mean) ** 2 for d in differences) / (len(differences) - 1)
     return [mean, (variance / len(differences)) ** 0.5]
@@ -827,10 +827,10 @@ def importance(log_w):
 
 @right("one_truth.importance")
 def importance(log_w):
-    log_q = log_w[:, 0]
+    log_p_theta = log_w[:, 0]
     for k in range(1, log_w.shape[1]):
-        log_q = torch.logaddexp(log_q, log_w[:, k])
-    return torch.stack([row.mean() for row in log_w]), log_q - log_w.new_tensor(log_w.shape[1]).log()
+        log_p_theta = torch.logaddexp(log_p_theta, log_w[:, k])
+    return torch.stack([row.mean() for row in log_w]), log_p_theta - log_w.new_tensor(log_w.shape[1]).log()
 
 
 # --- energy: wrong --------------------------------------------------------------------------------------------------

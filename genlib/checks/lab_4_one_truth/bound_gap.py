@@ -1,4 +1,4 @@
-"""The gap of a bound: a model that cannot say log q, and says something that is not above it."""
+"""The gap of a bound: a model that cannot say log p_θ, and says something that is not above it."""
 
 import math
 
@@ -39,7 +39,7 @@ def _by_hand(numbers: Numbers) -> Pair:
 
 
 @BOUND_GAP.check(
-    "it is the average of the bound on −log q, in nats, minus −log p",
+    "it is the average of the bound on −log p_θ, in nats, minus −log p",
     "Add up all terms of each point; turn bits per dimension into nats; take off what the truth itself needs.",
 )
 def _(answer: Answer, g: Generator) -> None:
@@ -60,7 +60,7 @@ def _(answer: Answer, g: Generator) -> None:
 
 @BOUND_GAP.check(
     "it agrees with genlib's bound, for a denoiser that cannot be beaten",
-    "Compare with bound = ddpm.vlb(x); bound.nats().total is the bound on −log q(x), in nats.",
+    "Compare with bound = ddpm.vlb(x); bound.nats().total is the bound on −log p_θ(x), in nats.",
 )
 def _(answer: Answer, g: Generator) -> None:
     parts = components(3, 2, g)
@@ -115,7 +115,7 @@ def two_dimensions(log_p: Tensor, L_T: Tensor, L_t: Tensor, L_0: Tensor, dims: i
     return _own_bound_gap(log_p, L_T, L_t, L_0, 2)
 
 
-@BOUND_GAP.mistake("log p is subtracted. The bound is on *minus* log q, so the signs of the two already differ.")
+@BOUND_GAP.mistake("log p is subtracted. The bound is on *minus* log p_θ, so the signs of the two already differ.")
 def log_p_subtracted(log_p: Tensor, L_T: Tensor, L_t: Tensor, L_0: Tensor, dims: int) -> Pair:
     return _with(_nats(L_T + L_t.sum(1) + L_0, dims), -log_p)
 

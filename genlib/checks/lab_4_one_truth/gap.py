@@ -16,8 +16,8 @@ from genlib.checks.lab_4_one_truth.given import (
 )
 
 
-def _own_gap(log_p: Tensor, log_q: Tensor) -> Pair:
-    ratio = log_p - log_q
+def _own_gap(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    ratio = log_p - log_p_theta
     return ratio.mean(), ratio.std() / len(ratio) ** 0.5
 
 
@@ -29,18 +29,18 @@ def _numbers(B: int, g: Generator) -> Pair:
     return log_p, log_p - 0.3 * normal((B,), g) - 0.5
 
 
-def _by_hand(log_p: Tensor, log_q: Tensor) -> Pair:
-    gap, error = mean_and_error([p - q for p, q in zip(log_p.tolist(), log_q.tolist(), strict=True)])
+def _by_hand(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    gap, error = mean_and_error([p - model for p, model in zip(log_p.tolist(), log_p_theta.tolist(), strict=True)])
     return scalar(gap), scalar(error)
 
 
 @GAP.check(
-    "it is the average of log p − log q over the points, with its standard error",
-    "Each point gives one number, log p − log q. How uncertain is the average of B independent numbers?",
+    "it is the average of log p − log p_θ over the points, with its standard error",
+    "Each point gives one number, log p − log p_θ. How uncertain is the average of B independent numbers?",
 )
 def _(answer: Answer, g: Generator) -> None:
-    log_p, log_q = _numbers(37, g)
-    answer.gives([log_p, log_q], *_by_hand(log_p, log_q))
+    log_p, log_p_theta = _numbers(37, g)
+    answer.gives([log_p, log_p_theta], *_by_hand(log_p, log_p_theta))
 
 
 @GAP.check(
@@ -48,10 +48,10 @@ def _(answer: Answer, g: Generator) -> None:
     "The points are drawn from p, so the average over them is the expectation under p.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    p, q = Normal(scalar(0.0), scalar(1.0)), Normal(uniform(0.5, 1, g), uniform(1.2, 2, g))
+    p, p_theta = Normal(scalar(0.0), scalar(1.0)), Normal(uniform(0.5, 1, g), uniform(1.2, 2, g))
     x = normal((4000,), g)
-    gap, error = answer(p.log_prob(x), q.log_prob(x))
-    answer.agrees("gap", kl_divergence(p, q), gap, tol=6 * float(error))
+    gap, error = answer(p.log_prob(x), p_theta.log_prob(x))
+    answer.agrees("gap", kl_divergence(p, p_theta), gap, tol=6 * float(error))
 
 
 @GAP.check(
@@ -69,116 +69,116 @@ def _(answer: Answer, g: Generator) -> None:
 )
 def _(answer: Answer, g: Generator) -> None:
     log_p = 2 * normal((12,), g)
-    log_q = log_p + 0.1 + 0.3 * normal((12,), g).abs()
-    answer.gives([log_p, log_q], *_by_hand(log_p, log_q))
+    log_p_theta = log_p + 0.1 + 0.3 * normal((12,), g).abs()
+    answer.gives([log_p, log_p_theta], *_by_hand(log_p, log_p_theta))
 
 
 @GAP.check("four times as many points halve the error, nearly", "What does the error do as B grows?")
 def _(answer: Answer, g: Generator) -> None:
-    log_p, log_q = _numbers(50, g)
-    many = log_p.repeat(4), log_q.repeat(4)
+    log_p, log_p_theta = _numbers(50, g)
+    many = log_p.repeat(4), log_p_theta.repeat(4)
     answer.gives(many, *_by_hand(*many))
 
 
 @GAP.check("gradients pass", "Stay in torch, and detach nothing.")
 def _(answer: Answer, g: Generator) -> None:
-    log_p, log_q = _numbers(9, g)
-    answer(log_p, log_q.requires_grad_())
-    passes_gradients(answer, "log_q")
+    log_p, log_p_theta = _numbers(9, g)
+    answer(log_p, log_p_theta.requires_grad_())
+    passes_gradients(answer, "log_p_theta")
 
 
 @GAP.check("it takes float32 too", "Nothing in the formula depends on the precision.")
 def _(answer: Answer, g: Generator) -> None:
-    log_p, log_q = _numbers(30, g)
-    answer.gives([log_p.float(), log_q.float()], *_by_hand(log_p, log_q), tol=FLOAT32_TOL)
+    log_p, log_p_theta = _numbers(30, g)
+    answer.gives([log_p.float(), log_p_theta.float()], *_by_hand(log_p, log_p_theta), tol=FLOAT32_TOL)
 
 
 @GAP.mistake("The difference is turned round. The points come from the truth, p, which is the best code for them.")
-def turned_round(log_p: Tensor, log_q: Tensor) -> Pair:
-    return _own_gap(log_q, log_p)
+def turned_round(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    return _own_gap(log_p_theta, log_p)
 
 
-@GAP.mistake("The absolute value of each difference is taken. At some points q is above p, and that counts, too.")
-def absolute(log_p: Tensor, log_q: Tensor) -> Pair:
-    ratio = (log_p - log_q).abs()
+@GAP.mistake("The absolute value of each difference is taken. At some points p_θ is above p, and that counts, too.")
+def absolute(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    ratio = (log_p - log_p_theta).abs()
     return ratio.mean(), ratio.std() / len(ratio) ** 0.5
 
 
 @GAP.mistake("Weighted with p once more. The points were drawn from p already: a plain average will do.")
-def weighted_again(log_p: Tensor, log_q: Tensor) -> Pair:
-    ratio = log_p.exp() * (log_p - log_q)
+def weighted_again(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    ratio = log_p.exp() * (log_p - log_p_theta)
     return ratio.mean(), ratio.std() / len(ratio) ** 0.5
 
 
 @GAP.mistake("Below 0 it is cut off. KL is never below 0, but what is measured of it on a few points may be.")
-def cut_at_zero(log_p: Tensor, log_q: Tensor) -> Pair:
-    gap, error = _own_gap(log_p, log_q)
+def cut_at_zero(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    gap, error = _own_gap(log_p, log_p_theta)
     return gap.clamp(min=0), error
 
 
-@GAP.mistake("Differences below 0 are cut off. Points where q is above p make up for others: all of them count.")
-def each_cut_at_zero(log_p: Tensor, log_q: Tensor) -> Pair:
-    ratio = (log_p - log_q).clamp(min=0)
+@GAP.mistake("Differences below 0 are cut off. Points where p_θ is above p make up for others: all of them count.")
+def each_cut_at_zero(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    ratio = (log_p - log_p_theta).clamp(min=0)
     return ratio.mean(), ratio.std() / len(ratio) ** 0.5
 
 
-@GAP.mistake("The error is that of log q alone. What is averaged is the difference: how much does that vary?")
-def error_of_log_q(log_p: Tensor, log_q: Tensor) -> Pair:
-    return (log_p - log_q).mean(), log_q.std() / len(log_q) ** 0.5
+@GAP.mistake("The error is that of log p_θ alone. What is averaged is the difference: how much does that vary?")
+def error_of_log_p_theta(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    return (log_p - log_p_theta).mean(), log_p_theta.std() / len(log_p_theta) ** 0.5
 
 
-@GAP.mistake("This is the loss, −log q, on average. The truth's own −log p has to be taken off.")
-def loss(log_p: Tensor, log_q: Tensor) -> Pair:
-    return -log_q.mean(), log_q.std() / len(log_q) ** 0.5
+@GAP.mistake("This is the loss, −log p_θ, on average. The truth's own −log p has to be taken off.")
+def loss(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    return -log_p_theta.mean(), log_p_theta.std() / len(log_p_theta) ** 0.5
 
 
-@GAP.mistake("The ratio p/q itself is averaged. The divergence is the average of its logarithm.")
-def ratios(log_p: Tensor, log_q: Tensor) -> Pair:
-    ratio = (log_p - log_q).exp()
+@GAP.mistake("The ratio p/p_θ itself is averaged. The divergence is the average of its logarithm.")
+def ratios(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    ratio = (log_p - log_p_theta).exp()
     return ratio.mean(), ratio.std() / len(ratio) ** 0.5
 
 
-@GAP.mistake("A quotient of two logarithms. The logarithm of p/q is a difference.")
-def quotient(log_p: Tensor, log_q: Tensor) -> Pair:
-    ratio = log_p / log_q
+@GAP.mistake("A quotient of two logarithms. The logarithm of p/p_θ is a difference.")
+def quotient(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    ratio = log_p / log_p_theta
     return ratio.mean(), ratio.std() / len(ratio) ** 0.5
 
 
 @GAP.mistake("The sum over the points, and their average was asked for.")
-def summed(log_p: Tensor, log_q: Tensor) -> Pair:
-    ratio = log_p - log_q
+def summed(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    ratio = log_p - log_p_theta
     return ratio.sum(), ratio.std() / len(ratio) ** 0.5
 
 
 @GAP.mistake("This is how much single points vary. The average of B of them varies less: by which factor?")
-def deviation(log_p: Tensor, log_q: Tensor) -> Pair:
-    return (log_p - log_q).mean(), (log_p - log_q).std()
+def deviation(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    return (log_p - log_p_theta).mean(), (log_p - log_p_theta).std()
 
 
 @GAP.mistake("A variance divided by B is the variance of the average. Its error is the root.")
-def variance_of_the_mean(log_p: Tensor, log_q: Tensor) -> Pair:
-    ratio = log_p - log_q
+def variance_of_the_mean(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    ratio = log_p - log_p_theta
     return ratio.mean(), ratio.var() / len(ratio)
 
 
 @GAP.mistake("The deviation is divided by B. Variances are divided by B, so deviations are divided by less.")
-def divided_by_b(log_p: Tensor, log_q: Tensor) -> Pair:
-    ratio = log_p - log_q
+def divided_by_b(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    ratio = log_p - log_p_theta
     return ratio.mean(), ratio.std() / len(ratio)
 
 
 @GAP.mistake("The errors of both averages are added, as if on different points. At the same points most of it cancels.")
-def not_paired(log_p: Tensor, log_q: Tensor) -> Pair:
-    return (log_p - log_q).mean(), ((log_p.var() + log_q.var()) / len(log_p)).sqrt()
+def not_paired(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    return (log_p - log_p_theta).mean(), ((log_p.var() + log_p_theta.var()) / len(log_p)).sqrt()
 
 
 @GAP.mistake("The variance is divided by B, though the mean came from the same points: then it is B − 1.")
-def biased_deviation(log_p: Tensor, log_q: Tensor) -> Pair:
-    ratio = log_p - log_q
+def biased_deviation(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    ratio = log_p - log_p_theta
     return ratio.mean(), ratio.std(correction=0) / len(ratio) ** 0.5
 
 
 @GAP.mistake("There is a gap for each point. Their average was asked for.")
-def per_point(log_p: Tensor, log_q: Tensor) -> Pair:
-    ratio = log_p - log_q
+def per_point(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    ratio = log_p - log_p_theta
     return ratio, ratio.std() / len(ratio) ** 0.5

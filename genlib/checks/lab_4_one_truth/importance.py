@@ -15,22 +15,22 @@ def _own_importance(log_w: Tensor) -> Pair:
     return log_w.mean(1), log_w.logsumexp(1) - math.log(log_w.shape[1])
 
 
-IMPORTANCE = Exercise("one_truth.importance", _own_importance, returns=["elbo", "log_q"], batched=["log_w"])
+IMPORTANCE = Exercise("one_truth.importance", _own_importance, returns=["elbo", "log_p_theta"], batched=["log_w"])
 
 
 @IMPORTANCE.check(
-    "elbo is the average of log w, log_q the logarithm of the average of w",
+    "elbo is the average of log w, log_p_theta the logarithm of the average of w",
     "Two averages over the n draws of each point: one after the logarithm, one before it.",
 )
 def _(answer: Answer, g: Generator) -> None:
     log_w = 1.5 * normal((5, 7), g)
     elbo = [math.fsum(row) / len(row) for row in log_w.tolist()]
-    log_q = [math.log(math.fsum(math.exp(v) for v in row) / len(row)) for row in log_w.tolist()]
-    answer.gives([log_w], torch.tensor(elbo, dtype=torch.float64), torch.tensor(log_q, dtype=torch.float64))
+    log_p_theta = [math.log(math.fsum(math.exp(v) for v in row) / len(row)) for row in log_w.tolist()]
+    answer.gives([log_w], torch.tensor(elbo, dtype=torch.float64), torch.tensor(log_p_theta, dtype=torch.float64))
 
 
 @IMPORTANCE.check(
-    "for a Gaussian with a Gaussian code, log_q is the log-density, and elbo lies below it by the encoder's error",
+    "for a Gaussian with a Gaussian code, log_p_theta is the log-density; elbo lies below it by the encoder's error",
     "With many draws the average of w is p(x). The encoder here is a little wrong, and elbo pays for that.",
 )
 def _(answer: Answer, g: Generator) -> None:
@@ -41,11 +41,11 @@ def _(answer: Answer, g: Generator) -> None:
     encoder = Normal(exact.mean + 0.1, 1.2 * exact.stddev)
     z = encoder.mean + encoder.stddev * normal((3, 4000), g)
     log_w = Normal(0.0, 1.0).log_prob(z) + Normal(z, noise).log_prob(x) - encoder.log_prob(z)
-    elbo, log_q = answer(log_w)
+    elbo, log_p_theta = answer(log_w)
     truth = Normal(scalar(0.0), math.sqrt(1 + noise**2)).log_prob(x[:, 0])
     wrong_by = torch.distributions.kl_divergence(encoder, exact)[:, 0]
     tol = 6 * float(log_w.std(1).max()) / math.sqrt(4000)
-    answer.agrees("log_q", truth, log_q, tol=tol)
+    answer.agrees("log_p_theta", truth, log_p_theta, tol=tol)
     answer.agrees("elbo", truth - wrong_by, elbo, tol=tol)
 
 
@@ -56,8 +56,8 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     log_w = normal((3, 6), g)
     shift = torch.tensor([[-2000.0], [0.0], [2000.0]], dtype=torch.float64)
-    elbo, log_q = _own_importance(log_w)
-    answer.gives([log_w + shift], elbo + shift[:, 0], log_q + shift[:, 0])
+    elbo, log_p_theta = _own_importance(log_w)
+    answer.gives([log_w + shift], elbo + shift[:, 0], log_p_theta + shift[:, 0])
 
 
 @IMPORTANCE.check(
@@ -87,7 +87,7 @@ def over_the_points(log_w: Tensor) -> Pair:
 
 
 @IMPORTANCE.mistake(
-    "log_q is the logarithm of the *sum* of the weights. More draws would make every point more likely."
+    "log_p_theta is the logarithm of the *sum* of the weights. More draws would make every point more likely."
 )
 def sum_of_weights(log_w: Tensor) -> Pair:
     return log_w.mean(1), log_w.logsumexp(1)
@@ -108,17 +108,17 @@ def sum_of_logs(log_w: Tensor) -> Pair:
     return log_w.sum(1), _own_importance(log_w)[1]
 
 
-@IMPORTANCE.mistake("Both are the average of log w. For log_q the weights are averaged before the logarithm.")
+@IMPORTANCE.mistake("Both are the average of log w. For log_p_theta the weights are averaged before the logarithm.")
 def twice_the_elbo(log_w: Tensor) -> Pair:
     return log_w.mean(1), log_w.mean(1)
 
 
-@IMPORTANCE.mistake("elbo and log_q have changed places: elbo is the one that is never above the other.")
+@IMPORTANCE.mistake("elbo and log_p_theta have changed places: elbo is the one that is never above the other.")
 def swapped(log_w: Tensor) -> Pair:
     return _own_importance(log_w)[::-1]  # type: ignore[return-value]
 
 
-@IMPORTANCE.mistake("log_q is the largest log-weight. It dominates the average, but the others count as well.")
+@IMPORTANCE.mistake("log_p_theta is the largest log-weight. It dominates the average, but the others count as well.")
 def largest(log_w: Tensor) -> Pair:
     return log_w.mean(1), log_w.max(1).values
 
@@ -128,18 +128,18 @@ def no_logarithm(log_w: Tensor) -> Pair:
     return log_w.mean(1), log_w.exp().mean(1)
 
 
-@IMPORTANCE.mistake("The points are averaged as well. Each has an elbo and a log_q of its own: (B,).")
+@IMPORTANCE.mistake("The points are averaged as well. Each has an elbo and a log_p_theta of its own: (B,).")
 def averaged_over_the_points(log_w: Tensor) -> Pair:
-    elbo, log_q = _own_importance(log_w)
-    return elbo.mean(), log_q.mean()
+    elbo, log_p_theta = _own_importance(log_w)
+    return elbo.mean(), log_p_theta.mean()
 
 
 @IMPORTANCE.mistake("The largest log-weight was taken out first, and is not put back at the end.")
 def largest_left_out(log_w: Tensor) -> Pair:
-    elbo, log_q = _own_importance(log_w)
-    return elbo, log_q - log_w.max(1).values
+    elbo, log_p_theta = _own_importance(log_w)
+    return elbo, log_p_theta - log_w.max(1).values
 
 
-@IMPORTANCE.mistake("log_q is log n below what it should be: n is divided out twice.")
+@IMPORTANCE.mistake("log_p_theta is log n below what it should be: n is divided out twice.")
 def n_twice(log_w: Tensor) -> Pair:
     return log_w.mean(1), log_w.logsumexp(1) - 2 * math.log(log_w.shape[1])
