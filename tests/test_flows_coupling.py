@@ -168,6 +168,23 @@ def test_wrong_input_is_named(make, name: str) -> None:
         make()
 
 
+def test_a_mask_of_channels_does_for_pictures_with_a_network_for_pictures() -> None:
+    kept = [True, False, True]
+    net = randomised(ConvNet(*AffineCoupling.sizes(kept)[:1], 2, width=4).double(), 0.3)
+    for height in (2, 5):
+        layer, x = AffineCoupling(kept, net), torch.randn(2, 3, height, 4, dtype=torch.float64)
+        assert torch.allclose(layer.inverse(layer(x)[0])[0], x, atol=1e-9)
+    for name in ("forward", "inverse"):
+        with pytest.raises(ValueError, match=r"^[xz]: expected vectors, \(B, 3\), for an MLP, got shape \(2, 3, 4, 4\)$"):
+            getattr(AffineCoupling(kept), name)(torch.zeros(2, 3, 4, 4))
+
+
+def test_sizes_take_what_a_coupling_takes() -> None:
+    assert AffineCoupling.sizes([True, False, True]) == AffineCoupling.sizes(torch.tensor([True, False, True])) == (2, 1)
+    with pytest.raises(ValueError, match=r"^mask: expected"):
+        AffineCoupling.sizes([1.0, 0.0])  # pyright: ignore[reportArgumentType]
+
+
 def test_no_argument_is_changed_in_place() -> None:
     for mask in MASKS.values():
         x = inputs(mask)

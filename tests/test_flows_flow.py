@@ -105,6 +105,30 @@ def test_samples_are_inverses_of_what_the_base_draws() -> None:
     assert flow.sample(0).shape == (0, 3)
 
 
+class Dropping(torch.nn.Module):
+    """A network of a student's own."""
+
+    def __init__(self, dropout: torch.nn.Module) -> None:
+        super().__init__()
+        self.linear, self.dropout = torch.nn.Linear(2, 4), dropout
+
+    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        return self.dropout(self.linear(x))
+
+
+@pytest.mark.parametrize("kind", ["Dropout", "Dropout1d", "AlphaDropout", "FeatureAlphaDropout"])
+@pytest.mark.parametrize("p", [0.5, 1, 0.0])
+def test_every_kind_of_dropout_has_no_inverse_in_training(kind: str, p: float) -> None:
+    flow = Flow([flows.AffineCoupling(flows.masks.halves(4), Dropping(getattr(torch.nn, kind)(p)))], (4,)).train()
+    z = torch.zeros(3, 4)
+    if p:
+        with pytest.raises(ValueError, match=r"^inverse: in training mode dropout"):
+            flow.inverse(z)
+    else:
+        flow.inverse(z)
+    flow.eval().inverse(z)
+
+
 def test_sampling_and_measuring_put_the_mode_back_and_use_no_dropout() -> None:
     flow = random_flow(RealNVP.for_vectors(4, 2, 8, levels=5, dropout=0.5))
     assert not flow.training

@@ -122,6 +122,7 @@ X, X_INT = torch.zeros(2, 4), torch.zeros(2, 4, dtype=torch.int64)
         (lambda: MaximumLikelihood(LEVELS, lr=-1.0), "lr"),
         (lambda: MaximumLikelihood(LEVELS, weight_decay=-1.0), "weight_decay"),
         (lambda: loss_of(MaximumLikelihood(LEVELS), X), "batch"),
+        (lambda: loss_of(MaximumLikelihood(LEVELS), []), "batch"),
         (lambda: loss_of(MaximumLikelihood(LEVELS), X_INT + 5), "x_int"),
         (lambda: loss_of(MaximumLikelihood(LEVELS), X_INT[:, :2]), "batch"),
         (lambda: loss_of(MaximumLikelihood(CLASSES), X), "label"),

@@ -153,6 +153,8 @@ PAPER_PARAMETERS = 18_424_153
         (lambda: RealNVP.for_vectors(2, levels=17, preprocessing="none"), "preprocessing"),  # type: ignore
         (lambda: RealNVP.for_vectors(2, seed=-1), "seed"),
         (lambda: RealNVP.for_vectors(2, n_classes=0), "n_classes"),
+        (lambda: RealNVP.for_vectors(2, n_classes=-1), "n_classes"),
+        (lambda: RealNVP.for_images((1, 8, 8), n_classes=-1), "n_classes"),
         (lambda: RealNVP.for_images((1, 6, 8), n_scales=3), "shape"),
         (lambda: RealNVP.for_images((1, 1, 1)), "shape"),
         (lambda: RealNVP.for_images((1, 2, 2), n_scales=3), "shape"),

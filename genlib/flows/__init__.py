@@ -2,12 +2,13 @@
 
 from genlib.flows import masks
 from genlib.flows.base import Density, Normal
+from genlib.flows.batch_norm import BatchNorm
 from genlib.flows.chain import CouplingChain
 from genlib.flows.coupling import AdditiveCoupling, AffineCoupling, Coupling
 from genlib.flows.flow import Flow
 from genlib.flows.layer import Compose, Inverse, Layer
 from genlib.flows.likelihood import MaximumLikelihood
-from genlib.flows.linear import ActNorm, BatchNorm, InvertibleConv
+from genlib.flows.linear import ActNorm, InvertibleConv
 from genlib.flows.muon import Muon
 from genlib.flows.nets import MLP, ConvNet
 from genlib.flows.preprocessing import Logit, Standardise, dequantize, quantize

@@ -27,8 +27,10 @@ class Coupling(Layer):
     (B, C, ...) to (B, n_out · C, ...), of which only that for the changed pixels is used: a checkerboard needs this.
 
     Args:
-        mask: (D,) or (C, H, W) bool, True where x is kept; see `masks`. A (C,) mask does for pictures of any size.
-        net: a callable `net(x, condition)`; left out, an `MLP` of width 64, or for a (C, H, W) mask a `ConvNet`.
+        mask: (D,) or (C, H, W) bool, True where x is kept; see `masks`. With a network for pictures, a (C,) mask does
+            for those of any size.
+        net: a callable `net(x, condition)`; left out, an `MLP` of width 64, which takes vectors alone, or for a
+            (C, H, W) mask a `ConvNet`.
         apart: True or False to insist on one of the two ways; None takes the faster one.
     """
 
@@ -54,8 +56,9 @@ class Coupling(Layer):
         self.net = net
 
     @staticmethod
-    def sizes(mask: Tensor, apart: bool | None = None) -> tuple[int, int]:
+    def sizes(mask: Tensor | Sequence[bool], apart: bool | None = None) -> tuple[int, int]:
         """How many features the network is given, and how many it answers for; times 2 if affine: log_s and shift."""
+        mask = check_mask(mask)
         coordinates = by_coordinate(mask)
         if coordinates is None or apart is False:
             return len(mask), len(mask)
@@ -67,6 +70,8 @@ class Coupling(Layer):
             check_tensor(name, x, ("B", *mask.shape))
         elif isinstance(x, Tensor) and x.dim() == 4:
             check_tensor(name, x, ("B", len(mask), "H", "W"))
+            if isinstance(self.net, MLP):
+                raise ValueError(f"{name}: expected vectors, (B, {len(mask)}), for an MLP, got shape {tuple(x.shape)}")
         else:
             check_tensor(name, x, ("B", len(mask)))
 

@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from genlib.arguments import check_finite, check_int, check_label, check_number, check_tensor
 from genlib.flows.base import Density, Normal
+from genlib.flows.batch_norm import BatchNorm
 from genlib.flows.chain import CouplingChain
 from genlib.flows.coupling import Coupling
 from genlib.flows.layer import Compose, Layer, check_dtype, total, weight
-from genlib.flows.linear import BatchNorm
 from genlib.flows.preprocessing import check_levels, dequantized
 from genlib.nets import evaluating
 
@@ -231,9 +231,7 @@ def _chained(layers: Iterable[Layer]) -> list[Layer]:
 
 def _random(module: nn.Module) -> bool:
     """Whether in training mode the same input gives different outputs."""
-    kinds = (BatchNorm, nn.modules.batchnorm._BatchNorm)
-    return isinstance(module, kinds) or (
-        (rate := getattr(module, "p" if isinstance(module, nn.Dropout) else "dropout", 0)) is not None
-        and isinstance(rate, float)
-        and rate > 0
-    )
+    if isinstance(module, BatchNorm | nn.modules.batchnorm._BatchNorm):
+        return True
+    rate = getattr(module, "p" if isinstance(module, nn.modules.dropout._DropoutNd) else "dropout", 0)
+    return isinstance(rate, int | float) and rate > 0

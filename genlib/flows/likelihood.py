@@ -71,7 +71,7 @@ class MaximumLikelihood(nn.Module):
             batch: x, (B, *shape), float; for a flow with `levels`, x_int, whole numbers; or (x, label).
         """
         flow = self.flow
-        x, label = (batch, None) if isinstance(batch, Tensor) else (batch[0], batch[1] if len(batch) > 1 else None)
+        x, label = (batch, None) if isinstance(batch, Tensor) else (*batch, None, None)[:2]
         if flow.n_classes is None:
             label = None
         check_tensor("batch", x, ("B", *flow.shape), dtype="float" if flow.levels is None else "int")

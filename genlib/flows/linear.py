@@ -4,11 +4,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genlib.arguments import check_int, check_number, check_tensor
+from genlib.arguments import check_int, check_tensor
 from genlib.flows.layer import Layer
 
 
-class ActNorm(Layer):
+class PerChannel(Layer):
+    """What these layers share: they are built for a number of coordinates or channels.
+
+    Args:
+        n: that number.
+    """
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.n = check_int("n", n)
+
+    def check(self, name: str, x: Tensor) -> None:
+        super().check(name, x)
+        check_tensor(name, x, ("B", self.n, "..."))
+
+
+class ActNorm(PerChannel):
     """A scale and a shift for each coordinate or channel, which start so that the first batch comes out normalised.
 
         z = exp(log_s) · x + shift        log |det ∂z/∂x| = H · W · Σ log_s    (H = W = 1 for vectors)
@@ -18,42 +34,41 @@ class ActNorm(Layer):
 
     Args:
         n: the number of coordinates or channels.
+    Raises:
+        ValueError: for a first batch with fewer than two values of each channel, such as a single vector.
     Ref: Kingma & Dhariwal 2018, §3.1.
     """
 
     initialised: Tensor
 
     def __init__(self, n: int) -> None:
-        super().__init__()
-        self.n = check_int("n", n)
+        super().__init__(n)
         self.log_s = nn.Parameter(torch.zeros(self.n))
         self.shift = nn.Parameter(torch.zeros(self.n))
         self.register_buffer("initialised", torch.tensor(False))
         self._done = False  # so that a GPU is not asked at every step
         self.register_load_state_dict_post_hook(lambda module, _: setattr(module, "_done", False))
 
-    def check(self, name: str, x: Tensor) -> None:
-        super().check(name, x)
-        check_tensor(name, x, ("B", self.n, "..."))
-
     def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
         if self.training and not self._done:
             self._initialise(x)
         self._count(x, terms)
-        return torch.addcmul(_channels(self.shift, x), x, _channels(self.log_s.exp(), x))
+        return torch.addcmul(channels(self.shift, x), x, channels(self.log_s.exp(), x))
 
     def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
         self._count(z, terms)
-        return (z - _channels(self.shift, z)) * _channels(torch.exp(-self.log_s), z)
+        return (z - channels(self.shift, z)) * channels(torch.exp(-self.log_s), z)
 
     def _count(self, x: Tensor, terms: list[Tensor]) -> None:
-        terms.append((self.log_s.sum() * _pixels(x)).expand(len(x)))
+        terms.append((self.log_s.sum() * pixels(x)).expand(len(x)))
 
     @torch.no_grad()
     def _initialise(self, x: Tensor) -> None:
-        self._done = True
         if bool(self.initialised):
+            self._done = True
             return
+        check_statistics(x)
+        self._done = True
         var, mean = torch.var_mean(x.transpose(0, 1).flatten(1), dim=1, correction=0)
         var = torch.where(var > 1e-12, var, 1.0)  # a channel that never changes is only moved to 0
         self.log_s.copy_(-0.5 * var.log())
@@ -61,7 +76,7 @@ class ActNorm(Layer):
         self.initialised.fill_(True)
 
 
-class InvertibleConv(Layer):
+class InvertibleConv(PerChannel):
     """A 1 × 1 convolution with an invertible matrix: every pixel's channels, or a vector's coordinates, are mixed.
 
         z = W x,   W = P L (U + diag(sign · exp(log_d)))        log |det ∂z/∂x| = H · W · Σ log_d
@@ -79,8 +94,7 @@ class InvertibleConv(Layer):
     sign: Tensor
 
     def __init__(self, n: int, seed: int = 0) -> None:
-        super().__init__()
-        self.n = check_int("n", n)
+        super().__init__(n)
         generator = torch.Generator().manual_seed(check_int("seed", seed, 0))
         rotation = torch.linalg.qr(torch.randn(n, n, dtype=torch.float64, generator=generator)).Q
         P, L, U = torch.linalg.lu(rotation)
@@ -97,17 +111,13 @@ class InvertibleConv(Layer):
         L, U = self._factors()
         return self.P @ L @ U
 
-    def check(self, name: str, x: Tensor) -> None:
-        super().check(name, x)
-        check_tensor(name, x, ("B", self.n, "..."))
-
     def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        terms.append((self.log_d.sum() * _pixels(x)).expand(len(x)))
+        terms.append((self.log_d.sum() * pixels(x)).expand(len(x)))
         W = self.weight()
         return functional.linear(x, W) if x.dim() == 2 else functional.conv2d(x, W[:, :, None, None])
 
     def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        terms.append((self.log_d.sum() * _pixels(z)).expand(len(z)))
+        terms.append((self.log_d.sum() * pixels(z)).expand(len(z)))
         L, U = self._factors()
         columns = z.transpose(0, 1).flatten(1)  # (n, B · H · W)
         y = torch.linalg.solve_triangular(L, self.P.mT @ columns, upper=False, unitriangular=True)
@@ -119,59 +129,17 @@ class InvertibleConv(Layer):
         return self.lower.tril(-1) + eye, self.upper.triu(1) + torch.diag(self.sign * self.log_d.exp())
 
 
-class BatchNorm(Layer):
-    """Each coordinate or channel minus its mean, over its deviation; and what that does to volumes is counted.
-
-        z = (x − mean)/√(var + ε)        log |det ∂z/∂x| = −½ H · W · Σ log(var + ε)
-
-    In training mode mean and variance are the batch's, and running averages follow them; in evaluation mode they are
-    the running ones: a fixed map, which alone can be inverted.
-
-    Args:
-        n: the number of coordinates or channels.
-        momentum: the rate of the running averages, in (0, 1].
-        eps: ε > 0.
-    Ref: Dinh et al. 2017, §3.7 and app. E.
-    """
-
-    mean: Tensor
-    var: Tensor
-
-    def __init__(self, n: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.n = check_int("n", n)
-        self.momentum = check_number("momentum", momentum, 0, 1)
-        self.eps = check_number("eps", eps, 0, inside=True)
-        self.register_buffer("mean", torch.zeros(self.n))
-        self.register_buffer("var", torch.ones(self.n))
-
-    def check(self, name: str, x: Tensor) -> None:
-        super().check(name, x)
-        check_tensor(name, x, ("B", self.n, "..."))
-
-    def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        mean, var = self.mean, self.var
-        if self.training:
-            var, mean = torch.var_mean(x, dim=[0, *range(2, x.dim())], correction=0)
-            with torch.no_grad():
-                self.mean.lerp_(mean.to(self.mean), self.momentum)
-                self.var.lerp_(var.to(self.var), self.momentum)
-        log_s = -0.5 * torch.log(var + self.eps)
-        terms.append((log_s.sum() * _pixels(x)).expand(len(x)))
-        return (x - _channels(mean, x)) * _channels(log_s.exp(), x)
-
-    def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        if self.training:
-            raise ValueError("inverse: batch norm has one in evaluation mode only; call eval() first")
-        log_s = -0.5 * torch.log(self.var + self.eps)
-        terms.append((log_s.sum() * _pixels(z)).expand(len(z)))
-        return z * _channels(torch.exp(-log_s), z) + _channels(self.mean, z)
-
-
-def _channels(value: Tensor, x: Tensor) -> Tensor:
+def channels(value: Tensor, x: Tensor) -> Tensor:
     """(n,) in the shape that multiplies x: (n,) for (B, n), (n, 1, 1) for (B, n, H, W)."""
     return value.view(-1, *[1] * (x.dim() - 2))
 
 
-def _pixels(x: Tensor) -> int:
-    return x[0, 0].numel() if x.dim() == 4 and len(x) else (x.shape[2] * x.shape[3] if x.dim() == 4 else 1)
+def pixels(x: Tensor) -> int:
+    """H · W of pictures, 1 for vectors."""
+    return x.shape[2:].numel()
+
+
+def check_statistics(x: Tensor) -> None:
+    """Raise `ValueError` where a channel's mean and variance would be those of a single value, or of none."""
+    if len(x) * pixels(x) < 2:
+        raise ValueError(f"x: expected at least two values of each channel in training, got shape {tuple(x.shape)}")

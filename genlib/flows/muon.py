@@ -16,7 +16,7 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 class Muon(torch.optim.Adam):
     """Steps that are as long in every direction.
 
-        m ← μ m + (1 − μ) g,    W ← W − lr · orth((1 − μ) g + μ m),    orth(U S Vᵀ) ≈ U Vᵀ
+        m ← μ m + (1 − μ) g,    W ← W − lr · √max(1, rows/columns) · orth((1 − μ) g + μ m),    orth(U S Vᵀ) ≈ U Vᵀ
 
     A gradient of a matrix has a few large singular values and many small ones, and Adam follows the large ones. `orth`
     sets them all to about 1 (some rounds of X ← a X + b X Xᵀ X + c (X Xᵀ)² X, which leave U and V as they are), so that
@@ -30,6 +30,7 @@ class Muon(torch.optim.Adam):
         momentum: μ, in [0, 1).
         rounds: of the iteration for `orth`.
         weight_decay: of both, times their learning rates.
+        fused: whether Adam updates the others in one kernel; not every device has it (`nets.fusible`).
     Ref: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; Loshchilov & Hutter 2019.
     """
 

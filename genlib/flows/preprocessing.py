@@ -17,7 +17,9 @@ from genlib.arguments import check_int, check_number, check_tensor
 from genlib.flows.layer import Layer, per_example
 
 
-def dequantize(x_int: Tensor, levels: int, generator: torch.Generator | None = None, dtype: torch.dtype | None = None):
+def dequantize(
+    x_int: Tensor, levels: int, generator: torch.Generator | None = None, dtype: torch.dtype | None = None
+) -> Tensor:
     """x = (x_int + u)/levels with u uniform on [0, 1), new for every pixel.
 
     Args:

@@ -9,10 +9,11 @@ from torch import Tensor
 from genlib.arguments import check_choice, check_int
 from genlib.flows import masks
 from genlib.flows.base import Density
+from genlib.flows.batch_norm import BatchNorm
 from genlib.flows.coupling import AffineCoupling
 from genlib.flows.flow import Flow
 from genlib.flows.layer import Compose, Inverse, Layer
-from genlib.flows.linear import ActNorm, BatchNorm
+from genlib.flows.linear import ActNorm
 from genlib.flows.nets import MLP, ConvNet
 from genlib.flows.preprocessing import Logit, Standardise
 from genlib.flows.shape import FactorOut, Squeeze
@@ -69,6 +70,7 @@ class RealNVP(Flow):
             seed: of the random masks.
         """
         dim, n_couplings = check_int("dim", dim), check_int("n_couplings", n_couplings)
+        told = 0 if n_classes is None else check_int("n_classes", n_classes)
         check_choice("mask", mask, ("halves", "random"))
         kept, layers = masks.halves(dim), _preprocessing(levels, preprocessing)
         generator = torch.Generator().manual_seed(check_int("seed", seed, 0))
@@ -79,7 +81,7 @@ class RealNVP(Flow):
                 kept = masks.halves(dim) if mask == "halves" else masks.random(dim, generator=generator)
                 layers += [ActNorm(dim)] if actnorm else []
             n_in, n_out = AffineCoupling.sizes(kept)
-            net = MLP(n_in, 2 * n_out, width, depth, n_classes or 0, dropout, levels is None if he is None else he)
+            net = MLP(n_in, 2 * n_out, width, depth, told, dropout, levels is None if he is None else he)
             layers.append(AffineCoupling(kept, net, bound=bound))
         return cls(layers, (dim,), base=base, levels=levels, n_classes=n_classes)
 
@@ -126,6 +128,7 @@ class RealNVP(Flow):
         if n_scales is None:
             n_scales = _scales(H, W)
         n_scales = check_int("n_scales", n_scales)
+        told = 0 if n_classes is None else check_int("n_classes", n_classes)
         if H % 2 ** (n_scales - 1) or W % 2 ** (n_scales - 1):
             raise ValueError(
                 f"shape: expected height and width divisible by {2 ** (n_scales - 1)}, to be halved {n_scales - 1} "
@@ -136,7 +139,7 @@ class RealNVP(Flow):
             layers: list[Layer] = []
             for mask in kept:
                 n_in, n_out = AffineCoupling.sizes(mask)
-                net = ConvNet(n_in, 2 * n_out, width, n_blocks, n_classes or 0, norm, dropout)
+                net = ConvNet(n_in, 2 * n_out, width, n_blocks, told, norm, dropout)
                 layers.append(AffineCoupling(mask, net, bound=bound, learned=norm))
                 layers += [BatchNorm(len(mask))] if norm else []
             return layers

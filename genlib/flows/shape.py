@@ -28,7 +28,7 @@ class Squeeze(Layer):
 
     def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
         B, C, H, W = x.shape
-        x = x.view(B, C, H // 2, 2, W // 2, 2) if x.is_contiguous() else x.reshape(B, C, H // 2, 2, W // 2, 2)
+        x = x.reshape(B, C, H // 2, 2, W // 2, 2)
         return x.permute(0, 3, 5, 1, 2, 4).reshape(B, 4 * C, H // 2, W // 2)
 
     def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
