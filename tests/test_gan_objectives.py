@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from genlib import data, gan
+from genlib.gan.objectives import loss_on_fakes
 
 NAMES = gan.OBJECTIVES
 
@@ -121,6 +122,21 @@ class TestR1:
             gan.r1(y @ w, y)
         with pytest.raises(ValueError, match="do not depend"):
             gan.r1(w, y.requires_grad_())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_logits_are_refused(name):
+    """A mean over none would be NaN."""
+    some, none = torch.zeros(2, 1), torch.zeros(0, 1)
+    for call, argument in (
+        (lambda: gan.discriminator_loss(none, some, name), "real"),
+        (lambda: gan.discriminator_loss(some, none, name), "fake"),
+        (lambda: gan.generator_loss(none, name), "fake"),
+        (lambda: loss_on_fakes(none, name), "fake"),
+        (lambda: gan.r1(none, none.requires_grad_()), "logits"),
+    ):
+        with pytest.raises(ValueError, match=f"{argument}: expected at least one logit, got none"):
+            call()
 
 
 def test_an_unknown_objective_is_refused_with_the_nearest_name():

@@ -76,14 +76,16 @@ def discriminator_loss(real: Tensor, fake: Tensor, objective: Name = "non_satura
     tensor(1.3863)
     """
     rule = _objective(objective)
-    check_tensor("real", real)
-    check_tensor("fake", fake)
+    _check_logits("real", real)
+    _check_logits("fake", fake)
     return rule.real(real).mean() + rule.fake(fake).mean()
 
 
 def loss_on_fakes(fake: Tensor, objective: Name = "non_saturating") -> Tensor:
     """The second term of `discriminator_loss` alone, a scalar: what D pays for pairs that it is to call fake."""
-    return _objective(objective).fake(check_tensor("fake", fake)).mean()
+    rule = _objective(objective)
+    _check_logits("fake", fake)
+    return rule.fake(fake).mean()
 
 
 def generator_loss(fake: Tensor, objective: Name = "non_saturating") -> Tensor:
@@ -102,7 +104,7 @@ def generator_loss(fake: Tensor, objective: Name = "non_saturating") -> Tensor:
     Ref: Goodfellow et al. 2014, §3; Mao et al. 2017, eq. 9; Lim & Ye 2017.
     """
     rule = _objective(objective)
-    check_tensor("fake", fake)
+    _check_logits("fake", fake)
     return rule.fool(fake).mean()
 
 
@@ -138,7 +140,7 @@ def r1(logits: Tensor, y: Tensor) -> Tensor:
         ValueError: where y requires no gradient, or the logits do not depend on it.
     Ref: Mescheder et al. 2018, eq. 9.
     """
-    check_tensor("logits", logits)
+    _check_logits("logits", logits)
     check_tensor("y", y)
     if not y.requires_grad or not logits.requires_grad:
         raise ValueError("y: expected a tensor with requires_grad=True, from which the logits were computed")
@@ -146,6 +148,12 @@ def r1(logits: Tensor, y: Tensor) -> Tensor:
     if gradient is None:
         raise ValueError("logits: expected logits computed from y, but they do not depend on it")
     return gradient.square().flatten(1).sum(1).mean()
+
+
+def _check_logits(name: str, value: object) -> None:
+    """A mean over no logits would be NaN."""
+    if check_tensor(name, value).numel() == 0:
+        raise ValueError(f"{name}: expected at least one logit, got none")
 
 
 def _objective(name: str) -> Objective:
