@@ -84,8 +84,14 @@ def test_train_and_eval_are_one_function():
 
 @pytest.mark.parametrize("shape", [(16, 21), (33, 18)])
 def test_odd_sizes(shape):
-    D = gan.PatchDiscriminator(1, width=2, n_layers=1)
-    assert D(None, torch.zeros(1, 1, *shape)).shape[0] == 1
+    """The odd last row or column is seen by the last patches: all others answer as without it."""
+    D = gan.PatchDiscriminator(1, width=2, n_layers=1, norm="none").double()
+    y = torch.randn(1, 1, *shape, dtype=torch.float64)
+    logits = D(None, y)
+    assert logits.shape == (1, 1, shape[0] // 2 - 2, shape[1] // 2 - 2)
+    even = D(None, y[..., : shape[0] // 2 * 2, : shape[1] // 2 * 2])
+    torch.testing.assert_close(logits[..., :-3, :-3], even[..., :-3, :-3])
+    assert not torch.allclose(logits, even)
 
 
 @pytest.mark.parametrize(
