@@ -117,10 +117,16 @@ class TestBothTasks:
 
 
 class TestPix2Pix:
-    def test_gs_loss_is_the_sum_that_its_logs_say(self):
-        task, batch = pix2pix(lam=7.0, adversarial=0.5), pairs()
-        _, (_, loss, logs) = task.losses(batch, torch.Generator().manual_seed(0))
-        torch.testing.assert_close(loss.detach(), 0.5 * logs["fool"] + 7 * logs["l1"])
+    def test_gs_loss_is_what_d_makes_of_its_answers_and_l1(self):
+        """Both terms worked out here, from an answer of G with the same noise."""
+        task, (x, y) = pix2pix(lam=7.0, adversarial=0.5, objective="least_squares"), pairs()
+        _, (_, loss, logs) = task.losses((x, y), torch.Generator().manual_seed(0))
+        fake = task.generate(x, generator=torch.Generator().manual_seed(0))
+        fool = (0.5 * (task.D(x, fake) - 1) ** 2).mean().detach()
+        l1 = (fake - y).abs().mean()
+        torch.testing.assert_close(logs["fool"], fool)
+        torch.testing.assert_close(logs["l1"], l1)
+        torch.testing.assert_close(loss.detach(), 0.5 * fool + 7 * l1)
 
     def test_l1_is_a_mean_over_pixels(self):
         """So its size does not change with that of the picture: a target of 1 and an output of 0 give 1."""
@@ -263,7 +269,11 @@ class TestPix2Pix:
             (lambda: next(pix2pix(mismatched=1.0).losses(pairs(1))), "batch: expected at least two pairs"),
             (lambda: gan.Pix2Pix(lambda x: x, nn.Identity()), "G: expected a Module"),  # type: ignore
             (lambda: next(pix2pix().losses(pairs().y)), "batch: expected a pair"),
-            (lambda: next(pix2pix().losses((pairs().x, pairs().y[:, :, :8]))), "y: expected the shape that G makes"),
+            (lambda: next(pix2pix().losses((pairs().x, pairs().y[:, :, :8]))), "y: expected the shape of what G makes"),
+            (lambda: next(pix2pix().losses((pairs().x / 0, pairs().y))), "x: 4608 of 4608 values are NaN or infinite"),
+            (lambda: pix2pix().generate(pairs().x / 0), "x: 4608 of 4608 values are NaN or infinite"),
+            (lambda: pix2pix().generate(pairs().x, torch.full((6, 2, 16, 16), math.nan)), "z: 3072 of 3072 values"),
+            (lambda: pix2pix().generate(pairs().x[0]), "x: expected a float tensor of shape"),
             (lambda: next(pix2pix().losses((pairs().x[:3], pairs().y))), "y: expected a float tensor of shape"),
             (lambda: next(pix2pix().losses((pairs().x[..., :15, :], pairs().y))), "x: expected height and width"),
         ],
@@ -298,10 +308,25 @@ class TestClassConditional:
         assert y.shape == (10, 1, 8, 8)
         assert float(y.abs().max()) <= 1
 
+    def test_it_generates_in_evaluation_whatever_mode_it_is_in(self):
+        """A picture depends on its own label and z alone, and the running means of a task in training stay."""
+        task, label, z = digits().train(), torch.arange(10), torch.randn(10, 32)
+        list(task.losses(pictures(), torch.Generator().manual_seed(0)))  # so that the running means are not 0
+        before = {name: value.clone() for name, value in task.state_dict().items()}
+        together = task.generate(label, z)
+        alone = torch.cat([task.generate(label[i : i + 1], z[i : i + 1]) for i in range(10)])
+        torch.testing.assert_close(together, alone)
+        assert task.G.training
+        assert all(torch.equal(value, before[name]) for name, value in task.state_dict().items())
+        torch.testing.assert_close(task.eval().G(label, z).detach(), together)
+        assert float(task.G.norms[0].running_mean.abs().max()) > 0
+
     @pytest.mark.parametrize(
         ("call", "message"),
         [
             (lambda: digits().generate(torch.tensor([10])), "label: expected classes 0..9, got 10..10"),
+            (lambda: digits().generate(torch.tensor([1]), torch.full((1, 32), math.nan)), "z: 32 of 32 values"),
+            (lambda: next(digits().losses((pictures().x[..., :7], pictures().label))), "y: expected the shape of what"),
             (lambda: digits().generate(torch.tensor([1.0])), "label: expected an int tensor"),
             (lambda: digits().D(torch.tensor([1]), torch.zeros(2, 1, 8, 8)), "label"),
             (lambda: digits().D(torch.tensor([1]), torch.zeros(1, 1, 8, 7)), "y: expected"),
@@ -328,6 +353,7 @@ def test_the_best_discriminator_is_what_training_finds():
         return loss
 
     optimizer.step(closure)
+    w = w.detach()
     assert float(w[0]) == pytest.approx(-4, rel=0.1)
     assert float(w[1]) == pytest.approx(0, abs=0.2)
     x = torch.tensor([[0.3]])

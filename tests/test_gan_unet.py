@@ -59,6 +59,14 @@ def test_dropout_is_on_in_evaluation_too():
     assert float(dropped.mean()) == pytest.approx(1, abs=0.02)
 
 
+@pytest.mark.parametrize("depth", [3, 4, 6])
+def test_what_is_dropped_depends_on_the_seed(depth):
+    G, x = small(dropout=0.5, depth=depth, width=2), torch.randn(1, 3, 2**depth, 2**depth)
+    one, same, other = (G(x, generator=torch.Generator().manual_seed(s)) for s in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
 def test_training_and_evaluation_are_one_function():
     G, x = small(), torch.randn(3, 3, 8, 8)
     assert torch.equal(G.train()(x), G.eval()(x))
@@ -104,7 +112,8 @@ def test_arguments_are_left_as_they_were():
         (lambda: small()(torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)), "z: expected None"),
         (lambda: small(noise=2)(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8)), "z: expected a float tensor"),
         (lambda: small(depth=1), "depth: expected a whole number at least 2"),
-        (lambda: small(dropout=1.0), "dropout"),
+        (lambda: small(dropout=1.0), r"dropout: expected a finite number in \[0, 1\), got 1"),
+        (lambda: small(dropout=0.5, depth=2), "dropout: expected 0 at depth 2, which has no inner decoder block"),
         (lambda: small(norm="layer"), "norm: expected one of"),
     ],
 )

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from genlib.arguments import check_choice, check_number, check_tensor
+from genlib.arguments import check_choice, check_finite, check_number, check_same_shape, check_tensor
 from genlib.gan.objectives import OBJECTIVES, Name, generator_loss
-from genlib.gan.turns import Turn, adam, check_betas, check_images, check_network, discriminator_turn
+from genlib.gan.turns import Turn, check_betas, check_images, check_network, discriminator_turn
+from genlib.nets import adam, evaluating
 
 
 class ClassConditional(nn.Module):
@@ -49,7 +50,8 @@ class ClassConditional(nn.Module):
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for each network."""
-        return {"D": adam(self.D, self.lr_D, self.betas), "G": adam(self.G, self.lr, self.betas)}
+        nets = {"D": (self.D, self.lr_D), "G": (self.G, self.lr)}
+        return {name: adam(network.parameters(), lr, self.betas) for name, (network, lr) in nets.items()}
 
     def losses(self, batch: Sequence[Tensor], generator: torch.Generator | None = None) -> Iterator[Turn]:
         """("D", its loss, logs), then ("G", its loss, logs), which share one forward pass of G.
@@ -65,11 +67,14 @@ class ClassConditional(nn.Module):
             check_images("y", y)
         self._seen = True
         fake = self.G(label, generator=generator)
+        check_same_shape("y", y, "what G makes", fake)
         yield "D", *discriminator_turn(self.D, label, y, fake.detach(), self.objective, self.gamma)
         fooled = generator_loss(self.D(label, fake), self.objective)
         yield "G", fooled, {}
 
     def generate(self, label: Tensor, z: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """G(label, z), without gradients: (B, ...), in [−1, 1]. z is drawn if left out."""
-        with torch.no_grad():
+        """G(label, z), without gradients, G in evaluation: (B, ...), in [−1, 1]. z is drawn if left out."""
+        if z is not None:
+            check_finite("z", check_tensor("z", z))
+        with evaluating(self.G):
             return self.G(label, z, generator)

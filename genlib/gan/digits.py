@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genlib.arguments import check_int, check_number, check_tensor
-from genlib.gan.layers import check_batch, draw
+from genlib.arguments import check_int, check_label, check_number, check_tensor
+from genlib.gan.layers import check_batch
+from genlib.nets import draw
 
 
 class MLPGenerator(nn.Module):
@@ -35,7 +36,7 @@ class MLPGenerator(nn.Module):
 
     def forward(self, label: Tensor, z: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """(B, *shape). label: (B,) int64; z: (B, latent), float, drawn if left out."""
-        check_label(label, self.n_classes)
+        _check_label(label, self.n_classes)
         if z is None:
             z = draw((len(label), self.latent), self.last.weight, generator)
         check_tensor("z", z, (len(label), self.latent))
@@ -68,9 +69,7 @@ class ProjectionDiscriminator(nn.Module):
         super().__init__()
         self.shape = _sizes(shape)
         self.n_classes = check_int("n_classes", n_classes)
-        self.dropout = check_number("dropout", dropout, 0, 1)
-        if dropout == 1:
-            raise ValueError("dropout: expected a number in [0, 1), got 1")
+        self.dropout = check_number("dropout", dropout, 0, 1, inside="high")
         sizes = [math.prod(self.shape), *[check_int("width", width)] * check_int("depth", depth)]
         self.hidden = nn.ModuleList([nn.Linear(a, b) for a, b in itertools.pairwise(sizes)])
         self.last = nn.Linear(sizes[-1], 1)
@@ -89,7 +88,7 @@ class ProjectionDiscriminator(nn.Module):
         logit = self.last(h)
         if label is None:
             return logit
-        check_label(label, self.n_classes, len(y))
+        _check_label(label, self.n_classes, len(y))
         return logit + (self.embedding(label) * h).sum(1, keepdim=True)
 
 
@@ -99,8 +98,6 @@ def _sizes(shape: object) -> tuple[int, ...]:
     return tuple(check_int("shape", size) for size in shape)
 
 
-def check_label(label: Tensor, n_classes: int, batch: int | None = None) -> None:
-    """Raise `ValueError` for a wrong shape or dtype, and on the CPU, where nothing waits for it, a wrong class."""
-    check_tensor("label", label, ("B",) if batch is None else (batch,), dtype="int")
-    if label.device.type == "cpu" and label.numel() and not (int(label.min()) >= 0 and int(label.max()) < n_classes):
-        raise ValueError(f"label: expected classes 0..{n_classes - 1}, got {int(label.min())}..{int(label.max())}")
+def _check_label(label: object, n_classes: int, batch: int | None = None) -> None:
+    """Values are looked at on the CPU alone, where nothing waits for that."""
+    check_label(label, n_classes, batch, values=isinstance(label, Tensor) and label.device.type == "cpu")

@@ -43,9 +43,3 @@ def check_batch(name: str, value: Tensor, network: nn.Module) -> None:
     dtype = next(network.parameters()).dtype
     if value.dtype != dtype and not torch.is_autocast_enabled(value.device.type):
         raise ValueError(f"{name}: expected {dtype}, the dtype of the network's weights, got {value.dtype}")
-
-
-def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """N(0, I) in the dtype and on the device of `like`, drawn where the generator lives."""
-    device = like.device if generator is None else generator.device
-    return torch.randn(shape, dtype=like.dtype, device=device, generator=generator).to(like.device)

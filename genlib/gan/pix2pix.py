@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from genlib.arguments import check_choice, check_number, check_tensor
+from genlib.arguments import check_choice, check_finite, check_number, check_same_shape, check_tensor
 from genlib.gan.objectives import OBJECTIVES, Name, generator_loss, loss_on_fakes
-from genlib.gan.turns import Turn, adam, check_betas, check_images, check_network, discriminator_turn
+from genlib.gan.turns import Turn, check_betas, check_images, check_network, discriminator_turn
+from genlib.nets import adam, evaluating
 
 
 class Pix2Pix(nn.Module):
@@ -44,7 +45,7 @@ class Pix2Pix(nn.Module):
             paper, for none.
     Raises:
         ValueError: for an unknown objective, λ < 0, no loss at all, mismatched pairs without a D that is shown x; in
-            the first batch, for y outside [−1, 1]; with mismatched pairs, for a batch of one.
+            the first batch, for x that is not finite or y outside [−1, 1]; with mismatched pairs, for a batch of one.
     Ref: Isola et al. 2017, eqs. 1–4, §3.3; R1: Mescheder et al. 2018; mismatched pairs: Reed et al. 2016, §4.2;
         variety: Yang et al. 2019, eq. 2, without its division by the distance of the noise.
     """
@@ -88,7 +89,7 @@ class Pix2Pix(nn.Module):
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for each network."""
         nets = {"G": (self.G, self.lr)} if not self.adversarial else {"D": (self.D, self.lr_D), "G": (self.G, self.lr)}
-        return {name: adam(network, lr, self.betas) for name, (network, lr) in nets.items()}
+        return {name: adam(network.parameters(), lr, self.betas) for name, (network, lr) in nets.items()}
 
     def losses(self, batch: Sequence[Tensor], generator: torch.Generator | None = None) -> Iterator[Turn]:
         """("D", its loss, logs), then ("G", its loss, logs), which share one forward pass of G.
@@ -98,8 +99,7 @@ class Pix2Pix(nn.Module):
         """
         x, y = self._unpack(batch)
         fake = self.G(x, generator=generator)
-        if fake.shape != y.shape:
-            raise ValueError(f"y: expected the shape that G makes, {tuple(fake.shape)}, got {tuple(y.shape)}")
+        check_same_shape("y", y, "what G makes", fake)
         l1 = (fake - y).abs().mean()
         if not self.adversarial:
             yield "G", self.lam * l1, {"l1": l1.detach()}
@@ -115,8 +115,11 @@ class Pix2Pix(nn.Module):
         yield "G", loss, logs
 
     def generate(self, x: Tensor, z: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """G(x, z), without gradients: (B, C', H, W), in [−1, 1]. z is drawn if left out."""
-        with torch.no_grad():
+        """G(x, z), without gradients, G in evaluation: (B, C', H, W), in [−1, 1]. z is drawn if left out."""
+        check_finite("x", check_tensor("x", x, ("B", "C", "H", "W")))
+        if z is not None:
+            check_finite("z", check_tensor("z", z))
+        with evaluating(self.G):
             return self.G(x, z, generator)
 
     def _discriminator_turn(self, x: Tensor | None, y: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -136,6 +139,7 @@ class Pix2Pix(nn.Module):
         check_tensor("x", x, ("B", "C", "H", "W"))
         check_tensor("y", y, (len(x), "C", "H", "W"))
         if not self._seen:  # once: to look at values makes a GPU wait
+            check_finite("x", x)
             check_images("y", y)
         self._seen = True
         return x, y

@@ -1,6 +1,5 @@
-"""What both tasks have in common: D's turn, one Adam for each network, and what is looked at before any compute."""
+"""What both tasks have in common: D's turn, and what is looked at before any compute."""
 
-import torch
 from torch import Tensor, nn
 
 from genlib.arguments import check_number
@@ -25,12 +24,6 @@ def discriminator_turn(
     return loss, logs
 
 
-def adam(network: nn.Module, lr: float, betas: tuple[float, float]) -> torch.optim.Optimizer:
-    parameters = list(network.parameters())
-    fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
-    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
-
-
 def check_network(name: str, network: object) -> nn.Module:
     if not isinstance(network, nn.Module):
         raise ValueError(f"{name}: expected a Module, got {type(network).__name__}")
@@ -40,9 +33,7 @@ def check_network(name: str, network: object) -> nn.Module:
 def check_betas(betas: object) -> tuple[float, float]:
     if not isinstance(betas, tuple | list) or len(betas) != 2:
         raise ValueError(f"betas: expected two numbers, got {betas!r}")
-    first, second = (check_number("betas", beta, 0, 1) for beta in betas)
-    if max(first, second) == 1:
-        raise ValueError(f"betas: expected numbers in [0, 1), got {tuple(betas)}")
+    first, second = (check_number("betas", beta, 0, 1, inside="high") for beta in betas)
     return first, second
 
 

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genlib.arguments import check_int, check_number, check_tensor
-from genlib.gan.layers import Norm, check_batch, draw, initialise, norm_layer
+from genlib.gan.layers import Norm, check_batch, initialise, norm_layer
+from genlib.nets import draw
 
 
 class UNetGenerator(nn.Module):
@@ -25,7 +26,7 @@ class UNetGenerator(nn.Module):
         width: feature maps of the first convolution; doubled with each one, up to 8 times as many.
         depth: how often the size is halved.
         noise: channels of z; 0 for none.
-        dropout: the share dropped in up to three inner decoder blocks, in [0, 1).
+        dropout: the share dropped in up to three inner decoder blocks, in [0, 1); there are some from depth 3 on.
         norm: "batch" as in the paper, "instance" or "none".
     Ref: Isola et al. 2017, §3.2 and §6.1.1.
 
@@ -50,9 +51,10 @@ class UNetGenerator(nn.Module):
         self.out_channels = check_int("out_channels", out_channels)
         width, self.depth = check_int("width", width), check_int("depth", depth, 2)
         self.noise = check_int("noise", noise, 0)
-        self.dropout = check_number("dropout", dropout, 0, 1)
-        if dropout == 1:
-            raise ValueError("dropout: expected a number in [0, 1), got 1")
+        self.dropout = check_number("dropout", dropout, 0, 1, inside="high")
+        self.dropped = range(max(0, depth - 5), depth - 2)
+        if self.dropout and not self.dropped:
+            raise ValueError(f"dropout: expected 0 at depth {depth}, which has no inner decoder block, got {dropout:g}")
         widths = [width * min(2**i, 8) for i in range(depth)]
 
         self.down = nn.ModuleList([_down(self.in_channels + self.noise, widths[0])])
@@ -65,7 +67,6 @@ class UNetGenerator(nn.Module):
             self.up.append(_up(inner if innermost else 2 * inner, outer, bias=False))
             self.up_norms.append(norm_layer(norm, outer))
         self.last = _up(2 * widths[0], self.out_channels, bias=True)
-        self.dropped = range(max(0, depth - 5), depth - 2)
         initialise(self)
 
     @classmethod
