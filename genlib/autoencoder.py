@@ -110,7 +110,7 @@ class Autoencoder(nn.Module):
         return check_label(label, self.n_classes, B)
 
     def _unpack(self, batch: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
-        x, label = (batch, None) if isinstance(batch, Tensor) else (*batch, None)[:2]
+        x, label = (batch, None) if isinstance(batch, Tensor) else (*batch, None, None)[:2]
         x = check_tensor("batch", x, ("B", self.dim))
         if len(x) == 0:
             raise ValueError("batch: expected at least one example, got none")

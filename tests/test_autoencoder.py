@@ -306,6 +306,7 @@ LABEL = torch.tensor([0, 2])
         (lambda: VAE(4, 2, 8).log_likelihood(X, torch.zeros(3, 2)), "z"),
         (lambda: VAE(4, 2, 8).sample(-1), "n"),
         (lambda: loss_of(VAE(4, 2, 8), X[:0]), "batch"),
+        (lambda: loss_of(VAE(4, 2, 8), []), "batch"),
         (lambda: loss_of(VAE(4, 2, 8), X[:, :2]), "batch"),
         (lambda: VAE(4, 2, 8, n_classes=0), "n_classes"),
         (lambda: VAE(4, 2, 8).encode(X, LABEL), "label"),

@@ -115,8 +115,20 @@ def test_blank_pictures():
     x = noise(2)
     assert metrics.detail(torch.zeros_like(x), x) == 0
     assert metrics.spectrum_error(torch.zeros_like(x), x) == math.inf
-    with pytest.raises(ValueError, match=r"^truth: expected power on every ring, got none on ring 0"):
+    with pytest.raises(ValueError, match=r"^truth: expected power on the rings from 8 on, got none"):
         metrics.detail(x, torch.zeros_like(x))
+    with pytest.raises(ValueError, match=r"^truth: expected power on every ring, got none on ring 0"):
+        metrics.spectrum_error(x, torch.zeros_like(x))
+
+
+def test_a_truth_without_a_mean_has_detail_all_the_same():
+    """Its ring 0 is empty to the last digit; detail looks at the upper half of the rings alone."""
+    x = (1024 * noise(4)).round()  # whole numbers, whose sums are exact
+    x[..., 0] -= x.sum(3)
+    assert float(metrics.spectrum(x)[0]) == 0
+    assert metrics.detail(0.5 * x, x) == pytest.approx(0.25)
+    with pytest.raises(ValueError, match=r"^truth: expected power on every ring, got none on ring 0"):
+        metrics.spectrum_error(x, x)
 
 
 BAD = {

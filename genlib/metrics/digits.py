@@ -4,6 +4,7 @@ Their scale is fixed by the course's own digits and by the shipped judge; it hol
 Pictures are clamped to [−1, 1] before anything is measured.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -143,7 +144,7 @@ def held_out_report() -> DigitsReport:
     return digits_report(*data.digits("test"))
 
 
-def _row(name: str, numbers) -> str:
+def _row(name: str, numbers: Iterable[int]) -> str:
     return f"{name:<18}" + "".join(f"{number:>5}" for number in numbers)
 
 

@@ -60,7 +60,8 @@ def energy_distance(x: Tensor, y: Tensor, unbiased: bool = True) -> float:
     check_tensor("y", y, ("m", *x.shape[1:]))
     for name, value in (("x", x), ("y", y)):
         if len(value) < 2 or value[0].numel() == 0:
-            raise ValueError(f"{name}: expected at least two points of one dimension, got shape {tuple(value.shape)}")
+            shape = tuple(value.shape)
+            raise ValueError(f"{name}: expected at least two points of at least one dimension, got shape {shape}")
     x, y = (_double(name, value).reshape(len(value), -1) for name, value in (("x", x), ("y", y)))
     n, m = len(x), len(y)
     within = int(unbiased)  # a point's distance to itself adds nothing, so that only the count of pairs differs
@@ -107,9 +108,7 @@ def mode_coverage(x: Tensor, mixture: GaussianMixture, found_at: float = 0.5, *,
     2
     """
     check_tensor("x", x, ("B", mixture.dim))
-    found_at = check_number("found_at", found_at, 0, 1)
-    if found_at == 0:
-        raise ValueError("found_at: expected a part of the weight above 0, got 0")
+    found_at = check_number("found_at", found_at, 0, 1, inside="low")
     within = check_number("within", within, 0, inside=True)
     if len(x) == 0:
         raise ValueError("x: expected at least one sample, got none")

@@ -37,12 +37,14 @@ def detail(images: Tensor, truth: Tensor) -> float:
     Args:
         images, truth: (B, C, n, n), float, n >= 4; B may differ.
     Raises:
-        ValueError: also where the truth has no detail at all.
+        ValueError: also where the truth has no power on these rings.
     """
     theirs, right = _both(images, truth)
     upper = slice(len(right) // 2, None)
     if len(right) < 2:
         raise ValueError(f"images: expected at least 4 × 4 pixels, got shape {tuple(images.shape)}")
+    if not bool(right[upper].sum() > 0):
+        raise ValueError(f"truth: expected power on the rings from {len(right) // 2} on, got none")
     return float(theirs[upper].sum() / right[upper].sum())
 
 
@@ -53,19 +55,20 @@ def spectrum_error(images: Tensor, truth: Tensor) -> float:
 
     Args:
         images, truth: (B, C, n, n), float, n >= 2; B may differ.
+    Raises:
+        ValueError: also where the truth lacks a ring, such as S_0 of pictures whose mean is 0 to the last digit.
     """
     theirs, right = _both(images, truth)
+    if not bool((right > 0).all()):
+        ring = int((right <= 0).nonzero()[0])
+        raise ValueError(f"truth: expected power on every ring, got none on ring {ring}")
     return float((theirs.log() - right.log()).abs().mean())
 
 
 def _both(images: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     check_tensor("images", images, ("B", "C", "n", "n"))
     check_tensor("truth", truth, ("B", *images.shape[1:]))
-    theirs, right = _spectrum("images", images), _spectrum("truth", truth)
-    if not bool((right > 0).all()):
-        ring = int((right <= 0).nonzero()[0])
-        raise ValueError(f"truth: expected power on every ring, got none on ring {ring}")
-    return theirs, right
+    return _spectrum("images", images), _spectrum("truth", truth)
 
 
 @torch.no_grad()

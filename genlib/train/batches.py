@@ -22,7 +22,9 @@ def derive_seed(*parts: int | str) -> int:
     return random.Random("/".join(map(str, parts))).getrandbits(63)
 
 
-def make_batches(data: Any, batch_size: int, seed: int, device: torch.device, rank: int, processes: int):
+def make_batches(
+    data: Any, batch_size: int, seed: int, device: torch.device, rank: int, processes: int
+) -> "TensorBatches | LoaderBatches":
     """`TensorBatches` for a tensor or a tuple of tensors, `LoaderBatches` for what yields batches by itself."""
     if isinstance(data, Tensor | tuple):
         return TensorBatches(data, batch_size, seed, device, rank, processes)
