@@ -74,7 +74,7 @@ class MaximumLikelihood(nn.Module):
         x, label = (batch, None) if isinstance(batch, Tensor) else (*batch, None, None)[:2]
         if flow.n_classes is None:
             label = None
-        check_tensor("batch", x, ("B", *flow.shape), dtype="float" if flow.levels is None else "int")
+        x = check_tensor("batch", x, ("B", *flow.shape), dtype="float" if flow.levels is None else "int")
         if len(x) == 0:
             raise ValueError("batch: expected at least one example, got none")
         flow._check_label(label, len(x), values=not self._seen)
