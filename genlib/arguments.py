@@ -18,22 +18,15 @@ def check_tensor(name: str, value: object, shape: Sequence[int | str] | None = N
     A shape is written as it is read: an int is an exact size, a string any size, and "..." at the end any further
     dimensions, as in ("B", "...") or ("B", 2).
     """
+    if isinstance(value, Tensor) and _is(value, dtype) and (shape is None or _fits(value.shape, shape)):
+        return value
     wanted = {"float": "a float tensor", "int": "an int tensor", "any": "a tensor"}[dtype]
     if shape is not None:
         wanted += f" of shape ({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
     if not isinstance(value, Tensor):
         raise ValueError(f"{name}: expected {wanted}, got {type(value).__name__}")
-    kinds = {"float": value.is_floating_point(), "int": _is_integer(value), "any": True}
-    if not kinds[dtype]:
-        raise ValueError(f"{name}: expected {wanted}, got dtype {value.dtype}")
-    if shape is not None:
-        open_ended = len(shape) > 0 and shape[-1] == "..."
-        sizes = shape[:-1] if open_ended else shape
-        fits = value.dim() >= len(sizes) if open_ended else value.dim() == len(sizes)
-        fits = fits and all(isinstance(size, str) or size == got for size, got in zip(sizes, value.shape, strict=False))
-        if not fits:
-            raise ValueError(f"{name}: expected {wanted}, got shape {tuple(value.shape)}")
-    return value
+    came = f"shape {tuple(value.shape)}" if _is(value, dtype) else f"dtype {value.dtype}"
+    raise ValueError(f"{name}: expected {wanted}, got {came}")
 
 
 def check_finite(name: str, value: Tensor) -> None:
@@ -122,5 +115,15 @@ def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
     return value
 
 
-def _is_integer(value: Tensor) -> bool:
-    return not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
+def _is(value: Tensor, dtype: str) -> bool:
+    if dtype == "int":
+        return not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
+    return dtype == "any" or value.is_floating_point()
+
+
+def _fits(sizes: torch.Size, shape: Sequence[int | str]) -> bool:
+    if len(shape) and shape[-1] == "...":
+        shape, sizes = shape[:-1], sizes[: len(shape) - 1]
+    return len(sizes) == len(shape) and all(
+        n == size or isinstance(n, str) for n, size in zip(shape, sizes, strict=True)
+    )

@@ -92,6 +92,16 @@ def test_coordinates_are_dealt_anew_only_where_they_have_to_be(name: str, moves:
     assert sum(key.endswith("_there") for key, _ in chain.named_buffers()) == moves
 
 
+@pytest.mark.parametrize("sizes", [((2, 2, 2), (2, 3, 2)), ((2,), (2, 3, 2))])
+def test_pictures_of_another_size_than_one_of_the_masks_are_refused(sizes: tuple) -> None:
+    chain = CouplingChain(
+        [AffineCoupling((torch.arange(2) < 1).view(-1, *[1] * (len(s) - 1)).expand(s)) for s in sizes]
+    )
+    for direction in (chain, chain.inverse):
+        with pytest.raises(ValueError, match=r"^[xz]: expected .*\(B, 2, 3, 2\), got shape \(2, 2, 2, 2\)"):
+            direction(torch.zeros(2, 2, 2, 2))
+
+
 @pytest.mark.parametrize(
     "layers",
     [

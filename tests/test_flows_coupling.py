@@ -8,7 +8,7 @@ import torch
 from flow_cases import check_layer, jacobian, randomised, seeded  # noqa: F401
 from torch import Tensor
 
-from genlib.flows import MLP, AdditiveCoupling, AffineCoupling, ConvNet, masks
+from genlib.flows import MLP, AdditiveCoupling, AffineCoupling, ConvNet, CouplingChain, masks
 
 MASKS = {
     "halves 2": masks.halves(2),
@@ -118,6 +118,21 @@ def test_a_scale_that_would_overflow_stays_finite(huge: float, dtype: torch.dtyp
     assert gradient.isfinite().all()
 
 
+def test_the_largest_bound_is_finite_in_float32_and_a_learned_scale_cannot_leave_it() -> None:
+    """exp(1000) is infinite; a scale that was learned to be 1000 counts as 80, for log_s and for log_det alike."""
+    for learned, scale in ((False, 80.0), (True, 80.0), (True, 1000.0), (True, -1000.0)):
+        layer = AffineCoupling(masks.halves(2), lambda kept, _: 50 * kept.repeat(1, 2), bound=80.0, learned=learned)
+        if layer.scale is not None:
+            layer.scale.data.fill_(scale)
+        x = torch.tensor([[1.0, 1.0], [-1.0, 1.0]], requires_grad=True)
+        z, log_det = layer(x)
+        assert log_det.abs().tolist() == [80.0, 80.0]
+        back, log_det_back = layer.inverse(z)
+        (gradient,) = torch.autograd.grad(z.sum(), x)
+        for numbers in (z, back, log_det_back, gradient):
+            assert numbers.isfinite().all()
+
+
 def test_a_coupling_can_expand_and_contract_by_its_bound() -> None:
     """Not by a factor of 1.001 at most, as a sigmoid that is capped too early would have it."""
     for sign in (-1, 1):
@@ -155,6 +170,7 @@ def test_masks_are_stored_with_the_weights() -> None:
         (lambda: AffineCoupling(masks.checkerboard((1, 2, 2)), apart=True), "apart"),
         (lambda: AffineCoupling(masks.halves(2), bound=0.0), "bound"),
         (lambda: AffineCoupling(masks.halves(2), bound=math.inf), "bound"),
+        (lambda: AffineCoupling(masks.halves(2), bound=81.0, learned=True), "bound"),
         (lambda: AffineCoupling(masks.halves(4))(torch.zeros(3, 5)), "x"),
         (lambda: AffineCoupling(masks.halves(4))(torch.zeros(4)), "x"),
         (lambda: AffineCoupling(masks.halves(4))(torch.zeros(3, 4, dtype=torch.int64)), "x"),
@@ -168,6 +184,31 @@ def test_wrong_input_is_named(make, name: str) -> None:
         make()
 
 
+BOARD, X_BOARD = masks.checkerboard((1, 2, 2)), torch.zeros(3, 1, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("layer", "x"),
+    [
+        (AffineCoupling(masks.halves(4), MLP(2, 2)), torch.zeros(3, 4)),  # log_s alone
+        (AffineCoupling(masks.halves(4), MLP(2, 3)), torch.zeros(3, 4)),
+        (AffineCoupling(masks.halves(4), MLP(2, 8)), torch.zeros(3, 4)),
+        (AffineCoupling(masks.halves(4), MLP(4, 4), apart=False), torch.zeros(3, 4)),
+        (AffineCoupling(masks.halves(4), lambda kept, _: torch.zeros(1, 4)), torch.zeros(3, 4)),
+        (AffineCoupling(masks.halves(4), lambda kept, _: (kept, kept)), torch.zeros(3, 4)),  # type: ignore
+        (AffineCoupling(masks.halves(4), lambda kept, _: torch.zeros(3, 4, 1, 1)), torch.zeros(3, 4, 2, 2)),
+        (AffineCoupling(BOARD, ConvNet(1, 1)), X_BOARD),
+        (AdditiveCoupling(masks.halves(4), MLP(2, 1)), torch.zeros(3, 4)),
+        (AdditiveCoupling(BOARD, ConvNet(1, 2)), X_BOARD),
+    ],
+)
+def test_a_net_that_answers_another_number_of_numbers_is_refused(layer: Any, x: Tensor) -> None:
+    """Broadcasting would let it pass: z is changed as if it were right, and log_det counts each log_s once."""
+    for direction in (layer, layer.inverse, lambda x: CouplingChain([layer, layer])(x) if layer.apart else layer(x)):
+        with pytest.raises(ValueError, match=r"^net: expected shape \(3, "):
+            direction(x)
+
+
 def test_a_mask_of_channels_does_for_pictures_with_a_network_for_pictures() -> None:
     kept = [True, False, True]
     net = randomised(ConvNet(*AffineCoupling.sizes(kept)[:1], 2, width=4).double(), 0.3)
@@ -175,12 +216,16 @@ def test_a_mask_of_channels_does_for_pictures_with_a_network_for_pictures() -> N
         layer, x = AffineCoupling(kept, net), torch.randn(2, 3, height, 4, dtype=torch.float64)
         assert torch.allclose(layer.inverse(layer(x)[0])[0], x, atol=1e-9)
     for name in ("forward", "inverse"):
-        with pytest.raises(ValueError, match=r"^[xz]: expected vectors, \(B, 3\), for an MLP, got shape \(2, 3, 4, 4\)$"):
+        with pytest.raises(
+            ValueError, match=r"^[xz]: expected vectors, \(B, 3\), for an MLP, got shape \(2, 3, 4, 4\)$"
+        ):
             getattr(AffineCoupling(kept), name)(torch.zeros(2, 3, 4, 4))
 
 
 def test_sizes_take_what_a_coupling_takes() -> None:
-    assert AffineCoupling.sizes([True, False, True]) == AffineCoupling.sizes(torch.tensor([True, False, True])) == (2, 1)
+    assert (
+        AffineCoupling.sizes([True, False, True]) == AffineCoupling.sizes(torch.tensor([True, False, True])) == (2, 1)
+    )
     with pytest.raises(ValueError, match=r"^mask: expected"):
         AffineCoupling.sizes([1.0, 0.0])  # pyright: ignore[reportArgumentType]
 

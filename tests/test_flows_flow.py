@@ -279,6 +279,69 @@ def test_values_that_are_no_numbers_are_refused() -> None:
         PLAIN.log_prob(X + math.nan)
 
 
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.arange(17.0)[:16].view(4, 4),  # whole numbers as floats
+        torch.linspace(-1, 1, 16).view(4, 4),  # as diffusion has them
+        torch.full((2, 4), 1 + 0.05 / 0.9),  # the end of what the logit takes: +∞
+        torch.full((2, 4), -0.06),
+    ],
+)
+def test_x_where_the_logit_has_no_value_is_refused(x: Tensor) -> None:
+    """It was NaN, or infinite."""
+    for flow in (RealNVP.for_vectors(4, 2, 8, levels=17), Flow([flows.Logit()], (4,))):
+        for call in (flow, flow.log_prob):
+            with pytest.raises(ValueError, match=r"^x: expected (dequantized )?numbers in \[0, 1\], got .*\.\."):
+                call(x)
+
+
+def test_dequantized_x_and_a_flow_s_own_samples_have_a_finite_density() -> None:
+    """Both ends of [0, 1] belong to it; samples of an untrained flow lie a little beyond them."""
+    flow = RealNVP.for_vectors(4, 2, 8, levels=17)
+    samples = flow.sample(1000, generator=generator())
+    assert float(samples.min()) < 0
+    for x in (torch.zeros(1, 4), torch.ones(1, 4), samples, torch.zeros(0, 4)):
+        assert flow.log_prob(x).isfinite().all()
+        assert flow(x)[0].isfinite().all()
+
+
+RING = data.GaussianMixture.ring()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: RealNVP.for_vectors(2, base=flows.Normal((5,))),
+        lambda: RealNVP.for_images((1, 4, 4), base=flows.Normal((16,))),
+        lambda: RealNVP.for_vectors(3, base=RING).sample(2),
+        lambda: RealNVP.for_vectors(3, base=RING).log_prob(torch.zeros(4, 3)),
+        lambda: flows.MaximumLikelihood(RealNVP.for_vectors(3, base=RING)).losses(torch.zeros(4, 3)).__next__(),
+        # one number for each coordinate, which two examples of two coordinates would add up as if it were right
+        lambda: RealNVP.for_vectors(2, base=torch.distributions.Normal(0.0, 1.0)).log_prob(torch.zeros(2, 2)),  # type: ignore
+    ],
+)
+def test_a_base_of_another_shape_is_refused(call) -> None:
+    with pytest.raises(ValueError, match=r"^base: expected"):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [
+        ([flows.AffineCoupling(flows.masks.halves(4))], (6,)),
+        ([flows.AffineCoupling(flows.masks.halves(4)), flows.AffineCoupling(flows.masks.halves(4))], (6,)),
+        ([flows.Squeeze()], (1, 3, 4)),
+        ([flows.ActNorm(1), flows.Squeeze()], (1, 3, 4)),
+    ],
+)
+def test_layers_that_do_not_fit_the_flow_s_shape_are_refused(layers: list, shape: tuple[int, ...]) -> None:
+    flow = Flow(layers, shape)
+    for call in (flow, flow.log_prob, lambda x: next(flows.MaximumLikelihood(flow).losses(x))):
+        with pytest.raises(ValueError, match=r"^x: expected .* \(on the way through"):
+            call(torch.zeros(2, *shape))
+
+
 def test_integers_for_a_flow_of_levels_are_told_where_to_go() -> None:
     with pytest.raises(ValueError, match="bits_per_dim"):
         LEVELS(X_INT)

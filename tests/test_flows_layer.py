@@ -5,7 +5,7 @@ import torch
 from flow_cases import check_layer, jacobian, randomised, seeded  # noqa: F401
 from torch import nn
 
-from genlib.flows import ActNorm, AffineCoupling, Compose, CouplingChain, InvertibleConv, masks
+from genlib.flows import ActNorm, AffineCoupling, Compose, CouplingChain, Inverse, InvertibleConv, Squeeze, masks
 from genlib.flows.layer import total
 
 
@@ -53,6 +53,31 @@ def test_what_is_no_layer_is_refused() -> None:
     for wrong in (torch.zeros(3), torch.zeros(2, 3, 4), torch.zeros(2, 3, dtype=torch.int64), None):
         with pytest.raises(ValueError, match=r"^x: expected"):
             Compose([])(wrong)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [ActNorm(6), AffineCoupling(masks.halves(4))],
+        [AffineCoupling(masks.halves(4)), ActNorm(6)],
+        [ActNorm(6), Compose([ActNorm(6), AffineCoupling(masks.halves(4))])],
+        [ActNorm(6), CouplingChain([AffineCoupling(masks.halves(4)), AffineCoupling(masks.halves(4, swap=True))])],
+        [ActNorm(6), Inverse(AffineCoupling(masks.halves(4)))],
+    ],
+)
+def test_a_layer_of_another_size_is_refused_wherever_it_stands(layers: list) -> None:
+    """Of six coordinates a coupling of four would take four and drop the others."""
+    for direction in (Compose(layers), Compose(layers).inverse):
+        with pytest.raises(ValueError, match=r"^[xz]: expected .*got shape \(3, 6\) \(on the way through"):
+            direction(torch.zeros(3, 6))
+
+
+def test_a_layer_may_give_the_next_one_another_shape_which_is_checked() -> None:
+    x = torch.zeros(2, 1, 4, 4)
+    Compose([ActNorm(1), Squeeze(), ActNorm(4)])(x)
+    for wrong in ([ActNorm(1), Squeeze(), ActNorm(1)], [Squeeze(), Squeeze(), Squeeze()]):
+        with pytest.raises(ValueError, match=r"^x: expected .* \(on the way through (ActNorm|Squeeze)\)$"):
+            Compose(wrong)(x)
 
 
 def test_terms_add_up_for_each_example() -> None:

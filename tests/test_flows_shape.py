@@ -72,6 +72,10 @@ def test_two_scales_by_hand() -> None:
         (lambda: FactorOut(Squeeze(), masks.checkerboard((1, 2, 2))), "mask"),
         (lambda: FactorOut(torch.nn.Identity(), masks.halves(2)), "inner"),  # type: ignore
         (lambda: FactorOut(Squeeze(), masks.halves(2))(torch.zeros(1, 3, 2, 2)), "x"),
+        (lambda: FactorOut(Squeeze(), masks.halves(2))(torch.zeros(1, 2, 2, 2)), "inner"),
+        (lambda: FactorOut(Squeeze(), masks.halves(2))(torch.zeros(1, 2, 3, 2)), "x"),
+        (lambda: FactorOut(AffineCoupling(masks.halves(2)), masks.halves(6))(torch.zeros(1, 6)), "x"),
+        (lambda: FactorOut(AffineCoupling(masks.halves(2)), masks.halves(6)).inverse(torch.zeros(1, 6)), "z"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(call, name: str) -> None:

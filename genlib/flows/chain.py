@@ -42,7 +42,8 @@ class CouplingChain(Layer):
         return list(self.parts)  # type: ignore[arg-type]
 
     def check(self, name: str, x: Tensor) -> None:
-        self.parts[0].check(name, x)  # type: ignore[operator]
+        for coupling in self._shapes:
+            coupling.check(name, x)
 
     def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
         parts: tuple[Tensor, ...] = (x,)
@@ -64,6 +65,7 @@ class CouplingChain(Layer):
         Each coupling has an order of the coordinates, (kept, changed); x and z have the natural one.
         """
         self._couplings: list[Any] = list(self.parts)
+        self._shapes = list({coupling.shape: coupling for coupling in self._couplings}.values())  # one of each
         first, last = self._couplings[0], self._couplings[-1]
         natural = torch.arange(len(first.order), device=first.order.device)
         orders = [natural, *(coupling.order for coupling in self._couplings), natural]

@@ -16,6 +16,7 @@ from genlib.flows.masks import by_coordinate, check_mask
 from genlib.flows.nets import MLP, ConvNet
 
 Net = Callable[[Tensor, Tensor | None], Tensor]
+LARGEST = 80.0  # nats: a factor of 6e34. float32 ends at exp(88.7)
 
 
 class Coupling(Layer):
@@ -65,15 +66,12 @@ class Coupling(Layer):
         return int(coordinates.sum()), int((~coordinates).sum())
 
     def check(self, name: str, x: Tensor) -> None:
-        mask = self.mask
-        if mask.dim() == 3:
-            check_tensor(name, x, ("B", *mask.shape))
-        elif isinstance(x, Tensor) and x.dim() == 4:
-            check_tensor(name, x, ("B", len(mask), "H", "W"))
+        sizes: list[int | str] = [*self.shape]
+        if len(sizes) == 1 and isinstance(x, Tensor) and x.dim() == 4:
             if isinstance(self.net, MLP):
-                raise ValueError(f"{name}: expected vectors, (B, {len(mask)}), for an MLP, got shape {tuple(x.shape)}")
-        else:
-            check_tensor(name, x, ("B", len(mask)))
+                raise ValueError(f"{name}: expected vectors, (B, {sizes[0]}), for an MLP, got shape {tuple(x.shape)}")
+            sizes += ["H", "W"]
+        check_tensor(name, x, ("B", *sizes))
 
     def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
         return self._through(x, condition, terms, self.transform)
@@ -103,10 +101,18 @@ class Coupling(Layer):
 
     def _answer(self, kept: Tensor, condition: Tensor | None) -> Tensor:
         answer = self.net(kept, condition)
+        shape = kept.shape
+        wanted = (shape[0], self.n_answers) if len(shape) == 2 else (shape[0], self.n_answers, *shape[2:])
+        if not isinstance(answer, Tensor) or answer.shape != wanted:
+            n, what = self.n_answers // self.n_out, "coordinates" if kept.dim() == 2 else "channels"
+            came = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+            raise ValueError(f"net: expected shape {wanted}, {self.n_out} for each of {n} {what}, got {came}")
         return answer if answer.dtype == kept.dtype else answer.to(kept.dtype)  # autocast makes it half as precise
 
     def _index(self) -> None:
-        """Where kept and changed coordinates are; anew whenever a mask was loaded."""
+        """Where kept and changed coordinates are, and how many; anew whenever a mask was loaded."""
+        self.shape = tuple(self.mask.shape)
+        self.n_answers = self.n_out * self.sizes(self.mask, self.apart)[1]
         coordinates = by_coordinate(self.mask) if self.apart else None
         if coordinates is not None:
             self.register_buffer("order", torch.argsort(~coordinates, stable=True), persistent=False)
@@ -120,14 +126,16 @@ class AffineCoupling(Coupling):
         z_1 = x_1,    z_2 = exp(log_s) · x_2 + shift,    log_s = scale · tanh(raw),    (raw, shift) = net(x_1)
         x_2 = exp(−log_s) · (z_2 − shift)                log |det ∂z/∂x| = Σ log_s
 
-    log_s never leaves ±scale, so no exp overflows, and no factor is ever zero: a raw s that crosses 0 has no inverse.
+    log_s never leaves ±scale, nor the scale ±80, beyond which exp soon overflows in float32: so every factor is finite,
+    and none is ever zero. (A raw s that crosses 0 has no inverse.)
 
     Args:
         mask, net, apart: as for `Coupling`; the network gives twice as many numbers as are changed: raw, then shift.
-        bound: the scale, > 0, in nats; or where it starts, if it is learned.
+        bound: the scale, in nats, above 0 and at most 80; or where it starts, if it is learned.
         learned: whether the scale is learned, one for each changed coordinate or channel, as in the paper.
     Raises:
-        ValueError: for a mask that changes nothing, or keeps nothing.
+        ValueError: for a mask that changes nothing, or keeps nothing; in use, for a network that gives more or fewer
+            numbers.
     Ref: Dinh et al. 2017, eqs. 4–8; the learned scale: §4.1.
 
     >>> layer = AffineCoupling([True, False])
@@ -146,7 +154,7 @@ class AffineCoupling(Coupling):
         apart: bool | None = None,
     ) -> None:
         super().__init__(mask, net, apart=apart)
-        self.bound = check_number("bound", bound, 0, inside=True)
+        self.bound = check_number("bound", bound, 0, LARGEST, inside="low")
         n = self.sizes(self.mask, apart)[1]
         self.scale = nn.Parameter(torch.full((n,), self.bound)) if learned else None
 
@@ -169,7 +177,9 @@ class AffineCoupling(Coupling):
     ) -> tuple[Tensor, Tensor]:
         """What the network makes of x_1: like x_2 each; by mask, like x, and 0 where x is kept."""
         raw, shift = self._answer(kept, condition).chunk(2, dim=1)
-        scale = self.bound if self.scale is None else self.scale.view(-1, *[1] * (raw.dim() - 2))
+        scale = self.bound
+        if self.scale is not None:
+            scale = self.scale.clamp(-LARGEST, LARGEST).view(-1, *[1] * (raw.dim() - 2))
         log_s = scale * torch.tanh(raw)
         return (log_s, shift) if mask is None else (log_s * ~mask, shift * ~mask)
 

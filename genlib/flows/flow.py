@@ -17,7 +17,7 @@ from genlib.flows.batch_norm import BatchNorm
 from genlib.flows.chain import CouplingChain
 from genlib.flows.coupling import Coupling
 from genlib.flows.layer import Compose, Layer, check_dtype, total, weight
-from genlib.flows.preprocessing import check_levels, dequantized
+from genlib.flows.preprocessing import Logit, check_levels, dequantized
 from genlib.nets import evaluating
 
 BITS = 1 / math.log(2)  # bits in a nat
@@ -54,6 +54,8 @@ class Flow(nn.Module):
             raise ValueError(f"shape: expected (D,) or (C, H, W), got {self.shape}")
         if base is not None and not (hasattr(base, "log_prob") and hasattr(base, "sample")):
             raise ValueError(f"base: expected a density with log_prob and sample, got {type(base).__name__}")
+        if isinstance(base, Normal) and base.shape != self.shape:
+            raise ValueError(f"base: expected a density for z of shape {self.shape}, got {base}")
         self.base: Density = Normal(self.shape) if base is None else base
         self.levels = None if levels is None else check_int("levels", levels, 2)
         self.n_classes = None if n_classes is None else check_int("n_classes", n_classes)
@@ -74,9 +76,11 @@ class Flow(nn.Module):
         Returns:
             z, like x; log_det, (B,), nats, of the whole map.
         Raises:
-            ValueError: for another shape, dtype or class.
+            ValueError: for another shape, dtype or class; for x where a first layer of `Logit` has no value: there is
+                some room beside [0, 1], for samples that lie there, but none for whole numbers or for [−1, 1].
         """
         self._check("x", x, label)
+        self._check_domain(x)
         return self._push(x, label)
 
     def inverse(self, z: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -96,6 +100,7 @@ class Flow(nn.Module):
         """
         self._check("x", x, label)
         check_finite("x", x)
+        self._check_domain(x)
         return self._log_prob(x, label)
 
     def sample(
@@ -125,6 +130,8 @@ class Flow(nn.Module):
         like = self._weight()
         with evaluating(self):
             z = self.base.sample(n, generator=generator).to(like)
+            if z.shape != (n, *self.shape):
+                raise ValueError(f"base: expected draws of shape {(n, *self.shape)}, got {tuple(z.shape)}")
             return self._pull(z if temperature == 1 else temperature * z, label)[0]
 
     def bits_per_dim(
@@ -185,7 +192,13 @@ class Flow(nn.Module):
     def _log_prob(self, x: Tensor, label: Tensor | None) -> Tensor:
         """`log_prob` without its checks of values, which would stall a GPU in training."""
         z, log_det = self._push(x, label)
-        return self.base.log_prob(z) + log_det
+        try:
+            log_p = self.base.log_prob(z)
+        except ValueError as error:
+            raise ValueError(f"base: expected a density for z of shape {tuple(z.shape)}, it answers: {error}") from None
+        if log_p.shape != log_det.shape:
+            raise ValueError(f"base: expected log_prob of shape {tuple(log_det.shape)}, got {tuple(log_p.shape)}")
+        return log_p + log_det
 
     def _weight(self) -> Tensor:
         """A tensor whose device and dtype are the flow's."""
@@ -202,6 +215,16 @@ class Flow(nn.Module):
             raise ValueError(f"{error}{hint}") from None
         check_dtype(name, x, self)
         self._check_label(label, len(x))
+
+    def _check_domain(self, x: Tensor) -> None:
+        """Raise `ValueError` for x where a first layer of `Logit` has no value. A GPU waits for it: not for losses."""
+        first = self.layers[0] if len(self.steps.parts) else None
+        if not isinstance(first, Logit) or not x.numel():
+            return
+        low, high = x.detach().aminmax()
+        if bool((first.squeezed(low) <= 0) | (first.squeezed(high) >= 1)):
+            wanted = "numbers in [0, 1]" if self.levels is None else "dequantized numbers in [0, 1]"
+            raise ValueError(f"x: expected {wanted}, got {float(low):g}..{float(high):g}")
 
     def _check_label(self, label: Tensor | None, n: int, values: bool = True) -> None:
         if self.n_classes is None:

@@ -78,18 +78,15 @@ class Compose(Layer):
         """The layers one by one, those inside of others of this kind too: data first, base last."""
         return [inner for part in self.parts for inner in getattr(part, "layers", [part])]
 
-    def check(self, name: str, x: Tensor) -> None:
-        super().check(name, x)
-        if len(self.parts):
-            self.parts[0 if name == "x" else -1].check(name, x)  # type: ignore[operator]
-
     def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
         for part in self.parts:
+            check_part(part, "x", x)
             x = part.push(x, condition, terms)  # type: ignore[operator]
         return x
 
     def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
         for part in reversed(self.parts):
+            check_part(part, "z", z)
             z = part.pull(z, condition, terms)  # type: ignore[operator]
         return z
 
@@ -116,6 +113,14 @@ class Inverse(Layer):
         x = self.layer.push(z, condition, inner)
         terms.extend(-term for term in inner)
         return x
+
+
+def check_part(part: nn.Module, name: str, x: Tensor) -> None:
+    """Check the shape that came out of the layer before: it may be another one than this layer takes."""
+    try:
+        part.check(name, x)  # type: ignore[operator]
+    except ValueError as error:
+        raise ValueError(f"{error} (on the way through {type(part).__name__})") from None
 
 
 def check_dtype(name: str, x: object, module: nn.Module) -> None:

@@ -67,8 +67,12 @@ class Logit(Layer):
         super().__init__()
         self.alpha = check_number("alpha", alpha, 0, 0.5, inside=True)
 
+    def squeezed(self, x: Tensor) -> Tensor:
+        """y = α + (1 − 2α) x, which has a logit strictly between 0 and 1."""
+        return self.alpha + (1 - 2 * self.alpha) * x
+
     def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        y = self.alpha + (1 - 2 * self.alpha) * x
+        y = self.squeezed(x)
         log_y, log_rest = y.log(), torch.log1p(-y)
         terms.append(per_example(math.log(1 - 2 * self.alpha) - log_y - log_rest))
         return log_y - log_rest

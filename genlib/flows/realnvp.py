@@ -134,6 +134,11 @@ class RealNVP(Flow):
                 f"shape: expected height and width divisible by {2 ** (n_scales - 1)}, to be halved {n_scales - 1} "
                 f"times, got {(H, W)}"
             )
+        if n_scales > 1 and 4 ** (n_scales - 1) == H * W:
+            raise ValueError(
+                f"n_scales: expected at most {n_scales - 1}, for {n_scales} leave one pixel of {(H, W)} at the last "
+                f"scale, got {n_scales}"
+            )
 
         def couplings(kept: Sequence[Tensor], width: int) -> list[Layer]:
             layers: list[Layer] = []

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from genlib.arguments import check_tensor
-from genlib.flows.layer import Layer
+from genlib.flows.layer import Layer, check_part
 from genlib.flows.masks import check_mask
 
 
@@ -66,11 +66,17 @@ class FactorOut(Layer):
         check_tensor(name, x, ("B", len(self.order), "..."))
 
     def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        x = x.index_select(1, self.order)
-        z = self.inner.push(x[:, : self.n_on], condition, terms)
-        return torch.cat([z, x[:, self.n_on :]], dim=1).index_select(1, self.back)
+        return self._through("x", x, condition, terms)
 
     def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        z = z.index_select(1, self.order)
-        x = self.inner.pull(z[:, : self.n_on], condition, terms)
-        return torch.cat([x, z[:, self.n_on :]], dim=1).index_select(1, self.back)
+        return self._through("z", z, condition, terms)
+
+    def _through(self, name: str, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
+        x = x.index_select(1, self.order)
+        goes_on, finished = x[:, : self.n_on], x[:, self.n_on :]
+        check_part(self.inner, name, goes_on)
+        out = (self.inner.push if name == "x" else self.inner.pull)(goes_on, condition, terms)
+        if out.shape != goes_on.shape:
+            came = f"{tuple(goes_on.shape)} to {tuple(out.shape)}"
+            raise ValueError(f"inner: expected a layer that leaves shapes as they are, got one from {came}")
+        return torch.cat([out, finished], dim=1).index_select(1, self.back)
