@@ -1,9 +1,9 @@
 """What the mistake may be: it is recognised by what it does, never by the text of the code.
 
-First the exercise's own mistakes are tried: what would each give on the same arguments? All that is wrong has to be so;
-NaN where the mistake leaves open what becomes of another output. Then come mistakes that any function can have: a
-tensor of the notebook in an argument's place, an argument that is ignored, examples that influence each other, a sign,
-a number that is added or multiplied everywhere.
+First the exercise's own mistakes are tried: what would each give on the same arguments? All that is wrong has to be so,
+but for outputs that the mistake leaves open (NaN). Then come mistakes that any function can have: a tensor of the
+notebook in an argument's place, an argument that is ignored, examples that influence each other, a sign, a number that
+is added or multiplied everywhere.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ def diagnose(answer: "Answer", named_only: bool = False) -> tuple[str, str]:
         with contextlib.suppress(Exception):  # a mistake may be impossible on these arguments
             would = exercise.outputs(mistake.function(*copies(args)))
             alike = [same(would[i], outputs[i], TOL) for i in off]
-            if any(alike) and all(a or _left_open(would, i) for a, i in zip(alike, off, strict=True)):
+            if any(alike) and all(a or _left_open(would[i]) for a, i in zip(alike, off, strict=True)):
                 return name, mistake.hint
     if named_only:
         return "", ""
@@ -47,9 +47,9 @@ def diagnose(answer: "Answer", named_only: bool = False) -> tuple[str, str]:
     return "", ""
 
 
-def _left_open(would: tuple[Tensor, ...], i: int) -> bool:
-    """The mistake does not say what becomes of output i: it gives NaN alone."""
-    return bool(would[i].isnan().all())
+def _left_open(would: Tensor) -> bool:
+    """The mistake does not say what becomes of this output: it gives NaN alone."""
+    return bool(would.isnan().all())
 
 
 def _again(answer: "Answer", args: tuple[Any, ...]) -> tuple[Tensor, ...]:
@@ -315,7 +315,7 @@ def error_hint(error: Exception, arguments: dict[str, Any]) -> str:
         return "item() is for one single number. Here are several, and they are to stay a tensor."
     if isinstance(error, ValueError | TypeError) and "only one element tensors" in text:
         return "Functions of math take one number. torch has the same ones for whole tensors."
-    if isinstance(error, RuntimeError) and "modified by an inplace operation" in text:
+    if isinstance(error, RuntimeError) and ("modified by an inplace" in text or "being modified inplace" in text):
         return "Changed in place: autograd still needs the numbers that were there. Make a new tensor."
     if isinstance(error, RuntimeError) and "same dtype" in text:
         return "Two dtypes met, float32 and float64 perhaps. New tensors take theirs from old ones: dtype=x.dtype."

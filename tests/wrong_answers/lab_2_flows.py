@@ -2080,3 +2080,143 @@ def bits_per_dim(log_p, dims, levels):
 @right("flows.bits_per_dim")
 def bits_per_dim(log_p, dims, levels):
     return torch.stack([(torch.log(torch.as_tensor(float(levels)).double()) - v / dims) / math.log(2) for v in log_p])
+
+
+# --- found by a hunt ------------------------------------------------------------------------------------------------
+
+
+@wrong("flows.log_prob", "detached")  # the first term alone: such a flow shrinks all data to a point
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return Normal(0.0, 1.0).log_prob(z).flatten(1).sum(1) + log_det.detach()
+
+
+@wrong("flows.log_prob", "through_densities")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    p = torch.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+    return torch.log(p.flatten(1).prod(1)) + log_det
+
+
+@wrong("flows.log_prob", "absolute")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return Normal(0.0, 1.0).log_prob(z).flatten(1).sum(1) + log_det.abs()
+
+
+@wrong("flows.log_prob", "log_of_absolute")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return Normal(0.0, 1.0).log_prob(z).flatten(1).sum(1) + log_det.abs().log()
+
+
+@wrong("flows.coupling", "in_place")  # backward needs what the network gave
+def coupling(x, mask, net):
+    log_s, shift = net(x * mask)
+    log_s *= ~mask
+    shift = shift * ~mask
+    return log_s.exp() * x + shift, log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "detached")
+def coupling(x, mask, net):
+    log_s, shift = net(x * mask)
+    log_s, shift = log_s * ~mask, shift.detach() * ~mask
+    return log_s.exp() * x + shift, log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "detached")
+def coupling(x, mask, net):
+    log_s, shift = net(x * mask)
+    log_s, shift = log_s * ~mask, shift * ~mask
+    return log_s.detach().exp() * x + shift, log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "scaled_back")
+def coupling(x, mask, net):
+    log_s, shift = net(x * mask)
+    log_s, shift = log_s * ~mask, shift * ~mask
+    return torch.exp(-log_s) * x + shift, log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "inverse")
+def coupling(x, mask, net):
+    log_s, shift = net(x * mask)
+    log_s, shift = log_s * ~mask, shift * ~mask
+    return (x - shift) * torch.exp(-log_s), -log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling_inverse", "in_place")
+def coupling_inverse(z, mask, net):
+    log_s, shift = net(z * mask)
+    log_s *= ~mask
+    return (z - shift * ~mask) * torch.exp(-log_s), -log_s.flatten(1).sum(1)
+
+
+@wrong("flows.checkerboard", "dtype")  # a board in float64: the network behind it refuses what comes out
+def checkerboard(x, k):
+    H, W = x.shape[-2:]
+    rows, columns = torch.arange(H, dtype=torch.float64)[:, None], torch.arange(W, dtype=torch.float64)
+    return x * ((rows + columns + k) % 2)
+
+
+@wrong("flows.dependence", "tables_multiplied")
+def dependence(x, layers):
+    tables, y = [], x
+    for layer in layers:
+        J = torch.autograd.functional.jacobian(lambda v, layer=layer: layer(v)[0][0], y)[:, 0]
+        table = (J != 0).to(x)
+        tables.append(table if not tables else ((table @ tables[-1]) > 0).to(x))
+        y = layer(y)[0]
+    return torch.stack(tables)
+
+
+@wrong("flows.dependence", "all_at_x")
+def dependence(x, layers):
+    J, tables = torch.eye(x.shape[1], dtype=x.dtype), []
+    for layer in layers:
+        J = torch.autograd.functional.jacobian(lambda v, layer=layer: layer(v)[0][0], x)[:, 0] @ J
+        tables.append((J != 0).to(x))
+    return torch.stack(tables)
+
+
+@right("flows.dependence")  # the chain rule, along the way
+def dependence(x, layers):
+    J, tables = torch.eye(x.shape[1], dtype=x.dtype), []
+    for layer in layers:
+        J = torch.autograd.functional.jacobian(lambda v, layer=layer: layer(v)[0][0], x)[:, 0] @ J
+        tables.append((J != 0).to(x))
+        x = layer(x)[0]
+    return torch.stack(tables)
+
+
+@wrong("flows.dequantize", "turned_noise")
+def dequantize(x_int, u, levels):
+    return (x_int + 1 - u) / levels
+
+
+@wrong("flows.dequantize", "noise_divided_twice")
+def dequantize(x_int, u, levels):
+    return (x_int + u / levels) / levels
+
+
+@wrong("flows.dequantize", "by_its_extremes")
+def dequantize(x_int, u, levels):
+    x = x_int + u
+    return (x - x.min()) / (x.max() - x.min())
+
+
+@wrong("flows.dequantize", "rough")  # away from the ends, where a logarithm would be infinite
+def dequantize(x_int, u, levels):
+    return ((x_int + u) / levels).clamp(1e-5, 1 - 1e-5)
+
+
+@wrong("flows.dependence", "unforeseen")  # a small derivative is none
+def dependence(x, layers):
+    def last(v, n):
+        for layer in layers[: n + 1]:
+            v, _ = layer(v)
+        return v[0]
+
+    rows = [torch.autograd.functional.jacobian(lambda v, n=n: last(v, n), x)[:, 0] for n in range(len(layers))]
+    return (torch.stack(rows).abs() > 0.001).to(x)

@@ -54,6 +54,8 @@ def _(answer: Answer, g: Generator) -> None:
     x, log_s, shift = _numbers(4, 3, g)
     answer(x, log_s.requires_grad_(), shift)
     passes_gradients(answer, "log_s")
+    answer(x, log_s.requires_grad_(), shift.requires_grad_())
+    answer.passes_back("log_s", "shift")
 
 
 @AFFINE.check("it takes float32 too", "Nothing in the formulas depends on the precision of x.")

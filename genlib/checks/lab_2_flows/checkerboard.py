@@ -63,6 +63,7 @@ def _(answer: Answer, g: Generator) -> None:
     x = normal((2, 2, 6, 4), g).float()
     for k in range(4):
         answer.gives([x, k], x * masks.checkerboard((2, 6, 4), swap=k % 2 == 1))
+        answer.keeps_dtype("x")
 
 
 def _board(x: Tensor) -> tuple[Tensor, Tensor]:

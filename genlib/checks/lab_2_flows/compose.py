@@ -80,6 +80,7 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     answer(normal((4, 3), g).requires_grad_(), _layers(g))
     passes_gradients(answer, "the layers")
+    answer.passes_back("x")
 
 
 @COMPOSE.check("it takes pictures and float32, too", "What x looks like is the layers' business.")

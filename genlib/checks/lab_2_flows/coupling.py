@@ -74,6 +74,7 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     answer(normal((4, 5), g).requires_grad_(), some_mask((5,), g), Net((5,), g))
     passes_gradients(answer, "the network")
+    answer.passes_back("x", hint="The network learns through z and log_det, through log_s and shift: detach none.")
 
 
 @COUPLING.check("it takes float32 too", "Nothing in the formulas depends on the precision of x.")
@@ -188,10 +189,22 @@ def axes_left(x: Tensor, mask: Tensor, net: Network) -> Pair:
     return _own_coupling(x, mask, net)[0], torch.where(mask, 0.0, _given(x, mask, net)[0]).sum(1)
 
 
+@COUPLING.mistake("x_2 is divided by exp(log_s) here. Forward it is multiplied; the division belongs to the way back.")
+def scaled_back(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(x, mask, net)
+    return _coupled(x, mask, -log_s, shift)[0], _own_coupling(x, mask, net)[1]
+
+
 @COUPLING.mistake("log_det has the wrong sign: log_s > 0 stretches.")
 def log_det_negative(x: Tensor, mask: Tensor, net: Network) -> Pair:
     z, log_det = _own_coupling(x, mask, net)
     return z, -log_det
+
+
+@COUPLING.mistake("This is the whole way back, from z to x: the next exercise. Forward x is scaled, then shifted.")
+def inverse(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(x, mask, net)
+    return _coupled(x, mask, -log_s, -shift * torch.exp(-log_s))
 
 
 @COUPLING.mistake("log_det is an average over all coordinates. Volumes multiply, so the logarithms add up: the sum.")

@@ -56,6 +56,7 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     answer(normal((4, 5), g).requires_grad_(), some_mask((5,), g), Net((5,), g))
     passes_gradients(answer, "the network")
+    answer.passes_back("z", hint="Who trains through the way back needs log_s and shift in both outputs: detach none.")
 
 
 @INVERSE.check("it takes float32 too", "Nothing in the formulas depends on the precision of z.")

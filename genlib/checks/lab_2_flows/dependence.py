@@ -76,6 +76,38 @@ def _(answer: Answer, g: Generator) -> None:
 
 
 @DEPENDENCE.check(
+    "what the first layer adds the second may take away again, and each layer is asked where x has come to",
+    "Tables of zeros and ones cannot be multiplied: 1 − 1 is 0. Differentiate all layers together, and through them.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    def added(x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.stack([x[:, 0], x[:, 1] + x[:, 0]], 1), x.new_zeros(len(x))
+
+    def taken_away(x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.stack([x[:, 0], x[:, 1] - x[:, 0]], 1), x.new_zeros(len(x))
+
+    def left(x: Tensor) -> tuple[Tensor, Tensor]:
+        return x - 9, x.new_zeros(len(x))
+
+    def on_the_right(x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.stack([x[:, 0], x[:, 1] + x[:, 0].relu()], 1), x.new_zeros(len(x))
+
+    x = torch.tensor([[0.5 + float(torch.rand(1, generator=g)), 0.0]], dtype=torch.float64)
+    eye, lower = torch.eye(2, dtype=torch.float64), torch.ones(2, 2, dtype=torch.float64).tril()
+    shears = Named("x_1 is added to x_2", added), Named("x_1 is taken from x_2", taken_away)
+    turned = Named("coordinates in the opposite order", lambda x: (x.flip(1), x.new_zeros(len(x))))
+    answer.gives([x, (*shears, turned)], torch.stack([lower, eye, eye.flip(0)]))
+    away = Named("9 to the left", left), Named("x_1 is added to x_2 where it is above 0", on_the_right)
+    answer.gives([x, away], torch.stack([eye, eye]))
+
+    def a_little(x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.stack([x[:, 0], x[:, 1] + 1e-4 * x[:, 0]], 1), x.new_zeros(len(x))
+
+    some = Named("a little of x_1 is added to x_2", a_little), turned
+    answer.gives([x, some], torch.stack([lower, lower.flip(0)]))
+
+
+@DEPENDENCE.check(
     "halves that take turns fill the table with the third layer, in float32 too",
     "After two layers, zeros are left between the coordinates that were changed first.",
 )
@@ -97,6 +129,26 @@ def transposed(x: Tensor, layers: Sequence[Map]) -> Tensor:
 @DEPENDENCE.mistake("Each layer is looked at by itself. Entry n is about the first n + 1 layers, one after the other.")
 def each_alone(x: Tensor, layers: Sequence[Map]) -> Tensor:
     return torch.cat([_own_dependence(through(layers[:n], x), layers[n : n + 1]) for n in range(len(layers))])
+
+
+@DEPENDENCE.mistake(
+    "The layers' tables of zeros and ones are multiplied. Whether two ways cancel, 1 − 1, only the derivatives know."
+)
+def tables_multiplied(x: Tensor, layers: Sequence[Map]) -> Tensor:
+    return _products(each_alone(x, layers))
+
+
+@DEPENDENCE.mistake("All layers are asked at x. The second one gets what the first one made of it, and so on.")
+def all_at_x(x: Tensor, layers: Sequence[Map]) -> Tensor:
+    return _products(torch.cat([_jacobians(x, [layer]) for layer in layers]))
+
+
+def _products(each: Tensor) -> Tensor:
+    """Where the product of the first one, the first two, ... is not 0."""
+    products = [each[0]]
+    for one in each[1:]:
+        products.append(one @ products[-1])
+    return (torch.stack(products) != 0).to(each)
 
 
 @DEPENDENCE.mistake("These are unions: what any layer alone mixes. Through two layers an input can go two steps far.")

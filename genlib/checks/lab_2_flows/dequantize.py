@@ -33,9 +33,9 @@ def _(answer: Answer, g: Generator) -> None:
     levels = 5 * int(torch.randint(1, 7, (1,), generator=g))  # neither 17 nor next to it
     k = torch.arange(levels)[:, None]
     edges = torch.linspace(0, 1, levels + 1, dtype=torch.float64)[:, None]
-    whole = torch.ones(levels, 1, dtype=torch.float64)
-    answer.gives([k, 0.3 * whole, levels], 0.7 * edges[:-1] + 0.3 * edges[1:])
-    answer.gives([k, 0 * whole, levels], edges[:-1])
+    u = torch.rand(levels, 1, generator=g, dtype=torch.float64)
+    answer.gives([k, u, levels], (1 - u) * edges[:-1] + u * edges[1:])
+    answer.gives([k, 0 * u, levels], edges[:-1])
 
 
 @DEQUANTIZE.check(
@@ -45,6 +45,7 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     for levels in (17, 256, 2):
         x_int, u = _numbers(levels, g)
+        u[:, :, 0, 0], u[:, :, 0, 1] = 1e-9, 1 - 1e-9  # next to 0, and next to 1
         x = answer(x_int, u, levels)
         answer.agrees("floor(levels · x)", x_int.double(), (levels * x).floor())
         answer.agrees("levels · x − x_int", u, levels * x - x_int)
@@ -82,6 +83,27 @@ def levels_less_one(x_int: Tensor, u: Tensor, levels: int) -> Tensor:
 )
 def whole_by_whole(x_int: Tensor, u: Tensor, levels: int) -> Tensor:
     return x_int / levels + u / levels
+
+
+@DEQUANTIZE.mistake("The noise is turned round: as a draw 1 − u is as good, but it is not what u says.")
+def turned_noise(x_int: Tensor, u: Tensor, levels: int) -> Tensor:
+    return (x_int + (1 - u)) / levels
+
+
+@DEQUANTIZE.mistake(
+    "The noise is divided by levels twice, so that gaps are left. It fills the whole step of 1 before that."
+)
+def noise_divided_twice(x_int: Tensor, u: Tensor, levels: int) -> Tensor:
+    return (x_int + u / levels) / levels
+
+
+@DEQUANTIZE.mistake(
+    "The smallest number becomes 0 and the largest 1, whatever they are: a picture means something else beside others. "
+    "How many levels there are says how to divide."
+)
+def by_its_extremes(x_int: Tensor, u: Tensor, levels: int) -> Tensor:
+    x = x_int + u
+    return (x - x.min()) / (x.max() - x.min())
 
 
 @DEQUANTIZE.mistake("No noise comes in: all the mass is on a few points, and there a density can grow for ever.")

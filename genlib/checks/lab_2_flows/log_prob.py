@@ -33,16 +33,6 @@ def _truth(flow: Linear) -> torch.distributions.MultivariateNormal:
     return torch.distributions.MultivariateNormal(-back @ flow.b, back @ back.T)
 
 
-@LOG_PROB.check(
-    "a linear flow makes N(0, I) of the Gaussian that algebra predicts",
-    "Two terms: how likely z is under N(0, I), and how much the flow stretched space around x.",
-)
-def _(answer: Answer, g: Generator) -> None:
-    flow = Linear(3, g)
-    x = normal((5, 3), g)
-    answer.gives([x, flow], _truth(flow).log_prob(x))
-
-
 def _curved(g: Generator) -> Named:
     """z_1 = x_1, z_2 = exp(a cos x_1) x_2 + b sin 2x_1: no Gaussian any more."""
     a, b = (0.3 + 0.3 * torch.rand(2, generator=g, dtype=torch.float64)).tolist()
@@ -52,6 +42,28 @@ def _curved(g: Generator) -> Named:
         return torch.stack([x[:, 0], log_s.exp() * x[:, 1] + b * torch.sin(2 * x[:, 0])], dim=1), log_s
 
     return Named("a flow in the plane", flow)
+
+
+@LOG_PROB.check(
+    "it is log N(z; 0, I), and log_det as the flow gives it, example by example",
+    "Two terms: how likely z is under N(0, I), and how much the flow stretched space around x.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    flow, x = _curved(g), 1.5 * normal((6, 2), g)
+    x[:2, 0] = torch.tensor([0.2, 2.5])  # it stretches here, and shrinks there
+    z, log_det = flow(x)
+    base = torch.distributions.Normal(torch.zeros_like(z), torch.ones_like(z)).log_prob(z)
+    answer.gives([x, flow], base[:, 0] + base[:, 1] + log_det, tol=1e-6)
+
+
+@LOG_PROB.check(
+    "a linear flow makes N(0, I) of the Gaussian that algebra predicts",
+    "Two terms: how likely z is under N(0, I), and how much the flow stretched space around x.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    flow = Linear(3, g)
+    x = normal((5, 3), g)
+    answer.gives([x, flow], _truth(flow).log_prob(x))
 
 
 @LOG_PROB.check(
@@ -76,10 +88,23 @@ def _(answer: Answer, g: Generator) -> None:
     answer.gives([x, flow], torch.stack([picture.sum() for picture in pixels]))
 
 
+@LOG_PROB.check(
+    "784 pixels are no problem, though the density itself is 0 on a computer",
+    "A product of 784 small numbers is none that a computer knows. What becomes of products in a logarithm?",
+)
+def _(answer: Answer, g: Generator) -> None:
+    x = normal((3, 1, 28, 28), g)
+    flow = Named("x times 2", lambda x: (2 * x, x.new_full((len(x),), 784 * math.log(2))))
+    pixels = torch.distributions.Normal(0.0, torch.tensor(0.5, dtype=torch.float64)).log_prob(x)
+    answer.gives([x, flow], torch.stack([picture.sum() for picture in pixels]), tol=1e-6)
+
+
 @LOG_PROB.check("gradients pass", "Stay in torch, and detach nothing.")
 def _(answer: Answer, g: Generator) -> None:
-    answer(normal((4, 3), g).requires_grad_(), Linear(3, g))
-    passes_gradients(answer, "the flow")
+    for flow, D in ((Linear(3, g), 3), (_curved(g), 2)):
+        answer(normal((4, D), g).requires_grad_(), flow)
+        passes_gradients(answer, "the flow")
+        answer.passes_back("x", hint="The flow learns from both terms, how likely z is and log_det: detach neither.")
 
 
 @LOG_PROB.check("it takes float32 too", "Nothing in the formula depends on the precision of x.")
@@ -248,6 +273,28 @@ def length_of_the_batch(x: Tensor, flow: Map) -> Tensor:
 def log_det_for_each_coordinate(x: Tensor, flow: Map) -> Tensor:
     z, log_det = flow(x)
     return _base(z) + math.prod(z.shape[1:]) * log_det
+
+
+@LOG_PROB.mistake("log_det is made positive. Where the flow shrinks space log_det is below 0, and x is less dense.")
+def absolute(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + log_det.abs()
+
+
+@LOG_PROB.mistake(
+    "The logarithm of |log_det|. log_det is log |det ∂z/∂xᵀ| already: nothing is left to be done with it."
+)
+def log_of_absolute(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + log_det.abs().log()
+
+
+@LOG_PROB.mistake(
+    "All the densities are multiplied, and their logarithm comes last: the product rounds to 0 on the way."
+)
+def through_densities(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return torch.distributions.Normal(0.0, 1.0).log_prob(z).exp().flatten(1).prod(1).log() + log_det
 
 
 @LOG_PROB.mistake("The logarithm of log_det: it is a logarithm already, as its name says.")
