@@ -7,6 +7,7 @@ import torch
 from scipy import integrate, stats
 
 from genlib import data
+from genlib.data import densities, mixture
 from genlib.diffusion import Schedule
 
 
@@ -116,6 +117,16 @@ def test_no_draw_from_the_checkerboard_is_rounded_over_an_edge(monkeypatch: pyte
 def test_a_density_says_what_it_is(name: str) -> None:
     assert "0x" not in repr(DENSITIES[name])
     assert repr(DENSITIES[name]).startswith(f"{type(DENSITIES[name]).__name__}(")
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_all_that_a_sample_is_made_of_lies_on_one_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that computes nothing stands in for a GPU: what is left on the CPU cannot be added to it."""
+    for module in (densities, mixture):
+        monkeypatch.setattr(module, "place", lambda _: torch.device("meta"))
+    for n in (0, 5):
+        x = DENSITIES[name].sample(n)
+        assert (x.device.type, x.dtype, x.shape) == ("meta", torch.float32, (n, 2))
 
 
 @pytest.mark.gpu
