@@ -3,6 +3,7 @@
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import runs
@@ -70,11 +71,11 @@ def test_the_lecture_shows_the_networks_that_were_trained(what: str) -> None:
     name = "on_points" if what == "ring" else "on_digits"
     lecture = Path(__file__).parent.parent / "lectures" / "05_side_by_side.py"
     (cell,) = [c.source for c in read_source(lecture).cells if re.search(rf"^def {name}\(", c.source, re.MULTILINE)]
-    scope = {"VAE": VAE, "gan": gan, "flows": flows, "diffusion": diffusion}
+    scope: dict[str, Any] = {"VAE": VAE, "gan": gan, "flows": flows, "diffusion": diffusion}
     exec(cell, scope)
     make = side.on_points if what == "ring" else side.on_digits
     for shown, family in zip(scope[name]().values(), side.FAMILIES, strict=True):
-        trained = make(family)
+        trained: Any = make(family)
         assert repr(shown) == repr(trained)
         assert [p.shape for p in shown.parameters()] == [p.shape for p in trained.parameters()]
         rates = [{key: o.param_groups[0]["lr"] for key, o in task.optimizers().items()} for task in (shown, trained)]
