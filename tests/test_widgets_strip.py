@@ -20,6 +20,7 @@ def parts() -> dict:
         "lam": LAM,
         "pictures": rng.integers(0, 256, (3, 4, 8, 8), dtype=np.uint8),
         "numbers": numbers,
+        "maps": rng.integers(0, 256, (4, 8, 8), dtype=np.uint8),
         "real": rng.integers(0, 256, (4, 8, 8), dtype=np.uint8),
     }
 
@@ -29,7 +30,8 @@ def test_it_shows_what_was_stored_and_starts_in_the_middle(parts: dict) -> None:
     assert widget.place == 1
     tables = widget.drawn()
     assert np.array_equal(tables["pictures"], parts["pictures"])
-    assert np.array_equal(tables["real"][0], parts["real"])
+    for name in ("maps", "real"):
+        assert np.array_equal(tables[name][0], parts[name])
     assert widget.text().startswith("λ = 5: detail 0.500")
     widget.place = 2
     assert "λ = 100" in widget.text()
@@ -41,12 +43,22 @@ def test_all_is_sent_at_once_in_few_bytes(parts: dict) -> None:
     widget = LambdaExplorer(**parts)
     assert not widget.live
     assert len(widget.shared["data"]) < 200_000
-    assert [panel["kind"] for panel in widget.spec["panels"]] == ["images", "images", "curves", "curves"]
+    assert [panel["kind"] for panel in widget.spec["panels"]] == ["images", "images", "images", "curves", "curves"]
+
+
+def test_alts_and_labels_are_derived_from_what_is_shown(parts: dict) -> None:
+    spec = LambdaExplorer(**parts).spec
+    assert [panel["alt"] for panel in spec["panels"][:3]] == [
+        "4 maps",
+        "what the generator that was trained with λ = {lam@place} makes of the 4 maps",
+        "real photos of the 4 maps",
+    ]
+    assert spec["controls"][0]["max"] == len(LAM) - 1
 
 
 def test_a_stored_strip_is_read_again(parts: dict, tmp_path: Path) -> None:
     tensors = {name: torch.tensor(parts["numbers"][name]) for name in parts["numbers"]}
-    tensors |= {name: torch.tensor(parts[name]) for name in ("lam", "pictures", "real")}
+    tensors |= {name: torch.tensor(parts[name]) for name in ("lam", "pictures", "maps", "real")}
     save_file(tensors, tmp_path / "strip.safetensors")
     for path in (tmp_path / "strip", tmp_path / "strip.safetensors"):
         assert LambdaExplorer.load(path, place=0).text() == LambdaExplorer(**parts, place=0).text()
@@ -66,6 +78,8 @@ def test_places_outside_the_strip_are_refused(parts: dict, place: object) -> Non
     [
         ("pictures", np.zeros((3, 4, 8, 8))),
         ("pictures", np.zeros((2, 4, 8, 8), np.uint8)),
+        ("maps", np.zeros((4, 8, 9), np.uint8)),
+        ("maps", np.zeros((4, 8, 8))),
         ("real", np.zeros((4, 8, 9), np.uint8)),
         ("numbers", {"detail": [1, 2, 3]}),
     ],

@@ -21,13 +21,13 @@ TEXT = (
 
 
 class LambdaExplorer(Explorer):
-    """Slide from λ = 0 to λ = 100 and see texture go, and L1 with it. All pictures are sent at once: no kernel needed.
+    """Slide from the smallest λ to the largest, and see what L1 does. All pictures are sent at once: no kernel needed.
 
     Args:
         lam: λ of each generator, (L,), rising.
         pictures: what each makes of the same maps, (L, n, h, w), uint8: 0 is −1 and 255 is 1.
         numbers: detail, error, l1, accuracy: (L,) each.
-        real: real photos of the same maps, (n, h, w), uint8.
+        maps, real: those maps as they are to be drawn, and real photos of them, (n, h, w) each, uint8.
         place: which λ is shown first, 0..L − 1; the middle one if left out.
     Raises:
         ValueError: for anything else. `place` is a trait: it can be observed, linked and set later.
@@ -35,13 +35,17 @@ class LambdaExplorer(Explorer):
 
     place = Checked(0, lambda name, value: check_int(name, value, 0, 255))
 
-    def __init__(self, lam: Any, pictures: Any, numbers: dict[str, Any], real: Any, place: int | None = None) -> None:
-        shown, photos = np.asarray(pictures), np.asarray(real)
+    def __init__(
+        self, lam: Any, pictures: Any, numbers: dict[str, Any], maps: Any, real: Any, place: int | None = None
+    ) -> None:
+        shown = np.asarray(pictures)
         L = len(np.asarray(lam))
         if shown.dtype != np.uint8 or shown.ndim != 4 or len(shown) != L:
             raise ValueError(f"pictures: expected uint8 of shape ({L}, n, h, w), got {shown.dtype} of {shown.shape}")
-        if photos.dtype != np.uint8 or photos.shape != shown.shape[1:]:
-            raise ValueError(f"real: expected uint8 of shape {shown.shape[1:]}, got {photos.dtype} of {photos.shape}")
+        rows = {"maps": np.asarray(maps), "real": np.asarray(real)}
+        for name, row in rows.items():
+            if row.dtype != np.uint8 or row.shape != shown.shape[1:]:
+                raise ValueError(f"{name}: expected uint8 of shape {shown.shape[1:]}, got {row.dtype} of {row.shape}")
         missing = [name for name in NUMBERS if len(np.atleast_1d(numbers.get(name, []))) != L]
         if missing:
             raise ValueError(f"numbers: expected {L} of each of {', '.join(NUMBERS)}; wrong or missing: {missing[0]}")
@@ -51,7 +55,7 @@ class LambdaExplorer(Explorer):
         tables |= {
             "lam": np.asarray(lam, dtype=np.float32),
             "pictures": shown,
-            "real": photos[None],
+            **{name: row[None] for name, row in rows.items()},
             "level": np.arange(L, dtype=np.uint8),
             "first": np.zeros(L, dtype=np.uint8),
         }
@@ -61,13 +65,14 @@ class LambdaExplorer(Explorer):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], place: int | None = None) -> "LambdaExplorer":
-        """The strip that `python tools/runs.py --only textures_lambda` has stored; the ending is added to the path."""
+        """A strip that `make runs ONLY=textures_lambda` has stored; the path may lack its ending."""
         from safetensors.torch import load_file
 
         stored = load_file(check_file("path", f"{os.fspath(path).removesuffix('.safetensors')}.safetensors"))
         arrays = {name: value.to(value.dtype if value.dtype == torch.uint8 else torch.float32).numpy()
                   for name, value in stored.items()}  # fmt: skip
-        return cls(arrays["lam"], arrays["pictures"], {n: arrays[n] for n in NUMBERS}, arrays["real"], place)
+        numbers = {name: arrays[name] for name in NUMBERS}
+        return cls(arrays["lam"], arrays["pictures"], numbers, arrays["maps"], arrays["real"], place)
 
     @traitlets.validate("place")
     def _check_place(self, proposal: dict[str, Any]) -> int:
@@ -79,6 +84,7 @@ class LambdaExplorer(Explorer):
     def picture(self) -> plots.Figure:
         tables = self.drawn()
         return plots.figure(
+            plots.pictures(tables["maps"][0], span=(0, 255), title="maps"),
             plots.pictures(tables["pictures"][self.place], span=(0, 255), title=f"λ = {tables['lam'][self.place]:g}"),
             plots.pictures(tables["real"][0], span=(0, 255), title="real"),
             columns=1, alt=self.text(), title="A still picture: run this cell in Jupyter to play with it",
@@ -91,15 +97,18 @@ def _controls(L: int) -> list[dict[str, Any]]:
 
 
 def _panels(tables: Tables) -> list[dict[str, Any]]:
+    n, once = tables["pictures"].shape[1], {"table": "first", "by": "place"}
     x = {"label": "place in the strip", "min": 0, "max": len(tables["lam"]) - 1}
     top = max(1.0, float(np.ceil(10 * max(tables["detail"].max(), tables["accuracy"].max())) / 10))
     most = float(np.ceil(20 * tables["l1"].max()) / 20)
     return [
+        {"kind": "images", "table": "maps", "at": once, "selected": "", "wide": True,
+         "alt": f"{n} maps", "label": "maps"},
         {"kind": "images", "table": "pictures", "at": {"table": "level", "by": "place"}, "selected": "", "wide": True,
-         "alt": "what the generator that was trained with λ = {lam@place} makes of ten maps",
+         "alt": f"what the generator that was trained with λ = {{lam@place}} makes of the {n} maps",
          "label": "generated, λ = {lam@place}"},
-        {"kind": "images", "table": "real", "at": {"table": "first", "by": "place"}, "selected": "", "wide": True,
-         "alt": "real photos of the same ten maps", "label": "real"},
+        {"kind": "images", "table": "real", "at": once, "selected": "", "wide": True,
+         "alt": f"real photos of the {n} maps", "label": "real"},
         {"kind": "curves", "marker": "place", "x": x,
          "y": {"min": 0, "max": top, "ticks": [[0, "0"], [0.5, "0.5"], [1, "1"]]},
          "alt": "detail, and the share of regions that obey the map, against the place in the strip",
