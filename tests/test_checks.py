@@ -130,6 +130,18 @@ class TestStates:
         assert signal.getsignal(signal.SIGALRM) is before
         assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
+    def test_a_slow_import_is_not_cut_off(self, double, monkeypatch, tmp_path):
+        (tmp_path / "slow_to_load.py").write_text("import time\ntime.sleep(0.3)\nTWO = 2\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(limit, "SECONDS", 0.1)
+
+        def y(x):
+            import slow_to_load  # type: ignore[import-not-found]
+
+            return slow_to_load.TWO * x
+
+        assert found(y).state == "passed"
+
     @pytest.mark.parametrize(
         "y", [lambda x: torch.nn.Module()(x), lambda x: x.to("meta").cpu()], ids=["in Python", "in C++"]
     )
