@@ -1,13 +1,14 @@
 """Maximum likelihood as a task: what it asks to be minimised, and that minimising it finds the truth."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from flow_cases import randomised, seeded  # noqa: F401
 
 from genlib import data, train
-from genlib.flows import MaximumLikelihood, RealNVP, dequantize
+from genlib.flows import ActNorm, Flow, InvertibleConv, MaximumLikelihood, RealNVP, dequantize
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -21,19 +22,84 @@ def loss_of(task: MaximumLikelihood, batch, g: torch.Generator | None = None) ->
     return loss
 
 
+def linear(n: int, seed: int = 0) -> tuple[Flow, torch.distributions.MultivariateNormal]:
+    """z = W x + b, and what algebra makes of it: x ~ N(−W⁻¹ b, W⁻¹ W⁻ᵀ)."""
+    flow = randomised(Flow([InvertibleConv(n), ActNorm(n)], (n,)).double(), 0.5, seed)
+    b = flow(torch.zeros(1, n, dtype=torch.float64))[0].detach()[0]
+    W = flow(torch.eye(n, dtype=torch.float64))[0].detach().T - b[:, None]
+    back = torch.linalg.inv(W)
+    return flow, torch.distributions.MultivariateNormal(-back @ b, back @ back.T)
+
+
 def test_points_cost_nats() -> None:
-    flow = randomised(RealNVP.for_vectors(2, 2, 8), 0.2)
-    x = torch.randn(9, 2, generator=generator())
-    assert torch.allclose(loss_of(MaximumLikelihood(flow), x), -flow.log_prob(x).mean())
+    """The mean over the batch of what torch's own Gaussian says, by examples that cost differently."""
+    flow, truth = linear(3)
+    x = 2 * torch.randn(9, 3, generator=generator(), dtype=torch.float64)
+    costs = -truth.log_prob(x)
+    assert float(costs.std()) > 1
+    assert float(loss_of(MaximumLikelihood(flow), x).detach()) == pytest.approx(sum(costs.tolist()) / 9, rel=1e-9)
 
 
-def test_integers_cost_bits_per_dimension() -> None:
-    flow = randomised(RealNVP.for_vectors(3, 2, 8, levels=5, n_classes=2), 0.2)
-    x_int, label = torch.randint(5, (9, 3), generator=generator()), torch.randint(2, (9,), generator=generator())
-    loss = loss_of(MaximumLikelihood(flow), (x_int, label), generator(3))
-    x = dequantize(x_int, 5, generator(3))
-    expected = -(flow.log_prob(x, label).mean() - 3 * math.log(5)) / (3 * math.log(2))
-    assert torch.allclose(loss, expected)
+class Uniform:
+    """Uniform on the cube of edge 1 that begins at 0: −∞ outside of it."""
+
+    def log_prob(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.where(((z >= 0) & (z <= 1)).all(1), 0.0, -math.inf)
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        return torch.rand(n, 3, generator=generator)
+
+
+@pytest.mark.parametrize("levels", [2, 16, 17])
+def test_whole_numbers_cost_log2_levels_bits_for_each_number_where_all_are_equally_likely(levels: int) -> None:
+    """Also the largest one, whose noise must not leave the cube."""
+    task = MaximumLikelihood(Flow([], (3,), base=Uniform(), levels=levels))
+    x_int = torch.randint(levels, (50, 3), generator=generator())
+    x_int[0], x_int[1] = levels - 1, 0
+    assert float(loss_of(task, x_int, generator(3))) == pytest.approx(math.log2(levels), rel=1e-6)
+
+
+def test_whole_numbers_cost_the_bits_of_their_probabilities() -> None:
+    """A density on [0, 1]² that is 1.6 in one half and 0.4 in the other: P is 0.4, 0.4, 0.1, 0.1, by the first number.
+
+    0.4 = 1.6 / 4 and 0.1 = 0.4 / 4; the second number has four values, all equally likely.
+    """
+
+    class Halves:
+        def log_prob(self, z: torch.Tensor) -> torch.Tensor:
+            return torch.where(z[:, 0] < 0.5, math.log(1.6), math.log(0.4))
+
+        def sample(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+            raise NotImplementedError
+
+    task = MaximumLikelihood(Flow([], (2,), base=Halves(), levels=4))
+    x_int = torch.tensor([[0, 3], [1, 0], [2, 1], [1, 2]])
+    bits = -sum(math.log2(P / 4) for P in (0.4, 0.4, 0.1, 0.4)) / 4
+    assert float(loss_of(task, x_int, generator())) == pytest.approx(bits / 2, rel=1e-6)
+
+
+def test_each_example_costs_what_it_costs_under_its_own_label() -> None:
+    """Two classes that a bias tells apart: by z = x − label, each batch costs what N(label, 1) says."""
+    flow = RealNVP.for_vectors(2, 2, 8, n_classes=2).double().requires_grad_(False)
+    for layer in flow.layers:
+        net: Any = layer.net
+        net.first.bias.zero_()
+        net.first.weight.zero_()
+        net.condition.weight.copy_(torch.eye(8, 2))
+        net.hidden[0].weight.copy_(torch.eye(8))
+        net.hidden[0].bias.zero_()
+        net.last.weight[1, 1] = -1.0  # shift = −1 for class 1, log_s = 0
+    x, label = torch.randn(9, 2, generator=generator(), dtype=torch.float64), torch.arange(9) % 2
+    truth = torch.distributions.Normal(label[:, None].double(), 1.0).log_prob(x).sum(1)
+    assert float(loss_of(MaximumLikelihood(flow), (x, label))) == pytest.approx(-float(truth.mean()), rel=1e-9)
+
+
+def test_every_step_has_new_noise_from_the_generator() -> None:
+    flow = randomised(RealNVP.for_vectors(3, 2, 8, levels=5), 0.2)
+    task, x_int, g = MaximumLikelihood(flow), torch.randint(5, (9, 3), generator=generator()), generator(3)
+    first, second = (float(loss_of(task, x_int, g).detach()) for _ in range(2))
+    assert first != second
+    assert first == float(loss_of(task, x_int, generator(3)).detach())
 
 
 def test_labels_are_left_alone_by_a_flow_without_classes() -> None:
