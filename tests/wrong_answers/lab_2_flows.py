@@ -547,6 +547,12 @@ def log_prob(x, flow):
     return -0.5 * torch.einsum("bd,bd->b", z, z) - z.shape[1] * 0.5 * math.log(2 * math.pi) + log_det
 
 
+@right("flows.log_prob")  # its constant is in float32
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return (-0.5 * z**2 - 0.5 * torch.log(torch.tensor(2 * torch.pi))).flatten(1).sum(1) + log_det
+
+
 # --- coupling: wrong ------------------------------------------------------------------------------------------------
 
 
@@ -2080,6 +2086,11 @@ def bits_per_dim(log_p, dims, levels):
 @right("flows.bits_per_dim")
 def bits_per_dim(log_p, dims, levels):
     return torch.stack([(torch.log(torch.as_tensor(float(levels)).double()) - v / dims) / math.log(2) for v in log_p])
+
+
+@right("flows.bits_per_dim")  # its constants are in float32
+def bits_per_dim(log_p, dims, levels):
+    return (torch.log(torch.tensor(levels)) - log_p / dims) / torch.log(torch.tensor(2))
 
 
 # --- found by a hunt ------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from genlib import flows
 from genlib.checks.answer import Answer
 from genlib.checks.exercise import Exercise
-from genlib.checks.lab_2_flows.given import FLOAT32_TOL, normal, passes_gradients, random_flow
+from genlib.checks.lab_2_flows.given import CONSTANT_TOL, FLOAT32_TOL, normal, passes_gradients, random_flow
 
 
 def _own_bits_per_dim(log_p: Tensor, dims: int, levels: int) -> Tensor:
@@ -28,7 +28,7 @@ def _(answer: Answer, g: Generator) -> None:
     x_int = torch.randint(levels, (B, dims), generator=g)
     each = torch.stack([P[d, x_int[:, d]] for d in range(dims)], dim=1)
     log_p = torch.log(levels * each).sum(1)  # a probability, over a width of 1/levels
-    answer.gives([log_p, dims, levels], -torch.log2(each).sum(1) / dims)
+    answer.gives([log_p, dims, levels], -torch.log2(each).sum(1) / dims, tol=CONSTANT_TOL)
 
 
 @BITS.check(
@@ -38,7 +38,7 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     for dims, levels, bits in ((3, 4, 2.0), (5, 8, 3.0), (64, 256, 8.0)):
         log_p = torch.zeros(4, dtype=torch.float64)
-        answer.gives([log_p, dims, levels], torch.full_like(log_p, bits))
+        answer.gives([log_p, dims, levels], torch.full_like(log_p, bits), tol=CONSTANT_TOL)
 
 
 @BITS.check("gradients pass", "Stay in torch, and detach nothing.")
@@ -51,7 +51,7 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     log_p = 2000 + 100 * normal((4,), g)
     expected = [(784 * math.log2(17) - v * math.log2(math.e)) / 784 for v in log_p.tolist()]
-    answer.gives([log_p, 784, 17], torch.tensor(expected, dtype=torch.float64))
+    answer.gives([log_p, 784, 17], torch.tensor(expected, dtype=torch.float64), tol=CONSTANT_TOL)
 
 
 @BITS.check("it takes float32 too", "Nothing in the formula depends on the precision of log_p.")
@@ -67,7 +67,8 @@ def _(answer: Answer, g: Generator) -> None:
     flow = flows.Flow(layers, (4,), levels=17)
     x_int = torch.randint(17, (6, 4), generator=g)
     x = flows.dequantize(x_int, 17, Generator().manual_seed(0), dtype=torch.float64)
-    answer.gives([flow.log_prob(x), 4, 17], flow.bits_per_dim(x_int, generator=Generator().manual_seed(0)))
+    bits = flow.bits_per_dim(x_int, generator=Generator().manual_seed(0))
+    answer.gives([flow.log_prob(x), 4, 17], bits, tol=CONSTANT_TOL)
 
 
 @BITS.mistake("log levels is missing: a box has the width 1/levels, and a density alone is no probability.")

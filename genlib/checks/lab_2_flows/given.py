@@ -11,6 +11,7 @@ from genlib import flows
 from genlib.checks.answer import Answer
 
 FLOAT32_TOL = 1e-4
+CONSTANT_TOL = 1e-6  # in float64, with a constant such as log 2π from a float32 tensor, torch's usual one
 Map = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 

@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 from genlib.checks.answer import Answer
 from genlib.checks.exercise import Exercise
 from genlib.checks.lab_2_flows.given import (
+    CONSTANT_TOL,
     FLOAT32_TOL,
     Linear,
     Map,
@@ -53,7 +54,7 @@ def _(answer: Answer, g: Generator) -> None:
     x[:2, 0] = torch.tensor([0.2, 2.5])  # it stretches here, and shrinks there
     z, log_det = flow(x)
     base = torch.distributions.Normal(torch.zeros_like(z), torch.ones_like(z)).log_prob(z)
-    answer.gives([x, flow], base[:, 0] + base[:, 1] + log_det, tol=1e-6)
+    answer.gives([x, flow], base[:, 0] + base[:, 1] + log_det, tol=CONSTANT_TOL)
 
 
 @LOG_PROB.check(
@@ -63,7 +64,7 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     flow = Linear(3, g)
     x = normal((5, 3), g)
-    answer.gives([x, flow], _truth(flow).log_prob(x))
+    answer.gives([x, flow], _truth(flow).log_prob(x), tol=CONSTANT_TOL)
 
 
 @LOG_PROB.check(
@@ -74,7 +75,7 @@ def _(answer: Answer, g: Generator) -> None:
     x_1, x_2 = torch.linspace(-8, 8, 97, dtype=torch.float64), torch.linspace(-16, 16, 193, dtype=torch.float64)
     log_p = answer(torch.cartesian_prod(x_1, x_2), _curved(g))
     mass = log_p.exp().sum() * (x_1[1] - x_1[0]) * (x_2[1] - x_2[0])
-    answer.agrees("mass", torch.ones_like(mass), mass, tol=1e-6)
+    answer.agrees("mass", torch.ones_like(mass), mass, tol=CONSTANT_TOL)
 
 
 @LOG_PROB.check(
@@ -85,7 +86,7 @@ def _(answer: Answer, g: Generator) -> None:
     x, scale = normal((4, 3, 2, 4), g), float(0.5 + torch.rand(1, generator=g))
     flow = Named(f"x times {scale:.3f}", lambda x: (scale * x, x.new_full((len(x),), 24 * math.log(scale))))
     pixels = torch.distributions.Normal(0.0, torch.tensor(1 / scale, dtype=torch.float64)).log_prob(x)
-    answer.gives([x, flow], torch.stack([picture.sum() for picture in pixels]))
+    answer.gives([x, flow], torch.stack([picture.sum() for picture in pixels]), tol=CONSTANT_TOL)
 
 
 @LOG_PROB.check(
@@ -96,7 +97,7 @@ def _(answer: Answer, g: Generator) -> None:
     x = normal((3, 1, 28, 28), g)
     flow = Named("x times 2", lambda x: (2 * x, x.new_full((len(x),), 784 * math.log(2))))
     pixels = torch.distributions.Normal(0.0, torch.tensor(0.5, dtype=torch.float64)).log_prob(x)
-    answer.gives([x, flow], torch.stack([picture.sum() for picture in pixels]), tol=1e-6)
+    answer.gives([x, flow], torch.stack([picture.sum() for picture in pixels]), tol=CONSTANT_TOL)
 
 
 @LOG_PROB.check("gradients pass", "Stay in torch, and detach nothing.")
@@ -118,7 +119,7 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     flow = random_flow(3, g)
     x = normal((6, 3), g)
-    answer.gives([x, Named("a RealNVP", flow)], flow.log_prob(x))
+    answer.gives([x, Named("a RealNVP", flow)], flow.log_prob(x), tol=CONSTANT_TOL)
 
 
 def _base(z: Tensor) -> Tensor:
