@@ -277,10 +277,10 @@ plots.image_rows(
 digit = data.digits("test").label
 print(f"{'':26}detail   Fréchet distance, × held-out   right digit")
 for name, pictures in made.items():
-    report = metrics.digits_report(pictures, digit)
+    detail, report = metrics.detail(pictures, made["real"]), metrics.digits_report(pictures, digit)
     of_a_digit = name not in ("VAE: prior's codes", "AE: fitted codes")  # a drawn code belongs to no digit
     right = f"{report.label_accuracy:.0%}" if of_a_digit else "–"
-    print(f"{name:26}{metrics.detail(pictures, made['real']):6.2f}   × {report.frechet_multiple:<26.1f}{right:>14}")
+    print(f"{name:26}{detail:6.2f}   × {report.frechet_multiple:<26.1f}{right:>14}")
 
 # %% [markdown]
 # - **Reconstructions are blurred.** About a fifth of the detail is gone: what the code does not hold is averaged, as the pixel loss asks for. But nearly all of them are still the right digit: in about 95 % the classifier sees what the original was.
