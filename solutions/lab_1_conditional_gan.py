@@ -351,7 +351,7 @@ plots.image_rows(
 # <summary>Answer</summary>
 #
 # Without x there is nothing to notice: it is a photo of a lawn, and real lawns look like that.
-# With x, D has seen thousands of maps beside their photos, and this pair is not like them.
+# With x, D has seen a thousand maps beside their photos, and this pair is not like them.
 # So only a D with x can teach G to obey the map.
 # The lecture's notes say that x is included "into our generator"; the generator had it all the time ([the notes corrected](../lectures/06_the_notes_corrected.ipynb#Row-2), row 2).
 #
@@ -624,7 +624,7 @@ plots.figure(
 # ## 11 · Is the noise used?
 #
 # For one map there are many photos.
-# A G that is given noise z should make many, too; but nothing forces it to.
+# A G that is given noise z should make many, too; but does it?
 # So we draw K pictures for each x, and take the deviation of each pixel over the draws, with K − 1 in the denominator, averaged over pixels, channels and maps:
 #
 # $$d = \text{mean over } b, c, i, j \text{ of } \sqrt{\frac{1}{K - 1} \sum_{k=1}^{K} \Big(y^{(k)}_{bcij} - \bar y_{bcij}\Big)^2}$$
@@ -690,6 +690,7 @@ print(f"trained for {history.seconds:.0f} s")
 # %% [markdown]
 # **Look.**
 # Three pictures for each of six maps that the model has never seen.
+# As in the lecture, brick is drawn light in the map, grass grey and gravel dark.
 
 # %%
 
@@ -703,12 +704,12 @@ def paint(G, seed):
 
 few = slice(0, 6)
 rows = {f"G(x, z{'₁₂₃'[k]})": paint(mine.G, seed=k)[few] for k in range(3)}
-shades = (held_out.x[few] * torch.tensor([-1.0, 0.0, 1.0])[:, None, None]).sum(1, keepdim=True)
+shades = (held_out.x[few] * torch.tensor([0.8, 0.0, -0.8])[:, None, None]).sum(1, keepdim=True)
 plots.image_rows(
     map=shades,
     **rows,
     photo=held_out.y[few],
-    alt="Six maps, with brick black, grass grey and gravel white; under each three pictures by G, which have a grain "
+    alt="Six maps, with brick light, grass grey and gravel dark; under each three pictures by G, which have a grain "
     "and differ from one another; and the photo that goes with the map.",
 )
 
@@ -812,7 +813,8 @@ plots.figure(
 #
 # Diversity follows from the same: L1 alone gives 0, one flat answer.
 # The models trained with D use their noise.
-# They fall short of the truth (0.33 in the table; 0.35 with many draws, for a deviation estimated from 4 is a little too small on average): D asks that each picture be possible, and not that all possible pictures come up.
+# They fall short of the truth (0.33 in the table; 0.35 with many draws, for a deviation estimated from 4 is a little too small on average): at the best D the game asks for all that is possible, since it is least only where p_G = p.
+# But a D that is small, and always a step behind, enforces it weakly, and L1 asks for the opposite.
 #
 # Both terms together do best: L1 holds each region at its tone while D still learns, and D fills in what L1 cannot know.
 # </details>
@@ -841,8 +843,8 @@ plots.image_rows(
     D_sees_x=painted["cgan"][few],
     D_does_not=paint(blind, seed=0)[few],
     photo=held_out.y[few],
-    alt="Six maps. Where D sees x, each region has the texture that the map asks for. Where it does not, there are "
-    "textures, but they do not follow the map.",
+    alt="Six maps. Where D sees x, there are joints of brick only in regions that ask for brick, and one grain in all "
+    "others. Where it does not, there are textures, but bricks stand where grass is asked for.",
 )
 
 # %% [markdown]
@@ -897,6 +899,7 @@ class Game(torch.nn.Module):
         yield "G", loss, {"shift": self.shift.detach().sum(), "scale": self.log_scale.detach().exp().sum()}
 
 
+# %%
 def play(**accident):
     """The history of 500 steps."""
     torch.manual_seed(0)
@@ -1022,10 +1025,11 @@ def r1(D, x, y):
 # %% [markdown]
 # **Look.**
 # Both parameters follow their gradients at the same time, in small steps, without and with the penalty.
+# G has the loss of the game itself, the minimax one, so that nothing but the penalty draws the two inwards.
 
 
 # %%
-def orbit(gamma, steps=400, rate=0.1):
+def orbit(gamma, steps=1000, rate=0.02):
     """θ and ψ at each step."""
     theta, psi = (torch.tensor(1.0, dtype=torch.float64, requires_grad=True) for _ in range(2))
     real, path = torch.zeros(1, 1, 1, 1, dtype=torch.float64), []
@@ -1034,23 +1038,24 @@ def orbit(gamma, steps=400, rate=0.1):
         fake = psi * theta
         loss = discriminator_loss(psi * real, fake) + gamma / 2 * r1(lambda x, y, psi=psi: psi * y, None, real)
         (d_psi,) = torch.autograd.grad(loss, psi, retain_graph=True)
-        (d_theta,) = torch.autograd.grad(non_saturating_loss(fake), theta)
+        (d_theta,) = torch.autograd.grad(minimax_loss(fake), theta)
         with torch.no_grad():
             theta -= rate * d_theta
             psi -= rate * d_psi
     return torch.tensor(path)
 
 
+# %%
 paths = {gamma: orbit(gamma) for gamma in (0.0, 0.3, 1.0)}
 for gamma, path in paths.items():
-    print(f"γ = {gamma}: in the end G is {path[-1, 0].abs():.3f} away from the data")
+    print(f"γ = {gamma}: distance from (0, 0) at first {path[0].norm():.2f}, in the end {path[-1].norm():.2f}")
 plots.figure(
     *[
         plots.points({"(θ, ψ)": path}, title=f"γ = {gamma}", xlabel="θ", ylabel="ψ", xlim=(-2, 2), ylim=(-2, 2))
         for gamma, path in paths.items()
     ],
-    alt="Three paths in the plane of θ and ψ. Without the penalty it goes round and round the middle, and stays away "
-    "from it; with γ = 0.3 it is a spiral that runs into the middle; with γ = 1 it goes there at once.",
+    alt="Three paths in the plane of θ and ψ. Without the penalty it goes round the middle in a circle; with γ = 0.3 it "
+    "is a spiral that runs into the middle; with γ = 1 it goes there at once.",
 )
 
 # %% [markdown]
@@ -1060,7 +1065,9 @@ plots.figure(
 # <details>
 # <summary>Answer</summary>
 #
-# It is friction, on D alone: it draws ψ towards 0, so D leans less each time, and G overshoots less.
+# Without it the two turn about each other: with P = P(real) of the fake, θ moves by P ψ and ψ by −P θ, at right angles to (θ, ψ).
+# So the path is a circle, but for the length of a step, which lets it grow by a hair.
+# The penalty is friction, on D alone: it draws ψ towards 0, so D leans less each time, and G overshoots less.
 # In the solution ψ is 0 anyway: where p = p_G the best D is flat, and the penalty costs nothing.
 #
 # A penalty on D at the *fakes* would not be as harmless: far from the data D is supposed to have a slope, since it shows G the way.
@@ -1089,6 +1096,7 @@ plots.figure(
 # <summary>Answer</summary>
 #
 # L1 would win: flat tones with a faint grain.
+# [Lecture 02](../lectures/02_conditional_gans.ipynb), section 9, has a strip of such trainings: with 100, less than a third of the detail is left.
 # The paper's photos are determined by their maps to a much larger part, so L1 and D agree there more often.
 # Try it: `ConditionalGAN(lam=100.0)`.
 # </details>
@@ -1101,7 +1109,7 @@ plots.figure(
 # <summary>Answer</summary>
 #
 # L1 alone.
-# Where there is one right answer, the median is that answer, and a D adds noise and nothing else.
+# Where there is one right answer, the median is that answer, and a D brings it no closer ([lecture 02](../lectures/02_conditional_gans.ipynb), section 10).
 # </details>
 #
 # **d.**
