@@ -763,16 +763,16 @@ print(f"{'digits':<10} {held_out.y.std(0).mean():>54.2f}")
 plots.figure(
     *[
         plots.lines(trained[name].step, {who: trained[name].logs[f"D_{who}"] for who in ("real", "fake")},
-                    xlabel="step", ylabel="mean logit", ylim=(-10, 10), title=name)
+                    xlabel="step", ylabel="mean logit", ylim=(-12, 12), title=name, aspect=1.2)
         for name in ("cGAN", "gone wrong")
     ],
-    plots.pictures(drawn["gone wrong"][:12], columns=4, title="answers of the latter"),
-    alt="Mean logits of real and fake digits over the training. Left, the cGAN: they part, and keep their distance. Middle, the run gone wrong: they run away to both sides. Right, its answers to twelve different outlines: one or two shapes.",
+    plots.pictures(drawn["gone wrong"][:9], columns=3, title="its answers"),
+    alt="Mean logits of real and fake digits over the training. Left, the cGAN: they part, and keep their distance. Middle, the run gone wrong: they run away to both sides. Right, its answers to nine different outlines: one shape, again and again, and no digit.",
 )  # fmt: skip
 
 # %% [markdown]
 # $D$ is sure of every picture.
-# Where $D$ wins, the minimax loss is flat (section 3): $G$ gets no gradient, and is left with one or two shapes for all outlines.
+# Where $D$ wins, the minimax loss is flat (section 3): $G$ gets no gradient, and is left with one shape for all outlines.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What the notes said, and what holds

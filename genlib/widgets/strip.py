@@ -16,7 +16,7 @@ BLUE, ORANGE, GREEN = plots.PALETTE[:3]
 NUMBERS = ("detail", "error", "l1", "accuracy")
 TEXT = (
     "λ = {lam@place}: detail {detail@place} of the real photos', error of the log-spectrum {error@place}, "
-    "L1 {l1@place}; {accuracy@place} of the regions show what the map asks for."
+    "L1 {l1@place}; {accuracy@place} of the windows show what the map asks for."
 )
 
 
@@ -111,7 +111,7 @@ def _panels(tables: Tables) -> list[dict[str, Any]]:
          "alt": f"real photos of the {n} maps", "label": "real"},
         {"kind": "curves", "marker": "place", "x": x,
          "y": {"min": 0, "max": top, "ticks": [[0, "0"], [0.5, "0.5"], [1, "1"]]},
-         "alt": "detail, and the share of regions that obey the map, against the place in the strip",
+         "alt": "detail, and the share of windows that show what the map asks for, against the place in the strip",
          "curves": [{"table": "detail", "color": BLUE, "label": "detail {detail@place}"},
                     {"table": "accuracy", "color": ORANGE, "label": "accuracy {accuracy@place}"}]},
         {"kind": "curves", "marker": "place", "x": x,
