@@ -45,6 +45,8 @@ class Exercise:
         returns: the names of what is returned, one tensor each.
         batched: the parameters whose first axis is the batch; examples must not influence each other.
         per_example: those of `returns` that may be shaped (B, 1, ..., 1) instead of like the first one.
+        tempts_to_draw: what is given was drawn, and a student may draw instead: whether an answer is random is asked
+            before its mistakes are compared, for it may agree with any of them by chance.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class Exercise:
         returns: Sequence[str],
         batched: Sequence[str] = (),
         per_example: Sequence[str] = (),
+        tempts_to_draw: bool = False,
     ) -> None:
         self.name, self.own = name, own
         self.lab = next((part for part in own.__module__.split(".") if part.startswith("lab_")), "")
         self.parameters = tuple(inspect.signature(own).parameters)
         self.returns, self.batched, self.per_example = tuple(returns), tuple(batched), tuple(per_example)
+        self.tempts_to_draw = tempts_to_draw
         self.checks: list[Check] = []
         self.mistakes: dict[str, Mistake] = {}
         _exercises[name] = self

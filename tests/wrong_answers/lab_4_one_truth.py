@@ -1177,3 +1177,125 @@ def p_value(x, y, orders, statistic):
     pooled, n, observed = torch.cat([x, y]), len(x), statistic(x, y)
     count = sum(bool(statistic(pooled[order[:n]], pooled[order[n:]]) >= observed) for order in orders)
     return torch.tensor((1 + count) / (1 + len(orders)))
+
+
+# --- found by a hunt ------------------------------------------------------------------------------------------------
+
+# what other cells of the notebook hold
+draws, R, points = 64, 199, torch.zeros(500, 2, dtype=torch.float64)
+MEANS = torch.eye(2, dtype=torch.float64)
+
+
+@wrong("one_truth.importance", "not_the_largest")
+def importance(log_w):
+    elbo = log_w.mean(1)
+    return elbo, elbo + (log_w - elbo[:, None]).exp().mean(1).log()
+
+
+@wrong("one_truth.importance", "not_the_largest")
+def importance(log_w):
+    least = log_w.min(1, keepdim=True).values
+    return log_w.mean(1), least[:, 0] + (log_w - least).exp().mean(1).log()
+
+
+@wrong("one_truth.importance", "twice_log_p_theta")
+def importance(log_w):
+    log_p_theta = log_w.logsumexp(1) - math.log(log_w.shape[1])
+    return log_p_theta, log_p_theta
+
+
+@wrong("one_truth.importance", "foreign")  # the notebook's number of draws
+def importance(log_w):
+    return log_w.mean(1), log_w.logsumexp(1) - math.log(draws)
+
+
+@wrong("one_truth.energy", "above_zero")
+def energy(x, y):
+    def within(d):
+        return d.sum() / (d > 0).sum().clamp(min=1)
+
+    return 2 * torch.cdist(x, y).mean() - within(torch.cdist(x, x)) - within(torch.cdist(y, y))
+
+
+@wrong("one_truth.energy", "endless")  # j is not moved on
+def energy(x, y):
+    total, i = 0.0, 0
+    while i < len(x):
+        j = i + 1
+        while j < len(x):
+            total = total + (x[i] - x[j]).norm()
+        i += 1
+    return 2 * torch.cdist(x, y).mean() - 2 * total / (len(x) * (len(x) - 1))
+
+
+@wrong("one_truth.bound_gap", "cut_at_zero")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    surplus = (L_T + L_t.sum(1) + L_0) * dims * math.log(2) + log_p
+    return torch.relu(surplus.mean()), surplus.std() / len(surplus) ** 0.5
+
+
+@wrong("one_truth.bound_gap", "each_cut_at_zero")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    surplus = torch.relu((L_T + L_t.sum(1) + L_0) * dims * math.log(2) + log_p)
+    return surplus.mean(), surplus.std() / len(surplus) ** 0.5
+
+
+@wrong("one_truth.coverage", "found_among_the_near")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).mean(0)
+    return share, (responsibility[near].mean(0) >= found_at * weights).to(share)
+
+
+@wrong("one_truth.gap", "absolute_mean")
+def gap(log_p, log_p_theta):
+    ratio = log_p - log_p_theta
+    return ratio.mean().abs(), ratio.std() / len(ratio) ** 0.5
+
+
+@wrong("one_truth.gap", "foreign")  # the notebook's points
+def gap(log_p, log_p_theta):
+    ratio = log_p - log_p_theta
+    return ratio.mean(), ratio.std() / len(points) ** 0.5
+
+
+@wrong("one_truth.responsibilities", "propped_up")
+def responsibilities(distance, covs, weights):
+    p = weights * torch.exp(-(distance**2) / 2) / torch.det(covs).sqrt() + 1e-300
+    return p / p.sum(1, keepdim=True)
+
+
+@wrong("one_truth.responsibilities", "propped_up")
+def responsibilities(distance, covs, weights):
+    p = (weights * torch.exp(-(distance**2) / 2) / torch.det(covs).sqrt()).clamp(min=1e-30)
+    return p / p.sum(1, keepdim=True)
+
+
+@wrong("one_truth.distances", "foreign")  # the notebook's mixture
+def distances(x, means, covs):
+    away = x[:, None] - MEANS
+    return torch.einsum("bkd,kde,bke->bk", away, torch.linalg.inv(covs), away).sqrt()
+
+
+@wrong("one_truth.p_value", "random")
+def p_value(x, y, orders, statistic):
+    pooled, values = torch.cat([x, y]), []
+    for _ in orders:
+        order = torch.randperm(len(pooled))
+        values.append(statistic(pooled[order[: len(x)]], pooled[order[len(x) :]]))
+    return (1 + (torch.stack(values) >= statistic(x, y)).sum()) / (1 + len(orders))
+
+
+@wrong("one_truth.p_value", "piled_up")
+def p_value(x, y, orders, statistic):
+    pooled, n, count = torch.cat([x, y]), len(x), 1
+    for order in orders:
+        pooled = pooled[order]
+        count += int(statistic(pooled[:n], pooled[n:]) >= statistic(x, y))
+    return torch.tensor(count / (1 + len(orders)))
+
+
+@wrong("one_truth.p_value", "foreign")  # the notebook's number of shuffles
+def p_value(x, y, orders, statistic):
+    pooled, n = torch.cat([x, y]), len(x)
+    values = torch.stack([statistic(pooled[order[:n]], pooled[order[n:]]) for order in orders])
+    return (1 + (values >= statistic(x, y)).sum()) / (1 + R)

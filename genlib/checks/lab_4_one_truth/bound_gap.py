@@ -72,6 +72,16 @@ def _(answer: Answer, g: Generator) -> None:
     answer.gives([p.log_prob(x), bound.L_T, bound.L_t, bound.L_0, 2], scalar(gap), scalar(error))
 
 
+@BOUND_GAP.check(
+    "on points that are less likely than expected it may come out below 0",
+    "It is an estimate, and its error says how far it may be off, to either side. Nothing is to be cut off.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    log_p, *rest = _numbers(9, 5, 2, g)
+    for numbers in ((log_p - 20, *rest), (log_p - 2, *rest)):
+        answer.gives(numbers, *_by_hand(numbers))
+
+
 @BOUND_GAP.check("it takes float32 too", "Nothing in the formula depends on the precision.")
 def _(answer: Answer, g: Generator) -> None:
     numbers = _numbers(9, 5, 2, g)
@@ -174,3 +184,15 @@ def deviation(log_p: Tensor, L_T: Tensor, L_t: Tensor, L_0: Tensor, dims: int) -
 def divided_by_b(log_p: Tensor, L_T: Tensor, L_t: Tensor, L_0: Tensor, dims: int) -> Pair:
     gap, error = _own_bound_gap(log_p, L_T, L_t, L_0, dims)
     return gap, error / len(log_p) ** 0.5
+
+
+@BOUND_GAP.mistake("Below 0 it is cut off. The expectation is above 0; its estimate on a few points need not be.")
+def cut_at_zero(log_p: Tensor, L_T: Tensor, L_t: Tensor, L_0: Tensor, dims: int) -> Pair:
+    gap, error = _own_bound_gap(log_p, L_T, L_t, L_0, dims)
+    return gap.clamp(min=0), error
+
+
+@BOUND_GAP.mistake("What is below 0 at single points is cut off. They make up for others: all of them count.")
+def each_cut_at_zero(log_p: Tensor, L_T: Tensor, L_t: Tensor, L_0: Tensor, dims: int) -> Pair:
+    surplus = (_nats(L_T + L_t.sum(1) + L_0, dims) + log_p).clamp(min=0)
+    return surplus.mean(), surplus.std() / len(surplus) ** 0.5

@@ -24,13 +24,25 @@ Numbers = tuple[Tensor, Tensor, Tensor, float]
 def _numbers(B: int, K: int, g: Generator) -> Numbers:
     """Soft assignments, some points astray, unequal weights; which modes are found depends on the weights."""
     while True:
-        responsibility = (2 * normal((B, K), g)).softmax(1)
+        responsibility = (2 * normal((B, K), g) + 2 * normal((K,), g)).softmax(1)
         near = uniform(0, 1, g, B) > 0.25
-        weights, found_at = components(K, 2, g).weights, float(uniform(0.6, 0.9, g))
+        weights, found_at = components(K, 2, g).weights, float(uniform(0.2, 0.5, g))
         share = (responsibility * near[:, None]).mean(0)
         found, equal = share >= found_at * weights, share >= found_at / K
         if 0 < found.sum() < K and 0 < near.sum() < B and not (equal == found).all() and not (equal == ~found).all():
             return responsibility, near, weights, found_at
+
+
+def _telling(B: int, K: int, g: Generator) -> Numbers:
+    """Such numbers on which other ways to find modes find other ones, and some at all."""
+    while True:
+        responsibility, near, weights, found_at = numbers = _numbers(B, K, g)
+        share = (responsibility * near[:, None]).mean(0)
+        equal, alone = share >= found_at / K, share >= found_at
+        near_alone = responsibility[near].mean(0) >= found_at * weights
+        ways = share >= found_at * weights, equal, ~equal, alone, near_alone, share > 0
+        if alone.any() and len({tuple(found.tolist()) for found in ways}) == len(ways):
+            return numbers
 
 
 def _by_hand(numbers: Numbers) -> Pair:
@@ -49,7 +61,7 @@ def _by_hand(numbers: Numbers) -> Pair:
     "share, its own weight, and found_at.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    numbers = _numbers(40, 5, g)
+    numbers = _telling(40, 5, g)
     answer.gives(numbers, *_by_hand(numbers))
 
 
@@ -116,6 +128,14 @@ def more_than(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: f
 def same_for_all(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
     share, _ = _own_coverage(responsibility, near, weights, found_at)
     return share, (share >= found_at).to(share)
+
+
+@COVERAGE.mistake(
+    "Found by the average over the near points alone. The share that was asked for decides: over all points."
+)
+def found_among_the_near(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
+    share, _ = _own_coverage(responsibility, near, weights, found_at)
+    return share, (responsibility[near].mean(0) >= found_at * weights).to(share)
 
 
 @COVERAGE.mistake("The threshold takes 1/K as the weight of every mode. They have weights of their own.")

@@ -57,6 +57,8 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     a, b = normal((2, 2), g)
     answer.gives([a.expand(5, 2).clone(), b.expand(3, 2).clone()], 2 * (a - b).norm(), tol=1e-7)
+    x, y = torch.stack([a, a, b, b]), normal((3, 2), g)  # two different points in one place are a pair as well
+    answer.gives([x, y], _by_hand(x, y), tol=1e-7)
 
 
 @ENERGY.check(
@@ -101,6 +103,17 @@ def _between(x: Tensor, y: Tensor) -> Tensor:
 )
 def with_itself(x: Tensor, y: Tensor) -> Tensor:
     return 2 * _between(x, y) - _between(x, x) - _between(y, y)
+
+
+@ENERGY.mistake(
+    "Averaged over the distances above 0. Two different points may lie in one place: they are a pair, at distance 0."
+)
+def above_zero(x: Tensor, y: Tensor) -> Tensor:
+    def within(a: Tensor) -> Tensor:
+        d = torch.cdist(a, a, compute_mode="donot_use_mm_for_euclid_dist")
+        return d.sum() / (d > 0).sum().clamp(min=1)
+
+    return 2 * _between(x, y) - within(x) - within(y)
 
 
 @ENERGY.mistake(

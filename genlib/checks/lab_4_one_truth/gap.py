@@ -93,6 +93,12 @@ def _(answer: Answer, g: Generator) -> None:
     answer.gives([log_p.float(), log_p_theta.float()], *_by_hand(log_p, log_p_theta), tol=FLOAT32_TOL)
 
 
+@GAP.mistake("The absolute value of the average is taken. A gap may come out below 0, and that says something, too.")
+def absolute_mean(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    gap, error = _own_gap(log_p, log_p_theta)
+    return gap.abs(), error
+
+
 @GAP.mistake("The difference is turned round. The points come from the truth, p, which is the best code for them.")
 def turned_round(log_p: Tensor, log_p_theta: Tensor) -> Pair:
     return _own_gap(log_p_theta, log_p)

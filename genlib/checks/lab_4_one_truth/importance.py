@@ -58,6 +58,10 @@ def _(answer: Answer, g: Generator) -> None:
     shift = torch.tensor([[-2000.0], [0.0], [2000.0]], dtype=torch.float64)
     elbo, log_p_theta = _own_importance(log_w)
     answer.gives([log_w + shift], elbo + shift[:, 0], log_p_theta + shift[:, 0])
+    row = torch.full((2, 10), -2000.0, dtype=torch.float64)  # one draw has all the weight, the others have none
+    row[0, int(torch.randint(10, (), generator=g))] = 0.0
+    row[1, int(torch.randint(10, (), generator=g))] = 1.0
+    answer.gives([row], row.mean(1), row.max(1).values - math.log(10))
 
 
 @IMPORTANCE.check(
@@ -111,6 +115,21 @@ def sum_of_logs(log_w: Tensor) -> Pair:
 @IMPORTANCE.mistake("Both are the average of log w. For log_p_theta the weights are averaged before the logarithm.")
 def twice_the_elbo(log_w: Tensor) -> Pair:
     return log_w.mean(1), log_w.mean(1)
+
+
+@IMPORTANCE.mistake("Both are the logarithm of the average of w. For elbo the logarithms themselves are averaged.")
+def twice_log_p_theta(log_w: Tensor) -> Pair:
+    _, log_p_theta = _own_importance(log_w)
+    return log_p_theta, log_p_theta
+
+
+@IMPORTANCE.mistake(
+    "Something else than the largest log-weight was taken out before exp. What is left may be large, and exp of it "
+    "infinite."
+)
+def not_the_largest(log_w: Tensor) -> Pair:
+    middle = log_w.mean(1, keepdim=True)
+    return log_w.mean(1), middle[:, 0] + (log_w - middle).exp().mean(1).log()
 
 
 @IMPORTANCE.mistake("elbo and log_p_theta have changed places: elbo is the one that is never above the other.")

@@ -40,7 +40,7 @@ class Share(WholeNumbers):
         return tuple(o.float().double() if isinstance(o, Tensor) else o for o in super().outputs(raw))
 
 
-P_VALUE = Share("one_truth.p_value", _own_p_value, returns=["p"])
+P_VALUE = Share("one_truth.p_value", _own_p_value, returns=["p"], tempts_to_draw=True)
 TOL = 1e-6  # of a share in float32
 
 
@@ -221,6 +221,17 @@ def number_of_deals(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) 
 @P_VALUE.mistake("Twice the share, as in a test on two sides. Here only a large statistic is extreme.")
 def doubled(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) -> Tensor:
     return 2 * _own_p_value(x, y, orders, statistic)
+
+
+@P_VALUE.mistake(
+    "Each shuffle deals what the one before has left. An order names places in the pool itself: x, then y."
+)
+def piled_up(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) -> Tensor:
+    pooled, n, observed, count = torch.cat([x, y]), len(x), float(statistic(x, y)), 0
+    for order in orders:
+        pooled = pooled[order]
+        count += float(statistic(pooled[:n], pooled[n:])) >= observed
+    return x.new_tensor((1 + count) / (1 + len(orders)))
 
 
 @P_VALUE.mistake("y stands first in the pool. An order names the points by their places, and counts with x first.")
