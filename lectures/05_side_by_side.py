@@ -775,7 +775,7 @@ path = transport(torch.randn(2000, 2, generator=g), 40)
 wide = {"size": 5, "xlim": (-2, 2), "ylim": (-2, 2), "xticks": (-1, 0, 1), "yticks": (-1, 0, 1)}
 axes = {0: wide, 20: wide, 30: wide, 36: square, 40: square}  # the last two nearer
 plots.figure(
-    *[plots.points({"x": path[k]}, title=f"t = {k / 40:g}", **axes[k]) for k in axes],
+    *[plots.points({"x": path[k]}, title=f"t = {k / 40:g}", aspect=1.05, **axes[k]) for k in axes],
     alt="A cloud of noise at t = 0 contracts, and has become a blurred ring at t = 0.9. At t = 1 the ring is thinner, still closed, "
     "and densest where the heavy modes are.",
 )
