@@ -77,8 +77,9 @@ def _(answer: Answer, g: Generator) -> None:
     "It is an estimate, and its error says how far it may be off, to either side. Nothing is to be cut off.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    log_p, *rest = _numbers(9, 5, 2, g)
-    for numbers in ((log_p - 20, *rest), (log_p - 2, *rest)):
+    log_p, L_T, L_t, L_0, dims = _numbers(9, 5, 2, g)
+    for lower in (20, 2):
+        numbers = log_p - lower, L_T, L_t, L_0, dims
         answer.gives(numbers, *_by_hand(numbers))
 
 
