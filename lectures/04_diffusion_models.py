@@ -24,7 +24,7 @@
 # - the variational bound, term by term, and the loss that is left of it;
 # - sampling in a thousand steps, in twenty-five, and towards a class.
 #
-# **It takes** 60 minutes.
+# **It takes** 55 minutes.
 # **You need** the Gaussian density, Bayes' rule and expectations; [Start here](00_start_here.ipynb) has the notation.
 
 # %% slideshow={"slide_type": "skip"}
