@@ -588,7 +588,7 @@ plots.table(
 # - **The diffusion model** pays at every picture, and in training, where a U-Net keeps the most. But it is the one that the budget held back: its digits would be nearer with five calls than with the table's 25 (section 4), and trained longer it passes all the others. Its bits are poor because nothing asked for them: $L_{\text{simple}}$ gives the last, small noises next to no weight ([Diffusion models](04_diffusion_models.ipynb), section 9).
 # - **The VAE** is the one that we would not take for its samples. What it has is in no row: *16 numbers* that stand for 64 pixels, and an encoder that finds them. Latent diffusion puts exactly that to use.
 #
-# The fewest bits and the best looks are not with the same family, by far: a code length asks what the model thinks of *real* digits, a judge what a judge thinks of *drawn* ones.
+# The fewest bits and the best looks are not with the same family, by far: a code length says what the model thinks of *real* digits, a Fréchet distance what a judge thinks of *drawn* ones.
 
 # %%
 checks.at_most(
