@@ -276,6 +276,7 @@ def test_lab_opens_the_first_page_of_the_whole_course_quietly(
 ) -> None:
     root, _ = house
     ran: list[list[str]] = []
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # what lab sets for its kernels stays here
     monkeypatch.setattr(course, "call", lambda command: ran.append(command) or 0)
     monkeypatch.setattr(course.subprocess, "Popen", lambda command, **_: ran.append(command))
     assert course.lab("python", ["--no-browser"]) == 0
