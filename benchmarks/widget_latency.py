@@ -26,7 +26,7 @@ from typing import Any
 import nbformat
 from playwright.sync_api import Page, sync_playwright  # pyright: ignore[reportMissingImports]  (no dependency)
 
-CELL = "from genlib import widgets\n\nwidgets.BetaScheduleExplorer()"
+CELL = "from gencourse import widgets\n\nwidgets.BetaScheduleExplorer()"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 # One entry a press: when it was drawn, when it was painted, and whether the first drawing was complete (a preset) or

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genlib.arguments import check_finite, check_int, check_label, check_number, check_tensor
-from genlib.nets import adam, draw
+from genlib.common import adam, draw
 
 Turns = Iterator[tuple[str, Tensor, dict[str, Tensor]]]
 

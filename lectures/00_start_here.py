@@ -29,7 +29,7 @@
 # It looks at every package that the course needs, and does a small computation with each of the important ones.
 
 # %% slideshow={"slide_type": "-"}
-from genlib import checks
+from gencourse import checks
 
 checks.installation()
 
@@ -45,8 +45,9 @@ checks.installation()
 
 # %%
 import torch
+from gencourse import plots
 
-from genlib import data, diffusion, plots
+from genlib import data, diffusion
 
 x_0 = data.digits("test").x[:12]
 schedule = diffusion.Schedule.cosine(T=1000)

@@ -28,10 +28,11 @@
 import math
 
 import torch
+from gencourse import checks, plots, widgets
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 from torch.nn.functional import softplus
 
-from genlib import checks, data, metrics, plots, train, widgets
+from genlib import data, metrics, train
 from genlib.autoencoder import VAE, Autoencoder
 
 g = torch.Generator().manual_seed(0)

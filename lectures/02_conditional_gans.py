@@ -29,9 +29,10 @@
 import math
 
 import torch
+from gencourse import checks, plots, widgets
 from torch.nn.functional import logsigmoid, sigmoid
 
-from genlib import checks, data, gan, metrics, plots, train, widgets
+from genlib import data, gan, metrics, train
 
 g = torch.Generator().manual_seed(0)
 torch.set_default_dtype(torch.float64)  # identities are shown in double precision

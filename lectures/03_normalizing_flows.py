@@ -29,8 +29,9 @@ import math
 import time
 
 import torch
+from gencourse import checks, plots, widgets
 
-from genlib import checks, data, flows, metrics, plots, train, widgets
+from genlib import data, flows, metrics, train
 
 g = torch.Generator().manual_seed(0)
 torch.set_default_dtype(torch.float64)  # identities are shown in double precision

@@ -31,8 +31,9 @@
 import math
 
 import torch
+from gencourse import checks, plots, widgets
 
-from genlib import checks, data, diffusion, metrics, plots, train, widgets
+from genlib import data, diffusion, metrics, train
 
 g = torch.Generator().manual_seed(0)
 torch.set_default_dtype(torch.float64)  # identities are shown in double precision

@@ -29,9 +29,10 @@ import time
 from types import SimpleNamespace
 
 import torch
+from gencourse import checks, plots
 from torch import nn
 
-from genlib import checks, data, diffusion, flows, gan, metrics, plots, train
+from genlib import data, diffusion, flows, gan, metrics, train
 from genlib.autoencoder import VAE
 
 torch.set_num_threads(1)  # the clocks below are those of one thread

@@ -26,10 +26,11 @@
 import math
 
 import torch
+from gencourse import checks, plots
 from torch.distributions import Normal
 from torch.nn.functional import softplus
 
-from genlib import checks, data, diffusion, flows, gan, metrics, plots
+from genlib import data, diffusion, flows, gan, metrics
 from genlib.autoencoder import VAE, Autoencoder
 
 g = torch.Generator().manual_seed(0)

@@ -18,8 +18,9 @@
 from functools import partial
 
 import torch
+from gencourse import checks, plots
 
-from genlib import checks, data, gan, metrics, plots, train
+from genlib import data, gan, metrics, train
 
 torch.set_num_threads(1)  # small networks are quicker so
 generator = torch.Generator().manual_seed(0)

@@ -19,8 +19,9 @@ import math
 from functools import partial
 
 import torch
+from gencourse import checks, plots
 
-from genlib import checks, data, flows, plots, train
+from genlib import data, flows, train
 
 torch.set_num_threads(1)  # small networks are quicker so
 generator = torch.Generator().manual_seed(0)

@@ -18,8 +18,9 @@ import itertools
 import math
 
 import torch
+from gencourse import checks, plots
 
-from genlib import checks, data, diffusion, metrics, plots, train
+from genlib import data, diffusion, metrics, train
 
 generator = torch.Generator().manual_seed(0)
 

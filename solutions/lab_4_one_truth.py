@@ -19,10 +19,11 @@
 import math
 
 import torch
+from gencourse import checks, plots
 from IPython.display import Markdown
 from torch.distributions import MultivariateNormal, Normal
 
-from genlib import autoencoder, checks, data, diffusion, flows, gan, plots, train
+from genlib import autoencoder, data, diffusion, flows, gan, train
 
 torch.set_num_threads(1)  # small networks are quicker so
 generator = torch.Generator().manual_seed(0)

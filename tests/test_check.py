@@ -9,7 +9,7 @@ import pytest
 
 RIGHT = """
 import torch
-from genlib import checks
+from gencourse import checks
 @checks.exercise("flows.density_1d")
 def density_1d(x, f, slope, p_z):
     return p_z(f(x)) * slope(x).abs()

@@ -13,13 +13,13 @@ import pytest
 import torch
 from nbclient import NotebookClient
 
-from genlib import checks
-from genlib.checks import limit
-from genlib.checks.compare import difference, in_short, two_numbers
-from genlib.checks.exercise import Exercise
-from genlib.checks.panel import Result, Summary
+from gencourse import checks
+from gencourse.checks import limit
+from gencourse.checks.compare import difference, in_short, two_numbers
+from gencourse.checks.exercise import Exercise
+from gencourse.checks.panel import Result, Summary
 
-machinery = sys.modules[Exercise.__module__]  # genlib.checks.exercise is the function
+machinery = sys.modules[Exercise.__module__]  # gencourse.checks.exercise is the function
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ class TestDiagnosis:
             ("signature", lambda data: 2 * data),
             ("signature", lambda x, y: 2 * x),
             ("signature", lambda *args: 2 * args[0]),
-            ("error", lambda x: 2 * y),  # type: ignore[name-defined]  # noqa: F821
+            ("error", lambda x: 2 * y),  # type: ignore[name-defined]
         ],
     )
     def test_general_mistakes_are_recognised(self, double, mistake, y):
@@ -250,7 +250,7 @@ class TestDiagnosis:
             (lambda x: torch.ones(2, dtype=x.dtype).add_(x), "in place"),
             (lambda x: x[: torch.arange(3)], "one whole number"),
             (lambda x: x @ torch.eye(2), "Two dtypes met"),
-            (lambda x: npp.abs(x), "imported"),  # type: ignore[name-defined]  # noqa: F821
+            (lambda x: npp.abs(x), "imported"),  # type: ignore[name-defined]
             (changed_in_place, "Changed in place"),
             (lambda x: (2 * x,), "tuple of one"),
             (lambda x: (2 * x, x), "several came"),
@@ -449,7 +449,7 @@ class TestPanel:
 def test_in_a_notebook():
     """Cells as a student runs them: the panels have HTML and text, and an error names the line of its cell."""
     cells = [
-        "from genlib import checks",
+        "from gencourse import checks",
         '@checks.exercise("diffusion.alpha_bar")\ndef alpha_bar(beta):\n    return (1 - beta).new_ones(1).flatten()\n',
         '@checks.exercise("diffusion.alpha_bar")\ndef alpha_bar(beta):\n    one = 1\n    return undefined * one\n',
         '@checks.exercise("diffusion.alpha_bar")\ndef alpha_bar(beta):\n    raise NotImplementedError\n',
@@ -466,13 +466,13 @@ def test_in_a_notebook():
     assert "line 4 of the cell, in alpha_bar: return undefined * one" in data[1]["text/plain"]
     assert "line 4 of the cell, in alpha_bar: return undefined * one" in data[1]["text/html"]
     assert data[2]["text/plain"] == str(Result("diffusion.alpha_bar", "not attempted"))
-    assert "genlib.checks" in data[3]["text/plain"]
+    assert "gencourse.checks" in data[3]["text/plain"]
     assert ["diffusion.alpha_bar", "not", "attempted"] in [x.split() for x in data[4]["text/plain"].splitlines()]
 
 
 def test_importing_it_loads_no_plots_and_no_ipython():
     code = (
-        "import sys; from genlib import checks; checks.exercises(); "
+        "import sys; from gencourse import checks; checks.exercises(); "
         "print([m for m in ('matplotlib', 'IPython', 'ipywidgets') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

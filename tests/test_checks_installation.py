@@ -5,7 +5,7 @@ from importlib import metadata
 
 import pytest
 
-from genlib import checks
+from gencourse import checks
 
 
 def test_here_all_is_there(capsys: pytest.CaptureFixture[str]) -> None:

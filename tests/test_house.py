@@ -92,12 +92,11 @@ def extra(name: str) -> set[str]:
     return {Requirement(line).name for line in lines}
 
 
-NOTEBOOKS_ONLY = ("plots", "widgets", "checks")
 RUN_BY_STUDENTS = ("course.py", "check.py")
 IMPORTERS = {
-    "": [p for p in (ROOT / "genlib").rglob("*.py") if p.relative_to(ROOT).parts[1] not in NOTEBOOKS_ONLY],
+    "": [*(ROOT / "genlib").rglob("*.py")],
     "course": [
-        *(p for unit in NOTEBOOKS_ONLY for p in (ROOT / "genlib" / unit).rglob("*.py")),
+        *(ROOT / "gencourse").rglob("*.py"),
         *(ROOT / "tools" / name for name in RUN_BY_STUDENTS),
         *(p for folder in ("lectures", "solutions") for p in (ROOT / folder).glob("*.py")),
     ],
@@ -110,7 +109,7 @@ OTHER_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 def test_what_is_imported_is_asked_for(name: str) -> None:
     """By each part's own list: whoever uses the library alone has none of what notebooks or tests need."""
     own = {path.stem for folder in ("tools", "tests") for path in (ROOT / folder).glob("*.py")}
-    own |= {"genlib", "wrong_answers", *sys.stdlib_module_names}
+    own |= {"genlib", "gencourse", "wrong_answers", *sys.stdlib_module_names}
     own |= {"slow_to_load"}  # a test writes it, and imports it
     missing: dict[str, set[str]] = {}
     for path in IMPORTERS[name]:
@@ -359,7 +358,9 @@ def test_the_readme_names_every_dependency_and_notebook() -> None:
 def test_every_tool_that_is_named_is_there() -> None:
     papers = [*ROOT.glob("*.md"), ROOT / "Makefile", *ROOT.glob(".ci/*"), *ROOT.glob(".github/**/*.yml")]
     sources = [
-        path for folder in ("genlib", "tools", "lectures", "solutions") for path in (ROOT / folder).rglob("*.py")
+        path
+        for folder in ("genlib", "gencourse", "tools", "lectures", "solutions")
+        for path in (ROOT / folder).rglob("*.py")
     ]
     named = {
         (path.relative_to(ROOT).as_posix(), tool)

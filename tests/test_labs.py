@@ -10,9 +10,9 @@ import pytest
 import torch
 from wrong_answers import GIVEN, Given
 
-from genlib import checks
-from genlib.checks import limit
-from genlib.checks.exercise import Exercise
+from gencourse import checks
+from gencourse.checks import limit
+from gencourse.checks.exercise import Exercise
 
 ROOT = Path(__file__).parent.parent
 EXERCISES = {exercise.name: exercise for exercise in checks.exercises()}

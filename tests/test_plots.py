@@ -9,8 +9,8 @@ import torch
 from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
-from genlib import plots
-from genlib.plots.figures import PIXELS_PER_INCH, WIDTH
+from gencourse import plots
+from gencourse.plots.figures import PIXELS_PER_INCH, WIDTH
 
 
 def example() -> plots.Figure:

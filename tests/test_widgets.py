@@ -10,11 +10,11 @@ import torch
 import traitlets
 from ipywidgets.embed import dependency_state
 
-from genlib import widgets
+from gencourse import widgets
+from gencourse.widgets.beta_schedule import CONTROLS, LEVELS
+from gencourse.widgets.explorer import fill, in_use, keys, pack, show, unpack
 from genlib.data import digits
 from genlib.diffusion import Schedule
-from genlib.widgets.beta_schedule import CONTROLS, LEVELS
-from genlib.widgets.explorer import fill, in_use, keys, pack, show, unpack
 
 TABLES = ("beta", "alpha_bar")
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from genlib import widgets
-from genlib.widgets import CouplingMaskExplorer, FlowWarpExplorer
-from genlib.widgets.explorer import Explorer
+from gencourse import widgets
+from gencourse.widgets import CouplingMaskExplorer, FlowWarpExplorer
+from gencourse.widgets.explorer import Explorer
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, and a browser")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -9,10 +9,11 @@ import torch
 import traitlets
 from test_widgets import state_size
 
-from genlib import flows, widgets
-from genlib.widgets.coupling_mask import CONTROLS, MASKS, MAX_LAYERS
-from genlib.widgets.explorer import Explorer, keys
-from genlib.widgets.flow_warp import MOONS, UNIT
+from gencourse import widgets
+from gencourse.widgets.coupling_mask import CONTROLS, MASKS, MAX_LAYERS
+from gencourse.widgets.explorer import Explorer, keys
+from gencourse.widgets.flow_warp import MOONS, UNIT
+from genlib import flows
 
 CHOICES = [(mask, swap, size) for mask in MASKS for swap in (True, False) for size in (2, 3)]
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from ipywidgets.embed import dependency_state
 
-from genlib import widgets
-from genlib.widgets.explorer import keys, unpack
-from genlib.widgets.learned_loss import CONTROLS, DATA
+from gencourse import widgets
+from gencourse.widgets.explorer import keys, unpack
+from gencourse.widgets.learned_loss import CONTROLS, DATA
 
 
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 0.6), (-1.5, 0.3), (2.3, 1.7)])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from genlib.widgets import LambdaExplorer
+from gencourse.widgets import LambdaExplorer
 
 LAM = [0.0, 5.0, 100.0]
 

@@ -22,7 +22,7 @@ STEPS = 20  # of each training: what it takes to see that it runs
 CELL_TIMEOUT = 300  # seconds
 ASK = """
 import json as _json
-from genlib import checks as _checks
+from gencourse import checks as _checks
 print(_json.dumps([vars(_result) for _result in _checks.results({lab!r})]))
 """
 
@@ -62,7 +62,7 @@ def read(path: Path) -> Any:
 
 def lab_of(notebook: Any, path: Path) -> str:
     """The lab whose exercises the notebook has; found by the exercises, so a file may have any name."""
-    from genlib import checks
+    from gencourse import checks
 
     source = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     named = set(re.findall(r"""checks\.exercise\(\s*["']([\w.]+)["']""", source))

@@ -244,7 +244,11 @@ def test(python: str, arguments: "list[str]") -> int:
     status = call([python, os.path.join("tools", "build_notebooks.py"), "--check"])
     # Explicit notebooks: their sources lie beside them, and are no modules to look for doctests in.
     status |= call(
-        pytest + nbval + ["--doctest-modules", "genlib", "tests"] + notebooks("lectures", "solutions") + arguments
+        pytest
+        + nbval
+        + ["--doctest-modules", "genlib", "gencourse", "tests"]
+        + notebooks("lectures", "solutions")
+        + arguments
     )
     if notebooks("labs"):
         # Blank labs are stored without outputs, so nbval only runs them; trainings are cut short.

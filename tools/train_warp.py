@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
+from gencourse.widgets.flow_warp import MOONS, WEIGHTS, untrained
 from genlib import train
 from genlib.flows import MaximumLikelihood
-from genlib.widgets.flow_warp import MOONS, WEIGHTS, untrained
 
 STEPS, BATCH_SIZE, EXAMPLES = 4000, 256, 50_000
 

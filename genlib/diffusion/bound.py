@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from genlib.arguments import check_finite, check_int, check_tensor
+from genlib.common import draw
 from genlib.diffusion.schedule import Schedule
-from genlib.nets import draw
 
 if TYPE_CHECKING:
     from genlib.diffusion.ddpm import DDPM

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genlib.arguments import check_choice, check_finite, check_int, check_label, check_number, check_tensor
+from genlib.common import adam, draw, evaluating
 from genlib.diffusion import bound
 from genlib.diffusion.schedule import Quantity, Schedule
-from genlib.nets import adam, draw, evaluating
 
 Denoiser = Callable[[Tensor, Tensor, Any], Tensor]  # net(x_t, t, label)
 

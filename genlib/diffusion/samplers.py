@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from genlib.arguments import check_choice, check_finite, check_int, check_number, check_tensor
+from genlib.common import draw
 from genlib.diffusion.ddpm import DDPM, Denoised
-from genlib.nets import draw
 
 # x_{τ_{i−1}} from x_{τ_i}, what the model makes of it, i, and noise (None in the last step)
 Step = Callable[[Tensor, Denoised, int, Callable[[], Tensor]], Tensor]

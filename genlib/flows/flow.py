@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genlib.arguments import check_finite, check_int, check_label, check_number, check_tensor
+from genlib.common import evaluating
 from genlib.flows.base import Density, Normal
 from genlib.flows.batch_norm import BatchNorm
 from genlib.flows.chain import CouplingChain
 from genlib.flows.coupling import Coupling
 from genlib.flows.layer import Compose, Layer, check_dtype, total, weight
 from genlib.flows.preprocessing import Logit, check_levels, dequantized
-from genlib.nets import evaluating
 
 BITS = 1 / math.log(2)  # bits in a nat
 

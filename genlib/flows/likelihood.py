@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from genlib.arguments import check_number, check_tensor
+from genlib.common import adam, fusible
 from genlib.flows.flow import BITS, Flow
 from genlib.flows.muon import Muon
 from genlib.flows.nets import MLP
 from genlib.flows.preprocessing import check_levels, dequantized
-from genlib.nets import adam, fusible
 
 
 class MaximumLikelihood(nn.Module):

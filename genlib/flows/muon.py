@@ -30,7 +30,7 @@ class Muon(torch.optim.Adam):
         momentum: μ, in [0, 1).
         rounds: of the iteration for `orth`.
         weight_decay: of both, times their learning rates.
-        fused: whether Adam updates the others in one kernel; not every device has it (`nets.fusible`).
+        fused: whether Adam updates the others in one kernel; not every device has it (`common.fusible`).
     Ref: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; Loshchilov & Hutter 2019.
     """
 

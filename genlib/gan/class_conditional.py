@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from genlib.arguments import check_choice, check_finite, check_number, check_same_shape, check_tensor
+from genlib.common import adam, evaluating
 from genlib.gan.objectives import OBJECTIVES, Name, generator_loss
 from genlib.gan.turns import Turn, check_betas, check_images, check_network, discriminator_turn
-from genlib.nets import adam, evaluating
 
 
 class ClassConditional(nn.Module):

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genlib.arguments import check_int, check_label, check_number, check_tensor
+from genlib.common import draw
 from genlib.gan.layers import check_batch
-from genlib.nets import draw
 
 
 class MLPGenerator(nn.Module):

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genlib.arguments import check_int, check_number, check_tensor
+from genlib.common import draw
 from genlib.gan.layers import Norm, check_batch, initialise, norm_layer
-from genlib.nets import draw
 
 
 class UNetGenerator(nn.Module):

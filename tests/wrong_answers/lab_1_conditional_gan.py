@@ -1261,7 +1261,7 @@ def receptive_field(kernels, strides):
 def receptive_field(kernels, strides):
     fields = [1]
     for kernel in kernels:
-        fields.append(fields[-1] + (kernel - 1) * jump)  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
+        fields.append(fields[-1] + (kernel - 1) * jump)  # pyright: ignore[reportUndefinedVariable]
     return torch.tensor(fields[1:])
 
 

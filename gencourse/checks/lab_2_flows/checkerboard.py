@@ -1,0 +1,172 @@
+"""Masks for pictures, which change places from layer to layer."""
+
+import torch
+from torch import Generator, Tensor
+
+from gencourse.checks.answer import Answer
+from gencourse.checks.exercise import Exercise
+from gencourse.checks.lab_2_flows.given import normal
+from genlib.flows import masks
+
+
+def _own_checkerboard(x: Tensor, k: int) -> Tensor:
+    return x * masks.checkerboard(x.shape[1:], swap=k % 2 == 1)
+
+
+CHECKERBOARD = Exercise("flows.checkerboard", _own_checkerboard, returns=["x_1"], batched=["x"])
+
+
+@CHECKERBOARD.check(
+    "layer 0 keeps the pixels where row + column is odd, and layer 2 does so again",
+    "Row 0, column 0 is changed; row 0, column 1 is kept. What is added here, and what is asked about the sum?",
+)
+def _(answer: Answer, g: Generator) -> None:
+    x = normal((2, 1, 4, 4), g)
+    expected = torch.zeros_like(x)
+    for row, column in ((0, 1), (0, 3), (1, 0), (1, 2), (2, 1), (2, 3), (3, 0), (3, 2)):
+        expected[:, :, row, column] = x[:, :, row, column]
+    for k in (0, 2):
+        answer.gives([x, k], expected)
+
+
+@CHECKERBOARD.check(
+    "what layer k changes, layer k + 1 keeps",
+    "Two neighbouring layers' kept pixels, added up, make the whole picture. What becomes of row + column + k?",
+)
+def _(answer: Answer, g: Generator) -> None:
+    x = normal((2, 1, 4, 4), g)
+    for k in (0, 1, 2, 3):
+        one = answer(x, k)
+        answer.agrees(f"the sum of x_1 in layers {k} and {k + 1}", x, one + answer(x, k + 1))
+
+
+@CHECKERBOARD.check(
+    "no two neighbours are both kept, whatever the height and width",
+    "Pictures may have an odd number of columns, or more columns than rows. All channels get the same board.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    for C, H, W in ((3, 3, 5), (2, 5, 4), (1, 2, 3), (4, 4, 4)):
+        x = 0.5 + torch.rand(2, C, H, W, generator=g, dtype=torch.float64)
+        for k in (0, 1):
+            kept = answer(x, k)
+            below, right = kept[..., 1:, :] * kept[..., :-1, :], kept[..., 1:] * kept[..., :-1]
+            answer.agrees("x_1 times its neighbour below", torch.zeros_like(below), below)
+            answer.agrees("x_1 times its neighbour to the right", torch.zeros_like(right), right)
+            corner = x[:, :, 0, 0] if k else torch.zeros_like(x[:, :, 0, 0])
+            answer.agrees("x_1[:, :, 0, 0]", corner, kept[:, :, 0, 0])
+            rest = (kept - x) * kept  # 0 where a pixel is as it was, or 0
+            answer.agrees("(x_1 − x) · x_1", torch.zeros_like(rest), rest)
+
+
+@CHECKERBOARD.check("it agrees with genlib, in float32 too", "Compare with flows.masks.checkerboard.")
+def _(answer: Answer, g: Generator) -> None:
+    x = normal((2, 2, 6, 4), g).float()
+    for k in range(4):
+        answer.gives([x, k], x * masks.checkerboard((2, 6, 4), swap=k % 2 == 1))
+        answer.keeps_dtype("x")
+
+
+def _board(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Row and column of each pixel."""
+    H, W = x.shape[-2:]
+    return torch.arange(H, device=x.device)[:, None].expand(H, W), torch.arange(W, device=x.device).expand(H, W)
+
+
+@CHECKERBOARD.mistake("All layers have the same board. What is never changed stays as it is, through the whole flow.")
+def never_swapped(x: Tensor, k: int) -> Tensor:
+    return _own_checkerboard(x, 0)
+
+
+@CHECKERBOARD.mistake(
+    "The board of layer 2 is that of layer 0, turned round. It changes with each layer: what is it after two changes?"
+)
+def every_second(x: Tensor, k: int) -> Tensor:
+    return _own_checkerboard(x, k // 2)
+
+
+@CHECKERBOARD.mistake(
+    "These are upright stripes: only the column counts, or pixels are numbered one after the other, and with an even "
+    "width each row starts like the one above."
+)
+def stripes(x: Tensor, k: int) -> Tensor:
+    return x * ((_board(x)[1] + k) % 2)
+
+
+@CHECKERBOARD.mistake("These are lying stripes: only the row counts.")
+def lying_stripes(x: Tensor, k: int) -> Tensor:
+    return x * ((_board(x)[0] + k) % 2)
+
+
+@CHECKERBOARD.mistake("A quarter of the pixels is kept. Row odd *and* column odd is less than row + column odd.")
+def a_quarter(x: Tensor, k: int) -> Tensor:
+    row, column = _board(x)
+    kept = row * column % 2 == 1
+    return x * (~kept if k % 2 else kept)
+
+
+@CHECKERBOARD.mistake("Three quarters of the pixels are kept. Row odd *or* column odd is more than row + column odd.")
+def three_quarters(x: Tensor, k: int) -> Tensor:
+    row, column = _board(x)
+    kept = (row % 2 + column % 2) > 0
+    return x * (~kept if k % 2 else kept)
+
+
+@CHECKERBOARD.mistake("This is half of the picture, in one piece. Neighbours say most about each other: mix them.")
+def one_half(x: Tensor, k: int) -> Tensor:
+    kept = _board(x)[1] < x.shape[-1] // 2
+    return x * (~kept if k % 2 else kept)
+
+
+@CHECKERBOARD.mistake("This is the mask. What is asked for is the picture under it: x where it is kept, 0 elsewhere.")
+def mask_alone(x: Tensor, k: int) -> Tensor:
+    return _own_checkerboard(torch.ones_like(x), k)
+
+
+@CHECKERBOARD.mistake("The board moves on with each channel. All channels of a pixel are kept together.")
+def channels_too(x: Tensor, k: int) -> Tensor:
+    row, column = _board(x)
+    channel = torch.arange(x.shape[1], device=x.device)[:, None, None]
+    return x * ((row + column + channel + k) % 2)
+
+
+@CHECKERBOARD.mistake("The kept pixels alone, in a smaller picture: each has to stay where it is, with 0 around it.")
+def squeezed(x: Tensor, k: int) -> Tensor:
+    row, column = _board(x)
+    return x[:, :, (row + column + k) % 2 == 1]
+
+
+@CHECKERBOARD.mistake(
+    "The board is turned round: in layer 0 the corner, where row + column = 0, is changed, so 0 here."
+)
+def turned_round(x: Tensor, k: int) -> Tensor:
+    return x - _own_checkerboard(x, k)
+
+
+@CHECKERBOARD.mistake(
+    "This is the board alone, without the picture. Where it is kept, x is to be seen, and 0 elsewhere."
+)
+def board_alone(x: Tensor, k: int) -> Tensor:
+    return _own_checkerboard(torch.ones_like(x), k)[0, 0]
+
+
+@CHECKERBOARD.mistake("x is multiplied by the sum first, and % comes then: * and % are done from left to right.")
+def product_first(x: Tensor, k: int) -> Tensor:
+    row, column = _board(x)
+    return x * (row + column + k) % 2
+
+
+@CHECKERBOARD.mistake("Layer 0 has its board, and layer 2 keeps nothing. k goes on beyond 1: what of it counts?")
+def nothing_in_layer_2(x: Tensor, k: int) -> Tensor:
+    return torch.zeros_like(x) if k > 1 else _own_checkerboard(x, k)
+
+
+@CHECKERBOARD.mistake("Layer 0 has its board, and layer 2 keeps everything. k goes on beyond 1: what of it counts?")
+def all_in_layer_2(x: Tensor, k: int) -> Tensor:
+    return x if k > 1 else _own_checkerboard(x, k)
+
+
+@CHECKERBOARD.mistake(
+    "No pixel is kept, as if row + column were even everywhere. Are rows and columns numbered along the same axis?"
+)
+def one_axis(x: Tensor, k: int) -> Tensor:
+    return x * ((2 * _board(x)[1] + k) % 2)

@@ -1,0 +1,192 @@
+"""The way back through a coupling, with the same network."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from gencourse.checks.answer import Answer
+from gencourse.checks.exercise import Exercise
+from gencourse.checks.lab_2_flows.coupling import by_hand, genlibs, some_mask
+from gencourse.checks.lab_2_flows.given import FLOAT32_TOL, Net, log_volume, normal, passes_gradients
+
+Network = Callable[[Tensor], tuple[Tensor, Tensor]]
+Pair = tuple[Tensor, Tensor]
+
+
+def _own_coupling_inverse(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = net(torch.where(mask, z, 0.0))
+    log_s, shift = torch.where(mask, 0.0, log_s), torch.where(mask, 0.0, shift)
+    return (z - shift) * torch.exp(-log_s), -log_s.flatten(1).sum(1)
+
+
+INVERSE = Exercise("flows.coupling_inverse", _own_coupling_inverse, returns=["x", "log_det"], batched=["z"])
+
+
+@INVERSE.check(
+    "it brings z back to the x that it came from",
+    "Undo the steps of the forward map in the opposite order. What does the network have to be shown, to say the same "
+    "as it said then?",
+)
+def _(answer: Answer, g: Generator) -> None:
+    x, mask, net = normal((6, 6), g), some_mask((6,), g), Net((6,), g)
+    back, _ = answer(by_hand(x, mask, net), mask, net)
+    answer.agrees("x", x, back)
+
+
+@INVERSE.check(
+    "log_det is that of the map from z to x: minus the forward one's, as autograd finds it",
+    "What the one map stretches, the other shrinks by as much: what is that in logarithms?",
+)
+def _(answer: Answer, g: Generator) -> None:
+    x, mask, net = normal((6, 6), g), some_mask((6,), g), Net((6,), g)
+    forward = log_volume(lambda v: by_hand(v, mask, net), x)
+    answer.gives([by_hand(x, mask, net), mask, net], x, -forward)
+
+
+@INVERSE.check("it takes pictures, too", "Only the first axis is the batch; log_det stays (B,).")
+def _(answer: Answer, g: Generator) -> None:
+    for shape in ((1, 2, 3), (2, 2, 2), (5,)):
+        x, mask, net = normal((3, *shape), g), some_mask(shape, g), Net(shape, g)
+        forward = log_volume(lambda v: by_hand(v, mask, net), x)  # noqa: B023
+        answer.gives([by_hand(x, mask, net), mask, net], x, -forward)
+
+
+@INVERSE.check("gradients pass", "Stay in torch, and detach nothing.")
+def _(answer: Answer, g: Generator) -> None:
+    answer(normal((4, 5), g).requires_grad_(), some_mask((5,), g), Net((5,), g))
+    passes_gradients(answer, "the network")
+    answer.passes_back("z", hint="Who trains through the way back needs log_s and shift in both outputs: detach none.")
+
+
+@INVERSE.check("it takes float32 too", "Nothing in the formulas depends on the precision of z.")
+def _(answer: Answer, g: Generator) -> None:
+    x, mask, net = normal((4, 5), g), some_mask((5,), g), Net((5,), g)
+    forward = log_volume(lambda v: by_hand(v, mask, net), x)
+    answer.gives([by_hand(x, mask, net).float(), mask, net], x, -forward, tol=FLOAT32_TOL)
+
+
+@INVERSE.check("it agrees with genlib", "Compare with flows.AffineCoupling(mask, net, apart=False).inverse.")
+def _(answer: Answer, g: Generator) -> None:
+    z, layer, net = genlibs(g)
+    answer.gives([z, layer.mask, net], *layer.inverse(z))
+
+
+def _uncoupled(z: Tensor, kept: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    log_s = torch.where(kept, 0.0, log_s)
+    return torch.where(kept, z, (z - shift) * torch.exp(-log_s)), -log_s.flatten(1).sum(1)
+
+
+def _given(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    """log_s and shift, as they should be."""
+    return net(torch.where(mask, z, 0.0))
+
+
+@INVERSE.mistake(
+    "The scale is undone first, then the shift. Forward it was scale, then shift: what came last goes first."
+)
+def scale_first(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(z, mask, net)
+    return _uncoupled(z, mask, log_s, shift * log_s.exp())
+
+
+@INVERSE.mistake("The shift is added a second time. It has to be taken off.")
+def shifted_again(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(z, mask, net)
+    return _uncoupled(z, mask, log_s, -shift)
+
+
+@INVERSE.mistake("Divided by log_s itself. It is the logarithm of the scale.")
+def no_exp(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(z, mask, net)
+    return torch.where(mask, z, (z - shift) / log_s), -torch.where(mask, 0.0, log_s).flatten(1).sum(1)
+
+
+@INVERSE.mistake("The mask is turned round: True says what was kept, and is the same in x and in z.")
+def swapped(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    return _uncoupled(z, ~mask, *net(torch.where(mask, 0.0, z)))
+
+
+@INVERSE.mistake(
+    "The network sees all of z. In the forward direction it saw the kept half and zeros: show it the same again."
+)
+def sees_all(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    return _uncoupled(z, mask, *net(z))
+
+
+@INVERSE.mistake("The network sees the changed half of z. Forward it saw the half that was kept.")
+def sees_the_changed(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    return _uncoupled(z, mask, *net(torch.where(mask, 0.0, z)))
+
+
+@INVERSE.mistake("What was kept is 0 in x. It is to be handed back as it is.")
+def kept_is_lost(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    x, log_det = _own_coupling_inverse(z, mask, net)
+    return torch.where(mask, 0.0, x), log_det
+
+
+@INVERSE.mistake("This log_det is that of the forward map. What the one stretches, the other shrinks.")
+def log_det_of_forward(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    x, log_det = _own_coupling_inverse(z, mask, net)
+    return x, -log_det
+
+
+@INVERSE.mistake("log_det counts log_s where nothing is changed, too.")
+def log_det_of_all(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    return _own_coupling_inverse(z, mask, net)[0], -_given(z, mask, net)[0].flatten(1).sum(1)
+
+
+@INVERSE.mistake(
+    "log_det adds up axis 1 alone. A picture has three axes; how do you add up all but the first, however many?"
+)
+def axes_left(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    return _own_coupling_inverse(z, mask, net)[0], -torch.where(mask, 0.0, _given(z, mask, net)[0]).sum(1)
+
+
+@INVERSE.mistake("log_det is an average over the coordinates; it should be a sum.")
+def mean_not_sum(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    x, log_det = _own_coupling_inverse(z, mask, net)
+    return x, log_det / mask.numel()
+
+
+@INVERSE.mistake("log_det is summed over the batch, too. Each example has its own.")
+def summed_over_the_batch(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    x, log_det = _own_coupling_inverse(z, mask, net)
+    return x, log_det.sum()
+
+
+@INVERSE.mistake("All of z is shifted and scaled back, also what had been kept.")
+def all_changed(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(z, mask, net)
+    return (z - shift) * torch.exp(-log_s), -log_s.flatten(1).sum(1)
+
+
+@INVERSE.mistake("This is the forward map once more. The way back takes the shift off, and divides by the scale.")
+def forward(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(z, mask, net)
+    log_s = torch.where(mask, 0.0, log_s)
+    return torch.where(mask, z, log_s.exp() * z + shift), log_s.flatten(1).sum(1)
+
+
+@INVERSE.mistake("The shift is taken off, but then x is scaled by e^log_s a second time instead of being scaled back.")
+def scaled_again(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(z, mask, net)
+    return _uncoupled(z, mask, -log_s, shift)
+
+
+@INVERSE.mistake("log_s and shift have changed places: in which order does the network answer?")
+def outputs_exchanged(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(z, mask, net)
+    return _uncoupled(z, mask, shift, log_s)
+
+
+@INVERSE.mistake("1/log_det. The determinant of the inverse map is 1 over the other one; and its logarithm?")
+def reciprocal(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    x, log_det = _own_coupling_inverse(z, mask, net)
+    return x, -1 / log_det
+
+
+@INVERSE.mistake("This is the determinant itself; its logarithm was asked for.")
+def det_not_log(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    x, log_det = _own_coupling_inverse(z, mask, net)
+    return x, log_det.exp()

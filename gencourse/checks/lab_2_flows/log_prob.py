@@ -1,0 +1,304 @@
+"""log p_X(x), of a flow whose base is N(0, I)."""
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+from gencourse.checks.answer import Answer
+from gencourse.checks.exercise import Exercise
+from gencourse.checks.lab_2_flows.given import (
+    CONSTANT_TOL,
+    FLOAT32_TOL,
+    Linear,
+    Map,
+    Named,
+    normal,
+    passes_gradients,
+    random_flow,
+)
+from genlib.flows import Normal
+
+
+def _own_log_prob(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return Normal(z.shape[1:]).log_prob(z) + log_det
+
+
+LOG_PROB = Exercise("flows.log_prob", _own_log_prob, returns=["log_p"], batched=["x"])
+
+
+def _truth(flow: Linear) -> torch.distributions.MultivariateNormal:
+    """If A x + b is N(0, I), then x is N(−A⁻¹ b, A⁻¹ A⁻ᵀ)."""
+    back = torch.linalg.inv(flow.A)
+    return torch.distributions.MultivariateNormal(-back @ flow.b, back @ back.T)
+
+
+def _curved(g: Generator) -> Named:
+    """z_1 = x_1, z_2 = exp(a cos x_1) x_2 + b sin 2x_1: no Gaussian any more."""
+    a, b = (0.3 + 0.3 * torch.rand(2, generator=g, dtype=torch.float64)).tolist()
+
+    def flow(x: Tensor) -> tuple[Tensor, Tensor]:
+        log_s = a * x[:, 0].cos()
+        return torch.stack([x[:, 0], log_s.exp() * x[:, 1] + b * torch.sin(2 * x[:, 0])], dim=1), log_s
+
+    return Named("a flow in the plane", flow)
+
+
+@LOG_PROB.check(
+    "it is log N(z; 0, I), and log_det as the flow gives it, example by example",
+    "Two terms: how likely z is under N(0, I), and how much the flow stretched space around x.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    flow, x = _curved(g), 1.5 * normal((6, 2), g)
+    x[:2, 0] = torch.tensor([0.2, 2.5])  # it stretches here, and shrinks there
+    z, log_det = flow(x)
+    base = torch.distributions.Normal(torch.zeros_like(z), torch.ones_like(z)).log_prob(z)
+    answer.gives([x, flow], base[:, 0] + base[:, 1] + log_det, tol=CONSTANT_TOL)
+
+
+@LOG_PROB.check(
+    "a linear flow makes N(0, I) of the Gaussian that algebra predicts",
+    "Two terms: how likely z is under N(0, I), and how much the flow stretched space around x.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    flow = Linear(3, g)
+    x = normal((5, 3), g)
+    answer.gives([x, flow], _truth(flow).log_prob(x), tol=CONSTANT_TOL)
+
+
+@LOG_PROB.check(
+    "exp(log_p) of a flow in the plane has an integral of 1",
+    "Is the determinant of each x its own, and the Gaussian's constant that of D dimensions?",
+)
+def _(answer: Answer, g: Generator) -> None:
+    x_1, x_2 = torch.linspace(-8, 8, 97, dtype=torch.float64), torch.linspace(-16, 16, 193, dtype=torch.float64)
+    log_p = answer(torch.cartesian_prod(x_1, x_2), _curved(g))
+    mass = log_p.exp().sum() * (x_1[1] - x_1[0]) * (x_2[1] - x_2[0])
+    answer.agrees("mass", torch.ones_like(mass), mass, tol=CONSTANT_TOL)
+
+
+@LOG_PROB.check(
+    "it takes pictures, too",
+    "All axes but the first belong to one example: C · H · W of them count as D.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    x, scale = normal((4, 3, 2, 4), g), float(0.5 + torch.rand(1, generator=g))
+    flow = Named(f"x times {scale:.3f}", lambda x: (scale * x, x.new_full((len(x),), 24 * math.log(scale))))
+    pixels = torch.distributions.Normal(0.0, torch.tensor(1 / scale, dtype=torch.float64)).log_prob(x)
+    answer.gives([x, flow], torch.stack([picture.sum() for picture in pixels]), tol=CONSTANT_TOL)
+
+
+@LOG_PROB.check(
+    "784 pixels are no problem, though the density itself is 0 on a computer",
+    "A product of 784 small numbers is none that a computer knows. What becomes of products in a logarithm?",
+)
+def _(answer: Answer, g: Generator) -> None:
+    x = normal((3, 1, 28, 28), g)
+    flow = Named("x times 2", lambda x: (2 * x, x.new_full((len(x),), 784 * math.log(2))))
+    pixels = torch.distributions.Normal(0.0, torch.tensor(0.5, dtype=torch.float64)).log_prob(x)
+    answer.gives([x, flow], torch.stack([picture.sum() for picture in pixels]), tol=CONSTANT_TOL)
+
+
+@LOG_PROB.check("gradients pass", "Stay in torch, and detach nothing.")
+def _(answer: Answer, g: Generator) -> None:
+    for flow, D in ((Linear(3, g), 3), (_curved(g), 2)):
+        answer(normal((4, D), g).requires_grad_(), flow)
+        passes_gradients(answer, "the flow")
+        answer.passes_back("x", hint="The flow learns from both terms, how likely z is and log_det: detach neither.")
+
+
+@LOG_PROB.check("it takes float32 too", "Nothing in the formula depends on the precision of x.")
+def _(answer: Answer, g: Generator) -> None:
+    flow = Linear(3, g)
+    x = normal((5, 3), g)
+    answer.gives([x.float(), flow], _truth(flow).log_prob(x), tol=FLOAT32_TOL)
+
+
+@LOG_PROB.check("it agrees with genlib", "Compare with flows.RealNVP.for_vectors(3).log_prob(x).")
+def _(answer: Answer, g: Generator) -> None:
+    flow = random_flow(3, g)
+    x = normal((6, 3), g)
+    answer.gives([x, Named("a RealNVP", flow)], flow.log_prob(x), tol=CONSTANT_TOL)
+
+
+def _base(z: Tensor) -> Tensor:
+    return Normal(z.shape[1:]).log_prob(z)
+
+
+def _constant(z: Tensor) -> float:
+    """½ D log 2π."""
+    return 0.5 * math.prod(z.shape[1:]) * math.log(2 * math.pi)
+
+
+@LOG_PROB.mistake("log_det is missing: squeezing all x into the middle would make every x likely. What pays for it?")
+def no_log_det(x: Tensor, flow: Map) -> Tensor:
+    return _base(flow(x)[0])
+
+
+@LOG_PROB.mistake("log_det is subtracted. It is that of the map from x to z: where that stretches, x is dense.")
+def log_det_subtracted(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) - log_det
+
+
+@LOG_PROB.mistake("The base density is asked at x. It is the density of z.")
+def base_at_x(x: Tensor, flow: Map) -> Tensor:
+    return _base(x) + flow(x)[1]
+
+
+@LOG_PROB.mistake("The constant is missing: without log 2π the density of N(0, I) has no integral of 1.")
+def no_constant(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + _constant(z) + log_det
+
+
+@LOG_PROB.mistake("½ log 2π counts once here, as in one dimension. Each of the D coordinates brings its own.")
+def one_constant(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + _constant(z) - 0.5 * math.log(2 * math.pi) + log_det
+
+
+@LOG_PROB.mistake("log 2π is there without its ½: the density has a root, 1/√(2π), in each coordinate.")
+def root_forgotten(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) - _constant(z) + log_det
+
+
+@LOG_PROB.mistake("The exponent is −z² here. In a standard normal density it is half of that.")
+def no_half(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return 2 * _base(z) + _constant(z) + log_det
+
+
+@LOG_PROB.mistake("The length of z enters as it is, and not squared.")
+def not_squared(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return -0.5 * z.flatten(1).norm(dim=1) - _constant(z) + log_det
+
+
+@LOG_PROB.mistake(
+    "The base's log-density is averaged over the coordinates. They are independent: what do logs do then?"
+)
+def mean_over_coordinates(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) / math.prod(z.shape[1:]) + log_det
+
+
+@LOG_PROB.mistake("The squares are averaged over the coordinates. What is the squared length of z made of?")
+def mean_of_squares(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return -0.5 * z.flatten(1).square().mean(1) - _constant(z) + log_det
+
+
+@LOG_PROB.mistake(
+    "Only axis 1 is added up. A picture has three axes; how do you add up all but the first, however many?"
+)
+def axes_left(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return (-0.5 * z**2 - 0.5 * math.log(2 * math.pi)).sum(1) + log_det
+
+
+@LOG_PROB.mistake("This is p_X(x) itself. Its logarithm was asked for (in 64 dimensions p itself would underflow).")
+def not_log(x: Tensor, flow: Map) -> Tensor:
+    return _own_log_prob(x, flow).exp()
+
+
+@LOG_PROB.mistake(
+    "The average over the batch was taken already. That is the loss; here each example has its own log_p."
+)
+def averaged(x: Tensor, flow: Map) -> Tensor:
+    return _own_log_prob(x, flow).mean()
+
+
+@LOG_PROB.mistake("The base's log-densities are summed over the batch, too. Each example has its own.")
+def summed_over_the_batch(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z).sum() + log_det
+
+
+@LOG_PROB.mistake("The sign is turned: this is the loss, −log p_X(x).")
+def loss(x: Tensor, flow: Map) -> Tensor:
+    return -_own_log_prob(x, flow)
+
+
+@LOG_PROB.mistake("The constant is log 2π once, which is right for two coordinates. How many has z here?")
+def plane(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + _constant(z) - math.log(2 * math.pi) + log_det
+
+
+@LOG_PROB.mistake("D is taken to be 64, as for the digits. z itself knows how many coordinates it has.")
+def always_64(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + _constant(z) - 32 * math.log(2 * math.pi) + log_det
+
+
+@LOG_PROB.mistake("D is the number of channels here. All axes but the first count, multiplied.")
+def channels_for_D(x: Tensor, flow: Map) -> Tensor:  # noqa: N802
+    z, log_det = flow(x)
+    return _base(z) + _constant(z) - 0.5 * z.shape[1] * math.log(2 * math.pi) + log_det
+
+
+@LOG_PROB.mistake("D is the number of examples here. It is the number of coordinates that one example has.")
+def batch_for_D(x: Tensor, flow: Map) -> Tensor:  # noqa: N802
+    z, log_det = flow(x)
+    return _base(z) + _constant(z) - 0.5 * len(z) * math.log(2 * math.pi) + log_det
+
+
+@LOG_PROB.mistake("D counts the numbers of the whole batch. It is the number of coordinates that one example has.")
+def all_for_D(x: Tensor, flow: Map) -> Tensor:  # noqa: N802
+    z, log_det = flow(x)
+    return _base(z) + _constant(z) - 0.5 * z.numel() * math.log(2 * math.pi) + log_det
+
+
+@LOG_PROB.mistake("The constant is added. Where does (2π)^(D/2) stand in the density, above or below?")
+def constant_added(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + 2 * _constant(z) + log_det
+
+
+@LOG_PROB.mistake("The coordinates are added up first, and squared then. The length of z is a sum of squares.")
+def squared_too_late(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return -0.5 * z.flatten(1).sum(1) ** 2 - _constant(z) + log_det
+
+
+@LOG_PROB.mistake("The squares are added up over the whole batch. Each example has a length of its own.")
+def length_of_the_batch(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return -0.5 * z.square().sum() - _constant(z) + log_det
+
+
+@LOG_PROB.mistake("log_det comes in once for each coordinate. It speaks of all D of them already.")
+def log_det_for_each_coordinate(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + math.prod(z.shape[1:]) * log_det
+
+
+@LOG_PROB.mistake("log_det is made positive. Where the flow shrinks space log_det is below 0, and x is less dense.")
+def absolute(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + log_det.abs()
+
+
+@LOG_PROB.mistake(
+    "The logarithm of |log_det|. log_det is log |det ∂z/∂xᵀ| already: nothing is left to be done with it."
+)
+def log_of_absolute(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + log_det.abs().log()
+
+
+@LOG_PROB.mistake(
+    "All the densities are multiplied, and their logarithm comes last: the product rounds to 0 on the way."
+)
+def through_densities(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return torch.distributions.Normal(0.0, 1.0).log_prob(z).exp().flatten(1).prod(1).log() + log_det
+
+
+@LOG_PROB.mistake("The logarithm of log_det: it is a logarithm already, as its name says.")
+def log_of_log_det(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + log_det.log()

@@ -1,0 +1,225 @@
+"""L_{t−1}: one term of the bound, a divergence of two Gaussians."""
+
+import torch
+from torch import Generator, Tensor
+from torch.distributions import Normal, kl_divergence
+
+from gencourse.checks.answer import Answer
+from gencourse.checks.exercise import Exercise
+from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, normal, some_beta, steps
+from gencourse.checks.lab_3_diffusion.posterior import bayes
+from genlib.diffusion import Schedule, bound
+
+Numbers = tuple[Tensor, ...]
+
+
+def _own_bound_term(x_0: Tensor, x_t: Tensor, t: Tensor, x_0_hat: Tensor, beta: Tensor, alpha_bar: Tensor) -> Tensor:
+    schedule = Schedule(beta[1:])
+    (mean, var), (own, _) = schedule.q_posterior(x_0, x_t, t), schedule.q_posterior(x_0_hat, x_t, t)
+    terms = bound.gaussian_kl(mean, var.log(), own, each(beta, t, x_0).log())
+    return terms.reshape(len(x_0), -1).sum(1)
+
+
+BOUND_TERM = Exercise("diffusion.bound_term", _own_bound_term, returns=["L"], batched=["x_0", "x_t", "t", "x_0_hat"])
+
+
+def _numbers(shape: tuple[int, ...], g: Generator, T: int = 8) -> Numbers:
+    beta = some_beta(T, g)
+    signal, _ = chain(beta)
+    x_0, x_t, x_0_hat = (normal(shape, g) for _ in range(3))
+    return x_0, x_t, steps(3, T, shape[0], g), x_0_hat, torch.cat([beta.new_zeros(1), beta]), signal**2
+
+
+def _by_torch(numbers: Numbers) -> Tensor:
+    """The two Gaussians by Bayes' rule on a grid, their divergence by torch."""
+    x_0, x_t, t, x_0_hat, beta, alpha_bar = numbers
+    (mean, var), (own, _) = (bayes(x, x_t, t, beta, alpha_bar) for x in (x_0, x_0_hat))
+    kl = kl_divergence(Normal(mean, var.sqrt()), Normal(own, each(beta, t, x_0).sqrt()))
+    return torch.stack([row.sum() for row in kl])
+
+
+@BOUND_TERM.check(
+    "it is the divergence of the two Gaussians, one number for each example",
+    "Both Gaussians have the mean of exercise 3, the one with x_0, the other with x_0_hat. Their variances are β̃_t and "
+    "β_t. Take the divergence for each pixel, and add up.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    for shape in (SQUARE, (5, 3)):
+        numbers = _numbers(shape, g)
+        answer.gives(numbers, _by_torch(numbers), tol=1e-7)
+
+
+@BOUND_TERM.check(
+    "with the right x_0 only the variances differ",
+    "Then what is left is ½(log β_t/β̃_t + β̃_t/β_t − 1) for each pixel, which is small, and above 0.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    x_0, x_t, t, _, beta, alpha_bar = _numbers((4, 2), g)
+    numbers = x_0, x_t, t, x_0, beta, alpha_bar
+    answer.gives(numbers, _by_torch(numbers), tol=1e-7)
+
+
+@BOUND_TERM.check(
+    "it is the average log-ratio of the two densities",
+    "Draw x_{t−1} from the posterior many times: how much more likely is it there than under the model?",
+)
+def _(answer: Answer, g: Generator) -> None:
+    x_0, x_t, t, x_0_hat, beta, alpha_bar = numbers = _numbers((2, 1), g)
+    (mean, var), (own, _) = (bayes(x, x_t, t, beta, alpha_bar) for x in (x_0, x_0_hat))
+    drawn = mean + var.sqrt() * normal((4000, 2, 1), g)
+    ratio = Normal(mean, var.sqrt()).log_prob(drawn) - Normal(own, each(beta, t, x_0).sqrt()).log_prob(drawn)
+    tol = float(6 * ratio.std(0).max() / 4000**0.5) + 1e-3
+    answer.gives(numbers, ratio.mean(0)[:, 0], tol=tol)
+
+
+@BOUND_TERM.check(
+    "it works whatever the shape of an example",
+    "Everything but the first axis is added up: how many axes there are, x_0 itself knows.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    for shape in ((6, 2), (3, 3, 5, 2)):
+        numbers = _numbers(shape, g)
+        answer.gives(numbers, _by_torch(numbers), tol=1e-7)
+
+
+@BOUND_TERM.check("it takes float32 too", "Nothing in the formula depends on the precision of x_0.")
+def _(answer: Answer, g: Generator) -> None:
+    numbers = _numbers((4, 3), g)
+    floats = [a.float() if a.is_floating_point() else a for a in numbers]
+    answer.gives(floats, _by_torch(numbers), tol=10 * FLOAT32_TOL)
+
+
+def _pieces(numbers: Numbers) -> tuple[Tensor, Tensor, Tensor]:
+    """β̃_t, β_t, and the difference of the means."""
+    x_0, _, t, x_0_hat, beta, alpha_bar = numbers
+    b, now, before = each(beta, t, x_0), each(alpha_bar, t, x_0), each(alpha_bar, t - 1, x_0)
+    return (1 - before) / (1 - now) * b, b, before.sqrt() * b / (1 - now) * (x_0 - x_0_hat)
+
+
+def _kl(numbers: Numbers) -> Tensor:
+    """Pixel by pixel."""
+    tilde, b, apart = _pieces(numbers)
+    return 0.5 * ((b / tilde).log() + tilde / b - 1 + apart**2 / b)
+
+
+def _sum(terms: Tensor) -> Tensor:
+    return terms.reshape(len(terms), -1).sum(1)
+
+
+@BOUND_TERM.mistake("It is averaged over the pixels. log p of a picture is a sum over its pixels, and so is its bound.")
+def mean_over_pixels(*numbers: Tensor) -> Tensor:
+    return _sum(_kl(numbers)) / numbers[0][0].numel()
+
+
+@BOUND_TERM.mistake("The batch is added up as well. Each example has a bound of its own.")
+def summed_over_batch(*numbers: Tensor) -> Tensor:
+    return _kl(numbers).sum()
+
+
+@BOUND_TERM.mistake("Added up over the batch, axis 0, so that pixels are left. It is the other axes that are added up.")
+def along_the_batch(*numbers: Tensor) -> Tensor:
+    return _kl(numbers).sum(0)
+
+
+@BOUND_TERM.mistake("One number for each pixel. Independent pixels: their divergences add up.")
+def for_each_pixel(*numbers: Tensor) -> Tensor:
+    return _kl(numbers)
+
+
+@BOUND_TERM.mistake("The two Gaussians have changed places: KL(p ‖ q). The average is to be taken under q, the first.")
+def turned(*numbers: Tensor) -> Tensor:
+    tilde, b, apart = _pieces(numbers)
+    return _sum(0.5 * ((tilde / b).log() + b / tilde - 1 + apart**2 / tilde))
+
+
+@BOUND_TERM.mistake("This is in bits. Nats were asked for: the natural logarithm, as it is.")
+def in_bits(*numbers: Tensor) -> Tensor:
+    return _sum(_kl(numbers)) / torch.log(torch.tensor(2.0, dtype=numbers[0].dtype))
+
+
+@BOUND_TERM.mistake("Only the means are compared. The variances differ too, β̃_t and β_t, and that costs something.")
+def means_alone(*numbers: Tensor) -> Tensor:
+    _, b, apart = _pieces(numbers)
+    return _sum(0.5 * apart**2 / b)
+
+
+@BOUND_TERM.mistake("The model has the posterior's variance here, β̃_t. Its own is β_t.")
+def beta_tilde_for_both(*numbers: Tensor) -> Tensor:
+    tilde, _, apart = _pieces(numbers)
+    return _sum(0.5 * apart**2 / tilde)
+
+
+@BOUND_TERM.mistake("It is twice the divergence: a ½ is missing.")
+def no_half(*numbers: Tensor) -> Tensor:
+    return 2 * _sum(_kl(numbers))
+
+
+@BOUND_TERM.mistake("A −1 is missing. For two equal Gaussians, what should it be?")
+def no_minus_1(*numbers: Tensor) -> Tensor:
+    return _sum(_kl(numbers) + 0.5)
+
+
+@BOUND_TERM.mistake("The logarithm has the wrong sign: swap what it divides.")
+def log_turned(*numbers: Tensor) -> Tensor:
+    tilde, b, apart = _pieces(numbers)
+    return _sum(0.5 * ((tilde / b).log() + tilde / b - 1 + apart**2 / b))
+
+
+@BOUND_TERM.mistake("The squared difference is divided by β_t², as if β_t were a standard deviation. It is a variance.")
+def variance_squared(*numbers: Tensor) -> Tensor:
+    tilde, b, apart = _pieces(numbers)
+    return _sum(0.5 * ((b**2 / tilde**2).log() + tilde**2 / b**2 - 1 + apart**2 / b**2))
+
+
+@BOUND_TERM.mistake("x_0_hat is compared with x_0 itself. It is the means of the step that are compared.")
+def x_0_compared(*numbers: Tensor) -> Tensor:
+    tilde, b, _ = _pieces(numbers)
+    return _sum(0.5 * ((b / tilde).log() + tilde / b - 1 + (numbers[0] - numbers[3]) ** 2 / b))
+
+
+@BOUND_TERM.mistake("It is the term of the step before: all tables are read one step too early.")
+def one_step_early(*numbers: Tensor) -> Tensor:
+    return _sum(_kl((*numbers[:2], numbers[2] - 1, *numbers[3:])))
+
+
+@BOUND_TERM.mistake("The means' distance is divided by the posterior's variance. The model's, β_t, stands below it.")
+def distance_over_beta_tilde(*numbers: Tensor) -> Tensor:
+    x_0, x_t, t, x_0_hat, beta, _ = numbers
+    schedule = Schedule(beta[1:])
+    (mean, var), (own, _) = schedule.q_posterior(x_0, x_t, t), schedule.q_posterior(x_0_hat, x_t, t)
+    b = each(beta, t, x_0)
+    return (0.5 * (torch.log(b / var) + var / b - 1 + (mean - own) ** 2 / var)).reshape(len(x_0), -1).sum(1)
+
+
+@BOUND_TERM.mistake("The means' distance is not squared.")
+def distance_not_squared(*numbers: Tensor) -> Tensor:
+    x_0, x_t, t, x_0_hat, beta, _ = numbers
+    schedule = Schedule(beta[1:])
+    (mean, var), (own, _) = schedule.q_posterior(x_0, x_t, t), schedule.q_posterior(x_0_hat, x_t, t)
+    b = each(beta, t, x_0)
+    return (0.5 * (torch.log(b / var) + var / b - 1 + (mean - own).abs() / b)).reshape(len(x_0), -1).sum(1)
+
+
+@BOUND_TERM.mistake("Only the variances are compared. The guess enters through the means: how far apart are they?")
+def variances_alone(*numbers: Tensor) -> Tensor:
+    x_0, x_t, t, _, beta, alpha_bar = numbers
+    return _own_bound_term(x_0, x_t, t, x_0, beta, alpha_bar)
+
+
+@BOUND_TERM.mistake(
+    "The variances are compared once for each example. They differ at every pixel: add up over all of them."
+)
+def variances_once(*numbers: Tensor) -> Tensor:
+    tilde, b, apart = _pieces(numbers)
+    return _sum(0.5 * apart**2 / b) + 0.5 * _sum((b / tilde).log() + tilde / b - 1) / numbers[0][0].numel()
+
+
+@BOUND_TERM.mistake("The ½ has not reached the last term: it stands before the whole bracket.")
+def half_of_the_bracket(*numbers: Tensor) -> Tensor:
+    _, b, apart = _pieces(numbers)
+    return _sum(_kl(numbers) + 0.5 * apart**2 / b)
+
+
+@BOUND_TERM.mistake("64 times the mean over the pixels: right for 64 of them. How many there are, x_0 knows.")
+def mean_times_64(*numbers: Tensor) -> Tensor:
+    return 64 * _own_bound_term(*numbers) * len(numbers[0]) / numbers[0].numel()

@@ -1,0 +1,109 @@
+"""Which steps a short walk visits."""
+
+import torch
+from torch import Generator, Tensor
+
+from gencourse.checks.answer import Answer
+from gencourse.checks.exercise import WholeNumbers
+
+
+def _own_ddim_steps(T: int, n: int) -> Tensor:
+    return torch.linspace(T, 0, n + 1, dtype=torch.float64).round().long()
+
+
+DDIM_STEPS = WholeNumbers("diffusion.ddim_steps", _own_ddim_steps, returns=["t"])
+
+
+def _spread(T: int, n: int) -> Tensor:
+    """Each step by itself, in whole numbers: T(n − i)/n, rounded."""
+    return torch.tensor([(2 * T * (n - i) + n) // (2 * n) for i in range(n + 1)], dtype=torch.float64)
+
+
+@DDIM_STEPS.check(
+    "n steps from T to 0, evenly spread, both ends among them",
+    "n steps have n + 1 ends. Spread them evenly from T to 0, and round.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    n = (7, 13, 15)[int(torch.randint(0, 3, (1,), generator=g))]  # none divides 199, and nothing lies half-way
+    answer.gives([199, n], _spread(199, n))
+    answer.gives([1000, n], _spread(1000, n))
+
+
+@DDIM_STEPS.check("where n divides T, all strides are equal", "From T, in strides of T/n, down to 0.")
+def _(answer: Answer, g: Generator) -> None:
+    for T, n in ((1000, 50), (200, 25), (10, 10), (7, 1)):
+        answer.gives([T, n], torch.tensor([float(T - i * (T // n)) for i in range(n + 1)], dtype=torch.float64))
+
+
+def _line(start: float, end: float, count: int) -> Tensor:
+    return torch.linspace(start, end, count, dtype=torch.float64).round()
+
+
+@DDIM_STEPS.mistake("It starts at T − 1. The first point is pure noise, x_T, and T is the step that it belongs to.")
+def from_T_minus_1(T: int, n: int) -> Tensor:  # noqa: N802
+    return _line(T - 1, 0, n + 1)
+
+
+@DDIM_STEPS.mistake("It ends at 1. The last step has to arrive at the data, and the data is t = 0.")
+def ends_at_1(T: int, n: int) -> Tensor:
+    return _line(T, 1, n + 1)
+
+
+@DDIM_STEPS.mistake("0 is missing, so the walk stops short of the data. n steps have n + 1 ends.")
+def no_0(T: int, n: int) -> Tensor:
+    return _line(T, 0, n + 1)[:-1]
+
+
+@DDIM_STEPS.mistake("T is missing, and the walk starts there. n steps have n + 1 ends.")
+def no_T(T: int, n: int) -> Tensor:  # noqa: N802
+    return _line(T, 0, n + 1)[1:]
+
+
+@DDIM_STEPS.mistake("These are n points, with n − 1 steps between them.")
+def n_points(T: int, n: int) -> Tensor:
+    return _line(T, 0, n)
+
+
+@DDIM_STEPS.mistake("It goes up from 0 to T. A walk back starts at T.")
+def upwards(T: int, n: int) -> Tensor:
+    return _line(0, T, n + 1)
+
+
+@DDIM_STEPS.mistake("The numbers are cut, not rounded.")
+def cut(T: int, n: int) -> Tensor:
+    return torch.linspace(T, 0, n + 1, dtype=torch.float64).floor()
+
+
+@DDIM_STEPS.mistake("These are no whole numbers, and a table has no entry 142.86. Round them.")
+def not_rounded(T: int, n: int) -> Tensor:
+    return torch.linspace(T, 0, n + 1, dtype=torch.float64)
+
+
+@DDIM_STEPS.mistake("Equal strides of T // n miss 0 where n does not divide T. Round each step by itself.")
+def strides_from_T(T: int, n: int) -> Tensor:  # noqa: N802
+    return T - torch.arange(n + 1).double() * (T // n)
+
+
+@DDIM_STEPS.mistake("The strides are rounded, and what that changes adds up. Round each step by itself.")
+def strides_rounded(T: int, n: int) -> Tensor:
+    return torch.tensor([T - i * round(T / n) for i in range(n)] + [0], dtype=torch.float64)
+
+
+@DDIM_STEPS.mistake("Multiples of T // n, counted from 0: the first of them is not T, and pure noise is never visited.")
+def strides_from_0(T: int, n: int) -> Tensor:
+    return (torch.arange(n).double() * (T // n)).flip(0)
+
+
+@DDIM_STEPS.mistake("Multiples of T // n, counted from 0: T is none of them, and pure noise belongs to T.")
+def multiples_below_T(T: int, n: int) -> Tensor:  # noqa: N802
+    return torch.arange(0, T, T // n).double().flip(0)
+
+
+@DDIM_STEPS.mistake("The steps lie closer near 0: the quadratic spacing, a good one, but here they are to be even.")
+def quadratic(T: int, n: int) -> Tensor:
+    return (T * torch.linspace(1, 0, n + 1, dtype=torch.float64) ** 2).round()
+
+
+@DDIM_STEPS.mistake("The numbers are rounded up. Each is to be the nearest whole number.")
+def rounded_up(T: int, n: int) -> Tensor:
+    return torch.linspace(T, 0, n + 1, dtype=torch.float64).ceil()

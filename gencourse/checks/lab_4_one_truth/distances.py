@@ -1,0 +1,137 @@
+"""How far a point is from each component, in that component's own deviations."""
+
+import torch
+from torch import Generator, Tensor
+
+from gencourse.checks.answer import Answer
+from gencourse.checks.exercise import Exercise
+from gencourse.checks.lab_4_one_truth.given import FLOAT32_TOL, components, mahalanobis, normal, uniform
+from genlib.data import GaussianMixture
+
+
+def _own_distances(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    away = (x[:, None] - means)[..., None]
+    return torch.linalg.solve_triangular(torch.linalg.cholesky(covs), away, upper=False)[..., 0].norm(dim=-1)
+
+
+DISTANCES = Exercise("one_truth.distances", _own_distances, returns=["d"], batched=["x"])
+
+
+@DISTANCES.check(
+    "a point r deviations along an axis of a component is r away from it",
+    "Each component has its own unit: its deviation in the direction of the point. The inverse of Σ_k holds it.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    means, covs, _ = components(4, 2, g)
+    r = uniform(0.5, 4, g, 4)
+    variances, axes = torch.linalg.eigh(covs)
+    x = means + (r * variances[:, 0].sqrt())[:, None] * axes[:, :, 0]
+    d = answer(torch.cat([x, normal((1, 2), g)]), means, covs)
+    answer.agrees("d[k, k]", r, d.diagonal())
+
+
+@DISTANCES.check(
+    "it is √((x − μ_k)ᵀ Σ_k⁻¹ (x − μ_k)), for every point and every component",
+    "Which axes are summed, and which are kept? d is (B, K).",
+)
+def _(answer: Answer, g: Generator) -> None:
+    means, covs, _ = components(3, 2, g)
+    x = 2 * normal((5, 2), g)
+    answer.gives([x, means, covs], mahalanobis(x, means, covs))
+
+
+@DISTANCES.check(
+    "a linear map of the plane changes no distance",
+    "Points, means and covariances are all mapped: Σ becomes A Σ Aᵀ. Metres or inches, d is the same.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    means, covs, _ = components(3, 2, g)
+    x, A = normal((4, 2), g), normal((2, 2), g) + 2 * torch.eye(2, dtype=torch.float64)
+    expected = mahalanobis(x, means, covs)
+    answer.gives([x @ A.T, means @ A.T, A @ covs @ A.T], expected, tol=1e-7)
+
+
+@DISTANCES.check(
+    "it takes any number of dimensions and of components, and float32",
+    "K and D are in the shapes of the arguments.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    for K, D in ((1, 3), (6, 5)):
+        means, covs, _ = components(K, D, g)
+        x = normal((4, D), g)
+        answer.gives([x, means, covs], mahalanobis(x, means, covs))
+        narrow = [a.float() for a in (x, means, covs)]
+        answer.gives(narrow, mahalanobis(*(a.double() for a in narrow)), tol=100 * FLOAT32_TOL)
+
+
+@DISTANCES.check(
+    "it agrees with genlib",
+    "Compare with data.GaussianMixture: for one component, d² = 2 log p(μ) − 2 log p(x).",
+)
+def _(answer: Answer, g: Generator) -> None:
+    means, covs, _ = components(1, 2, g)
+    x = normal((6, 2), g)
+    p = GaussianMixture(means, covs)
+    answer.gives([x, means, covs], (2 * (p.log_prob(means) - p.log_prob(x))).sqrt()[:, None], tol=1e-7)
+
+
+@DISTANCES.mistake("This is d². A distance is its root.")
+def squared(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return _own_distances(x, means, covs) ** 2
+
+
+@DISTANCES.mistake("These are plain distances, the same unit for all. A narrow component is further away: use Σ_k.")
+def euclidean(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return (x[:, None] - means).norm(dim=-1)
+
+
+@DISTANCES.mistake(
+    "Σ_k itself stands in the middle here. A wide component would be far away: which matrix belongs there?"
+)
+def not_inverted(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    away = x[:, None] - means
+    return torch.einsum("bkd,kde,bke->bk", away, covs, away).sqrt()
+
+
+@DISTANCES.mistake("Only the diagonals of the Σ_k are used: that forgets at which angle a component lies.")
+def diagonal_only(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return ((x[:, None] - means) / covs.diagonal(dim1=1, dim2=2).sqrt()).norm(dim=-1)
+
+
+@DISTANCES.mistake("The differences are divided by variances. A distance in deviations has their roots below it.")
+def divided_by_variances(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return ((x[:, None] - means) / covs.diagonal(dim1=1, dim2=2)).norm(dim=-1)
+
+
+@DISTANCES.mistake(
+    "The Cholesky factor is turned. With Σ = L Lᵀ: which of the two, undone, leaves x − μ with the covariance I?"
+)
+def factor_transposed(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    L = torch.linalg.cholesky(covs)
+    return torch.linalg.solve_triangular(L.mT, (x[:, None] - means)[..., None], upper=True)[..., 0].norm(dim=-1)
+
+
+@DISTANCES.mistake("All components are measured with the covariance of the first. Each has its own.")
+def first_covariance(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return _own_distances(x, means, covs[:1].expand_as(covs))
+
+
+@DISTANCES.mistake("Only the nearest component is left. All distances were asked for: (B, K).")
+def nearest_only(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return _own_distances(x, means, covs).min(dim=1).values
+
+
+@DISTANCES.mistake("Rows and columns have changed places: points come first, (B, K).")
+def transposed(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return _own_distances(x, means, covs).T
+
+
+@DISTANCES.mistake("Too small by √D. Is the sum over the coordinates averaged, or halved, as in a Gaussian's exponent?")
+def averaged(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return _own_distances(x, means, covs) / x.shape[1] ** 0.5
+
+
+@DISTANCES.mistake("The coordinates are added up before they are squared, and cancel one another.")
+def added_first(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    away = (x[:, None] - means)[..., None]
+    return torch.linalg.solve_triangular(torch.linalg.cholesky(covs), away, upper=False)[..., 0].sum(-1).abs()

@@ -1,0 +1,71 @@
+"""Mixtures and numbers that the exercises of lab 4 are tried on."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from gencourse.checks.answer import Answer
+
+FLOAT32_TOL = 1e-5
+Pair = tuple[Tensor, Tensor]
+
+
+def normal(shape: Sequence[int], g: Generator) -> Tensor:
+    return torch.randn(*shape, generator=g, dtype=torch.float64)
+
+
+def uniform(low: float, high: float, g: Generator, *shape: int) -> Tensor:
+    return low + (high - low) * torch.rand(shape, generator=g, dtype=torch.float64)
+
+
+def scalar(value: float) -> Tensor:
+    return torch.tensor(value, dtype=torch.float64)
+
+
+class Components(NamedTuple):
+    """What a mixture is made of: means (K, D), covs (K, D, D), weights (K,)."""
+
+    means: Tensor
+    covs: Tensor
+    weights: Tensor
+
+
+def components(K: int, D: int, g: Generator) -> Components:
+    """At random places; elongated, at random angles, and of unequal weights."""
+    axes, _ = torch.linalg.qr(normal((K, D, D), g))
+    deviations = uniform(0.2, 1.5, g, K, D)
+    covs = axes @ torch.diag_embed(deviations**2) @ axes.mT
+    weights = uniform(0.2, 1.0, g, K)
+    return Components(normal((K, D), g), (covs + covs.mT) / 2, weights / weights.sum())
+
+
+def mahalanobis(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    """√((x − μ_k)ᵀ Σ_k⁻¹ (x − μ_k)), (B, K), with each inverse written out."""
+    rows = []
+    for point in x:
+        away = point - means
+        rows.append(torch.stack([(a @ torch.linalg.inv(cov) @ a).sqrt() for a, cov in zip(away, covs, strict=True)]))
+    return torch.stack(rows)
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    """The average of independent numbers, and its standard error."""
+    n = len(values)
+    mean = math.fsum(values) / n
+    variance = math.fsum((v - mean) ** 2 for v in values) / (n - 1)
+    return mean, math.sqrt(variance / n)
+
+
+def passes_gradients(answer: Answer, to: str) -> None:
+    """The latest outputs depend, for autograd, on the argument that asked for gradients."""
+    for name, output in zip(answer.exercise.returns, answer.outputs, strict=True):
+        if not output.requires_grad:
+            answer.wrong(
+                "detached",
+                "A model could learn from this number: no detach, no .data, no .item(), no no_grad on the way.",
+                expected=f"{name} depends on {to} for autograd",
+                got=f"{name}.requires_grad = False",
+            )

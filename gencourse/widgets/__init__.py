@@ -1,0 +1,9 @@
+"""What a notebook lets you play with. Python computes every number and picture; the browser only draws and listens."""
+
+from gencourse.widgets.beta_schedule import BetaScheduleExplorer
+from gencourse.widgets.coupling_mask import CouplingMaskExplorer
+from gencourse.widgets.flow_warp import FlowWarpExplorer
+from gencourse.widgets.learned_loss import LearnedLossExplorer
+from gencourse.widgets.strip import LambdaExplorer
+
+__all__ = ["BetaScheduleExplorer", "CouplingMaskExplorer", "FlowWarpExplorer", "LambdaExplorer", "LearnedLossExplorer"]

@@ -1,0 +1,202 @@
+"""What every widget shares: controls, panels and tables, described here, drawn by panels.js and explorer.js.
+
+A widget is described by data alone, so that its JavaScript needs no formula and no kernel:
+
+- `spec` names the controls (sliders, drop-downs), the panels (curves, pictures, ...), the text below them, and how many
+  panels stand side by side where there is room, `columns`, 3 if left out;
+- a *frame* holds the tables that belong to one choice of the controls marked `key`, as float32, int16 or uint8 bytes;
+- `frames` are the presets, sent once and drawn without a kernel; `live` is the frame that the kernel adds for any other
+  choice;
+- `shared` are tables that do not depend on the choice.
+
+Texts are templates: {t} is the value of control t, {beta@t} the entry t of table beta.
+"""
+
+import base64
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import traitlets
+
+from gencourse import plots
+
+HERE = Path(__file__).parent
+DTYPES = ("float32", "int16", "uint8")
+Tables = dict[str, np.ndarray]  # of DTYPES
+
+
+def script(*more: str) -> str:
+    """The JavaScript of a widget; `more` are the files of panels that it needs beside curves and images."""
+    return _joined("panels.js", *more, "explorer.js")
+
+
+def style(*more: str) -> str:
+    """The style of a widget, and of those panels."""
+    return _joined("explorer.css", *more)
+
+
+def _joined(*names: str) -> str:
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
+
+
+class BadValueError(traitlets.TraitError, ValueError):
+    """A value that a trait cannot take: a `ValueError`, as everywhere in genlib, that traitlets understands too."""
+
+
+class Checked(traitlets.TraitType):
+    """A trait whose values pass a check of `genlib.arguments`: `T = Checked(1000, lambda name, value: ...)`."""
+
+    def __init__(self, default: object, check: Callable[[str, Any], Any]) -> None:
+        super().__init__(default_value=default)
+        self.check = check
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        try:
+            return self.check(self.name or "value", value)
+        except ValueError as error:
+            raise BadValueError(str(error)) from None
+
+
+class Explorer(anywidget.AnyWidget):
+    """Base of all widgets. A subclass has `Checked` traits, one for each control, and says what to compute.
+
+    A subclass defines `tables(**key)`, the tables of one frame, and `picture()`, which stands in where no front end is
+    at hand; it passes the spec, the preset frames and the shared tables to `super().__init__`, both made by `pack`.
+    """
+
+    _esm = script()
+    _css = style()
+
+    spec = traitlets.Dict().tag(sync=True)
+    frames = traitlets.List().tag(sync=True)
+    live = traitlets.Dict().tag(sync=True)
+    shared = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, spec: dict, frames: list[dict], shared: dict, **values: Any) -> None:
+        super().__init__(spec=spec, frames=frames, shared=shared, **values)
+        self.on_msg(_answer)
+        self.observe(self._follow, names=[control["name"] for control in spec["controls"] if control.get("key")])
+        self._follow()
+
+    def tables(self, **key: Any) -> Tables:
+        """The tables of one frame, for one choice of the key controls."""
+        raise NotImplementedError
+
+    def picture(self) -> plots.Figure:
+        """What is drawn now, as a figure that does not move."""
+        raise NotImplementedError
+
+    def values(self) -> dict[str, Any]:
+        """The value of every control."""
+        return {control["name"]: getattr(self, control["name"]) for control in self.spec["controls"]}
+
+    def key(self) -> dict[str, Any]:
+        """The values that choose the frame: those of the key controls in use."""
+        values = self.values()
+        return {c["name"]: values[c["name"]] for c in self.spec["controls"] if c.get("key") and in_use(c, values)}
+
+    def drawn(self) -> Tables:
+        """The tables that are drawn now, from a preset or computed last, and the shared ones."""
+        key = self.key()
+        frame = next((frame for frame in self.frames if frame["key"] == key), self.live)
+        return {**unpack(self.shared), **unpack(frame)}
+
+    def text(self) -> str:
+        """What is drawn now, in words."""
+        return fill(self.spec["text"], self.values(), self.drawn())
+
+    def __repr__(self) -> str:
+        values = self.values()
+        shown = (f"{c['name']}={values[c['name']]!r}" for c in self.spec["controls"] if in_use(c, values))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
+        figure, text = self.picture(), self.text()
+        data = {**data, "text/plain": f"{self!r}\n{text}", "image/png": base64.b64encode(figure.png).decode()}
+        size = {"alt": figure.alt, "width": figure.width, "height": figure.height}
+        return data, {**metadata, "image/png": size}
+
+    def _follow(self, change: object = None) -> None:
+        """Compute the frame of the present choice, unless it is a preset or at hand already."""
+        key = self.key()
+        if self.live.get("key") != key and not any(frame["key"] == key for frame in self.frames):
+            self.live = pack(self.tables(**key), key)
+
+
+def _answer(widget: Explorer, content: object, buffers: object) -> None:
+    """The front end asks whether a kernel is there; an exported page gets no answer."""
+    if content == "kernel?":
+        widget.send("here")
+
+
+def in_use(control: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Whether a control applies: `when` names the values of other controls that it needs."""
+    return all(values[name] in allowed for name, allowed in control.get("when", {}).items())
+
+
+def keys(controls: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Every choice among the presets of the key controls, each once, without those that are not in use."""
+    chosen = [control for control in controls if control.get("key")]
+    seen = []
+    for choice in itertools.product(*(control["presets"] for control in chosen)):
+        values = dict(zip((control["name"] for control in chosen), choice, strict=True))
+        key = {control["name"]: values[control["name"]] for control in chosen if in_use(control, values)}
+        if key not in seen:
+            seen.append(key)
+            yield key
+
+
+def pack(tables: Tables, key: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A frame as explorer.js reads it: its key, its tables in one run of bytes, and their names, types and shapes."""
+    for name, table in tables.items():
+        if table.dtype.name not in DTYPES:
+            raise ValueError(f"{name}: expected dtype {', '.join(DTYPES)}, got {table.dtype}")
+    layout = [[name, table.dtype.name, list(table.shape)] for name, table in tables.items()]
+    return {"key": dict(key or {}), "layout": layout, "data": b"".join(table.tobytes() for table in tables.values())}
+
+
+def unpack(frame: Mapping[str, Any]) -> Tables:
+    """The tables again."""
+    tables, start = {}, 0
+    for name, dtype, shape in frame["layout"]:
+        tables[name] = np.frombuffer(frame["data"], dtype, math.prod(shape), start).reshape(shape)
+        start += tables[name].nbytes
+    return tables
+
+
+def fill(template: str, values: Mapping[str, Any], tables: Tables) -> str:
+    """A template with its numbers in place, to the letter what explorer.js writes."""
+
+    def number(match: re.Match) -> str:
+        name, at = match.groups()
+        return show(tables[name][values[at]] if at else values[name])
+
+    return re.sub(r"\{(\w+)(?:@(\w+))?\}", number, template)
+
+
+def show(value: Any) -> str:
+    """Three significant digits; whole numbers and words as they are; yes or no."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    number = float(value)
+    if not math.isfinite(number):
+        text = "undefined" if math.isnan(number) else "∞" if number > 0 else "-∞"
+    elif number.is_integer() and abs(number) < 1e6:
+        text = str(int(number))
+    elif 1e-3 <= abs(number) < 999.5:
+        text = f"{number:#.3g}".rstrip(".")
+    else:
+        digits, exponent = f"{number:.2e}".split("e")
+        text = f"{digits}e{int(exponent):+d}"
+    return text.replace("-", "−")

@@ -1,0 +1,74 @@
+"""What the families share: noise where its generator lives, Adam in one kernel, modes that are put back."""
+
+import pytest
+import torch
+from torch import nn
+
+from genlib import common
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_noise_has_the_dtype_asked_for_and_is_the_generators(dtype: torch.dtype) -> None:
+    like = torch.zeros(1, dtype=dtype)
+    eps = common.draw((40, 50), like, generator(3))
+    assert eps.dtype == dtype
+    assert torch.equal(eps, torch.randn(40, 50, dtype=dtype, generator=generator(3)))
+    assert abs(float(eps.mean())) < 5 / 2000**0.5
+    assert abs(float(eps.square().mean()) - 1) < 5 * (2 / 2000) ** 0.5
+
+
+def test_noise_is_drawn_where_the_generator_lives() -> None:
+    """A device that computes nothing stands in for a GPU: noise for it can only come from elsewhere."""
+    like = torch.empty(1, device="meta")
+    assert common.draw((3,), like, generator()).device.type == "meta"
+    assert common.draw((3,), like, None).device.type == "meta"
+    g = generator()
+    common.draw((3,), like, g)
+    assert not torch.equal(g.get_state(), generator().get_state())
+
+
+@pytest.mark.parametrize(("weight_decay", "kind"), [(0.0, torch.optim.Adam), (0.1, torch.optim.AdamW)])
+def test_adam_steps_as_torchs_own_does(weight_decay: float, kind: type[torch.optim.Optimizer]) -> None:
+    ours, theirs = nn.Linear(3, 2).double(), nn.Linear(3, 2).double()
+    theirs.load_state_dict(ours.state_dict())
+    options = {"weight_decay": weight_decay} if weight_decay else {}
+    pairs = [
+        (ours, common.adam(ours.parameters(), 0.01, (0.5, 0.9), weight_decay)),
+        (theirs, kind(theirs.parameters(), lr=0.01, betas=(0.5, 0.9), **options)),  # pyright: ignore
+    ]
+    x = torch.randn(5, 3, dtype=torch.float64, generator=generator())
+    for _ in range(3):
+        for layer, optimizer in pairs:
+            optimizer.zero_grad()
+            layer(x).square().sum().backward()
+            optimizer.step()
+    assert type(pairs[0][1]) is kind
+    assert pairs[0][1].defaults["fused"]
+    assert torch.allclose(ours.weight, theirs.weight, atol=1e-12)
+
+
+def test_a_device_without_the_kernel_is_not_asked_for_it() -> None:
+    there = [nn.Parameter(torch.empty(2, device="meta"))]
+    assert not common.fusible([*there, nn.Parameter(torch.empty(2))])
+    assert not common.adam(there, 0.01).defaults["fused"]
+
+
+def test_evaluating_puts_every_mode_back() -> None:
+    module = nn.Sequential(nn.Dropout(), nn.Sequential(nn.Dropout(), nn.Dropout()))
+    module[1].eval()
+    before = [m.training for m in module.modules()]
+
+    def leave_early() -> None:
+        with common.evaluating(module):
+            assert not any(m.training for m in module.modules())
+            assert not torch.is_grad_enabled()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        leave_early()
+    assert [m.training for m in module.modules()] == before
+    assert torch.is_grad_enabled()
