@@ -1,129 +1,343 @@
-"""What every public function says about a wrong argument.
+"""What an argument must be stands in its annotation, and `checked` holds it to that: a `ValueError` that names it.
 
-Each check raises `ValueError` with the argument's name, what came, and what was expected, before any compute.
+    @checked
+    def q_sample(self, x_0: Float[Tensor, "B *S"], t: Annotated[Int64[Tensor, " B"], "[1, {self.T}]"]): ...
+
+Shapes and dtypes are jaxtyping's: a name is a size that the arguments of one call share (B; *S for all that follow), a
+number an exact size, "..." any further ones, and {self.dim} what the arguments say, where a tuple stands for several.
+`Annotated` adds an interval, or "finite"; a `Literal` is a choice. Numbers arrive as Python's own, sequences as tuples.
+A method of a Module takes float tensors of the dtype and on the device of its weights (under autocast, of any dtype).
+
+Values of tensors are looked at on the CPU alone: a GPU would have to wait. While torch compiles or exports, nothing is
+checked; inside `torch.func`'s transforms, shapes and dtypes are.
 """
 
 import difflib
+import functools
+import inspect
 import math
-from collections.abc import Iterable, Sequence
-from typing import Literal
+import operator
+import re
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from genlib._old import *  # noqa: F403  (until nobody asks for them)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Count = Annotated[int, "[1, 100000000]"]  # of examples, steps, ...
+Natural = Annotated[int, "[0, 100000000]"]
+Width = Annotated[int, "[1, 16384]"]  # features, channels, pixels along a side
+Depth = Annotated[int, "[1, 1000]"]  # layers one after the other
+Levels = Annotated[int, "[2, 65536]"]  # the values that a pixel can have
+Seed = Annotated[int, "[0, 9223372036854775807]"]
+Number = Annotated[float, "(-inf, inf)"]
+Positive = Annotated[float, "(0, inf)"]
+NonNegative = Annotated[float, "[0, inf)"]
+Share = Annotated[float, "[0, 1]"]
+Dropout = Annotated[float, "[0, 1)"]  # the share of features that is dropped in training
+Sizes = Sequence[Width]  # a shape
+# (B,) int64 where self.n_classes says how many there are, or (B, n) float where self.n_condition does; see `_label`
+Label = Annotated[Tensor | int | None, "label"]
+LabelOrNone = Annotated[Tensor | int | None, "label or none"]
 
 
-def check_tensor(name: str, value: object, shape: Sequence[int | str] | None = None, dtype: str = "float") -> Tensor:
-    """Return `value` if it is a tensor of the wanted kind ("float", "int" or "any") and shape.
+Call = dict[str, Any]  # under "" the arguments of one call, by name; and the sizes that they share so far, by theirs
+Take = Callable[[Any, Call], Any]  # the value as the function is to get it; or NO
+Rule = tuple[str | Callable[[Call], str], Take]  # what is expected, in words
+NO = object()
 
-    A shape is written as it is read: an int is an exact size, a string any size, and "..." at the end any further
-    dimensions, as in ("B", "...") or ("B", 2).
-    """
-    if isinstance(value, Tensor) and _is(value, dtype) and (shape is None or _fits(value.shape, shape)):
-        return value
-    wanted = {"float": "a float tensor", "int": "an int tensor", "any": "a tensor"}[dtype]
-    if shape is not None:
-        wanted += f" of shape ({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, with its arguments held against their annotations first."""
+    names = list(inspect.signature(function).parameters)
+    rules: dict[str, Rule] | None = None
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        nonlocal rules
+        if torch.compiler.is_compiling():
+            return function(*args, **kwargs)
+        if rules is None:  # at the first call, for an annotation may name a class that is written further down
+            rules = _rules(function)
+        arguments = dict(zip(names, args, strict=False), **kwargs)
+        if len(arguments) < len(args) + len(kwargs):  # too many, or one given twice: Python says so itself
+            return function(*args, **kwargs)
+        call: Call = {"": arguments}
+        for name, value in arguments.items():
+            if name in rules:
+                arguments[name] = taken = rules[name][1](value, call)
+                if taken is NO:
+                    raise ValueError(_complain(name, rules[name], value, call))
+        return function(**arguments)  # type: ignore[call-arg]
+
+    return wrapper  # type: ignore[return-value]
+
+
+def check(name: str, value: Any, hint: Any, **context: Any) -> Any:
+    """The value, held against an annotation where no function is entered, such as a part of a batch."""
+    call: Call = {"": context}
+    rule = _rule(hint)
+    assert rule is not None
+    taken = rule[1](value, call)
+    if taken is NO:
+        raise ValueError(_complain(name, rule, value, call))
+    return taken
+
+
+def weight(module: nn.Module) -> Tensor | None:
+    """One of a module's tensors, whose device and dtype are the module's; None if it has no numbers of its own."""
+    for tensors in (module._parameters, module._buffers):
+        for tensor in tensors.values():
+            if tensor is not None and tensor.is_floating_point():
+                return tensor
+    for child in module._modules.values():
+        found = None if child is None else weight(child)
+        if found is not None:
+            return found
+    return None
+
+
+# -- From annotations to rules
+
+
+def _rules(function: Callable[..., Any]) -> dict[str, Rule]:
+    hints = typing.get_type_hints(function, include_extras=True)
+    rules = {name: _rule(hint) for name, hint in hints.items() if name != "return"}
+    return {name: rule for name, rule in rules.items() if rule is not None}
+
+
+def _rule(hint: Any, extras: tuple[str, ...] = ()) -> Rule | None:
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        words = tuple(word for word in hint.__metadata__ if isinstance(word, str))
+        return _label(words[0].endswith("none")) if words[0].startswith("label") else _rule(hint.__origin__, words)
+    if origin in (typing.Union, types.UnionType):
+        return _union([_rule(option, extras) for option in inner])
+    if origin is Literal:
+        choices = inner
+        return f"one of {', '.join(map(repr, choices))}", lambda v, _: v if v in choices and isinstance(v, str) else NO
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Sequence):
+        return _sequence(inner, exact=origin is tuple and inner[-1] is not ...)
+    if origin is not None and issubclass(origin, Callable):  # type: ignore[arg-type]
+        return "a function", lambda value, _: value if callable(value) else NO
+    if isinstance(hint, TypeVar):
+        hint = hint.__bound__
+    if hint is type(None):
+        return "None", lambda value, _: None if value is None else NO
+    if hasattr(hint, "dim_str"):
+        return _tensor(hint, extras)
+    if hint in (int, float):
+        return _number(hint, *extras)
+    if hint is bool:
+        return "True or False", lambda value, _: value if isinstance(value, bool) else NO
+    if isinstance(hint, type) and hint not in (Any, object):
+        return f"a {hint.__name__}", lambda value, _: value if isinstance(value, hint) else NO
+    return None
+
+
+def _union(rules: list[Rule | None]) -> Rule | None:
+    options = [rule for rule in rules if rule is not None]
+    if len(options) < len(rules):
+        return None  # one of them is anything
+
+    def take(value: Any, call: Call) -> Any:
+        for _, option in options:
+            taken = option(value, call)
+            if taken is not NO:
+                return taken
+        return NO
+
+    words = [expected for expected, _ in options]
+    if len(words) == 2 and "None" in words:  # the words of the other one may depend on the call
+        return next(expected for expected in words if expected != "None"), take
+    return " or ".join(map(str, words)), take
+
+
+def _sequence(items: tuple[Any, ...], exact: bool) -> Rule:
+    rules = [_rule(item) for item in items if item is not ...]
+    expected, item_take = rules[0] or ("values", lambda value, _: value)
+
+    def take(value: Any, call: Call) -> Any:
+        if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+            value = value.tolist() if hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1 else NO
+        if value is NO or (exact and len(value) != len(rules)):
+            return NO
+        taken = tuple(item_take(item, call) for item in value)
+        return NO if any(item is NO for item in taken) else taken
+
+    return f"{f'{len(rules)} values' if exact else 'a sequence'}, each {expected}", take
+
+
+def _number(kind: type, interval: str = "(-inf, inf)") -> Rule:
+    """A whole number, or a finite one, in an interval. Python's bool does not count as either."""
+    low, high = interval[1:-1].split(", ")
+    above = operator.lt if interval[0] == "(" else operator.le
+    below = operator.lt if interval[-1] == ")" else operator.le
+
+    def take(value: Any, call: Call) -> Any:
+        try:
+            if isinstance(value, bool | str | bytes):
+                return NO
+            number = value.__index__() if kind is int else float(value)
+            fits = above(_end(low, call), number) and below(number, _end(high, call))
+        except (AttributeError, TypeError, ValueError, RuntimeError, OverflowError):
+            return NO
+        return number if fits and math.isfinite(number) else NO
+
+    what = "a whole number" if kind is int else "a finite number"
+    return (what if interval == "(-inf, inf)" else f"{what} in {interval}"), take
+
+
+def _tensor(hint: Any, extras: tuple[str, ...]) -> Rule:
+    """A tensor of the wanted kind and shape; with "finite" or an interval, its values too."""
+    dtypes, dims = _dtypes(hint), hint.dim_str.split()
+    kind = dtypes[0] if len(dtypes) == 1 else "float" if "float32" in dtypes else "int"
+    values = _finite if "finite" in extras else _within(extras[0]) if extras else None
+    more = "" if not extras else ", all finite" if "finite" in extras else f", in {extras[0]}"
+
+    def take(value: Any, call: Call) -> Any:
+        if not isinstance(value, Tensor) or str(value.dtype)[6:] not in dtypes:
+            return NO
+        if not (_fits(value.shape, dims, call) and _at_home(value, call)):
+            return NO
+        return NO if values is not None and _visible(value) and not values(value, call) else value
+
+    def expected(call: Call) -> str:
+        sizes = ", ".join(str(call.get(dim, dim)).strip("(,)") for dim in dims)
+        own = weight(call[""]["self"]) if isinstance(call[""].get("self"), nn.Module) else None
+        mine = "" if own is None or kind != "float" else f", {str(own.dtype)[6:]} on {own.device} as the weights"
+        return f"{'an' if kind[0] == 'i' else 'a'} {kind} tensor of shape ({sizes}{',' * (len(dims) == 1)}){mine}{more}"
+
+    return expected, take
+
+
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+INTS = ("uint8", "int8", "int16", "int32", "int64")
+
+
+def _dtypes(hint: Any) -> tuple[str, ...]:
+    """Those that can be computed with: jaxtyping knows some that torch has in name only."""
+    return tuple(dtype for dtype in (*FLOATS, *INTS, "bool") if dtype in hint.dtypes)
+
+
+def _fits(shape: Sequence[int], dims: Sequence[str], call: Call) -> bool:
+    for i, dim in enumerate(dims):
+        if dim[0] in ".*":
+            return dim == "..." or call.setdefault(dim, tuple(shape[i:])) == tuple(shape[i:])
+        wanted = _of(call, dim) if dim[0] == "{" else int(dim) if dim.isdigit() else dim
+        if isinstance(wanted, tuple):
+            return tuple(shape[i:]) == wanted
+        if i >= len(shape) or shape[i] != (call.setdefault(dim, shape[i]) if wanted is dim else wanted):
+            return False
+    return len(shape) == len(dims)
+
+
+def _at_home(value: Tensor, call: Call) -> bool:
+    """Whether it is a plain tensor and, where a Module is asked, of the dtype and on the device of its weights."""
+    if value.layout != torch.strided or value.is_nested:
+        return False
+    owner = call[""].get("self")
+    own = weight(owner) if isinstance(owner, nn.Module) and "_modules" in vars(owner) else None
+    if own is None:
+        return not value.is_meta
+    alike = value.dtype == own.dtype or not value.is_floating_point() or torch.is_autocast_enabled(value.device.type)
+    return alike and value.device == own.device
+
+
+def _label(optional: bool) -> Rule:
+    """What a model is told beside x. An int stands for that class n times, where n are to be drawn; where labels are
+    optional, −1 and a row of NaN stand for none."""
+
+    def take(value: Any, call: Call) -> Any:
+        n_classes, n_condition = (getattr(call[""]["self"], name, None) for name in ("n_classes", "n_condition"))
+        if value is None:
+            return None if optional or not (n_classes or n_condition) else NO
+        B, low = call[""].get("n", call.get("B")), -1 if optional else 0
+        if isinstance(value, int) and not isinstance(value, bool) and n_classes and "n" in call[""]:
+            like = weight(call[""]["self"])
+            value = torch.full((B,), value, device=None if like is None else like.device)
+        if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_nested:
+            return NO
+        if n_condition and not n_classes:
+            fits = value.is_floating_point() and value.shape == (B, n_condition)
+            return value if fits and (optional or not _visible(value) or _finite(value, call)) else NO
+        if not n_classes or value.dtype != torch.int64 or value.shape != (B,):
+            return NO
+        within = _within(f"[{low}, {n_classes - 1}]")
+        return value if not _visible(value) or within(value, call) else NO
+
+    def expected(call: Call) -> str:
+        n_classes, n_condition = (getattr(call[""]["self"], name, None) for name in ("n_classes", "n_condition"))
+        if not n_classes and not n_condition:
+            return "None, for this model was built without n_classes or n_condition"
+        none = ", or None" if optional else ""
+        B = call[""].get("n", call.get("B", "B"))
+        if not n_classes:
+            return f"a float tensor of shape ({B}, {n_condition}){none}"
+        return f"classes 0..{n_classes - 1}{', -1 for none' * optional}, an int64 tensor of shape ({B},){none}"
+
+    return expected, take
+
+
+def _finite(value: Tensor, call: Call) -> bool:
+    return math.isfinite(value.sum()) or bool(torch.isfinite(value).all())  # a sum alone might overflow
+
+
+def _within(interval: str) -> Callable[[Tensor, Call], bool]:
+    fits = _number(float, interval)[1]
+    return lambda value, call: not value.numel() or NO not in (fits(value.min(), call), fits(value.max(), call))
+
+
+def _visible(value: Tensor) -> bool:
+    """Whether looking at values costs nothing, and is allowed: not inside of `vmap`, `grad` and the like."""
+    return value.device.type == "cpu" and torch._C._functorch.peek_interpreter_stack() is None
+
+
+def _end(text: str, call: Call) -> float:
+    if text[0] == "{":
+        return _of(call, text)
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def _of(call: Call, path: str) -> Any:
+    """What "{self.dim}" stands for in this call."""
+    name, *attributes = path.strip("{}").split(".")
+    return functools.reduce(getattr, attributes, call[""][name])
+
+
+# -- What is said
+
+
+def _complain(name: str, rule: Rule, value: Any, call: Call) -> str:
+    expected = rule[0] if isinstance(rule[0], str) else rule[0](call)
+    expected = re.sub(r"\{[\w.]+\}", lambda path: str(_of(call, path[0])).strip("(,)"), expected)
+    known = re.findall(r"'(\w+)'", expected) if isinstance(value, str) else []
+    near = difflib.get_close_matches(str(value), known, n=1)
+    return f"{name}: expected {expected}, got {_came(value)}" + "".join(f". Did you mean {meant!r}?" for meant in near)
+
+
+def _came(value: Any) -> str:
+    """What came, in short."""
     if not isinstance(value, Tensor):
-        raise ValueError(f"{name}: expected {wanted}, got {type(value).__name__}")
-    came = f"shape {tuple(value.shape)}" if _is(value, dtype) else f"dtype {value.dtype}"
-    raise ValueError(f"{name}: expected {wanted}, got {came}")
-
-
-def check_finite(name: str, value: Tensor) -> None:
-    """No NaN and no infinity. Looks at the values, so it waits for a GPU: not for inner loops."""
-    if not bool(torch.isfinite(value).all()):
-        bad = int((~torch.isfinite(value)).sum())
-        raise ValueError(f"{name}: {bad} of {value.numel()} values are NaN or infinite, expected finite ones")
-
-
-def check_same_shape(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
-    if value.shape != other.shape:
-        raise ValueError(f"{name}: expected the shape of {other_name}, {tuple(other.shape)}, got {tuple(value.shape)}")
-
-
-def check_int(name: str, value: object, low: int = 1, high: int | None = None) -> int:
-    """A whole number, low <= value <= high. Python's bool does not count as one."""
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = value.__index__()  # type: ignore[attr-defined]
-    except (AttributeError, TypeError):
-        raise ValueError(f"{name}: expected a whole number, got {value!r}") from None
-    if number < low or (high is not None and number > high):
-        bounds = f"at least {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{name}: expected a whole number {bounds}, got {number}")
-    return number
-
-
-def check_number(
-    name: str,
-    value: object,
-    low: float = -math.inf,
-    high: float = math.inf,
-    *,
-    inside: bool | Literal["low", "high"] = False,
-) -> float:
-    """A finite number, low <= value <= high; strictly between them if `inside`, with "low" or "high" at that end only.
-
-    >>> check_number("dropout", 1.0, 0, 1, inside="high")
-    Traceback (most recent call last):
-    ValueError: dropout: expected a finite number in [0, 1), got 1
-    """
-    try:
-        if isinstance(value, bool | str | bytes):
-            raise TypeError
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"{name}: expected a number, got {value!r}") from None
-    above, below = inside in (True, "low"), inside in (True, "high")
-    fits = (low < number if above else low <= number) and (number < high if below else number <= high)
-    if not (math.isfinite(number) and fits):
-        left, right = "(" if above else "[", ")" if below else "]"
-        raise ValueError(f"{name}: expected a finite number in {left}{low:g}, {high:g}{right}, got {number:g}")
-    return number
-
-
-def check_label(
-    label: object, n_classes: int | None, batch: int | None = None, *, low: int = 0, values: bool = True
-) -> Tensor:
-    """Classes, one for each example: (batch,) int64 in low..n_classes − 1.
-
-    Args:
-        n_classes: None where it is not known how many there are.
-        batch: how many examples; None for any number.
-        low: −1 where that stands for "no class".
-        values: whether to look at them, too. On a GPU that waits: not for inner loops.
-    """
-    tensor = check_tensor("label", label, ("B" if batch is None else batch,), dtype="int")
-    if tensor.dtype != torch.int64:
-        raise ValueError(f"label: expected dtype torch.int64, got {tensor.dtype}")
-    if values and tensor.numel():
-        least, most = int(tensor.min()), int(tensor.max())
-        if least < low or (n_classes is not None and most >= n_classes):
-            known = f"0..{'' if n_classes is None else n_classes - 1}" + (", or -1 for none" if low == -1 else "")
-            raise ValueError(f"label: expected classes {known}, got {least}..{most}")
-    return tensor
-
-
-def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
-    """One of the known names; a near miss is pointed out."""
-    known = sorted(choices)
-    if not isinstance(value, str) or value not in known:
-        near = difflib.get_close_matches(str(value), known, n=1)
-        meant = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r}.{meant}")
-    return value
-
-
-def _is(value: Tensor, dtype: str) -> bool:
-    if dtype == "int":
-        return not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
-    return dtype == "any" or value.is_floating_point()
-
-
-def _fits(sizes: torch.Size, shape: Sequence[int | str]) -> bool:
-    if len(shape) and shape[-1] == "...":
-        shape, sizes = shape[:-1], sizes[: len(shape) - 1]
-    return len(sizes) == len(shape) and all(
-        n == size or isinstance(n, str) for n, size in zip(shape, sizes, strict=True)
-    )
+        try:
+            text = repr(value)
+        except Exception:
+            text = ""
+        plain = value is None or isinstance(value, bool | int | float | str | tuple | list)
+        return text if plain and len(text) <= 60 else type(value).__name__
+    words = [str(value.dtype).removeprefix("torch."), f"of shape {tuple(value.shape)}"]
+    if value.device.type != "cpu":
+        words.append(f"on {value.device}")
+    if value.layout != torch.strided:
+        words.append(f"({value.layout})")
+    elif value.numel() and not value.is_nested and _visible(value) and str(value.dtype)[6:] in FLOATS + INTS:
+        finite = value.is_floating_point() and not _finite(value, {})
+        words.append("with NaN or infinite values" if finite else f"with values {value.min():g}..{value.max():g}")
+    return " ".join(words)

@@ -1,10 +1,43 @@
-"""What the families share, since none imports another: where noise is drawn, Adam, a network that is only asked."""
+"""What the families share, since none imports another: batches, conditions, noise, Adam, a network that is only asked."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+Turn = tuple[str, Tensor, dict[str, Tensor]]  # whose turn, its loss, logs: what an objective yields to `train.fit`
+
+
+def unpack(batch: Any, pair: bool | None = None) -> tuple[Tensor, Tensor | None]:
+    """The tensors of a batch: x, or x with its label or its y.
+
+    Args:
+        batch: a tensor, or a sequence of one or two, of as many examples each, at least one.
+        pair: True where the second is needed, False where it is left alone, None where it may be there.
+    Returns:
+        x, and the second or None.
+    Raises:
+        ValueError: for anything else.
+    """
+    parts = (batch,) if isinstance(batch, Tensor) else batch
+    if not isinstance(parts, Sequence) or not all(isinstance(x, Tensor) and x.dim() for x in parts):
+        raise ValueError(f"batch: expected tensors of examples, x or (x, label or y), got {type(batch).__name__}")
+    if len(parts) not in ((2,) if pair else (1, 2)):
+        raise ValueError(f"batch: expected {'' if pair else 'x or '}(x, label or y), got {len(parts)} tensors")
+    sizes = [len(x) for x in parts]
+    if min(sizes) == 0 or min(sizes) != max(sizes):
+        raise ValueError(f"batch: expected as many of each, at least one example, got {sizes}")
+    return parts[0], None if len(parts) == 1 or pair is False else parts[1]
+
+
+def told(label: Tensor | None, n_classes: int | None, like: Tensor) -> Tensor | None:
+    """What networks are told of a label, (B, n), in the dtype of `like`: one-hot classes, or the vectors themselves."""
+    if label is None or not n_classes:
+        return label
+    return functional.one_hot(label, n_classes).to(like.dtype)
 
 
 def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -1,87 +1,217 @@
-"""What is said about wrong arguments: each message names the argument, what came and what was expected."""
+"""What is said about wrong arguments: each message names the argument and what came."""
 
 import math
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
 import torch
+from jaxtyping import Bool, Float, Int, Int64
+from torch import Tensor, nn
 
-from genlib.arguments import check_int, check_label, check_number, check_tensor
+from genlib.arguments import Count, Dropout, Label, LabelOrNone, Number, Positive, Seed, Share, check, checked
 
-LABEL = torch.tensor([0, 2])
+X, T = torch.randn(4, 2), torch.ones(4, dtype=torch.int64)
+
+
+class Chain:
+    T = 10
+
+    @checked
+    def q_sample(
+        self,
+        x_0: Float[Tensor, "B *S"],
+        t: Annotated[Int64[Tensor, " B"], "[1, {self.T}]"],
+        eps: Annotated[Float[Tensor, "B *S"], "finite"],
+    ) -> Tensor:
+        return x_0
+
+
+class Net(nn.Module):
+    shape = (2, 3)
+
+    def __init__(self, n_classes: int | None = None, n_condition: int | None = None) -> None:
+        super().__init__()
+        self.n_classes, self.n_condition = n_classes, n_condition
+        self.dense = nn.Linear(3, 3)
+
+    @checked
+    def forward(self, x: Float[Tensor, "B {self.shape}"], label: Label = None) -> Tensor:
+        return self.dense(x)
+
+    @checked
+    def guided(self, x: Float[Tensor, "B {self.shape}"], label: LabelOrNone = None) -> Any:
+        return label
+
+    @checked
+    def sample(self, n: Count, label: Label = None) -> Any:
+        return label
+
+
+@checked
+def setting(
+    count: Count = 1,
+    seed: Seed = 0,
+    share: Share = 0.5,
+    dropout: Dropout = 0.0,
+    positive: Positive = 1.0,
+    number: Number = 0.0,
+    name: Literal["eps", "v"] = "eps",
+    flag: bool = False,
+    steps: int | Sequence[Count] | None = None,
+    betas: tuple[Dropout, Dropout] = (0.5, 0.9),
+    generator: torch.Generator | None = None,
+    f: Callable[[int], int] = int,
+    anything: Any = None,
+) -> dict[str, Any]:
+    return dict(locals())
 
 
 @pytest.mark.parametrize(
-    ("inside", "ends", "interval"),
+    ("name", "value"),
     [
-        (False, (True, True), r"\[0, 1\]"),
-        (True, (False, False), r"\(0, 1\)"),
-        ("low", (False, True), r"\(0, 1\]"),
-        ("high", (True, False), r"\[0, 1\)"),
+        *(
+            ("count", value)
+            for value in (0, 1.0, "1", True, None, 10**9, [1], math.nan, torch.ones(2, dtype=torch.int64))
+        ),
+        *(("seed", value) for value in (-1, 2**63, 0.5)),
+        *(("share", value) for value in (-1e-9, 1.0000001, "0.5", True, None, math.nan, 1j, 10**400)),
+        *(("dropout", value) for value in (1, 1.0, -0.1)),
+        *(("positive", value) for value in (0, -1, math.inf, 10**400)),
+        *(("number", value) for value in (math.inf, math.nan, "x")),
+        *(("name", value) for value in ("epss", 3, None, ["eps"])),
+        *(("flag", value) for value in (1, "False", None, 0.0)),
+        *(("steps", value) for value in ("x", [0], [1, "2"], 2.5, {1: 2})),
+        *(("betas", value) for value in ((0.1,), (0.1, 1.0), 0.5, None)),
+        *(("generator", value) for value in (0, torch.Generator)),
+        *(("f", value) for value in (None, 3)),
     ],
 )
-def test_each_end_of_an_interval_is_in_it_or_not(
-    inside: bool | Literal["low", "high"], ends: tuple[bool, bool], interval: str
-) -> None:
-    assert check_number("p", 0.5, 0, 1, inside=inside) == 0.5
-    for value, is_in in zip((0, 1), ends, strict=True):
-        if is_in:
-            assert check_number("p", value, 0, 1, inside=inside) == value
-        else:
-            with pytest.raises(ValueError, match=f"^p: expected a finite number in {interval}, got {value}$"):
-                check_number("p", value, 0, 1, inside=inside)
+def test_what_does_not_fit_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^{name}: expected .*, got .") as caught:
+        setting(**{name: value})
+    assert len(str(caught.value)) < 250
 
 
-@pytest.mark.parametrize("value", [None, "1", True, [1.0], math.nan, math.inf])
-def test_what_is_no_finite_number_is_refused(value: object) -> None:
-    with pytest.raises(ValueError, match=r"^p: expected a"):
-        check_number("p", value)
+def test_numbers_arrive_as_pythons_own_and_sequences_as_tuples() -> None:
+    got = setting(
+        np.int64(3), share=np.float32(0.5), positive=torch.tensor(2.0), steps=np.array([1, 2]), betas=[0, 0.5]
+    )
+    assert [type(got[name]) for name in ("count", "share", "positive")] == [int, float, float]
+    assert (got["count"], got["share"], got["positive"]) == (3, 0.5, 2.0)
+    assert got["steps"] == (1, 2)
+    assert [type(step) for step in got["steps"]] == [int, int]
+    assert got["betas"] == (0.0, 0.5)
+    assert setting(steps=range(1, 3))["steps"] == (1, 2)
+    assert setting(anything=setting)["anything"] is setting
+    assert setting(dropout=0, share=1)["share"] == 1
 
 
-@pytest.mark.parametrize("value", [1.0, "1", True, None, 0, 4])
-def test_what_is_no_whole_number_in_the_range_is_refused(value: object) -> None:
-    with pytest.raises(ValueError, match=r"^n: expected a whole number"):
-        check_int("n", value, 1, 3)
+def test_a_near_miss_is_pointed_out() -> None:
+    with pytest.raises(ValueError, match=r"got 'epss'\. Did you mean 'eps'\?"):
+        setting(name="epss")  # type: ignore[arg-type]
+
+
+def test_what_python_refuses_it_says_itself() -> None:
+    for call in (lambda: setting(1, count=2), lambda: setting(nonsense=1), lambda: Chain().q_sample(X, T)):  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="argument"):
+            call()
 
 
 @pytest.mark.parametrize(
-    ("label", "n_classes", "message"),
+    ("changed", "came"),
     [
-        (LABEL, 2, r"expected classes 0\.\.1, got 0\.\.2"),
-        (LABEL - 1, 3, r"expected classes 0\.\.2, got -1\.\.1"),
-        (LABEL.int(), 3, r"expected dtype torch.int64, got torch.int32"),
-        (LABEL.to(torch.uint8), 3, r"expected dtype torch.int64, got torch.uint8"),
-        (LABEL > 0, 3, r"expected an int tensor of shape \(2,\), got dtype torch.bool"),
-        (LABEL.float(), 3, r"expected an int tensor of shape \(2,\), got dtype torch.float32"),
-        (LABEL[:1], 3, r"expected an int tensor of shape \(2,\), got shape \(1,\)"),
-        (LABEL[:, None], 3, r"expected an int tensor of shape \(2,\), got shape \(2, 1\)"),
-        ([0, 2], 3, r"expected an int tensor of shape \(2,\), got list"),
+        ({"t": T[:3]}, r"t: .*\(4,\).*got int64 of shape \(3,\)"),
+        ({"t": 0 * T}, r"t: .*1, 10.*got int64 of shape \(4,\) with values 0..0"),
+        ({"t": 10 * T + 1}, r"t: .*values 21..21|t: .*values 11..11"),
+        ({"t": T.int()}, r"t: .*got int32"),
+        ({"t": [1, 1, 1, 1]}, r"t: .*got \[1, 1, 1, 1\]"),
+        ({"eps": X[:, :1]}, r"eps: .*\(4, 2\).*got float32 of shape \(4, 1\)"),
+        ({"eps": X * math.nan}, r"eps: .*finite.*NaN"),
+        ({"x_0": X.int()}, r"x_0: .*got int32"),
+        ({"x_0": X.to_sparse()}, r"x_0: .*got .*sparse"),
+        ({"x_0": X.to(torch.float8_e4m3fn)}, r"x_0: .*float8"),
+        ({"x_0": X.to("meta")}, r"x_0: .*on meta"),
+        ({"x_0": X.to(torch.complex64)}, r"x_0: .*complex64"),
+        ({"x_0": torch.tensor(1.0)}, r"x_0: .*shape \(\)"),
+        ({"x_0": None}, r"x_0: .*got None"),
     ],
 )
-def test_a_label_that_is_none_is_refused(label: object, n_classes: int, message: str) -> None:
-    with pytest.raises(ValueError, match=f"^label: {message}$"):
-        check_label(label, n_classes, 2)
+def test_a_tensor_of_another_kind_is_refused(changed: dict, came: str) -> None:
+    Chain().q_sample(**{"x_0": X, "t": T, "eps": X})
+    with pytest.raises(ValueError, match=came):
+        Chain().q_sample(**{"x_0": X, "t": T, "eps": X, **changed})
 
 
-def test_labels_in_range_are_given_back() -> None:
-    assert check_label(LABEL, 3) is LABEL
-    assert check_label(LABEL, 3, 2) is LABEL
-    assert len(check_label(LABEL[:0], 3, 0)) == 0
-    assert check_label(LABEL - 1, 3, low=-1).min() == -1
-    check_label(LABEL, None)
-    check_label(LABEL, 2, values=False)
+def test_a_sum_that_overflows_is_no_infinity() -> None:
+    big = torch.full((4, 2), 3e38)
+    assert Chain().q_sample(big, T, big) is big
 
 
-@pytest.mark.parametrize(("n_classes", "known"), [(3, r"0\.\.2"), (None, r"0\.\.")])
-def test_no_class_is_minus_one_and_nothing_below(n_classes: int | None, known: str) -> None:
-    with pytest.raises(ValueError, match=rf"^label: expected classes {known}, or -1 for none, got -2\.\.0$"):
-        check_label(LABEL - 2, n_classes, low=-1)
+def test_a_module_wants_the_dtype_and_the_place_of_its_weights() -> None:
+    x = torch.randn(4, 2, 3)
+    assert Net()(x).shape == x.shape
+    for wrong in (x.double(), x.half(), x.to("meta"), x[:, :1], x[0]):
+        with pytest.raises(ValueError, match=r"^x: expected a float tensor of shape \(.*, 2, 3\), float32 on cpu"):
+            Net()(wrong)
+    with torch.autocast("cpu"):
+        Net()(x.bfloat16())
+    assert Net().to("meta")(x.to("meta")).is_meta
 
 
-def test_a_shape_is_read_as_it_is_written() -> None:
-    x = torch.zeros(2, 3, 4)
-    for shape in (("B", 3, 4), ("B", "..."), ("B", 3, "n", "..."), None):
-        assert check_tensor("x", x, shape) is x
-    for shape in (("B", 3), ("B", 4, "..."), ("B", 3, 4, "n", "...")):
-        with pytest.raises(ValueError, match=r"^x: expected a float tensor of shape .*, got shape \(2, 3, 4\)$"):
-            check_tensor("x", x, shape)
+LABEL = torch.tensor([0, 2, 1, 0])
+
+
+@pytest.mark.parametrize(
+    "label", [None, LABEL[:3], LABEL + 1, LABEL - 1, LABEL.int(), LABEL[:, None], [0, 2, 1, 0], 1, X]
+)
+def test_labels_are_those_that_the_model_knows(label: Any) -> None:
+    x = torch.randn(4, 2, 3)
+    with pytest.raises(ValueError, match=r"^label: expected classes 0\.\.2"):
+        Net(n_classes=3)(x, label)
+    if label is not None:
+        with pytest.raises(ValueError, match=r"^label: expected None"):
+            Net()(x, label)
+
+
+def test_a_condition_may_be_a_vector() -> None:
+    x, c = torch.randn(4, 2, 3), torch.randn(4, 5)
+    Net(n_condition=5)(x, c)
+    for wrong in (None, c[:3], c[:, :4], LABEL, c * math.nan):
+        with pytest.raises(ValueError, match=r"^label: expected a float tensor of shape \(4, 5\)"):
+            Net(n_condition=5)(x, wrong)
+
+
+def test_where_none_is_allowed_minus_one_and_nan_stand_for_it() -> None:
+    x = torch.randn(4, 2, 3)
+    assert Net(n_classes=3).guided(x) is None
+    assert Net(n_classes=3).guided(x, LABEL - 1).min() == -1
+    assert Net(n_condition=5).guided(x, torch.full((4, 5), math.nan)).shape == (4, 5)
+    with pytest.raises(ValueError, match=r"label: .*-2"):
+        Net(n_classes=3).guided(x, LABEL - 2)
+
+
+def test_one_class_stands_for_as_many_as_are_drawn() -> None:
+    assert Net(n_classes=3).sample(5, 2).tolist() == [2] * 5
+    with pytest.raises(ValueError, match=r"label: .*0\.\.2.*3"):
+        Net(n_classes=3).sample(5, 3)
+
+
+def test_it_steps_aside_for_compilers_and_transforms() -> None:
+    x, net = torch.randn(4, 2, 3), Net(n_classes=3)
+    compiled = torch.compile(net, fullgraph=True, backend="eager")
+    assert torch.equal(compiled(x, LABEL), net(x, LABEL))
+    assert torch.equal(torch.export.export(net, (x, LABEL)).module()(x, LABEL), net(x, LABEL))
+    each = torch.func.vmap(lambda x_0, t: Chain().q_sample(x_0[None], t[None], x_0[None])[0])
+    assert torch.equal(each(X, T), X)
+    with pytest.raises(ValueError, match="t: "):  # shapes are still seen
+        torch.func.vmap(lambda x_0: Chain().q_sample(x_0[None], T, x_0[None])[0])(X)
+
+
+def test_a_part_of_something_is_held_against_an_annotation() -> None:
+    assert check("mask", torch.ones(3, dtype=torch.bool), Bool[Tensor, " D"]).all()
+    with pytest.raises(ValueError, match=r"^mask: expected a bool tensor of shape \(D,\), got int64"):
+        check("mask", T, Bool[Tensor, " D"])
+    with pytest.raises(ValueError, match=r"^x: .*in \[0, 16\].*17"):
+        check("x", T + 16, Annotated[Int[Tensor, "..."], "[0, 16]"])
