@@ -1,4 +1,4 @@
-"""What the families share, since none imports another: batches, conditions, noise, Adam, a network that is only asked."""
+"""What the families share, since none imports another: batches, conditions, noise, Adam, a network only asked."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
