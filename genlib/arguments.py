@@ -52,6 +52,8 @@ Call = dict[str, Any]  # under "" the arguments of one call, by name; and the si
 Take = Callable[[Any, Call], Any]  # the value as the function is to get it; or NO
 Rule = tuple[str | Callable[[Call], str], Take]  # what is expected, in words
 NO = object()
+TEXTS = (str, bytes, bytearray, memoryview)
+LONGEST = 1_000_000  # of a sequence
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
@@ -82,6 +84,8 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 def check(name: str, value: Any, hint: Any, **context: Any) -> Any:
     """The value, held against an annotation where no function is entered, such as a part of a batch."""
+    if torch.compiler.is_compiling():
+        return value
     call: Call = {"": context}
     rule = _rule(hint)
     assert rule is not None
@@ -165,9 +169,12 @@ def _sequence(items: tuple[Any, ...], exact: bool) -> Rule:
     expected, item_take = rules[0] or ("values", lambda value, _: value)
 
     def take(value: Any, call: Call) -> Any:
-        if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-            value = value.tolist() if hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1 else NO
-        if value is NO or (exact and len(value) != len(rules)):
+        try:
+            if not isinstance(value, Sequence):
+                value = value.tolist() if value.ndim == 1 else NO
+            if isinstance(value, TEXTS) or (len(value) != len(rules) if exact else len(value) > LONGEST):
+                return NO
+        except (AttributeError, TypeError, RuntimeError, OverflowError):  # no length, no values, or too many for an int
             return NO
         taken = tuple(item_take(item, call) for item in value)
         return NO if any(item is NO for item in taken) else taken
@@ -176,16 +183,16 @@ def _sequence(items: tuple[Any, ...], exact: bool) -> Rule:
 
 
 def _number(kind: type, interval: str = "(-inf, inf)") -> Rule:
-    """A whole number, or a finite one, in an interval. Python's bool does not count as either."""
+    """A whole number, or a finite one, in an interval. A bool, a text and a complex number do not count as either."""
     low, high = interval[1:-1].split(", ")
     above = operator.lt if interval[0] == "(" else operator.le
     below = operator.lt if interval[-1] == ")" else operator.le
 
     def take(value: Any, call: Call) -> Any:
         try:
-            if isinstance(value, bool | str | bytes):
+            if isinstance(value, bool) or not re.search("int|float", str(getattr(value, "dtype", "float"))):
                 return NO
-            number = value.__index__() if kind is int else float(value)
+            number = value.__index__() if kind is int else value.__float__()  # float() would read a text, too
             fits = above(_end(low, call), number) and below(number, _end(high, call))
         except (AttributeError, TypeError, ValueError, RuntimeError, OverflowError):
             return NO
@@ -287,12 +294,17 @@ def _label(optional: bool) -> Rule:
 
 
 def _finite(value: Tensor, call: Call) -> bool:
+    value = value.detach()
     return math.isfinite(value.sum()) or bool(torch.isfinite(value).all())  # a sum alone might overflow
 
 
 def _within(interval: str) -> Callable[[Tensor, Call], bool]:
     fits = _number(float, interval)[1]
-    return lambda value, call: not value.numel() or NO not in (fits(value.min(), call), fits(value.max(), call))
+
+    def inside(value: Tensor, call: Call) -> bool:
+        return not value.numel() or NO not in [fits(end, call) for end in value.detach().aminmax()]
+
+    return inside
 
 
 def _visible(value: Tensor) -> bool:

@@ -79,10 +79,12 @@ def setting(
         *(("share", value) for value in (-1e-9, 1.0000001, "0.5", True, None, math.nan, 1j, 10**400)),
         *(("dropout", value) for value in (1, 1.0, -0.1)),
         *(("positive", value) for value in (0, -1, math.inf, 10**400)),
-        *(("number", value) for value in (math.inf, math.nan, "x")),
+        *(("number", value) for value in (math.inf, math.nan, "x", "1.5", b"1.5", bytearray(b"1"), memoryview(b"1"))),
+        *(("number", value) for value in (np.array("1.5"), np.complex128(1), torch.tensor(1 + 0j), np.True_, float)),
         *(("name", value) for value in ("epss", 3, None, ["eps"])),
         *(("flag", value) for value in (1, "False", None, 0.0)),
-        *(("steps", value) for value in ("x", [0], [1, "2"], 2.5, {1: 2})),
+        *(("steps", value) for value in ("x", [0], [1, "2"], 2.5, {1: 2}, b"ab", bytearray(b"ab"), memoryview(b"ab"))),
+        *(("steps", value) for value in (range(1, 10**7), range(1, 10**30), torch.ones(2, device="meta").long())),
         *(("betas", value) for value in ((0.1,), (0.1, 1.0), 0.5, None)),
         *(("generator", value) for value in (0, torch.Generator)),
         *(("f", value) for value in (None, 3)),
@@ -106,6 +108,12 @@ def test_numbers_arrive_as_pythons_own_and_sequences_as_tuples() -> None:
     assert setting(steps=range(1, 3))["steps"] == (1, 2)
     assert setting(anything=setting)["anything"] is setting
     assert setting(dropout=0, share=1)["share"] == 1
+
+
+def test_looking_at_values_asks_for_no_gradient(recwarn: pytest.WarningsRecorder) -> None:
+    Chain().q_sample(X, T, X.clone().requires_grad_())
+    assert check("x", X.sigmoid().requires_grad_(), Annotated[Float[Tensor, "..."], "[0, 1]"]).requires_grad
+    assert not recwarn.list
 
 
 def test_a_near_miss_is_pointed_out() -> None:
@@ -203,6 +211,8 @@ def test_it_steps_aside_for_compilers_and_transforms() -> None:
     compiled = torch.compile(net, fullgraph=True, backend="eager")
     assert torch.equal(compiled(x, LABEL), net(x, LABEL))
     assert torch.equal(torch.export.export(net, (x, LABEL)).module()(x, LABEL), net(x, LABEL))
+    part = torch.compile(lambda x: check("x", x, Float[Tensor, "B 2"]) + 1, fullgraph=True, backend="eager")
+    assert torch.equal(part(X), X + 1)
     each = torch.func.vmap(lambda x_0, t: Chain().q_sample(x_0[None], t[None], x_0[None])[0])
     assert torch.equal(each(X, T), X)
     with pytest.raises(ValueError, match="t: "):  # shapes are still seen
