@@ -8,8 +8,8 @@ number an exact size, "..." any further ones, and {self.dim} what the arguments 
 `Annotated` adds an interval, or "finite"; a `Literal` is a choice. Numbers arrive as Python's own, sequences as tuples.
 A method of a Module takes float tensors of the dtype and on the device of its weights (under autocast, of any dtype).
 
-Values of tensors are looked at on the CPU alone: a GPU would have to wait. While torch compiles or exports, nothing is
-checked; inside `torch.func`'s transforms, shapes and dtypes are.
+Values of tensors are looked at on the CPU alone: a GPU would have to wait; only `check` looks wherever they are. While
+torch compiles or exports, nothing is checked; inside `torch.func`'s transforms, shapes and dtypes are.
 """
 
 import difflib
@@ -52,6 +52,7 @@ Call = dict[str, Any]  # under "" the arguments of one call, by name; and the si
 Take = Callable[[Any, Call], Any]  # the value as the function is to get it; or NO
 Rule = tuple[str | Callable[[Call], str], Take]  # what is expected, in words
 NO = object()
+LOOK = "at values on a GPU, too"
 TEXTS = (str, bytes, bytearray, memoryview)
 LONGEST = 1_000_000  # of a sequence
 
@@ -83,10 +84,13 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def check(name: str, value: Any, hint: Any, **context: Any) -> Any:
-    """The value, held against an annotation where no function is entered, such as a part of a batch."""
+    """The value, held against an annotation where no function is entered, such as a part of a batch.
+
+    The values of a tensor are looked at on a GPU as well, which waits for that: not at every step.
+    """
     if torch.compiler.is_compiling():
         return value
-    call: Call = {"": context}
+    call: Call = {"": context, LOOK: True}
     rule = _rule(hint)
     assert rule is not None
     taken = rule[1](value, call)
@@ -214,12 +218,11 @@ def _tensor(hint: Any, extras: tuple[str, ...]) -> Rule:
             return NO
         if not (_fits(value.shape, dims, call) and _at_home(value, call)):
             return NO
-        return NO if values is not None and _visible(value) and not values(value, call) else value
+        return NO if values is not None and _visible(value, call) and not values(value, call) else value
 
     def expected(call: Call) -> str:
         sizes = ", ".join(str(call.get(dim, dim)).strip("(,)") for dim in dims)
-        own = weight(call[""]["self"]) if isinstance(call[""].get("self"), nn.Module) else None
-        mine = "" if own is None or kind != "float" else f", {str(own.dtype)[6:]} on {own.device} as the weights"
+        mine = _own(call) if kind == "float" else ""
         return f"{'an' if kind[0] == 'i' else 'a'} {kind} tensor of shape ({sizes}{',' * (len(dims) == 1)}){mine}{more}"
 
     return expected, take
@@ -227,6 +230,11 @@ def _tensor(hint: Any, extras: tuple[str, ...]) -> Rule:
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 INTS = ("uint8", "int8", "int16", "int32", "int64")
+
+
+def _own(call: Call) -> str:
+    own = weight(call[""]["self"]) if isinstance(call[""].get("self"), nn.Module) else None
+    return "" if own is None else f", {str(own.dtype)[6:]} on {own.device} as the weights"
 
 
 def _dtypes(hint: Any) -> tuple[str, ...]:
@@ -268,17 +276,21 @@ def _label(optional: bool) -> Rule:
             return None if optional or not (n_classes or n_condition) else NO
         B, low = call[""].get("n", call.get("B")), -1 if optional else 0
         if isinstance(value, int) and not isinstance(value, bool) and n_classes and "n" in call[""]:
+            if not low <= value < n_classes:
+                return NO
             like = weight(call[""]["self"])
             value = torch.full((B,), value, device=None if like is None else like.device)
-        if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_nested:
+        if not isinstance(value, Tensor) or not _at_home(value, call) or not value.dim():
             return NO
+        if B is None:  # where the label comes first, as in D(label, y), it says how many there are
+            B = call["B"] = len(value)
         if n_condition and not n_classes:
             fits = value.is_floating_point() and value.shape == (B, n_condition)
-            return value if fits and (optional or not _visible(value) or _finite(value, call)) else NO
+            return value if fits and (optional or not _visible(value, call) or _finite(value, call)) else NO
         if not n_classes or value.dtype != torch.int64 or value.shape != (B,):
             return NO
         within = _within(f"[{low}, {n_classes - 1}]")
-        return value if not _visible(value) or within(value, call) else NO
+        return value if not _visible(value, call) or within(value, call) else NO
 
     def expected(call: Call) -> str:
         n_classes, n_condition = (getattr(call[""]["self"], name, None) for name in ("n_classes", "n_condition"))
@@ -287,7 +299,7 @@ def _label(optional: bool) -> Rule:
         none = ", or None" if optional else ""
         B = call[""].get("n", call.get("B", "B"))
         if not n_classes:
-            return f"a float tensor of shape ({B}, {n_condition}){none}"
+            return f"a float tensor of shape ({B}, {n_condition}){_own(call)}{none}"
         return f"classes 0..{n_classes - 1}{', -1 for none' * optional}, an int64 tensor of shape ({B},){none}"
 
     return expected, take
@@ -307,9 +319,10 @@ def _within(interval: str) -> Callable[[Tensor, Call], bool]:
     return inside
 
 
-def _visible(value: Tensor) -> bool:
-    """Whether looking at values costs nothing, and is allowed: not inside of `vmap`, `grad` and the like."""
-    return value.device.type == "cpu" and torch._C._functorch.peek_interpreter_stack() is None
+def _visible(value: Tensor, call: Call) -> bool:
+    """Whether looking at values is free, or wanted, and is allowed: not inside of `vmap`, `grad` and the like."""
+    free = value.device.type == "cpu" or (LOOK in call and not value.is_meta)
+    return free and torch._C._functorch.peek_interpreter_stack() is None
 
 
 def _end(text: str, call: Call) -> float:
@@ -349,7 +362,7 @@ def _came(value: Any) -> str:
         words.append(f"on {value.device}")
     if value.layout != torch.strided:
         words.append(f"({value.layout})")
-    elif value.numel() and not value.is_nested and _visible(value) and str(value.dtype)[6:] in FLOATS + INTS:
+    elif value.numel() and not value.is_nested and _visible(value, {}) and str(value.dtype)[6:] in FLOATS + INTS:
         finite = value.is_floating_point() and not _finite(value, {})
         words.append("with NaN or infinite values" if finite else f"with values {value.min():g}..{value.max():g}")
     return " ".join(words)

@@ -48,6 +48,10 @@ class Net(nn.Module):
     def sample(self, n: Count, label: Label = None) -> Any:
         return label
 
+    @checked
+    def judge(self, label: Label | None, x: Float[Tensor, "B {self.shape}"]) -> Any:
+        return label
+
 
 @checked
 def setting(
@@ -202,8 +206,36 @@ def test_where_none_is_allowed_minus_one_and_nan_stand_for_it() -> None:
 
 def test_one_class_stands_for_as_many_as_are_drawn() -> None:
     assert Net(n_classes=3).sample(5, 2).tolist() == [2] * 5
-    with pytest.raises(ValueError, match=r"label: .*0\.\.2.*3"):
-        Net(n_classes=3).sample(5, 3)
+    for wrong in (3, -1, 10**30):
+        with pytest.raises(ValueError, match=rf"label: .*0\.\.2.*{wrong}"):
+            Net(n_classes=3).sample(5, wrong)
+
+
+def test_a_label_that_comes_first_says_how_many_there_are() -> None:
+    x, net = torch.randn(4, 2, 3), Net(n_classes=3)
+    assert net.judge(LABEL, x) is LABEL
+    assert net.judge(None, x) is None
+    for label, name in ((LABEL[:3], "x"), (LABEL + 1, "label"), (torch.tensor(1), "label")):
+        with pytest.raises(ValueError, match=f"^{name}: expected"):
+            net.judge(label, x)
+
+
+@pytest.mark.parametrize(
+    "wrong", [torch.Tensor.double, torch.Tensor.half, torch.Tensor.to_sparse, lambda c: c.to("meta")]
+)
+def test_a_condition_is_of_the_dtype_and_where_the_weights_are(wrong: Callable[[Tensor], Tensor]) -> None:
+    x, c = torch.randn(4, 2, 3), torch.randn(4, 5)
+    with pytest.raises(ValueError, match=r"^label: expected a float tensor of shape \(4, 5\), float32 on cpu"):
+        Net(n_condition=5)(x, wrong(c))
+    with pytest.raises(ValueError, match=r"^label: expected classes"):
+        Net(n_classes=3)(x, LABEL.to("meta"))
+
+
+@pytest.mark.gpu
+def test_a_part_is_looked_at_on_a_gpu_too() -> None:
+    hint = Annotated[Float[Tensor, "..."], "[-1, 1]"]
+    with pytest.raises(ValueError, match=r"^y: expected .*in \[-1, 1\]"):
+        check("y", (2 * torch.ones(3)).cuda(), hint)
 
 
 def test_it_steps_aside_for_compilers_and_transforms() -> None:
