@@ -130,7 +130,7 @@ def _rule(hint: Any, extras: tuple[str, ...] = ()) -> Rule | None:
         return _union([_rule(option, extras) for option in inner])
     if origin is Literal:
         choices = inner
-        return f"one of {', '.join(map(repr, choices))}", lambda v, _: v if v in choices and isinstance(v, str) else NO
+        return f"one of {', '.join(map(repr, choices))}", lambda v, _: v if isinstance(v, str) and v in choices else NO
     if origin is not None and isinstance(origin, type) and issubclass(origin, Sequence):
         return _sequence(inner, exact=origin is tuple and inner[-1] is not ...)
     if origin is not None and issubclass(origin, Callable):  # type: ignore[arg-type]
@@ -216,7 +216,7 @@ def _tensor(hint: Any, extras: tuple[str, ...]) -> Rule:
     def take(value: Any, call: Call) -> Any:
         if not isinstance(value, Tensor) or str(value.dtype)[6:] not in dtypes:
             return NO
-        if not (_fits(value.shape, dims, call) and _at_home(value, call)):
+        if not (_at_home(value, call) and _fits(value.shape, dims, call)):
             return NO
         return NO if values is not None and _visible(value, call) and not values(value, call) else value
 
@@ -343,8 +343,8 @@ def _of(call: Call, path: str) -> Any:
 def _complain(name: str, rule: Rule, value: Any, call: Call) -> str:
     expected = rule[0] if isinstance(rule[0], str) else rule[0](call)
     expected = re.sub(r"\{[\w.]+\}", lambda path: str(_of(call, path[0])).strip("(,)"), expected)
-    known = re.findall(r"'(\w+)'", expected) if isinstance(value, str) else []
-    near = difflib.get_close_matches(str(value), known, n=1)
+    known = re.findall(r"'([\w.]+)'", expected)
+    near = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []
     return f"{name}: expected {expected}, got {_came(value)}" + "".join(f". Did you mean {meant!r}?" for meant in near)
 
 
@@ -357,7 +357,8 @@ def _came(value: Any) -> str:
             text = ""
         plain = value is None or isinstance(value, bool | int | float | str | tuple | list)
         return text if plain and len(text) <= 60 else type(value).__name__
-    words = [str(value.dtype).removeprefix("torch."), f"of shape {tuple(value.shape)}"]
+    words = [str(value.dtype).removeprefix("torch.")]
+    words.append("(nested)" if value.is_nested else f"of shape {tuple(value.shape)}")
     if value.device.type != "cpu":
         words.append(f"on {value.device}")
     if value.layout != torch.strided:

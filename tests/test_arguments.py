@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor, nn
 
-from genlib.arguments import Count, Dropout, Label, LabelOrNone, Number, Positive, Seed, Share, check, checked
+from genlib.arguments import Count, Dropout, Label, LabelOrNone, Number, Positive, Seed, Share, Sizes, check, checked
 
 X, T = torch.randn(4, 2), torch.ones(4, dtype=torch.int64)
 
@@ -123,6 +123,26 @@ def test_looking_at_values_asks_for_no_gradient(recwarn: pytest.WarningsRecorder
 def test_a_near_miss_is_pointed_out() -> None:
     with pytest.raises(ValueError, match=r"got 'epss'\. Did you mean 'eps'\?"):
         setting(name="epss")  # type: ignore[arg-type]
+
+
+def test_a_near_miss_is_pointed_out_where_names_have_dots() -> None:
+    with pytest.raises(ValueError, match=r"Did you mean 'flows.affine'\?"):
+        check("name", "flows.afine", Literal["flows.affine", "gan.pair"])
+
+
+@pytest.mark.parametrize("hint", [Literal["a", "b"], str, Count, Float[Tensor, "B *S"], Sizes])
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array(["a", "b"]),
+        torch.nested.nested_tensor([torch.ones(1), torch.ones(2)]),
+        torch.empty(2, dtype=torch.bits8),
+    ],
+    ids=["array", "nested", "bits"],
+)
+def test_what_cannot_be_shown_or_compared_is_refused_by_name(hint: Any, value: object) -> None:
+    with pytest.raises(ValueError, match="^name: expected "):
+        check("name", value, hint)
 
 
 def test_what_python_refuses_it_says_itself() -> None:
