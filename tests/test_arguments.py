@@ -141,7 +141,7 @@ def test_a_near_miss_is_pointed_out_where_names_have_dots() -> None:
     ids=["array", "nested", "bits"],
 )
 def test_what_cannot_be_shown_or_compared_is_refused_by_name(hint: Any, value: object) -> None:
-    with pytest.raises(ValueError, match="^name: expected "):
+    with pytest.raises(ValueError, match=r"^name: expected "):
         check("name", value, hint)
 
 
