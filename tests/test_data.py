@@ -1,7 +1,12 @@
 """The densities against quadrature, simulation and autograd; the digits against their source."""
 
+import copy
 import math
+import pickle
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from scipy import integrate, stats
@@ -23,9 +28,10 @@ def random_mixture(K: int, D: int, seed: int = 0) -> data.GaussianMixture:
     return data.GaussianMixture(torch.randn(K, D, generator=g).double(), covs, weights / weights.sum())
 
 
+RING = data.GaussianMixture.ring(8)
 DENSITIES = {
     "mixture": random_mixture(3, 2),
-    "ring": data.GaussianMixture.ring(8),
+    "ring": RING,
     "moons": data.Moons(std=0.1),
     "rings": data.Rings(std=0.1),
     "checkerboard": data.Checkerboard(),
@@ -341,12 +347,121 @@ def test_densities_refuse() -> None:
     with pytest.raises(ValueError, match="radii: "):
         data.Rings(radii=(0.5, -1))
     for radii in ((), 0.5, "0.5"):
-        with pytest.raises(ValueError, match="radii: expected at least one"):
+        with pytest.raises(ValueError, match=r"radii: expected .*got"):
             data.Rings(radii=radii)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="n: "):
         data.Moons().sample(-1)
-    with pytest.raises(ValueError, match=r"t: expected steps in 1\.\.5"):
-        DENSITIES["ring"].optimal_eps(torch.zeros(1, 2), torch.tensor([0]), Schedule.linear(T=5))
+    for t in (0, 6):
+        with pytest.raises(ValueError, match=rf"t: .*1, 5.*got .*{t}\.\.{t}"):
+            RING.optimal_eps(torch.zeros(1, 2), torch.tensor([t]), Schedule.linear(T=5))
+
+
+@pytest.mark.parametrize("number", [1e-300, 1e300, 0, math.nan, True, "0.1", None])
+def test_scales_that_cannot_be_computed_with_are_refused(number: object) -> None:
+    for make in (data.Moons, data.Rings, data.GaussianMixture.ring):
+        with pytest.raises(ValueError, match=r"^std: "):
+            make(std=number)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n", [10**9, 10**12, 10**400])
+def test_counts_that_fill_the_memory_are_refused(n: int) -> None:
+    for p in DENSITIES.values():
+        with pytest.raises(ValueError, match=r"^n: "):
+            p.sample(n)
+    with pytest.raises(ValueError, match=r"^n: "):
+        data.GaussianMixture.ring(n)
+    with pytest.raises(ValueError, match=r"^cells: "):
+        data.Checkerboard(n)
+
+
+@pytest.mark.parametrize(
+    "schedule", [None, "linear", Schedule, 1 - torch.arange(5) / 5, SimpleNamespace(alpha_bar=[1.0, 0.5])]
+)
+def test_a_schedule_is_what_has_alpha_bar(schedule: Any) -> None:
+    with pytest.raises(ValueError, match=r"^schedule: "):
+        RING.optimal_eps(torch.zeros(1, 2), torch.tensor([1]), schedule)
+
+
+def test_no_part_of_a_number_is_lost_in_silence() -> None:
+    """Complex means lost their imaginary part, and numbers in a list all but seven digits."""
+    covs = torch.eye(2)[None]
+    for means in (torch.ones(1, 2) * 1j, np.ones((1, 2)) * 1j, [[1j, 1j]]):
+        with pytest.raises(ValueError, match=r"^means: .*complex"):
+            data.GaussianMixture(means, covs)
+    with pytest.raises(ValueError, match=r"^weights: .*complex"):
+        data.GaussianMixture([[0.0, 0.0]], covs, torch.ones(1) + 0j)
+    assert data.GaussianMixture([[1 / 3]], [[[1 / 7]]]).means.item() == 1 / 3
+
+
+def odd_tensors(x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What is no plain tensor of numbers that can be computed with."""
+    return {
+        "sparse": x.to_sparse(),
+        "meta": x.to("meta"),
+        "float8": x.to(torch.float8_e4m3fn),
+        "quantized": torch.quantize_per_tensor(x, 0.1, 0, torch.quint8),
+        "uint64": x.abs().to(torch.uint64),
+        "complex": x + 1j,
+        "nested": torch.nested.nested_tensor(list(x)),
+        "bool": x > 0,
+    }
+
+
+@pytest.mark.parametrize("kind", odd_tensors(torch.zeros(1)))
+def test_odd_tensors_are_refused_by_name(kind: str) -> None:
+    odd = odd_tensors(torch.ones(3, 2))[kind]
+    for p in DENSITIES.values():
+        with pytest.raises(ValueError, match=r"^x: "):
+            p.log_prob(odd)
+    for function in (RING.score, lambda x: RING.optimal_discriminator(x, RING)):
+        with pytest.raises(ValueError, match=r"^x: "):
+            function(odd)
+    with pytest.raises(ValueError, match=r"^means: "):
+        data.GaussianMixture(odd, torch.eye(2).expand(3, 2, 2))
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(name: str, dtype: torch.dtype) -> None:
+    """Points that half precision holds exactly: what it gives is what float32 gives, rounded once."""
+    p, x = DENSITIES[name], torch.tensor([[0.25, 0.75], [-0.5, 0.125], [0.0, 1.0]])
+    torch.testing.assert_close(p.log_prob(x.to(dtype)), p.log_prob(x).to(dtype), rtol=0, atol=0)
+    if isinstance(p, data.GaussianMixture):
+        torch.testing.assert_close(p.score(x.to(dtype)), p.score(x).to(dtype), rtol=0, atol=0)
+        t, s = torch.tensor([1, 3, 5]), Schedule.linear(T=5)
+        torch.testing.assert_close(p.optimal_eps(x.to(dtype), t, s), p.optimal_eps(x, t, s).to(dtype), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_points_need_not_lie_in_order(name: str) -> None:
+    x = torch.randn(2, 12, generator=generator()).T[::2]
+    torch.testing.assert_close(DENSITIES[name].log_prob(x), DENSITIES[name].log_prob(x.contiguous()))
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_a_density_is_mapped_over_points_and_compiled_whole(name: str) -> None:
+    p, x = DENSITIES[name], torch.rand(5, 2, generator=generator()) - 0.5
+    each = torch.func.vmap(lambda point: p.log_prob(point[None])[0])
+    torch.testing.assert_close(each(x), p.log_prob(x))
+    torch.testing.assert_close(torch.compile(p.log_prob, fullgraph=True, backend="eager")(x), p.log_prob(x))
+
+
+def test_the_mixtures_truths_are_mapped_over_points_and_compiled_whole() -> None:
+    s, x, t = Schedule.cosine(T=5), torch.randn(5, 2, generator=generator()), torch.arange(1, 6)
+    for function in (RING.score, lambda x: RING.optimal_eps(x, t[: len(x)], s)):
+        torch.testing.assert_close(torch.compile(function, fullgraph=True, backend="eager")(x), function(x))
+    each = torch.func.vmap(lambda point, step: RING.optimal_eps(point[None], step[None], s)[0])
+    torch.testing.assert_close(each(x, t), RING.optimal_eps(x, t, s))
+    score = torch.func.vmap(torch.func.grad(lambda point: RING.log_prob(point[None])[0]))
+    torch.testing.assert_close(score(x), RING.score(x))
+
+
+@pytest.mark.parametrize("name", [*DENSITIES, "hidden"])
+def test_a_density_is_pickled_and_copied(name: str) -> None:
+    p = data.hidden_mixture(3) if name == "hidden" else DENSITIES[name]
+    for other in (pickle.loads(pickle.dumps(p)), copy.deepcopy(p)):
+        assert repr(other) == repr(p)
+        assert torch.equal(other.sample(5, generator()), p.sample(5, generator()))
 
 
 def test_digits_are_scikit_learns_in_a_fixed_split() -> None:
@@ -372,4 +487,10 @@ def test_digits_hands_out_copies_and_knows_its_splits() -> None:
     data.digits("test").x.zero_()
     assert data.digits("test").x.min() == -1
     with pytest.raises(ValueError, match=r"split: .*Did you mean 'train'"):
-        data.digits("trian")
+        data.digits("trian")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("integers", ["False", 1, None, torch.tensor(True)])
+def test_a_flag_is_true_or_false(integers: Any) -> None:
+    with pytest.raises(ValueError, match=r"^integers: expected True or False"):
+        data.digits("test", integers)

@@ -53,4 +53,4 @@ def test_callers_own_what_they_get_and_unknown_splits_are_refused() -> None:
     data.outlines("test").x.zero_()
     assert data.outlines("test").x.min() == -1
     with pytest.raises(ValueError, match=r"split: .*Did you mean 'train'"):
-        data.outlines("trian")
+        data.outlines("trian")  # type: ignore[arg-type]

@@ -144,7 +144,7 @@ def test_callers_own_what_they_get(whole: Tensor) -> None:
 
 @pytest.mark.parametrize(("split", "first", "last"), [("train", 0, TRAIN_ROWS), ("test", TRAIN_ROWS, SIDE)])
 def test_crops_lie_in_their_texture_and_split(whole: Tensor, split: str, first: int, last: int) -> None:
-    x, label = data.texture_crops(60, size=12, seed=1, split=split)
+    x, label = data.texture_crops(60, size=12, seed=1, split=split)  # type: ignore[arg-type]
     assert x.shape == (60, 1, 12, 12)
     assert label.dtype == torch.int64
     assert set(label.tolist()) == {0, 1, 2}
@@ -165,12 +165,16 @@ def test_crops_reach_the_edges_of_what_they_may_see(whole: Tensor) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n": 0}, "n: .*at least 1"),
-        ({"n": 2.5}, "n: expected a whole number"),
-        ({"n": 1, "size": 0}, "size: .*at least 1"),
-        ({"n": 1, "seed": -1}, "seed: .*at least 0"),
+        ({"n": 0}, "n: .*got 0"),
+        ({"n": 2.5}, "n: .*got 2.5"),
+        ({"n": 10**12}, "n: .*got 10{12}"),
+        ({"n": 10**6}, "n: .*got 10{6}"),  # a gigabyte of pixels and more
+        ({"n": 1, "size": 0}, "size: .*got 0"),
+        ({"n": 1, "size": 10**5}, "size: .*got 10{5}"),
+        ({"n": 1, "seed": -1}, "seed: .*got -1"),
         ({"n": 1, "channels": 2}, "channels: expected 1 .* or 3 .*, got 2"),
-        ({"n": 1, "cells": 0}, "cells: .*at least 1"),
+        ({"n": 1, "cells": 0}, "cells: .*got 0"),
+        ({"n": 1, "cells": 10**6}, "cells: .*got 10{6}"),
     ],
 )
 def test_textures_refuse(arguments: dict, message: str) -> None:
@@ -181,11 +185,12 @@ def test_textures_refuse(arguments: dict, message: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n": 0}, "n: .*at least 1"),
-        ({"n": 1, "size": 129}, "size: .*from 1 to 128"),
-        ({"n": 1, "size": 41, "split": "test"}, "size: .*from 1 to 40"),
+        ({"n": 0}, "n: .*got 0"),
+        ({"n": 10**6}, "n: .*got 10{6}"),
+        ({"n": 1, "size": 129}, "size: .*128.*got 129"),
+        ({"n": 1, "size": 41, "split": "test"}, "size: .*40.*got 41"),
         ({"n": 1, "split": "held out"}, "split: expected one of"),
-        ({"n": 1, "seed": "a"}, "seed: expected a whole number"),
+        ({"n": 1, "seed": "a"}, "seed: .*got 'a'"),
     ],
 )
 def test_texture_crops_refuse(arguments: dict, message: str) -> None:

@@ -5,12 +5,17 @@ All three have `dim`, `log_prob(x)`, `sample(n, generator=)` and `entropy()`, as
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from genlib.arguments import check_finite, check_int, check_number, check_tensor
+from genlib.arguments import Natural, checked
 from genlib.data.mixture import GaussianMixture, place
+
+Points = Annotated[Float[Tensor, "B 2"], "finite"]
+Length = Annotated[float, "[0.001, 10]"]  # of a ring; steps of quadrature resolve the least over the largest
 
 
 class Checkerboard:
@@ -19,7 +24,9 @@ class Checkerboard:
         log p(x) = −log 2 on the dark squares (half of the board's area 4), −∞ elsewhere
 
     Args:
-        cells: squares along a side, even, at least 2.
+        cells: squares along a side, even, in 2..1000.
+    Raises:
+        ValueError: for an odd number of cells.
 
     >>> Checkerboard().entropy() == math.log(2)
     True
@@ -27,25 +34,26 @@ class Checkerboard:
 
     dim = 2
 
-    def __init__(self, cells: int = 4) -> None:
-        self.cells = check_int("cells", cells, low=2)
+    @checked
+    def __init__(self, cells: Annotated[int, "[2, 1000]"] = 4) -> None:
         if cells % 2:
             raise ValueError(f"cells: expected an even number, so that half of the board is dark, got {cells}")
+        self.cells = cells
 
     def __repr__(self) -> str:
         return f"Checkerboard(cells={self.cells})"
 
-    def log_prob(self, x: Tensor) -> Tensor:
+    @checked
+    def log_prob(self, x: Points) -> Tensor:
         """(B,), nats, for x of shape (B, 2)."""
-        _check_points(x)
         column, row = ((x + 1) * (self.cells / 2)).floor().unbind(1)
         dark = (x >= -1).all(1) & (x < 1).all(1) & ((column + row) % 2 == 0)
         return x.new_full(dark.shape, -math.inf).masked_fill(dark, -math.log(2))
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+    @checked
+    def sample(self, n: Natural, generator: torch.Generator | None = None) -> Tensor:
         """n independent draws, (n, 2), float32, on the generator's device."""
-        n, half = check_int("n", n, low=0), self.cells // 2
-        device = place(generator)
+        device, half = place(generator), self.cells // 2
         row = torch.randint(self.cells, (n,), generator=generator, device=device)
         column = 2 * torch.randint(half, (n,), generator=generator, device=device) + row % 2
         square = torch.stack([column, row], dim=1)
@@ -68,25 +76,27 @@ class Rings:
     angle leaves behind.
 
     Args:
-        radii: R_k > 0, each as likely as the others.
-        std: σ > 0.
+        radii: R_k, at least one, in [0.001, 10], each as likely as the others.
+        std: σ, in [0.001, 10].
+    Raises:
+        ValueError: without a radius.
     """
 
     dim = 2
 
-    def __init__(self, radii: Sequence[float] = (0.35, 0.9), std: float = 0.05) -> None:
-        if isinstance(radii, str) or not isinstance(radii, Sequence) or len(radii) == 0:
-            raise ValueError(f"radii: expected at least one in a tuple, such as (0.35, 0.9), got {radii!r}")
-        self.radii = tuple(check_number("radii", R, 0, inside=True) for R in radii)
-        self.std = check_number("std", std, 0, inside=True)
+    @checked
+    def __init__(self, radii: Sequence[Length] = (0.35, 0.9), std: Length = 0.05) -> None:
+        if not radii:
+            raise ValueError("radii: expected at least one, such as (0.35, 0.9), got none")
+        self.radii, self.std = tuple(radii), std
 
     def __repr__(self) -> str:
         return f"Rings(radii={self.radii}, std={self.std:g})"
 
-    def log_prob(self, x: Tensor) -> Tensor:
+    @checked
+    def log_prob(self, x: Points) -> Tensor:
         """(B,), nats, for x of shape (B, 2)."""
-        _check_points(x)
-        return self._log_prob_at(x.norm(dim=1))
+        return self._log_prob_at(x.to(torch.promote_types(x.dtype, torch.float32)).norm(dim=1)).to(x.dtype)
 
     def _log_prob_at(self, r: Tensor) -> Tensor:
         R, variance = r.new_tensor(self.radii), self.std**2
@@ -95,9 +105,10 @@ class Rings:
         circles = bessel - (r[:, None] - R) ** 2 / (2 * variance)
         return circles.logsumexp(1) - math.log(2 * math.pi * variance * len(self.radii))
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+    @checked
+    def sample(self, n: Natural, generator: torch.Generator | None = None) -> Tensor:
         """n independent draws, (n, 2), float32, on the generator's device."""
-        n, device = check_int("n", n, low=0), place(generator)
+        device = place(generator)
         k = torch.randint(len(self.radii), (n,), generator=generator, device=device)
         angle = 2 * math.pi * torch.rand(n, generator=generator, device=device)
         circle = angle.new_tensor(self.radii)[k, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
@@ -118,42 +129,37 @@ class Moons:
     exact, and without a ripple that anyone could see (2 exp(−2π²) of it at most).
 
     Args:
-        std: standard deviation of the noise, in (0, 1).
+        std: standard deviation of the noise, in [0.01, 1).
     """
 
     dim = 2
 
-    def __init__(self, std: float = 0.05) -> None:
-        self.std = check_number("std", std, 0, 1, inside=True)
-        n = max(32, math.ceil(math.pi / 1.5 / self.std))  # the half-circles have radius 1/1.5
+    @checked
+    def __init__(self, std: Annotated[float, "[0.01, 1)"] = 0.05) -> None:
+        self.std = std
+        n = max(32, math.ceil(math.pi / 1.5 / std))  # the half-circles have radius 1/1.5
         angle = (torch.arange(n, dtype=torch.float64) + 0.5) * (math.pi / n)
         upper = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], dim=1)
         means = torch.cat([upper, -upper]) / 1.5
-        covs = self.std**2 * torch.eye(2, dtype=torch.float64).expand(len(means), 2, 2)
-        self.mixture = GaussianMixture(means, covs)
+        self.mixture = GaussianMixture(means, std**2 * torch.eye(2, dtype=torch.float64).expand(len(means), 2, 2))
 
     def __repr__(self) -> str:
         return f"Moons(std={self.std:g})"
 
-    def log_prob(self, x: Tensor) -> Tensor:
+    def log_prob(self, x: Points) -> Tensor:
         """(B,), nats, for x of shape (B, 2)."""
         return self.mixture.log_prob(x)
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: Natural, generator: torch.Generator | None = None) -> Tensor:
         """n independent draws, (n, 2), float32, on the generator's device."""
         return self.mixture.sample(n, generator)
 
     def entropy(self) -> float:
         """H = −∫ p log p, in nats, by the trapezoid rule on a grid with steps of σ/2."""
         edge = 1.1 + 9 * self.std
-        axis = torch.linspace(-edge, edge, int(2 * edge / (self.std / 2)) + 1, dtype=torch.float64)
+        axis = torch.linspace(-edge, edge, int(4 * edge / self.std) + 1, dtype=torch.float64)
         cell, total = float(axis[1] - axis[0]) ** 2, 0.0
         for row in axis.split(max(1, 20_000 // len(axis))):
             log_p = self.log_prob(torch.cartesian_prod(row, axis))
             total -= float((log_p.exp() * log_p).sum()) * cell
         return total
-
-
-def _check_points(x: Tensor) -> None:
-    check_tensor("x", x, ("B", 2))
-    check_finite("x", x)

@@ -1,15 +1,16 @@
 """The 1797 handwritten digits that come with scikit-learn: real, 8 × 8 pixels, 17 levels of grey, quick to train on."""
 
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from genlib.arguments import check_choice
+from genlib.arguments import checked
 
 N_TRAIN = 1500
 LEVELS = 17
+Split = Literal["train", "test", "all"]
 
 
 class Images(NamedTuple):
@@ -19,7 +20,8 @@ class Images(NamedTuple):
     label: Tensor
 
 
-def digits(split: str = "train", integers: bool = False) -> Images:
+@checked
+def digits(split: Split = "train", integers: bool = False) -> Images:
     """Handwritten digits 0..9, always split in the same way.
 
     Args:
@@ -33,7 +35,6 @@ def digits(split: str = "train", integers: bool = False) -> Images:
     >>> x.shape, x.dtype, float(x.min()), float(x.max())
     (torch.Size([297, 1, 8, 8]), torch.float32, -1.0, 1.0)
     """
-    check_choice("split", split, ("train", "test", "all"))
     x, label = _scanned()
     rows = {"train": slice(0, N_TRAIN), "test": slice(N_TRAIN, None), "all": slice(None)}[split]
     x, label = x[rows].clone(), label[rows].clone()

@@ -5,12 +5,12 @@ import math
 import torch
 from torch import Tensor
 
-from genlib.arguments import check_int
-from genlib.data.mixture import GaussianMixture
+from genlib.arguments import Seed, checked
+from genlib.data.mixture import GaussianMixture, Numbers
 
-APART = 5.0  # the least distance of two means, in the deviations of both components
+APART = 5.0  # the least distance of two means, in the standard deviations of both components
 LEAST = 0.04  # the least weight
-MARGIN = 5.0  # deviations between a mean and the edge of the square
+MARGIN = 5.0  # standard deviations between a mean and the edge of the square
 TRIES = 1000  # places for one component, before all are drawn anew
 
 
@@ -22,7 +22,8 @@ class HiddenMixture(GaussianMixture):
         means, covs, weights: as for `GaussianMixture`.
     """
 
-    def __init__(self, number: int, means: Tensor, covs: Tensor, weights: Tensor) -> None:
+    @checked
+    def __init__(self, number: Seed, means: Numbers, covs: Numbers, weights: Numbers) -> None:
         super().__init__(means, covs, weights)
         self.number = number
 
@@ -30,7 +31,8 @@ class HiddenMixture(GaussianMixture):
         return f"HiddenMixture(number={self.number})"
 
 
-def hidden_mixture(number: int) -> HiddenMixture:
+@checked
+def hidden_mixture(number: Seed) -> HiddenMixture:
     """The mixture of 5 to 9 Gaussians in the plane that belongs to a number: always the same one.
 
     A component's longer axis has up to 3 times the deviation of the shorter one, and lies at any angle; the weights
@@ -41,34 +43,27 @@ def hidden_mixture(number: int) -> HiddenMixture:
     so that each is a mode of its own. All is moved and scaled to fit [−1, 1]²: each mean stays 5 of its deviations away
     from the edge, and some mean no more than that.
 
-    Args:
-        number: a whole number, at least 0.
-
     >>> hidden_mixture(7)
     HiddenMixture(number=7)
     >>> hidden_mixture(7).sample(3).shape
     torch.Size([3, 2])
     """
-    number = check_int("number", number, low=0)
     g = torch.Generator().manual_seed(number)
     K = 5 + int(torch.randint(5, (1,), generator=g))
     shares = -_uniform(0, 1, g, K).log()
-    weights = LEAST + (1 - K * LEAST) * shares / shares.sum()
-    placed = None
-    while placed is None:
+    means = None
+    while means is None:
         covs = torch.stack([_covariance(g) for _ in range(K)])
-        placed = _place(covs, g)
-    means, covs = _fit(placed, covs)
-    return HiddenMixture(number, means, covs, weights)
+        means = _place(covs, g)
+    return HiddenMixture(number, *_fit(means, covs), LEAST + (1 - K * LEAST) * shares / shares.sum())
 
 
 def _covariance(g: torch.Generator) -> Tensor:
-    """Any angle; the longer axis has a deviation of 0.1 to 0.2, the shorter one up to three times less."""
-    angle = float(_uniform(0, math.pi, g))
-    long = float(_uniform(0.1, 0.2, g))
-    short = long / float(_uniform(1, 3, g))
+    """Any angle; the longer axis has a standard deviation of 0.1 to 0.2, the shorter one up to three times less."""
+    angle, long = float(_uniform(0, math.pi, g)), float(_uniform(0.1, 0.2, g))
+    deviations = torch.tensor([long, long / float(_uniform(1, 3, g))], dtype=torch.float64)
     axes = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], dtype=torch.float64)
-    return axes @ torch.diag(torch.tensor([long**2, short**2], dtype=torch.float64)) @ axes.mT
+    return axes @ torch.diag(deviations**2) @ axes.mT
 
 
 def _place(covs: Tensor, g: torch.Generator) -> Tensor | None:
@@ -86,7 +81,7 @@ def _place(covs: Tensor, g: torch.Generator) -> Tensor | None:
 
 
 def _distance(away: Tensor, cov: Tensor, other: Tensor) -> float:
-    """In the deviations of both components: their covariances averaged."""
+    """In the standard deviations of both components: their covariances averaged."""
     return math.sqrt(float(away @ torch.linalg.solve((cov + other) / 2, away)))
 
 

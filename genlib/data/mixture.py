@@ -6,17 +6,24 @@ divergence that it measures. So each family of models can be held against the tr
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Annotated, Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from jaxtyping import Float, Int64, Real
+from torch import Tensor
+from torch.nn.functional import logsigmoid
 
-from genlib.arguments import check_finite, check_int, check_number, check_tensor
+from genlib.arguments import Natural, Share, Width, check, checked
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+Numbers = Any  # a tensor, an array, or lists of numbers
+Shares = Annotated[Float[Tensor, " N"], "[0, 1]"]
+Steps = Annotated[Int64[Tensor, " B"], "[1, {T}]"]
+Points = Annotated[Float[Tensor, "B {self.dim}"], "finite"]
+Spread = Annotated[float, "[1e-6, 1000000]"]  # a standard deviation; its square is to stay away from 0
 
 
+@runtime_checkable
 class HasAlphaBar(Protocol):
     """Anything with ᾱ_0..ᾱ_T, such as a `diffusion.Schedule`."""
 
@@ -38,18 +45,13 @@ class GaussianMixture:
     tensor([-0.9189])
     """
 
-    def __init__(
-        self,
-        means: "ArrayLike | Tensor",
-        covs: "ArrayLike | Tensor",
-        weights: "ArrayLike | Tensor | None" = None,
-    ) -> None:
-        means = _float64("means", means, ("K", "D"))
+    def __init__(self, means: Numbers, covs: Numbers, weights: Numbers = None) -> None:
+        means = _float64("means", means, Real[Tensor, "K D"])
         K, D = means.shape
         if K == 0 or D == 0:
             raise ValueError(f"means: expected at least one component and one dimension, got shape {(K, D)}")
-        covs = _float64("covs", covs, (K, D, D))
-        weights = means.new_full((K,), 1 / K) if weights is None else _float64("weights", weights, (K,))
+        covs = _float64("covs", covs, Real[Tensor, "{K} {D} {D}"], K=K, D=D)
+        weights = _float64("weights", [1 / K] * K if weights is None else weights, Real[Tensor, " {K}"], K=K)
         if not torch.allclose(covs, covs.mT, rtol=1e-8, atol=1e-12):
             raise ValueError("covs: expected symmetric matrices, got one that is not")
         if (weights <= 0).any() or abs(float(weights.sum()) - 1) > 1e-6:
@@ -68,10 +70,9 @@ class GaussianMixture:
         return self.means.shape[1]
 
     @classmethod
-    def ring(cls, n: int = 8, radius: float = 1.0, std: float = 0.1) -> "GaussianMixture":
+    @checked
+    def ring(cls, n: Width = 8, radius: Annotated[float, "[0, 1000000]"] = 1.0, std: Spread = 0.1) -> "GaussianMixture":
         """n round components, evenly spaced on a circle, in 2-D."""
-        n = check_int("n", n)
-        radius, std = check_number("radius", radius, 0), check_number("std", std, 0, inside=True)
         angle = torch.arange(n, dtype=torch.float64) * (2 * math.pi / n)
         means = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
         return cls(means, std**2 * torch.eye(2, dtype=torch.float64).expand(n, 2, 2))
@@ -79,28 +80,29 @@ class GaussianMixture:
     def __repr__(self) -> str:
         return f"GaussianMixture(components={len(self.weights)}, dim={self.dim})"
 
-    def log_prob(self, x: Tensor) -> Tensor:
+    @checked
+    def log_prob(self, x: Points) -> Tensor:
         """log p(x) = log Σ_k w_k N(x; μ_k, Σ_k): (B,), nats, for x of shape (B, D)."""
-        self._check(x)
-        return self._log_joint(x, *_without_noise(x))[0].logsumexp(dim=1)
+        return self._log_joint(x, x.new_ones(len(x)), x.new_zeros(len(x)))[0].logsumexp(dim=1).to(x.dtype)
 
-    def score(self, x: Tensor) -> Tensor:
+    @checked
+    def score(self, x: Points) -> Tensor:
         """∇_x log p(x) = −Σ_k p(k | x) Σ_k⁻¹ (x − μ_k): like x, (B, D)."""
-        self._check(x)
-        return self._score(x, *_without_noise(x))
+        return self._score(x, x.new_ones(len(x)), x.new_zeros(len(x))).to(x.dtype)
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+    @checked
+    def sample(self, n: Natural, generator: torch.Generator | None = None) -> Tensor:
         """n independent draws, (n, D), float32, on the generator's device."""
-        n, device = check_int("n", n, low=0), place(generator)
+        device = place(generator)
         exact = torch.float32 if device.type == "mps" else torch.float64  # which Apple's GPUs do not have
-        means, U, deviations, weights = (
-            table.to(device, exact) for table in (self.means, self._U, self._lambda.sqrt(), self.weights)
-        )
-        k = _draw_components(weights, n, generator)
+        tables = (self.means, self._U, self._lambda.sqrt(), self.weights)
+        means, U, deviations, weights = (table.to(exact).to(device) for table in tables)
+        k = weights.new_zeros(0).long() if n == 0 else weights.multinomial(n, replacement=True, generator=generator)
         normal = torch.randn(n, self.dim, dtype=exact, device=device, generator=generator)
         return (means[k] + torch.einsum("nde,ne->nd", U[k], deviations[k] * normal)).float()
 
-    def noised(self, alpha_bar: float) -> "GaussianMixture":
+    @checked
+    def noised(self, alpha_bar: Share) -> "GaussianMixture":
         """q(x_t), the marginal of the diffusion chain where it has kept the share ᾱ_t of the signal: a mixture again.
 
             q(x_t) = Σ_k w_k N(x_t; √ᾱ_t μ_k, ᾱ_t Σ_k + (1 − ᾱ_t) I)
@@ -108,11 +110,11 @@ class GaussianMixture:
         Args:
             alpha_bar: ᾱ_t, 0 <= ᾱ_t <= 1.
         """
-        a = check_number("alpha_bar", alpha_bar, 0, 1)
-        eye = torch.eye(self.dim, dtype=torch.float64)
+        a, eye = alpha_bar, torch.eye(self.dim, dtype=torch.float64)
         return GaussianMixture(math.sqrt(a) * self.means, a * self.covs + (1 - a) * eye, self.weights)
 
-    def optimal_eps(self, x_t: Tensor, t: Tensor, schedule: HasAlphaBar) -> Tensor:
+    @checked
+    def optimal_eps(self, x_t: Points, t: Int64[Tensor, " B"], schedule: HasAlphaBar) -> Tensor:
         """E[ε | x_t], the denoiser that no network can beat: the minimiser of the mean squared error in ε.
 
             E[ε | x_t] = −√(1 − ᾱ_t) ∇ log q(x_t)
@@ -125,14 +127,11 @@ class GaussianMixture:
             like x_t.
         Ref: Efron 2011 (Tweedie's formula); Ho et al. 2020, §3.2.
         """
-        self._check(x_t, "x_t")
-        T = len(schedule.alpha_bar) - 1
-        check_tensor("t", t, (len(x_t),), dtype="int")
-        if t.numel() and not (int(t.min()) >= 1 and int(t.max()) <= T):
-            raise ValueError(f"t: expected steps in 1..{T}, got {int(t.min())}..{int(t.max())}")
+        table = check("schedule", schedule.alpha_bar, Shares)
+        check("t", t, Steps, T=len(table) - 1)
         # Of ᾱ near 1, float32 would leave few digits of 1 − ᾱ: they are taken before.
-        signal, noise = (table.to(x_t)[t] for table in (schedule.alpha_bar, 1 - schedule.alpha_bar))
-        return -noise.sqrt()[:, None] * self._score(x_t, signal, noise)
+        signal, noise = (part.to(_exact(x_t)).to(x_t.device)[t] for part in (table, 1 - table))
+        return (-noise.sqrt()[:, None] * self._score(x_t, signal, noise)).to(x_t.dtype)
 
     def entropy(self) -> float:
         """H = −∫ p log p, in nats, by quadrature; in one and two dimensions.
@@ -144,7 +143,8 @@ class GaussianMixture:
         """
         return self._quadrature("entropy", lambda x: -self.log_prob(x))
 
-    def optimal_discriminator(self, x: Tensor, other: "GaussianMixture") -> Tensor:
+    @checked
+    def optimal_discriminator(self, x: Points, other: "GaussianMixture") -> Tensor:
         """The logits of the best discriminator, which tells this mixture, p, from the generator's p_G.
 
             logit D*(x) = log p(x) − log p_G(x),   so that   sigmoid(logit D*) = p / (p + p_G)
@@ -154,15 +154,18 @@ class GaussianMixture:
             other: p_G, of the same dimension.
         Returns:
             (B,), like x. Where it is 0, x is as likely real as generated.
+        Raises:
+            ValueError: if the dimensions differ.
         Ref: Goodfellow et al. 2014, proposition 1.
 
         >>> p, p_G = GaussianMixture([[1.0]], [[[1.0]]]), GaussianMixture([[-1.0]], [[[1.0]]])
         >>> p.optimal_discriminator(torch.tensor([[0.0], [3.0]]), p_G)  # 2x
         tensor([0., 6.])
         """
-        self._check_other(other)
+        self._same_space(other)
         return self.log_prob(x) - other.log_prob(x)
 
+    @checked
     def jensen_shannon(self, other: "GaussianMixture") -> float:
         """The Jensen–Shannon divergence from another mixture, by quadrature; in one and two dimensions.
 
@@ -183,65 +186,50 @@ class GaussianMixture:
         >>> round(p.jensen_shannon(GaussianMixture([[100.0]], [[[1.0]]])), 6)  # log 2
         0.693147
         """
-        self._check_other(other)
-        logsigmoid = nn.functional.logsigmoid
+        self._same_space(other)
         right = self._quadrature("jensen_shannon", lambda x: logsigmoid(self.optimal_discriminator(x, other)), other)
         wrong = other._quadrature("jensen_shannon", lambda x: logsigmoid(other.optimal_discriminator(x, self)), self)
         return min(max(0.0, math.log(2) + (right + wrong) / 2), math.log(2))
 
-    def _quadrature(
-        self, name: str, function: Callable[[Tensor], Tensor], other: "GaussianMixture | None" = None
-    ) -> float:
-        """E[function(x)], on grids that are refined until two of them agree; `function` may know `other`, too."""
+    def _quadrature(self, name: str, function: Callable[[Tensor], Tensor], *others: "GaussianMixture") -> float:
+        """E[function(x)], on grids that are refined until two of them agree; `function` may know others, too."""
         if self.dim > 2:
             raise ValueError(f"{name}: by quadrature in 1 and 2 dimensions only, this mixture has {self.dim}")
-        largest, previous = (1 << 20 if self.dim == 1 else 1 << 11), math.inf
         # The first step is no wider than the narrowest component: what lies between two points is seen by neither grid.
-        narrowest = min(float(p._lambda.min()) for p in (self, other or self))
-        wanted = 18 * math.sqrt(float(self._lambda.max()) / narrowest)
-        n = 64
-        while n < min(wanted, largest // 2):
-            n *= 2
-        while n <= largest:
+        narrowest = min(float(p._lambda.min()) for p in (self, *others))
+        wanted, last = 18 * math.sqrt(float(self._lambda.max()) / narrowest), 20 if self.dim == 1 else 11
+        previous = math.inf
+        for n in (2**k for k in range(min(max(6, math.ceil(math.log2(wanted))), last - 1), last + 1)):
             value = sum(float(w) * self._mean(function, k, n) for k, w in enumerate(self.weights))
             if abs(value - previous) < 1e-9:
                 return value
-            n, previous = 2 * n, value
+            previous = value
         raise ValueError(f"{name}: the components' scales differ too much for the quadrature to converge")
 
     def _mean(self, function: Callable[[Tensor], Tensor], k: int, n: int) -> float:
         """E[function(x)] under component k: the trapezoid rule on n points an axis, in its standard deviations."""
         u = torch.linspace(-9, 9, n, dtype=torch.float64)
-        weight = torch.exp(-(u**2) / 2)
-        weight = weight / weight.sum()
-        total = 0.0
-        for rows in torch.arange(n).split(max(1, (1 << 18) // n)) if self.dim == 2 else [torch.arange(n)]:
-            grid = torch.cartesian_prod(u[rows], u) if self.dim == 2 else u[:, None]
-            mass = (weight[rows, None] * weight).flatten() if self.dim == 2 else weight
-            x = self.means[k] + (self._lambda[k].sqrt() * grid) @ self._U[k].T
-            total += float(mass @ function(x))
-        return total
+        weight = torch.softmax(-(u**2) / 2, 0)
+        grid, mass = (torch.cartesian_prod(*[axis] * self.dim).view(-1, self.dim) for axis in (u, weight))
+        x = self.means[k] + (self._lambda[k].sqrt() * grid) @ self._U[k].T
+        parts = zip(mass.prod(1).split(1 << 18), x.split(1 << 18), strict=True)
+        return sum(float(share @ function(part)) for share, part in parts)
 
     def _log_joint(self, x: Tensor, signal: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """log w_k N(x; ...) of the mixture noised to ᾱ, (B, K); and Σ_k⁻¹ (x − μ_k), (B, K, D). ᾱ and 1 − ᾱ: (B,)."""
-        a = signal[:, None, None]
-        variance = a * self._lambda.to(x) + noise[:, None, None]
-        U = self._U.to(x)
-        y = torch.einsum("bkd,kde->bke", x[:, None] - a.sqrt() * self.means.to(x), U)
+        tables = (self.means, self._lambda, self._U, self.weights.log())
+        means, eigenvalues, U, log_weights = (table.to(_exact(x)).to(x.device) for table in tables)
+        a = signal.to(_exact(x))[:, None, None]
+        variance = a * eigenvalues + noise.to(a)[:, None, None]
+        y = torch.einsum("bkd,kde->bke", x.to(a)[:, None] - a.sqrt() * means, U)
         log_normal = -0.5 * (y**2 / variance + variance.log() + math.log(2 * math.pi)).sum(-1)
-        return log_normal + self.weights.to(x).log(), torch.einsum("bke,kde->bkd", y / variance, U)
+        return log_normal + log_weights, torch.einsum("bke,kde->bkd", y / variance, U)
 
     def _score(self, x: Tensor, signal: Tensor, noise: Tensor) -> Tensor:
         log_joint, pull = self._log_joint(x, signal, noise)
         return -(log_joint.softmax(dim=1)[..., None] * pull).sum(dim=1)
 
-    def _check(self, x: Tensor, name: str = "x") -> None:
-        check_tensor(name, x, ("B", self.dim))
-        check_finite(name, x)
-
-    def _check_other(self, other: object) -> None:
-        if not isinstance(other, GaussianMixture):
-            raise ValueError(f"other: expected a GaussianMixture, got {type(other).__name__}")
+    def _same_space(self, other: "GaussianMixture") -> None:
         if other.dim != self.dim:
             raise ValueError(f"other: expected a mixture in {self.dim} dimensions, got one in {other.dim}")
 
@@ -251,23 +239,16 @@ def place(generator: torch.Generator | None) -> torch.device:
     return torch.device("cpu") if generator is None else generator.device
 
 
-def _without_noise(x: Tensor) -> tuple[Tensor, Tensor]:
-    """ᾱ = 1 and 1 − ᾱ = 0 for each x."""
-    return x.new_ones(len(x)), x.new_zeros(len(x))
+def _exact(x: Tensor) -> torch.dtype:
+    """What x is computed in: float32, or better where x is."""
+    return torch.promote_types(x.dtype, torch.float32)
 
 
-def _draw_components(weights: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
-    """n indices, k with probability w_k."""
-    if n == 0:
-        return torch.zeros(0, dtype=torch.int64, device=weights.device)
-    return torch.multinomial(weights, n, replacement=True, generator=generator)
-
-
-def _float64(name: str, value: object, shape: tuple[int | str, ...]) -> Tensor:
-    try:
-        value = torch.as_tensor(value, dtype=torch.float64, device="cpu").detach().clone()
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"{name}: expected numbers of shape {shape}, got {type(value).__name__}") from None
-    check_tensor(name, value, shape)
-    check_finite(name, value)
-    return value
+def _float64(name: str, value: Numbers, hint: Any, **sizes: int) -> Tensor:
+    """A copy of numbers of any kind, on the CPU."""
+    if not isinstance(value, Tensor):
+        try:  # by numpy, since torch reads lists of numbers as float32
+            value = torch.as_tensor(np.asarray(value))
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            raise ValueError(f"{name}: expected numbers, got {type(value).__name__}") from None
+    return check(name, value, Annotated[hint, "finite"], **sizes).detach().cpu().double().clone()

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from genlib.data.digits import LEVELS, digits
+from genlib.data.digits import LEVELS, Split, digits
 from genlib.data.textures import Pairs
 
 
-def outlines(split: str = "train") -> Pairs:
+def outlines(split: Split = "train") -> Pairs:
     """The outline of each handwritten digit, and the digit.
 
         outline = max over a pixel and its four neighbours of the ink − the ink of the pixel

@@ -6,23 +6,26 @@ from such an error. Where the textures come from is in textures.md.
 
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
-from genlib.arguments import check_choice, check_int
-from genlib.data.digits import Images
+from genlib.arguments import Count, Seed, checked
+from genlib.data.digits import Images, Split
 
 FILE = Path(__file__).with_name("textures.npz")
 TEXTURES = ("brick", "grass", "gravel")
-DEVIATION = 0.35
+STD = 0.35
 SIDE = 128
 TRAIN_ROWS = 88  # of a texture; the other 40 are held out
 # What a class adds to red, green and blue. It adds nothing to their mean, the grey picture.
 TINTS = ((0.24, -0.08, -0.16), (-0.10, 0.20, -0.10), (0.0, 0.0, 0.0))
-CHUNK = 1 << 22  # pixels that are made at once
+CHUNK, MOST = 1 << 22, 1 << 26  # pixels that are made at once, and in all
+Side = Annotated[int, "[1, 4096]"]  # of a picture, in pixels
+Cells = Annotated[int, "[1, 10000]"]
 
 
 class Pairs(NamedTuple):
@@ -32,7 +35,8 @@ class Pairs(NamedTuple):
     y: Tensor
 
 
-def textures(n: int, size: int = 32, seed: int = 0, channels: int = 1, *, cells: int = 4) -> Pairs:
+@checked
+def textures(n: Count, size: Side = 32, seed: Seed = 0, channels: int = 1, *, cells: Cells = 4) -> Pairs:
     """Random label maps, and photos made of brick, grass and gravel.
 
         y[i] = Σ_c x[c, i] · texture_c[place_c + i],    i a pixel, c a class
@@ -43,68 +47,77 @@ def textures(n: int, size: int = 32, seed: int = 0, channels: int = 1, *, cells:
     beyond, the texture goes on as its mirror image.
 
     Args:
-        n: pairs, at least 1.
-        size: pixels along a side, at least 1.
-        seed: at least 0. The same seed gives the same pairs.
+        n: pairs; of at most 2²⁶ pixels in all.
+        size: pixels along a side, 1..4096.
+        seed: the same seed gives the same pairs.
         channels: 1, grey; 3, red, green and blue: the grey picture plus a tint for each class that leaves the mean of
             the channels as it is, except where the sum is clipped.
-        cells: random points in a map.
+        cells: random points in a map, 1..10000.
     Returns:
         x, (n, 3, size, size), float32, one-hot: `TEXTURES` names its channels; y, (n, channels, size, size), float32 in
-        [−1, 1]. Every grey texture has mean 0 and deviation 0.35, so a tone gives no class away.
+        [−1, 1]. Every grey texture has mean 0 and standard deviation 0.35, so a tone gives no class away.
+    Raises:
+        ValueError: for 2 channels, and for more pixels.
 
     >>> x, y = textures(2, size=33)
     >>> x.shape, y.shape, float(x.sum(1).min()), float(x.sum(1).max())
     (torch.Size([2, 3, 33, 33]), torch.Size([2, 1, 33, 33]), 1.0, 1.0)
     """
-    n, size, cells = check_int("n", n), check_int("size", size), check_int("cells", cells)
-    generator = torch.Generator().manual_seed(check_int("seed", seed, low=0))
-    if check_int("channels", channels) not in (1, 3):
+    _refuse_too_many(n, size, cells)
+    if channels not in (1, 3):
         raise ValueError(f"channels: expected 1 (grey) or 3 (red, green, blue), got {channels}")
+    generator = torch.Generator().manual_seed(seed)
     points = size * torch.rand(n, cells, 2, generator=generator, dtype=torch.float32)
-    classes = torch.randint(len(TEXTURES), (n, cells), generator=generator)
-    place = _places((n, len(TEXTURES)), size, generator)
-    x = points.new_zeros(n, len(TEXTURES), size, size)
-    y = points.new_zeros(n, channels, size, size)
-    tints = points.new_tensor(TINTS)[:, :, None, None] if channels == 3 else points.new_zeros(3, 1, 1, 1)
+    classes = torch.randint(3, (n, cells), generator=generator)
+    place = _places((n, 3), size, generator)
+    x, y = points.new_zeros(n, 3, size, size), points.new_zeros(n, channels, size, size)
+    tints = points.new_tensor(TINTS)[:, :channels, None, None] * (channels == 3)
     for part in torch.arange(n).split(max(1, CHUNK // size**2)):
         label = classes[part].gather(1, _nearest(points[part], size).flatten(1)).view(-1, size, size)
-        x[part] = (label[:, None] == torch.arange(len(TEXTURES))[:, None, None]).to(x.dtype)
-        for c in range(len(TEXTURES)):
+        x[part] = one_hot(label, 3).movedim(3, 1).to(x.dtype)
+        for c in range(3):
             photo = _cut(torch.full((len(part),), c), place[part, c], size)
             y[part] += x[part, c : c + 1] * (photo[:, None] + tints[c])
     return Pairs(x, y.clamp(-1, 1))
 
 
-def texture_crops(n: int, size: int = 16, seed: int = 0, split: str = "all") -> Images:
+@checked
+def texture_crops(n: Count, size: Side = 16, seed: Seed = 0, split: Split = "all") -> Images:
     """Square cuttings of the three textures, and which one each is from: what a classifier of textures learns from.
 
     Args:
-        n: crops, at least 1.
+        n: crops; of at most 2²⁶ pixels in all.
         size: pixels along a side; at most 128, the textures' side, or as many rows as the split has.
-        seed: at least 0.
+        seed: the same seed gives the same crops.
         split: "train" (from the upper 88 rows of the textures), "test" (from the other 40), "all" (from anywhere).
     Returns:
         x, (n, 1, size, size), float32 in [−1, 1]; label, (n,) int64 in 0..2, an index into `TEXTURES`.
+    Raises:
+        ValueError: for a size that the split has no room for, and for more pixels.
 
     >>> x, label = texture_crops(5, size=8)
     >>> x.shape, label.shape
     (torch.Size([5, 1, 8, 8]), torch.Size([5]))
     """
-    check_choice("split", split, ("train", "test", "all"))
     first, last = {"train": (0, TRAIN_ROWS), "test": (TRAIN_ROWS, SIDE), "all": (0, SIDE)}[split]
-    n, size = check_int("n", n), check_int("size", size, high=last - first)
-    generator = torch.Generator().manual_seed(check_int("seed", seed, low=0))
-    label = torch.randint(len(TEXTURES), (n,), generator=generator)
+    if size > last - first:
+        raise ValueError(f"size: expected at most {last - first} for the split {split!r}, got {size}")
+    _refuse_too_many(n, size)
+    generator = torch.Generator().manual_seed(seed)
+    label = torch.randint(3, (n,), generator=generator)
     row = torch.randint(first, last - size + 1, (n,), generator=generator)
     column = torch.randint(SIDE - size + 1, (n,), generator=generator)
     return Images(_cut(label, torch.stack([row, column], dim=1), size)[:, None], label)
 
 
+def _refuse_too_many(n: int, size: int, cells: int = 1) -> None:
+    if n * max(size**2, cells) > MOST:
+        raise ValueError(f"n: expected fewer pictures of {size} × {size} pixels and {cells} cells, got {n}")
+
+
 def _places(shape: tuple[int, ...], size: int, generator: torch.Generator) -> Tensor:
     """Row and column of the upper left corner, (..., 2): inside the texture if half of it is free to choose."""
-    places = SIDE - size + 1 if size <= SIDE // 2 else 2 * SIDE
-    return torch.randint(places, (*shape, 2), generator=generator)
+    return torch.randint(SIDE - size + 1 if size <= SIDE // 2 else 2 * SIDE, (*shape, 2), generator=generator)
 
 
 def _nearest(points: Tensor, size: int) -> Tensor:
@@ -129,14 +142,10 @@ def _cut(label: Tensor, place: Tensor, size: int) -> Tensor:
 
 @cache
 def _textures() -> Tensor:
-    """The three textures, (3, 128, 128), float32: each with mean 0 and deviation 0.35 after clipping to [−1, 1]."""
+    """The textures, (3, 128, 128), float32: mean 0 and standard deviation 0.35 each, after clipping to [−1, 1]."""
     with np.load(FILE, allow_pickle=False) as file:
         levels = torch.stack([torch.from_numpy(file[name]).double() for name in TEXTURES])
     for _ in range(50):  # clipping moves both a little, so it is done again until they stay
-        mean, deviation = (statistic(levels, dim=(1, 2), keepdim=True) for statistic in (torch.mean, _deviation))
-        levels = (DEVIATION / deviation * (levels - mean)).clamp(-1, 1)
+        std, mean = torch.std_mean(levels, dim=(1, 2), keepdim=True, correction=0)
+        levels = (STD / std * (levels - mean)).clamp(-1, 1)
     return levels.float()
-
-
-def _deviation(values: Tensor, dim: tuple[int, ...], keepdim: bool) -> Tensor:
-    return values.std(dim=dim, keepdim=keepdim, correction=0)
