@@ -16,23 +16,34 @@ from nbclient import NotebookClient
 from gencourse import checks
 from gencourse.checks import limit
 from gencourse.checks.compare import difference, in_short, two_numbers
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.panel import Result, Summary
+from gencourse.checks.spec import Exercise
+from genlib.diffusion import Schedule
 
-machinery = sys.modules[Exercise.__module__]  # gencourse.checks.exercise is the function
+machinery = sys.modules["gencourse.checks.exercise"]  # gencourse.checks.exercise is the function
 
 
 @pytest.fixture
-def double(monkeypatch):
-    """A small exercise: twice x, for each example."""
-    checks.exercises()  # the labs' own are loaded first
-    monkeypatch.setattr(machinery, "_exercises", dict(machinery._exercises))
+def toy(monkeypatch):
+    """Makes an exercise that is known while the test runs."""
     monkeypatch.setattr(machinery, "_results", {})
+
+    def make(name, own, **settings):
+        exercise = Exercise(name, own, **settings)
+        monkeypatch.setitem(machinery._known(), name, exercise)
+        return exercise
+
+    return make
+
+
+@pytest.fixture
+def double(toy):
+    """A small exercise: twice x, for each example."""
 
     def own(x):
         return 2 * x
 
-    exercise = Exercise("toy.double", own, returns=["y"], batched=["x"])
+    exercise = toy("toy.double", own, returns=["y"], batched=["x"])
 
     @exercise.check("y is x + x", "Count again.")
     def _(answer, g):
@@ -131,9 +142,10 @@ class TestStates:
         assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
     def test_a_slow_import_is_not_cut_off(self, double, monkeypatch, tmp_path):
-        (tmp_path / "slow_to_load.py").write_text("import time\ntime.sleep(0.3)\nTWO = 2\n")
+        # the alarm rings while the module is being imported, whatever the clock says
+        source = "import signal\nif hasattr(signal, 'SIGALRM'):\n    signal.raise_signal(signal.SIGALRM)\nTWO = 2\n"
+        (tmp_path / "slow_to_load.py").write_text(source)
         monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setattr(limit, "SECONDS", 0.1)
 
         def y(x):
             import slow_to_load  # type: ignore[import-not-found]
@@ -160,6 +172,12 @@ class TestStates:
         assert "in y: return torch.cat([z, " in error
         assert f"line {y.__code__.co_firstlineno + 2} " in error
         assert "site-packages" not in str(found(y))
+
+    def test_an_exception_of_genlibs_names_the_students_line_too(self, double):
+        def y(x):
+            return Schedule.linear(T=2 + x.sum())  # type: ignore[operator]
+
+        assert "in y: return Schedule.linear(T=2 + x.sum())" in found(y).error
 
     def test_an_interrupt_is_not_swallowed(self, double):
         def y(x):
@@ -231,8 +249,8 @@ class TestDiagnosis:
         assert found(lambda x: 2 * x + DATA.mean() - DATA.mean()).state == "passed"
         assert found(lambda x: 3 * x.to(DTYPE)).mistake == "factor"
 
-    def test_outputs_in_another_order(self, double):
-        exercise = Exercise("toy.two", lambda x: (2 * x, x.sum(1)), returns=["y", "total"], batched=["x"])
+    def test_outputs_in_another_order(self, toy):
+        exercise = toy("toy.two", lambda x: (2 * x, x.sum(1)), returns=["y", "total"], batched=["x"])
 
         @exercise.check("both", "Both.")
         def _(answer, g):
@@ -261,8 +279,25 @@ class TestDiagnosis:
     def test_an_errors_hint_says_what_usually_causes_it(self, double, y, words):
         assert words in found(y).hint
 
-    def test_whole_numbers_in_a_tuple(self, double):
-        exercise = Exercise("toy.whole", lambda kernels: torch.tensor(kernels) - 1.0, returns=["less"])
+    def test_a_hint_may_come_with_the_exception(self, double):
+        def y(x):
+            error = ValueError("the net was called with x, expected t")
+            error.add_note("Which of the two comes first?")
+            raise error
+
+        assert found(y).hint == "Which of the two comes first?"
+
+    def test_no_hint_is_read_out_of_a_message_that_anybody_may_write(self, double):
+        def y(x):
+            raise ValueError("the net was called with x, expected t")
+
+        assert found(y).hint == "Count again."
+
+    def test_of_shapes_the_checks_hint_says_more(self, double):
+        assert found(lambda x: x + torch.ones(5)).hint.endswith("as many axes as the data. Count again.")
+
+    def test_whole_numbers_in_a_tuple(self, toy):
+        exercise = toy("toy.whole", lambda kernels: torch.tensor(kernels) - 1.0, returns=["less"])
 
         @exercise.check("one less", "Count.")
         def _(answer, g):
@@ -270,8 +305,8 @@ class TestDiagnosis:
 
         assert "kernels" in checks.run("toy.whole", lambda kernels: kernels - 1).hint
 
-    def test_all_outputs_that_are_wrong_belong_to_the_mistake(self, double):
-        exercise = Exercise("toy.pair", lambda x: (2 * x, 3 * x), returns=["y", "z"])
+    def test_all_outputs_that_are_wrong_belong_to_the_mistake(self, toy):
+        exercise = toy("toy.pair", lambda x: (2 * x, 3 * x), returns=["y", "z"])
 
         @exercise.check("both", "Both.")
         def _(answer, g):
@@ -292,8 +327,8 @@ class TestDiagnosis:
         assert checks.run("toy.pair", lambda x: (x**2, 3 * x)).mistake == "squared_y"
         assert checks.run("toy.pair", lambda x: (2 * x, x.exp())).mistake == ""
 
-    def test_a_network_that_stays_frozen(self, double):
-        exercise = Exercise("toy.net", lambda x, net: net(x).sum(1), returns=["y"])
+    def test_a_network_that_stays_frozen(self, toy):
+        exercise = toy("toy.net", lambda x, net: net(x).sum(1), returns=["y"])
         net = torch.nn.Linear(2, 1).double()
 
         @exercise.check("it is the net's", "Ask it.")
@@ -314,8 +349,8 @@ class TestDiagnosis:
         assert all(weight.requires_grad for weight in net.parameters())
         assert checks.run("toy.net", thawed).state == "passed"
 
-    def test_a_function_that_is_not_called(self, double):
-        exercise = Exercise("toy.call", lambda x, f, g: f(g(x)), returns=["y"])
+    def test_a_function_that_is_not_called(self, toy):
+        exercise = toy("toy.call", lambda x, f, g: f(g(x)), returns=["y"])
 
         @exercise.check("f after g", "Which comes first?")
         def _(answer, g):
@@ -376,12 +411,37 @@ class TestRuns:
             checks.exercise("diffusion.qsample")
 
     def test_a_class_is_refused(self, double):
-        with pytest.raises(ValueError, match=r"expected a function for 'toy.double', got a class"):
+        with pytest.raises(ValueError, match=r"function: .*'toy.double', got a class"):
             checks.exercise("toy.double")(type("y", (), {}))
 
-    def test_something_else_is_refused(self, double):
-        with pytest.raises(ValueError, match="got int"):
-            checks.run("toy.double", 3)  # type: ignore[arg-type]
+    @pytest.mark.parametrize("wrong", [3, None, 10**400, torch.ones(2), np.array(["a"]), [], {}, math.nan])
+    def test_something_else_is_refused(self, double, wrong):
+        def y(x):
+            return 2 * x
+
+        calls = {
+            "function": lambda: checks.run("toy.double", wrong),
+            "name": lambda: checks.run(wrong, y),
+            "lab": lambda: checks.results(wrong),
+            "seed": lambda: checks.run("toy.double", y, seed=[wrong]),  # type: ignore[arg-type]
+        }
+        for name, call in calls.items():
+            with pytest.raises(ValueError, match=f"^{name}: expected "):
+                call()
+        for name, call in {"name": checks.exercise, "function": checks.exercise("toy.double")}.items():
+            with pytest.raises(ValueError, match=f"^{name}: expected "):
+                call(wrong)
+        if wrong is not None:
+            with pytest.raises(ValueError, match=r"^lab: expected "):
+                checks.summary(wrong)
+
+    @pytest.mark.parametrize("seed", ["x", -1, 2**63, 0.5, True, [1]])
+    def test_what_is_no_seed_is_refused(self, double, seed):
+        with pytest.raises(ValueError, match=r"^seed: expected "):
+            found(lambda x: 2 * x, seed)
+
+    def test_the_largest_seed_is_one(self, double):
+        assert found(lambda x: 2 * x, 2**63 - 1).state == "passed"
 
 
 class TestSummary:
@@ -527,15 +587,24 @@ class TestIdentity:
             ("1", 1.0, 1e-6, "lhs: expected a real tensor"),
             (1.0, [1.0], 1e-6, "rhs: expected a real tensor"),
             (torch.ones(2) * 1j, torch.ones(2), 1e-6, "lhs: expected a real tensor"),
+            (10**400, 1.0, 1e-6, "lhs: expected a real tensor"),
+            (np.array(["1"]), np.ones(1), 1e-6, "lhs: expected a real tensor"),
+            (np.array([None]), np.ones(1), 1e-6, "lhs: expected a real tensor"),
+            (1.0, torch.ones(1).to_sparse(), 1e-6, "rhs: expected a real tensor"),
+            (1.0, torch.ones(1, device="meta"), 1e-6, "rhs: expected a real tensor"),
+            (1.0, torch.empty(1, dtype=torch.bits8), 1e-6, "rhs: expected a real tensor"),
+            (1.0, 1.0, "small", "tol: expected .*'small'"),
+            (1.0, 1.0, None, "tol"),
         ],
     )
     def test_what_cannot_be_compared_is_refused(self, lhs, rhs, tol, message):
         with pytest.raises(ValueError, match=message):
             checks.identity("a", lhs, rhs, tol)
 
-    def test_it_needs_a_name(self):
+    @pytest.mark.parametrize("name", ["", None, 3])
+    def test_it_needs_a_name(self, name):
         with pytest.raises(ValueError, match="name"):
-            checks.identity("", 1.0, 1.0, 1e-6)
+            checks.identity(name, 1.0, 1.0, 1e-6)
 
 
 class TestComparing:

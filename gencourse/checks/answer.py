@@ -10,24 +10,24 @@ import io
 import linecache
 import sysconfig
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
 
+import gencourse
+import genlib
 from gencourse.checks import limit
+from gencourse.checks.causes import error_hint, order_hint, shape_hint
 from gencourse.checks.compare import at, copies, difference, in_short, same, two_numbers
-from gencourse.checks.diagnose import diagnose, error_hint, foreign, order_hint, shape_hint
+from gencourse.checks.diagnose import TOL, Call, diagnose, foreign
 from gencourse.checks.limit import TooLong, limited
 
-if TYPE_CHECKING:
-    from gencourse.checks.exercise import Exercise
-
-TOL = 1e-9  # for values computed in float64
 PLACES = [sysconfig.get_path(place) for place in ("stdlib", "purelib", "platlib")]
-LIBRARIES = (*(str(Path(place)) for place in PLACES), str(Path(__file__).parents[1]))
+LIBRARIES = tuple(str(Path(place)) for place in (*PLACES, *genlib.__path__, *gencourse.__path__))
 
 
 class Wrong(Exception):  # noqa: N818 (a finding, not an error)
@@ -42,27 +42,22 @@ class Unattempted(Exception):  # noqa: N818
     """The stub itself answered: nothing was returned yet."""
 
 
-class Answer:
+@dataclass(eq=False)
+class Answer(Call):
     """What a check calls. `answer(x, t)` gives outputs that are whole; `gives` and `agrees` compare their values."""
 
-    def __init__(self, exercise: "Exercise", function: Callable[..., Any]) -> None:
-        self.exercise = exercise
-        self.function = function
-        self.args: tuple[Any, ...] = ()  # of the latest call
-        self.given: tuple[Any, ...] = ()  # the copies of them that it got
-        self.outputs: tuple[Tensor, ...] = ()
-        self.fallback = ""  # the hint of the check at work, for mistakes that nobody foresaw
-        self._printed = ""
-        self._returned = False
+    given: tuple[Any, ...] = ()  # the copies of the latest call's arguments that the function got
+    fallback: str = ""  # the hint of the check at work, for mistakes that nobody foresaw
+    _printed: str = ""
+    _returned: bool = False
 
     def __call__(self, *args: Any) -> Any:
         """The student's output on copies of `args`: one tensor, or a tuple where the exercise returns several."""
         self.args, self.outputs = args, ()
         self.given = copies(args)
-        raw = self._call(self.given)
-        self._unchanged(self.given)
-        own = self.exercise.outputs(self.exercise.own(*copies(args)))
-        self.outputs = self._whole(raw, own)
+        raw = self._call()
+        self._unchanged()
+        self.outputs = self._whole(raw, self.exercise.results(self.exercise.own, args))
         return self.outputs[0] if len(self.outputs) == 1 else self.outputs
 
     def gives(self, args: Sequence[Any], *expected: Tensor, tol: float = TOL) -> None:
@@ -136,13 +131,13 @@ class Answer:
         inputs = tuple((name, in_short(value)) for name, value in zip(names, self.args, strict=True))
         raise Wrong(mistake, hint, inputs=inputs, printed=self._printed, **found)
 
-    def _call(self, given: tuple[Any, ...]) -> Any:
+    def _call(self) -> Any:
         printed = io.StringIO()
-        weights = [weight for arg in given if isinstance(arg, torch.nn.Module) for weight in arg.parameters()]
+        weights = [weight for arg in self.given if isinstance(arg, torch.nn.Module) for weight in arg.parameters()]
         asked, frozen = [weight.requires_grad for weight in weights], False
         try:
             with contextlib.redirect_stdout(printed), limited():
-                raw = self.function(*given)
+                raw = self.function(*self.given)
         except TooLong as error:
             self._printed = _shortened(printed.getvalue())
             self.wrong(
@@ -157,10 +152,7 @@ class Answer:
             if isinstance(error, NotImplementedError) and place.by_raise and not self._returned:
                 raise Unattempted from None
             arguments = dict(zip(self.exercise.parameters, self.args, strict=True))
-            known = error_hint(error, arguments)
-            if known.startswith("Two shapes"):
-                known = f"{known} {self.fallback}"
-            mistake, hint = foreign(self) or ("error", known or self.fallback)
+            mistake, hint = foreign(self) or ("error", error_hint(error, arguments, self.fallback))
             self.wrong(mistake, hint, error=f"{type(error).__name__}: {error}\n{place.text}".strip())
         finally:
             for weight, before in zip(weights, asked, strict=True):
@@ -178,8 +170,8 @@ class Answer:
             )
         return raw
 
-    def _unchanged(self, given: tuple[Any, ...]) -> None:
-        for name, before, after in zip(self.exercise.parameters, self.args, given, strict=True):
+    def _unchanged(self) -> None:
+        for name, before, after in zip(self.exercise.parameters, self.args, self.given, strict=True):
             if isinstance(before, Tensor) and not same(before, after):
                 self.wrong(
                     "in_place",
@@ -228,7 +220,7 @@ class Answer:
                     mistake, hint = foreign(self) or ("shape", "")
                 self.wrong(
                     mistake,
-                    hint or order_hint(self, outputs, own) or shape_hint(name, shape, wanted),
+                    hint or order_hint(returns, outputs, own) or shape_hint(name, shape, wanted),
                     expected=f"{name} of shape {wanted}",
                     got=f"{name} of shape {shape}",
                 )

@@ -1,5 +1,6 @@
 """Comparing numbers, and saying compactly what they are and where they differ."""
 
+import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlib.arguments import check_number
+from genlib.arguments import Positive, checked
 
 
 class Difference(NamedTuple):
@@ -85,7 +86,8 @@ def _number(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def identity(name: str, lhs: object, rhs: object, tol: float) -> None:
+@checked
+def identity(name: str, lhs: object, rhs: object, tol: Positive) -> None:
     """Print `name: equal within tol` if |lhs − rhs| <= tol everywhere; the error itself is never printed.
 
     The error differs between processors, the sentence does not, so a notebook that prints it can be compared with
@@ -102,7 +104,6 @@ def identity(name: str, lhs: object, rhs: object, tol: float) -> None:
     >>> identity("sin²x + cos²x = 1", math.sin(2.0) ** 2 + math.cos(2.0) ** 2, 1.0, tol=1e-12)
     sin²x + cos²x = 1: equal within 1e-12
     """
-    tol = check_number("tol", tol, 0, inside=True)
     left, right = _two_sides(name, lhs, rhs)
 
     error = (left - right).abs().nan_to_num(nan=math.inf, posinf=math.inf)
@@ -118,6 +119,7 @@ def identity(name: str, lhs: object, rhs: object, tol: float) -> None:
     print(f"{name}: equal within {tol:g}")
 
 
+@checked
 def at_most(name: str, lhs: object, rhs: object) -> None:
     """Print `name: holds` if lhs <= rhs everywhere, as for a bound.
 
@@ -137,8 +139,8 @@ def at_most(name: str, lhs: object, rhs: object) -> None:
 
 def _two_sides(name: str, lhs: object, rhs: object) -> tuple[Tensor, Tensor]:
     """Both sides of a claim in float64, of one shape and not empty."""
-    if not isinstance(name, str) or not name:
-        raise ValueError(f"name: expected the claim as a string, got {name!r}")
+    if not name:
+        raise ValueError("name: expected the claim, in words or as a formula, got ''")
     left, right = _float64("lhs", lhs), _float64("rhs", rhs)
     if left.shape != right.shape:
         raise ValueError(f"rhs: expected the shape of lhs, {tuple(left.shape)}, got {tuple(right.shape)}")
@@ -148,8 +150,9 @@ def _two_sides(name: str, lhs: object, rhs: object) -> tuple[Tensor, Tensor]:
 
 
 def _float64(name: str, value: object) -> Tensor:
-    if isinstance(value, Tensor) and not value.is_complex():
-        return value.detach().cpu().double()
-    if isinstance(value, int | float | np.number | np.ndarray) and not np.iscomplexobj(value):
+    if isinstance(value, int | float | np.number | np.ndarray) and np.asarray(value).dtype.kind in "biuf":
         return torch.from_numpy(np.array(value, dtype=np.float64))
+    if isinstance(value, Tensor) and value.layout == torch.strided and not value.is_complex():
+        with contextlib.suppress(RuntimeError):  # of kinds that have no numbers to look at
+            return value.detach().cpu().double()
     raise ValueError(f"{name}: expected a real tensor, NumPy array or number, got {type(value).__name__}")

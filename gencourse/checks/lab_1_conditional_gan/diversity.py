@@ -3,8 +3,8 @@
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_1_conditional_gan.given import FLOAT32_TOL, normal, scalar
+from gencourse.checks.spec import Exercise
 from genlib import metrics
 
 

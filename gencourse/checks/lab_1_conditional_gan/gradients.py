@@ -6,8 +6,8 @@ from torch.nn.functional import softplus
 
 from gencourse.checks.answer import Answer
 from gencourse.checks.compare import in_short
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_1_conditional_gan.given import FLOAT32_TOL, Critic, Painter, gradient, normal
+from gencourse.checks.spec import Exercise
 from genlib import gan
 
 

@@ -7,7 +7,6 @@ from torch import Generator, Tensor
 from torch.nn.functional import softplus
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_1_conditional_gan.given import (
     FAR,
     FLOAT32_TOL,
@@ -19,6 +18,7 @@ from gencourse.checks.lab_1_conditional_gan.given import (
     probabilities,
     scalar,
 )
+from gencourse.checks.spec import Exercise
 from genlib import gan
 
 

@@ -5,7 +5,6 @@ from torch import Generator, Tensor
 from torch.nn.functional import softplus
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_1_conditional_gan.given import (
     FAR,
     FLOAT32_TOL,
@@ -17,6 +16,7 @@ from gencourse.checks.lab_1_conditional_gan.given import (
     scalar,
     uniform,
 )
+from gencourse.checks.spec import Exercise
 from genlib import gan
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_1_conditional_gan.given import FLOAT32_TOL, normal, scalar, uniform
+from gencourse.checks.spec import Exercise
 from genlib import data
 
 

@@ -4,8 +4,8 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_1_conditional_gan.given import normal, passes_gradients
+from gencourse.checks.spec import Exercise
 
 
 def _own_pair(classes: Tensor, y: Tensor, n_classes: int) -> Tensor:

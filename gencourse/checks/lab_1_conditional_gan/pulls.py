@@ -5,8 +5,8 @@ from torch import Generator, Tensor
 from torch.nn.functional import softplus
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_1_conditional_gan.given import FAR, FLOAT32_TOL, normal
+from gencourse.checks.spec import Exercise
 
 
 def _own_pulls(fake: Tensor) -> tuple[Tensor, Tensor]:

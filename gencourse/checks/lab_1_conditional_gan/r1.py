@@ -7,7 +7,6 @@ from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
 from gencourse.checks.compare import in_short, same
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_1_conditional_gan.given import (
     FLOAT32_TOL,
     BlurredCritic,
@@ -17,6 +16,7 @@ from gencourse.checks.lab_1_conditional_gan.given import (
     passes_gradients,
     scalar,
 )
+from gencourse.checks.spec import Exercise
 from genlib import gan
 
 

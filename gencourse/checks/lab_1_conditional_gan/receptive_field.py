@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import WholeNumbers
+from gencourse.checks.spec import WholeNumbers
 from genlib import gan
 
 

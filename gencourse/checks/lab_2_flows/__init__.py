@@ -1,23 +1,31 @@
 """What the exercises of lab 2 answer: a normalizing flow, from one dimension to pictures.
 
 The truths come from quadrature, from autograd's Jacobian, from densities in closed form, and from moving one input to
-see which outputs move; the last check of most exercises compares with genlib. The order of the imports is the lab's.
+see which outputs move; the last check of most exercises compares with genlib.
 """
 
-from gencourse.checks.lab_2_flows import density_1d, affine, log_prob  # isort: skip
-from gencourse.checks.lab_2_flows import coupling, coupling_inverse, checkerboard, compose, dependence  # isort: skip
-from gencourse.checks.lab_2_flows import sample, dequantize, bits_per_dim  # isort: skip
+from gencourse.checks.lab_2_flows.affine import AFFINE
+from gencourse.checks.lab_2_flows.bits_per_dim import BITS
+from gencourse.checks.lab_2_flows.checkerboard import CHECKERBOARD
+from gencourse.checks.lab_2_flows.compose import COMPOSE
+from gencourse.checks.lab_2_flows.coupling import COUPLING
+from gencourse.checks.lab_2_flows.coupling_inverse import INVERSE
+from gencourse.checks.lab_2_flows.density_1d import DENSITY_1D
+from gencourse.checks.lab_2_flows.dependence import DEPENDENCE
+from gencourse.checks.lab_2_flows.dequantize import DEQUANTIZE
+from gencourse.checks.lab_2_flows.log_prob import LOG_PROB
+from gencourse.checks.lab_2_flows.sample import SAMPLE
 
-__all__ = [
-    "affine",
-    "bits_per_dim",
-    "checkerboard",
-    "compose",
-    "coupling",
-    "coupling_inverse",
-    "density_1d",
-    "dependence",
-    "dequantize",
-    "log_prob",
-    "sample",
+EXERCISES = [
+    DENSITY_1D,
+    AFFINE,
+    LOG_PROB,
+    COUPLING,
+    INVERSE,
+    CHECKERBOARD,
+    COMPOSE,
+    DEPENDENCE,
+    SAMPLE,
+    DEQUANTIZE,
+    BITS,
 ]

@@ -6,8 +6,8 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_2_flows.given import CONSTANT_TOL, FLOAT32_TOL, normal, passes_gradients, random_flow
+from gencourse.checks.spec import Exercise
 from genlib import flows
 
 

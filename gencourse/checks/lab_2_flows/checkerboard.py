@@ -4,8 +4,8 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_2_flows.given import normal
+from gencourse.checks.spec import Exercise
 from genlib.flows import masks
 
 

@@ -6,7 +6,6 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_2_flows.given import (
     FLOAT32_TOL,
     Coupling,
@@ -20,6 +19,7 @@ from gencourse.checks.lab_2_flows.given import (
     stack,
     through,
 )
+from gencourse.checks.spec import Exercise
 from genlib import flows
 
 Pair = tuple[Tensor, Tensor]

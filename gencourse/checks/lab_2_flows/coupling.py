@@ -7,8 +7,8 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_2_flows.given import FLOAT32_TOL, Named, Net, log_volume, normal, passes_gradients
+from gencourse.checks.spec import Exercise
 from genlib import flows
 
 Network = Callable[[Tensor], tuple[Tensor, Tensor]]

@@ -6,9 +6,9 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_2_flows.coupling import by_hand, genlibs, some_mask
 from gencourse.checks.lab_2_flows.given import FLOAT32_TOL, Net, log_volume, normal, passes_gradients
+from gencourse.checks.spec import Exercise
 
 Network = Callable[[Tensor], tuple[Tensor, Tensor]]
 Pair = tuple[Tensor, Tensor]

@@ -7,8 +7,8 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_2_flows.given import FLOAT32_TOL, Named
+from gencourse.checks.spec import Exercise
 
 Function = Callable[[Tensor], Tensor]
 

@@ -6,8 +6,8 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_2_flows.given import Linear, Map, Named, jacobian, normal, stack, through
+from gencourse.checks.spec import Exercise
 from genlib import flows
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_2_flows.given import FLOAT32_TOL, Coupling, Map, Named, normal, random_flow, stack, through
+from gencourse.checks.spec import Exercise
 
 
 def _own_sample(z: Tensor, inverses: Sequence[Map], temperature: float) -> Tensor:

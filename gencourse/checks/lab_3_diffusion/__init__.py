@@ -1,33 +1,31 @@
 """What the exercises of lab 3 answer: a diffusion model, from the forward chain to guided samples.
 
 The truths come from the chain itself, step by step, from Bayes' rule on a grid, from autograd and from torch's own
-distributions; the last check of most exercises compares with genlib. The order of the imports is the lab's.
+distributions; the last check of most exercises compares with genlib.
 """
 
-from gencourse.checks.lab_3_diffusion import (  # isort: skip
-    alpha_bar,
-    q_sample,
-    posterior,
-    target,
-    loss,
-    reverse_step,
-    ancestral,
-    ddim_steps,
-    ddim_step,
-    guide,
-    bound_term,
-)
+from gencourse.checks.lab_3_diffusion.alpha_bar import ALPHA_BAR
+from gencourse.checks.lab_3_diffusion.ancestral import ANCESTRAL
+from gencourse.checks.lab_3_diffusion.bound_term import BOUND_TERM
+from gencourse.checks.lab_3_diffusion.ddim_step import DDIM_STEP
+from gencourse.checks.lab_3_diffusion.ddim_steps import DDIM_STEPS
+from gencourse.checks.lab_3_diffusion.guide import GUIDE
+from gencourse.checks.lab_3_diffusion.loss import LOSS
+from gencourse.checks.lab_3_diffusion.posterior import POSTERIOR
+from gencourse.checks.lab_3_diffusion.q_sample import Q_SAMPLE
+from gencourse.checks.lab_3_diffusion.reverse_step import REVERSE_STEP
+from gencourse.checks.lab_3_diffusion.target import TARGET
 
-__all__ = [
-    "alpha_bar",
-    "ancestral",
-    "bound_term",
-    "ddim_step",
-    "ddim_steps",
-    "guide",
-    "loss",
-    "posterior",
-    "q_sample",
-    "reverse_step",
-    "target",
+EXERCISES = [
+    ALPHA_BAR,
+    Q_SAMPLE,
+    POSTERIOR,
+    TARGET,
+    LOSS,
+    REVERSE_STEP,
+    ANCESTRAL,
+    DDIM_STEPS,
+    DDIM_STEP,
+    GUIDE,
+    BOUND_TERM,
 ]

@@ -5,9 +5,9 @@ from torch import Generator, Tensor
 from torch.distributions import Normal, kl_divergence
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, normal, some_beta, steps
 from gencourse.checks.lab_3_diffusion.posterior import bayes
+from gencourse.checks.spec import Exercise
 from genlib.diffusion import Schedule, bound
 
 Numbers = tuple[Tensor, ...]

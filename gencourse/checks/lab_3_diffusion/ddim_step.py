@@ -4,9 +4,9 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, many, normal, some_beta, steps
 from gencourse.checks.lab_3_diffusion.posterior import bayes
+from gencourse.checks.spec import Exercise
 from genlib import data, diffusion
 
 Numbers = tuple[Tensor, Tensor, Tensor, Tensor, float, Tensor, Tensor]

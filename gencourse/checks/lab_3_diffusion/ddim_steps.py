@@ -4,7 +4,7 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import WholeNumbers
+from gencourse.checks.spec import WholeNumbers
 
 
 def _own_ddim_steps(T: int, n: int) -> Tensor:

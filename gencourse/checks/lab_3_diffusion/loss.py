@@ -4,10 +4,10 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, normal, some_beta, steps
 from gencourse.checks.lab_3_diffusion.nets import Net, check_call
 from gencourse.checks.lab_3_diffusion.target import PREDICT, velocity
+from gencourse.checks.spec import Exercise
 from genlib.diffusion import Schedule
 
 

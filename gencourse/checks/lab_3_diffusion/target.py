@@ -4,8 +4,8 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, normal, some_beta, steps
+from gencourse.checks.spec import Exercise
 from genlib.diffusion import Schedule
 
 PREDICT = ("eps", "x_0", "v")

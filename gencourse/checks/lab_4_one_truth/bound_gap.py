@@ -6,7 +6,6 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_4_one_truth.given import (
     FLOAT32_TOL,
     Pair,
@@ -16,6 +15,7 @@ from gencourse.checks.lab_4_one_truth.given import (
     scalar,
     uniform,
 )
+from gencourse.checks.spec import Exercise
 from genlib.data import GaussianMixture
 from genlib.diffusion import DDPM, Bound, Schedule
 

@@ -4,9 +4,9 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import WholeNumbers
 from gencourse.checks.lab_4_one_truth.given import FLOAT32_TOL, Pair, components, mahalanobis, normal, scalar, uniform
 from gencourse.checks.lab_4_one_truth.responsibilities import _own_responsibilities
+from gencourse.checks.spec import WholeNumbers
 from genlib import metrics
 from genlib.data import GaussianMixture
 

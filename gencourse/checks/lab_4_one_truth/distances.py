@@ -4,8 +4,8 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_4_one_truth.given import FLOAT32_TOL, components, mahalanobis, normal, uniform
+from gencourse.checks.spec import Exercise
 from genlib.data import GaussianMixture
 
 

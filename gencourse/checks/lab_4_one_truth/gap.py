@@ -4,7 +4,6 @@ from torch import Generator, Tensor
 from torch.distributions import Normal, kl_divergence
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_4_one_truth.given import (
     FLOAT32_TOL,
     Pair,
@@ -14,6 +13,7 @@ from gencourse.checks.lab_4_one_truth.given import (
     scalar,
     uniform,
 )
+from gencourse.checks.spec import Exercise
 
 
 def _own_gap(log_p: Tensor, log_p_theta: Tensor) -> Pair:

@@ -7,8 +7,8 @@ from torch import Generator, Tensor
 from torch.distributions import Normal
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_4_one_truth.given import FLOAT32_TOL, Pair, normal, passes_gradients, scalar, uniform
+from gencourse.checks.spec import Exercise
 
 
 def _own_importance(log_w: Tensor) -> Pair:

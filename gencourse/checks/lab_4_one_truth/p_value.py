@@ -10,8 +10,8 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import WholeNumbers
 from gencourse.checks.lab_4_one_truth.given import normal, scalar
+from gencourse.checks.spec import WholeNumbers
 from genlib import metrics
 
 Statistic = Callable[[Tensor, Tensor], Tensor]

@@ -5,8 +5,8 @@ from torch import Generator, Tensor
 from torch.distributions import MultivariateNormal
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.exercise import Exercise
 from gencourse.checks.lab_4_one_truth.given import FLOAT32_TOL, Components, components, mahalanobis, normal, uniform
+from gencourse.checks.spec import Exercise
 from genlib import metrics
 from genlib.data import GaussianMixture
 

@@ -1,0 +1,106 @@
+"""What an exercise is. A lab's file makes one for each function to be written, and adds to it
+
+own        genlib's version, which stands in where nothing was attempted;
+checks     in the order in which they run, each a property that holds whatever the code looks like;
+mistakes   what a wrong answer would give, each with its hint, so that an answer is recognised by what it does.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
+
+from torch import Generator, Tensor
+
+from gencourse.checks.compare import copies
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Check(NamedTuple):
+    title: str
+    hint: str
+    function: Callable[[Any, Generator], None]  # it is given an Answer
+
+
+class Mistake(NamedTuple):
+    hint: str
+    function: Callable[..., Any]
+
+
+@dataclass(eq=False)
+class Exercise:
+    """One function to be written.
+
+    Args:
+        name: "family.function", as students see it.
+        own: genlib's version; its parameters' names are the student's.
+        returns: the names of what is returned, one tensor each.
+        batched: the parameters whose first axis is the batch; examples must not influence each other.
+        per_example: those of `returns` that may be shaped (B, 1, ..., 1) instead of like the first one.
+        tempts_to_draw: what is given was drawn, and a student may draw instead: whether an answer is random is asked
+            before its mistakes are compared, for it may agree with any of them by chance.
+    """
+
+    name: str
+    own: Callable[..., Any]
+    returns: Sequence[str]
+    batched: Sequence[str] = ()
+    per_example: Sequence[str] = ()
+    tempts_to_draw: bool = False
+    checks: list[Check] = field(default_factory=list, init=False)
+    mistakes: dict[str, Mistake] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        return tuple(inspect.signature(self.own).parameters)
+
+    @property
+    def lab(self) -> str:
+        """The lab's name, which is that of the folder where `own` is written."""
+        return next((part for part in self.own.__module__.split(".") if part.startswith("lab_")), "")
+
+    def check(self, title: str, hint: str) -> Callable[[F], F]:
+        """Add a check: a function (answer, generator) that calls the answer. `hint` serves unforeseen mistakes."""
+
+        def add(function: F) -> F:
+            self.checks.append(Check(title, hint, function))
+            return function
+
+        return add
+
+    def mistake(self, hint: str) -> Callable[[F], F]:
+        """Add a mistake, under its function's name: what an answer with this one mistake returns."""
+
+        def add(function: F) -> F:
+            self.mistakes[function.__name__] = Mistake(hint, function)
+            return function
+
+        return add
+
+    def results(self, function: Callable[..., Any], args: Sequence[Any]) -> tuple[Tensor, ...]:
+        """What a function returns on copies of these arguments."""
+        return self.outputs(function(*copies(args)))
+
+    def outputs(self, raw: Any) -> tuple[Any, ...]:
+        """What was returned, as a tuple; a variance given once for each example is spread over the example."""
+        outputs = raw if isinstance(raw, tuple | list) else (raw,)
+        first = outputs[0]
+        return tuple(
+            out.expand_as(first) if name in self.per_example and _once_per_example(out, first) else out
+            for name, out in zip(self.returns, outputs, strict=True)
+        )
+
+
+class WholeNumbers(Exercise):
+    """An exercise whose results are whole numbers: what dtype they have is left to the student."""
+
+    def outputs(self, raw: Any) -> tuple[Any, ...]:
+        return tuple(o.double() if isinstance(o, Tensor) else o for o in super().outputs(raw))
+
+
+def _once_per_example(out: Any, first: Any) -> bool:
+    if not (isinstance(out, Tensor) and isinstance(first, Tensor)) or out.dim() != first.dim() or not out.dim():
+        return False
+    return out.shape[0] == first.shape[0] and all(a in (1, b) for a, b in zip(out.shape, first.shape, strict=True))
