@@ -1,4 +1,4 @@
-"""What every test shares: one thread, as in the workers of `make test`; no deadlines; no GPU tests without a GPU;
+"""What every test shares: one thread, as in the workers of `make test`; no clock; no GPU tests without a GPU;
 and the settings in the environment, which no test may leave changed."""
 
 import os
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
-hypothesis.settings.register_profile("course", deadline=None)
+hypothesis.settings.register_profile("course", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("course")
 
 

@@ -12,7 +12,8 @@ from wrong_answers import GIVEN, Given
 
 from gencourse import checks
 from gencourse.checks import limit
-from gencourse.checks.exercise import Exercise
+from gencourse.checks.panel import Result
+from gencourse.checks.spec import Exercise
 
 ROOT = Path(__file__).parent.parent
 EXERCISES = {exercise.name: exercise for exercise in checks.exercises()}
@@ -34,11 +35,6 @@ def name_of(given: Given) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _loops_end_soon(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(limit, "SECONDS", 1.0)
-
-
-@pytest.fixture(autouse=True)
 def _one_thread():
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -46,12 +42,20 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
+def answered(given: Given, seed: int) -> Result:
+    """Only what never ends is stopped soon: how long an honest answer takes is the machine's affair."""
+    with pytest.MonkeyPatch.context() as patch:
+        if given.mistake == "endless":
+            patch.setattr(limit, "SECONDS", 1.0)
+        return checks.run(given.exercise, given.function, seed=seed)
+
+
 @pytest.mark.parametrize("given", WRONG, ids=name_of)
 def test_a_wrong_answer_is_rejected_with_the_hint_for_its_mistake(given):
     exercise = EXERCISES[given.exercise]
     known = exercise.mistakes.get(given.mistake)
     for seed in SEEDS[: 1 if given.mistake == "endless" else 2]:  # a check tries many inputs for each
-        result = checks.run(given.exercise, given.function, seed=seed)
+        result = answered(given, seed)
         assert result.state == "wrong"
         assert (result.mistake or "unforeseen") == given.mistake, f"seed {seed}: {result}"
         assert result.check, "which check failed"
@@ -87,7 +91,7 @@ class TestEveryExercise:
         hints: dict[str, str] = {}
         for given in WRONG:
             if given.exercise == exercise.name:
-                hint = checks.run(given.exercise, given.function, seed=0).hint
+                hint = answered(given, seed=0).hint
                 assert hints.setdefault(hint, given.mistake) == given.mistake
 
     def test_the_blank_stub_is_not_attempted_and_genlib_stands_in(self, exercise: Exercise, capsys):

@@ -117,20 +117,14 @@ def test_arrows_that_point_up_are_seen(importer: str, package: str, statement: s
 
 
 def test_the_families_load_little_besides_torch() -> None:
+    """What that costs, in seconds and memory, benchmarks/imports.py measures."""
     program = """
-import sys, time, torch
-from pathlib import Path
-def resident():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 if sys.platform == "linux" else 0
-before, memory, start = set(sys.modules), resident(), time.process_time()
+import sys, torch
+before = set(sys.modules)
 from genlib import data, gan, flows, diffusion, train
-seconds = time.process_time() - start
-new = set(sys.modules) - before
-print(len(new), resident() - memory, seconds, *sorted({name.split(".")[0] for name in new}))
+print(*(set(sys.modules) - before))
 """
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    modules, memory, seconds = int(answer[0]), int(answer[1]), float(answer[2])
-    assert not {"matplotlib", "IPython", "ipywidgets", "anywidget", "sklearn", "scipy", "tqdm"} & set(answer[3:])
-    assert modules <= 80
-    assert memory <= 15e6
-    assert seconds <= 0.2
+    new = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    packages = {name.split(".")[0] for name in new}
+    assert not {"matplotlib", "IPython", "ipywidgets", "anywidget", "sklearn", "scipy", "tqdm"} & packages
+    assert len(new) <= 80

@@ -241,7 +241,7 @@ def test_a_kernel_that_dies_is_noticed(opened: Any) -> None:
     page.alive = False
     page.press("number of steps T", "ArrowLeft")
     assert page.get("T") == 950
-    page.page.wait_for_function("model.get('T') === 1000", timeout=5000)
+    page.page.wait_for_function("model.get('T') === 1000")
     assert page.note().startswith("No kernel answers")
     assert page.text() == page.expected_text()
 
@@ -365,19 +365,14 @@ def test_the_flows_widgets_fit_and_can_be_used_by_keyboard(opened: Any, kind: ty
         page.page.wait_for_function(
             "width => document.querySelector('.genlib-explorer').clientWidth < width", arg=width
         )
-        page.page.wait_for_timeout(50)
-        assert page.page.evaluate("document.documentElement.scrollWidth") <= width
+        page.page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=width)
 
 
-def test_a_step_is_drawn_at_once(opened: Any) -> None:
-    # Not a measurement: on a busy machine only the order of magnitude holds. The kernel has no part in it.
+def test_every_step_is_drawn(opened: Any) -> None:
+    """Without a kernel. How soon, benchmarks/widget_latency.py measures."""
     page = opened()
     page.page.evaluate(
-        """() => { window.times = []; let start;
-        document.addEventListener('keydown', (e) => { start = e.timeStamp; }, true);
-        document.addEventListener('explorer:drawn', () => times.push(performance.now() - start)); }"""
+        "() => { window.drawings = 0; document.addEventListener('explorer:drawn', () => { drawings += 1; }); }"
     )
     page.press("step t", *["ArrowRight"] * 20)
-    times = sorted(page.page.evaluate("times"))
-    assert len(times) == 20
-    assert times[10] < 50
+    assert page.page.evaluate("drawings") == 20

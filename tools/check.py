@@ -85,8 +85,8 @@ def run(notebook: Any, lab: str, folder: Path) -> tuple[list[dict[str, Any]], li
     env = {"OMP_NUM_THREADS": "1"} | dict(os.environ) | {"GENLIB_MAX_STEPS": str(STEPS), "TQDM_DISABLE": "1"}
     notebook.cells.append(nbformat.v4.new_code_cell(ASK.format(lab=lab)))
     total = sum(cell.cell_type == "code" for cell in notebook.cells)
-    # On a terminal there is a bar, for this takes most of a minute.
-    with tqdm(total=total, unit="cell", leave=False, disable=None) as bar:
+    # On a terminal there is a bar, for this takes most of a minute; every cell is drawn, however soon it is done.
+    with tqdm(total=total, unit="cell", leave=False, disable=None, mininterval=0, miniters=1) as bar:
         client = NotebookClient(
             notebook,
             timeout=CELL_TIMEOUT,
