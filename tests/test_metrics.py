@@ -255,7 +255,7 @@ TAKE_PICTURES = [
     metrics.class_histogram,
     metrics.copying,
     metrics.digits_report,
-    lambda x: metrics.label_accuracy(x, torch.zeros(4, dtype=torch.int64)),
+    lambda x: metrics.label_accuracy(x, torch.zeros(len(x), dtype=torch.int64)),
 ]
 BAD_PICTURES = {
     "shape": torch.zeros(4, 64),
@@ -272,7 +272,7 @@ BAD_PICTURES = {
 @pytest.mark.parametrize("measure", TAKE_PICTURES)
 @pytest.mark.parametrize("fault", BAD_PICTURES)
 def test_bad_pictures_are_refused(measure, fault):
-    with pytest.raises(ValueError, match=r"^x: expected|^x: \d+ of \d+ values"):
+    with pytest.raises(ValueError, match=r"^x: expected"):
         measure(BAD_PICTURES[fault])
 
 

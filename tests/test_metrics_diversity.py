@@ -42,7 +42,7 @@ def test_real_photos_of_one_class_show_the_deviation_of_the_textures() -> None:
     [
         (torch.zeros(1, 2, 1, 4, 4), "samples: expected at least two draws"),
         (torch.zeros(3, 0, 1, 4, 4), "samples: expected at least two draws"),
-        (torch.zeros(3), r"samples: expected a float tensor of shape \(K, B, ...\)"),
+        (torch.zeros(3), r"samples: expected a float tensor of shape .*\(3,\)"),
         (torch.zeros(3, 2).long(), "samples: expected a float tensor"),
         (torch.full((2, 2), math.inf), "samples: .*infinite"),
         ("abc", "samples: expected a float tensor"),

@@ -14,7 +14,7 @@ from torch import Tensor
 from genlib.arguments import Natural, checked
 from genlib.data.mixture import GaussianMixture, place
 
-Points = Annotated[Float[Tensor, "B 2"], "finite"]
+Points = Annotated[Float[Tensor, "B 2"], "[-1e9, 1e9]"]
 Length = Annotated[float, "[0.001, 10]"]  # of a ring; steps of quadrature resolve the least over the largest
 
 

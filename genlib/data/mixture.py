@@ -19,7 +19,7 @@ from genlib.arguments import Natural, Share, Width, check, checked
 Numbers = Any  # a tensor, an array, or lists of numbers
 Shares = Annotated[Float[Tensor, " N"], "[0, 1]"]
 Steps = Annotated[Int64[Tensor, " B"], "[1, {T}]"]
-Points = Annotated[Float[Tensor, "B {self.dim}"], "finite"]
+Points = Annotated[Float[Tensor, "B {self.dim}"], "[-1e9, 1e9]"]  # what float32 can square
 Spread = Annotated[float, "[1e-6, 1000000]"]  # a standard deviation; its square is to stay away from 0
 
 

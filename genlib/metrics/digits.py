@@ -4,36 +4,42 @@ Their scale is fixed by the course's own digits and by the shipped judge; it hol
 Pictures are clamped to [−1, 1] before anything is measured.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import Annotated
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from genlib import data
-from genlib.arguments import check_label
-from genlib.metrics.classifier import CLASSES, as_pictures, classify, features_of
+from genlib.arguments import checked
+from genlib.metrics.classifier import CLASSES, WEIGHTS, Digits, Judge, as_pictures, classify, in_chunks, shared
 from genlib.metrics.distances import frechet_gaussian
 
 SAMPLES = 300
 QUANTILE = 0.05
 CHUNK = 1024
+Others = Annotated[Float[Tensor, "N 1 8 8"], "finite"]
+Held = Annotated[Float[Tensor, "M 1 8 8"], "finite"]
+Classes = Annotated[Int64[Tensor, " B"], "[0, 9]"]
 
 
-def label_accuracy(x: Tensor, label: Tensor) -> float:
+@checked
+def label_accuracy(x: Digits, label: Classes) -> float:
     """The share of pictures in which the judge sees the class that was asked for.
 
     Args:
         x: digits, (B, 1, 8, 8), float.
         label: (B,) int64 in 0..9.
+    Raises:
+        ValueError: without a picture.
     """
-    as_pictures("x", x)
-    check_label(label, CLASSES, len(x))
-    return float((classify(x) == label.to(x.device)).double().mean())
+    return int((classify(x) == label.to(x.device)).sum()) / len(x)
 
 
-def frechet_distance(x: Tensor, reference: Tensor | None = None) -> float:
+@checked
+def frechet_distance(x: Digits, reference: Others | None = None) -> float:
     """The squared Fréchet distance of two sets of digits, as Gaussians in the judge's features.
 
         d² = |μ₁ − μ₂|² + tr (Σ₁ + Σ₂ − 2 (Σ₁^½ Σ₂ Σ₁^½)^½)
@@ -45,13 +51,15 @@ def frechet_distance(x: Tensor, reference: Tensor | None = None) -> float:
     Args:
         x: digits, (B, 1, 8, 8), float, B >= 2.
         reference: the digits to compare with, likewise; by default the 1500 training ones.
+    Raises:
+        ValueError: for fewer than two digits.
     Ref: Heusel et al. 2017, with the judge in the place of the Inception network.
     """
-    here = _moments("x", x)
-    return frechet_gaussian(*here, *(_training_moments() if reference is None else _moments("reference", reference)))
+    right = _training_moments() if reference is None else _moments("reference", reference)
+    return frechet_gaussian(*_moments("x", x), *right)
 
 
-def class_histogram(x: Tensor) -> Tensor:
+def class_histogram(x: Digits) -> Tensor:
     """How many pictures of each class there are, as the judge sees them: (10,) int64, on the CPU.
 
     >>> class_histogram(data.digits("test").x).sum()
@@ -60,7 +68,8 @@ def class_histogram(x: Tensor) -> Tensor:
     return torch.bincount(classify(x).cpu(), minlength=CLASSES)
 
 
-def copying(x: Tensor, train: Tensor | None = None, held_out: Tensor | None = None) -> float:
+@checked
+def copying(x: Digits, train: Others | None = None, held_out: Held | None = None) -> float:
     """The share of pictures that lie suspiciously near to one of the training pictures.
 
         mean over x of  [min_i |x − train_i| < c],   c = 5 % quantile over held-out h of  min_i |h − train_i|
@@ -71,13 +80,13 @@ def copying(x: Tensor, train: Tensor | None = None, held_out: Tensor | None = No
     Args:
         x: digits, (B, 1, 8, 8), float.
         train, held_out: the pictures that were trained on, and others of the same kind; by default the course's digits.
+    Raises:
+        ValueError: where there is no picture.
     """
-    pictures = as_pictures("x", x)
-    if train is None and held_out is None:
-        near = _threshold()
-    else:
-        near = _near(*(_given(name, value) for name, value in (("train", train), ("held_out", held_out))))
-    return float((_nearest(pictures, _given("train", train)) < near).double().mean())
+    train = as_pictures("train", data.digits("train").x if train is None else train)
+    held_out = as_pictures("held_out", data.digits("test").x if held_out is None else held_out)
+    near = _nearest(held_out, train).quantile(QUANTILE)
+    return float((_nearest(as_pictures("x", x), train) < near).double().mean())
 
 
 @dataclass(frozen=True)
@@ -93,39 +102,36 @@ class DigitsReport:
     copying: float
 
     def __repr__(self) -> str:
-        accuracy = "no labels" if self.label_accuracy is None else f"{self.label_accuracy:.3f}"
-        real = held_out_report()
+        accuracy, real = self.label_accuracy, held_out_report()
         rows = [
             (f"{self.n} digits", "samples", "held-out digits"),
-            ("label accuracy", accuracy, f"{real.label_accuracy:.3f}"),
+            ("label accuracy", "no labels" if accuracy is None else f"{accuracy:.3f}", f"{real.label_accuracy:.3f}"),
             ("Fréchet distance", f"{self.frechet_distance:.2f}", f"{real.frechet_distance:.2f}"),
             ("  as a multiple", f"{self.frechet_multiple:.2f}", "1.00"),
             ("copying", f"{self.copying:.3f}", f"{real.copying:.3f}"),
         ]
         lines = [f"{name:<18}{here:>10}{there:>18}" for name, here, there in rows]
-        lines.append(_row("class", range(CLASSES)))
-        lines.append(_row("seen by the judge", self.class_histogram))
-        if self.asked_for is not None:
-            lines.append(_row("asked for", self.asked_for))
+        counts = {"class": range(CLASSES), "seen by the judge": self.class_histogram, "asked for": self.asked_for or ()}
+        lines += [f"{name:<18}" + "".join(f"{n:>5}" for n in numbers) for name, numbers in counts.items() if numbers]
         if abs(self.n - SAMPLES) > SAMPLES // 10:
             lines.append(f"(the scale holds for {SAMPLES} samples: the Fréchet distance falls with their number)")
         return "\n".join(lines)
 
 
-def digits_report(x: Tensor, label: Tensor | None = None) -> DigitsReport:
+@checked
+def digits_report(x: Digits, label: Classes | None = None) -> DigitsReport:
     """Label accuracy, Fréchet distance, class histogram and copying of generated digits, in one call.
 
     Args:
         x: digits, (B, 1, 8, 8), float; meant are 300, 30 of each class.
         label: the classes that were asked for, (B,) int64 in 0..9; leave it out for a model without classes.
+    Raises:
+        ValueError: for fewer than two digits.
 
     >>> x, label = data.digits("test")
     >>> digits_report(x, label).frechet_multiple
     1.0
     """
-    as_pictures("x", x)
-    if label is not None:
-        check_label(label, CLASSES, len(x))
     distance = frechet_distance(x)
     return DigitsReport(
         n=len(x),
@@ -144,16 +150,9 @@ def held_out_report() -> DigitsReport:
     return digits_report(*data.digits("test"))
 
 
-def _row(name: str, numbers: Iterable[int]) -> str:
-    return f"{name:<18}" + "".join(f"{number:>5}" for number in numbers)
-
-
-def _moments(name: str, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and covariance of the judge's features."""
-    features = features_of(x, name)
-    if len(features) < 2:
-        raise ValueError(f"{name}: expected at least two pictures, a covariance needs them, got {len(features)}")
-    return features.mean(0), features.T.cov()
+@cache
+def _held_out_distance() -> float:
+    return frechet_distance(data.digits("test").x)
 
 
 @cache
@@ -161,19 +160,13 @@ def _training_moments() -> tuple[Tensor, Tensor]:
     return _moments("train", data.digits("train").x)
 
 
-@cache
-def _held_out_distance() -> float:
-    return frechet_distance(data.digits("test").x)
-
-
-@cache
-def _threshold() -> float:
-    return _near(data.digits("train").x, data.digits("test").x)
-
-
-def _near(train: Tensor, held_out: Tensor) -> float:
-    """The distance to the nearest training picture that one in twenty held-out pictures falls below."""
-    return float(_nearest(held_out, train).quantile(QUANTILE))
+def _moments(name: str, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and covariance of the judge's features."""
+    if len(x) < 2:
+        raise ValueError(f"{name}: expected at least two digits, a covariance needs them, got {len(x)}")
+    x = as_pictures(name, x)
+    features = in_chunks(shared(Judge, WEIGHTS, x.device).features, x).cpu().double()
+    return features.mean(0), features.T.cov()
 
 
 def _nearest(x: Tensor, train: Tensor) -> Tensor:
@@ -182,10 +175,3 @@ def _nearest(x: Tensor, train: Tensor) -> Tensor:
     # from differences, not from the expanded square: the distance of a copy must be 0, not the root of a rounding error
     exact = "donot_use_mm_for_euclid_dist"
     return torch.cat([torch.cdist(part, train, compute_mode=exact).amin(1) for part in x.split(CHUNK)])
-
-
-def _given(name: str, x: Tensor | None) -> Tensor:
-    """The pictures that were given, checked and clamped, or the course's own."""
-    if x is None:
-        return data.digits("train" if name == "train" else "test").x
-    return as_pictures(name, x)

@@ -1,17 +1,26 @@
 """How far two distributions lie apart, and which modes of a mixture a model has found."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from genlib.arguments import check_finite, check_number, check_tensor
+from genlib.arguments import Positive, checked
 from genlib.data import GaussianMixture
 
 PAIRS = 1 << 22  # distances held in memory at once
+Points = Annotated[Float[Tensor, "N *S"], "[-1e100, 1e100]"]
+Others = Annotated[Float[Tensor, "M *S"], "[-1e100, 1e100]"]
+Samples = Annotated[Float[Tensor, "B D"], "[-1e100, 1e100]"]
+Part = Annotated[float, "(0, 1]"]
+Mean = Annotated[Float[Tensor, " D"], "[-1e100, 1e100]"]
+Covariance = Annotated[Float[Tensor, "D D"], "[-1e100, 1e100]"]
 
 
-def frechet_gaussian(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> float:
+@checked
+def frechet_gaussian(mean1: Mean, cov1: Covariance, mean2: Mean, cov2: Covariance) -> float:
     """The squared Fréchet (2-Wasserstein) distance of two Gaussians; 0 only where they agree.
 
         d² = |μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁^½ Σ₂ Σ₁^½)^½
@@ -24,23 +33,23 @@ def frechet_gaussian(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
         cov1, cov2: (D, D), symmetric, no negative eigenvalue.
     Returns:
         d², computed in float64, in the squared unit of the means.
+    Raises:
+        ValueError: for a matrix that is no covariance.
     Ref: Dowson & Landau 1982; Heusel et al. 2017, eq. 6 (the FID).
 
     >>> eye = torch.eye(2)
     >>> round(frechet_gaussian(torch.zeros(2), eye, torch.ones(2), 4 * eye), 9)  # 1 + 1 + 2 · (2 − 1)²
     4.0
     """
-    D = len(check_tensor("mean1", mean1, ("D",)))
-    if D == 0:
+    if len(mean1) == 0:
         raise ValueError("mean1: expected at least one dimension, got shape (0,)")
-    check_tensor("mean2", mean2, (D,))
-    mean1, mean2 = (_double(name, mean) for name, mean in (("mean1", mean1), ("mean2", mean2)))
-    root1, root2 = (_root(name, cov, D) for name, cov in (("cov1", cov1), ("cov2", cov2)))
+    root1, root2 = _root("cov1", cov1), _root("cov2", cov2)
     traces = (root1**2).sum() + (root2**2).sum() - 2 * torch.linalg.svdvals(root1.mT @ root2).sum()
-    return max(0.0, float(((mean1 - mean2) ** 2).sum() + traces))
+    return max(0.0, float((_double(mean1) - _double(mean2)).square().sum() + traces))
 
 
-def energy_distance(x: Tensor, y: Tensor, unbiased: bool = True) -> float:
+@checked
+def energy_distance(x: Points, y: Others, unbiased: bool = True) -> float:
     """The energy distance of two samples: 0 in expectation if both come from one distribution, and only then.
 
         2 E|x − y| − E|x − x′| − E|y − y′|
@@ -51,25 +60,20 @@ def energy_distance(x: Tensor, y: Tensor, unbiased: bool = True) -> float:
             pairs (a V-statistic, never below zero, too large by about (E|x − x′| + E|y − y′|)/n).
     Returns:
         in the unit of x, computed in float64.
+    Raises:
+        ValueError: for fewer than two points.
     Ref: Székely & Rizzo 2013.
 
     >>> energy_distance(torch.tensor([[0.0], [0.0]]), torch.tensor([[1.0], [1.0]]))
     2.0
     """
-    check_tensor("x", x, ("n", "..."))
-    check_tensor("y", y, ("m", *x.shape[1:]))
     for name, value in (("x", x), ("y", y)):
         if len(value) < 2 or value[0].numel() == 0:
             shape = tuple(value.shape)
             raise ValueError(f"{name}: expected at least two points of at least one dimension, got shape {shape}")
-    x, y = (_double(name, value).reshape(len(value), -1) for name, value in (("x", x), ("y", y)))
-    n, m = len(x), len(y)
     within = int(unbiased)  # a point's distance to itself adds nothing, so that only the count of pairs differs
-    return (
-        2 * _sum_of_distances(x, y) / (n * m)
-        - _sum_of_distances(x, x) / (n * (n - within))
-        - _sum_of_distances(y, y) / (m * (m - within))
-    )
+    mean_within = sum(_sum_of_distances(z, z) / (len(z) * (len(z) - within)) for z in (x, y))
+    return 2 * _sum_of_distances(x, y) / (len(x) * len(y)) - mean_within
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,10 @@ class ModeCoverage:
         return f"{self.found} of {len(self.share)} modes found; shares {shares}; {self.outside:.3f} near no mode"
 
 
-def mode_coverage(x: Tensor, mixture: GaussianMixture, found_at: float = 0.5, *, within: float = 3.0) -> ModeCoverage:
+@checked
+def mode_coverage(
+    x: Samples, mixture: GaussianMixture, found_at: Part = 0.5, *, within: Positive = 3.0
+) -> ModeCoverage:
     """How the samples are spread over a mixture's components.
 
         share_k = mean over x of  p(k | x) = w_k N(x; μ_k, Σ_k) / p(x)
@@ -98,21 +105,20 @@ def mode_coverage(x: Tensor, mixture: GaussianMixture, found_at: float = 0.5, *,
         x: samples, (B, D), float.
         mixture: the truth, with K components.
         found_at: a mode is found if its share is at least this part of its weight w_k; in (0, 1].
-        within: > 0, in the deviations of each component, along its own axes. A Gaussian's mass lies about √D away, so
-            in many dimensions take √D + 3.
+        within: > 0, in the standard deviations of each component, along its own axes. A Gaussian's mass lies about √D
+            away, so in many dimensions take √D + 3.
     Returns:
         share (K,), `found` in 0..K, `outside`.
+    Raises:
+        ValueError: without a sample, or for one of another dimension.
 
     >>> ring = GaussianMixture.ring(n=4)
     >>> mode_coverage(ring.means[:2].float(), ring).found
     2
     """
-    check_tensor("x", x, ("B", mixture.dim))
-    found_at = check_number("found_at", found_at, 0, 1, inside="low")
-    within = check_number("within", within, 0, inside=True)
-    if len(x) == 0:
-        raise ValueError("x: expected at least one sample, got none")
-    away = _double("x", x)[:, None] - mixture.means
+    if len(x) == 0 or x.shape[1] != mixture.dim:
+        raise ValueError(f"x: expected at least one sample of dimension {mixture.dim}, got shape {tuple(x.shape)}")
+    away = _double(x)[:, None] - mixture.means
     L = torch.linalg.cholesky(mixture.covs)
     squared = torch.linalg.solve_triangular(L, away[..., None], upper=False).squeeze(-1).square().sum(-1)  # (B, K)
     log_det = 2 * torch.diagonal(L, dim1=-2, dim2=-1).log().sum(-1)
@@ -123,27 +129,26 @@ def mode_coverage(x: Tensor, mixture: GaussianMixture, found_at: float = 0.5, *,
     return ModeCoverage(tuple(share.tolist()), found, float((~near).double().mean()))
 
 
-def _root(name: str, cov: Tensor, D: int) -> Tensor:
+def _root(name: str, cov: Tensor) -> Tensor:
     """R with R Rᵀ = Σ, from the symmetric eigenvalue problem; eigenvalues that only rounding made negative are 0."""
-    check_tensor(name, cov, (D, D))
     rounding = 1e-3 if cov.dtype in (torch.float16, torch.bfloat16) else 1e-5
-    cov = _double(name, cov)
+    cov = _double(cov)
     size = float(cov.abs().max())
     if float((cov - cov.mT).abs().max()) > rounding * size:
         raise ValueError(f"{name}: expected a symmetric matrix, got one that is not")
     eigenvalues, U = torch.linalg.eigh((cov + cov.mT) / 2)
-    if float(eigenvalues[0]) < -rounding * D * size:
+    if float(eigenvalues[0]) < -rounding * len(cov) * size:
         raise ValueError(f"{name}: expected no negative eigenvalue, got {float(eigenvalues[0]):g}")
     return U * eigenvalues.clamp(min=0).sqrt()
 
 
 def _sum_of_distances(x: Tensor, y: Tensor) -> float:
     """Σ |x_i − y_j|, from differences: the expanded square would lose the small distances to rounding."""
+    x, y = (_double(z).reshape(len(z), -1) for z in (x, y))
     rows = x.split(max(1, PAIRS // len(y)))
     return sum(float(torch.cdist(part, y, compute_mode="donot_use_mm_for_euclid_dist").sum()) for part in rows)
 
 
-def _double(name: str, value: Tensor) -> Tensor:
-    """float64 on the CPU (not every device has it), checked to be finite."""
-    check_finite(name, value)
+def _double(value: Tensor) -> Tensor:
+    """float64, on the CPU: not every device has it."""
     return value.detach().cpu().double()

@@ -5,18 +5,22 @@ its weights are shipped. Of crops from the other 40 rows it knows 98 %.
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from genlib.arguments import check_finite, check_tensor
+from genlib.arguments import checked
 from genlib.data import TEXTURES
 from genlib.metrics.classifier import Judge, in_chunks, own_copy, shared
 
 WEIGHTS = Path(__file__).with_name("texture_judge.safetensors")
 PATCH = 12  # wider than a brick; and nearly every map of 32 × 32 pixels has such a window in one region
 STRIDE = 4
+Maps = Annotated[Float[Tensor, "B 3 H W"], "[0, 1]"]
+Photos = Annotated[Float[Tensor, "B C H W"], "finite"]
 
 
 def untrained_texture_judge() -> Judge:
@@ -24,6 +28,7 @@ def untrained_texture_judge() -> Judge:
     return Judge(width=24, side=PATCH, classes=len(TEXTURES))
 
 
+@checked
 def texture_judge(device: str | torch.device = "cpu") -> Judge:
     """The judge of textures with the shipped weights, float32, frozen: a copy of its own for each caller.
 
@@ -40,7 +45,7 @@ def texture_judge(device: str | torch.device = "cpu") -> Judge:
     return own_copy(untrained_texture_judge, WEIGHTS, device)
 
 
-def texture_accuracy(x: Tensor, y: Tensor) -> float:
+def texture_accuracy(x: Maps, y: Photos) -> float:
     """The share of windows that show the texture that their map asks for, as the judge sees them.
 
     Looked at are the windows of 12 × 12 pixels, every fourth place down and across, that lie in one region. Real photos
@@ -52,7 +57,7 @@ def texture_accuracy(x: Tensor, y: Tensor) -> float:
         y: photos, (B, 1, H, W) or, in color, (B, 3, H, W), of which the judge sees the mean of the channels; values
             outside [−1, 1] are clamped to it.
     Raises:
-        ValueError: also where no window lies in one region.
+        ValueError: for maps that are not one-hot, and where no window lies in one region.
 
     >>> from genlib import data
     >>> texture_accuracy(*data.textures(64)) > 0.95
@@ -62,29 +67,18 @@ def texture_accuracy(x: Tensor, y: Tensor) -> float:
     return float(seen.diagonal().sum() / seen.sum())
 
 
-def texture_confusion(x: Tensor, y: Tensor) -> Tensor:
+@checked
+def texture_confusion(x: Maps, y: Photos) -> Tensor:
     """How many windows of each texture the judge takes for which: (3, 3) int64, on the CPU; rows are what the map asks.
 
     Arguments and errors are those of `texture_accuracy`.
     """
-    windows, wanted = _windows(x, y)
-    found = in_chunks(lambda part: shared(untrained_texture_judge, WEIGHTS, y.device)(part).argmax(1), windows).cpu()
-    n = len(TEXTURES)
-    return torch.bincount(n * wanted.cpu() + found, minlength=n * n).view(n, n)
-
-
-def _windows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The windows of y that lie in one region of x, (N, 1, 12, 12), and its class, (N,)."""
-    check_tensor("x", x, ("B", len(TEXTURES), "H", "W"))
-    B, _, H, W = x.shape
-    check_tensor("y", y, (B, "C", H, W))
     if y.shape[1] not in (1, 3):
         raise ValueError(f"y: expected 1 channel (grey) or 3 (color), got shape {tuple(y.shape)}")
+    if len(x) == 0 or min(x.shape[2:]) < PATCH:
+        raise ValueError(f"x: expected maps of at least {PATCH} × {PATCH} pixels, got shape {tuple(x.shape)}")
     if not bool(((x == 0) | (x == 1)).all() and (x.sum(1) == 1).all()):
         raise ValueError("x: expected a one-hot map, each pixel 1 in one channel and 0 in the others")
-    check_finite("y", y)
-    if B == 0 or min(H, W) < PATCH:
-        raise ValueError(f"x: expected maps of at least {PATCH} × {PATCH} pixels, got shape {tuple(x.shape)}")
     whole = -max_pool2d(-x.float(), PATCH, STRIDE)  # the least of the window: 1 where it lies in the class's region
     picture, wanted, row, column = (whole == 1).nonzero(as_tuple=True)
     if len(picture) == 0:
@@ -92,4 +86,6 @@ def _windows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     grey = y.detach().float().clamp(-1, 1).mean(1)
     windows = grey.unfold(1, PATCH, STRIDE).unfold(2, PATCH, STRIDE)
     at = [index.to(y.device) for index in (picture, row, column)]
-    return windows[at[0], at[1], at[2]][:, None], wanted
+    crops, n = windows[at[0], at[1], at[2]][:, None], len(TEXTURES)
+    found = in_chunks(lambda part: shared(untrained_texture_judge, WEIGHTS, y.device)(part).argmax(1), crops).cpu()
+    return torch.bincount(n * wanted.cpu() + found, minlength=n * n).view(n, n)
