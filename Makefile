@@ -4,15 +4,21 @@
 # notebooks  build lectures, labs and solutions from sources     make notebooks ONLY=04_diffusion_models
 # lint     style and types
 # runs     train again what lectures load from lectures/runs      make runs ONLY=ddpm_digits
-# lock     choose new versions for requirements.lock (needs uv)
+# lock     choose new versions for both locks (needs uv)
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && echo $$p && break; done)
 ifeq ($(PYTHON),)
 $(error No Python found: install Python 3.11 to 3.14 (python.org), then run this again)
 endif
-COURSE = $(PYTHON) tools/course.py
+COURSE = $(PYTHON) -E tools/course.py
 VENV = .venv/bin/python
+
+# What leads Python to modules outside .venv.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONOPTIMIZE PYTHONSAFEPATH PYTHONWARNINGS
+# A name may hold anything, also what a shell would run: it goes through one as a variable.
+override NOTEBOOK := $(value NOTEBOOK)
+export NOTEBOOK
 
 # glibc gives large blocks back to the system at once, and a training asks for them again at every step:
 # with higher thresholds it keeps them (benchmarks/allocator.py measures what that saves).
@@ -27,7 +33,7 @@ lab test setup:
 	@$(COURSE) $@ $(ARGS)
 
 check:
-	@$(COURSE) check $(if $(NOTEBOOK),"$(NOTEBOOK)",--help) $(ARGS)
+	@$(COURSE) check $(if $(NOTEBOOK),"$$NOTEBOOK",--help) $(ARGS)
 
 notebooks: setup
 	@$(VENV) tools/build_notebooks.py $(if $(ONLY),--only $(ONLY))

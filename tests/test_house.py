@@ -1,18 +1,15 @@
-"""The house around the course: what is pinned, what sets it up, and that its papers agree."""
+"""The house around the course: what is pinned, and that its papers agree (what sets it up: test_house_setup)."""
 
 import ast
 import functools
-import json
 import operator
-import os
 import re
 import sys
 import tomllib
 from pathlib import Path
-from typing import TextIO
 
-import build_notebooks
 import course
+import lock
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -20,11 +17,10 @@ from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-LOCK = [
-    Requirement(line)
-    for line in (ROOT / "requirements.lock").read_text("utf-8").splitlines()
-    if not line.startswith("#")
-]
+TEXTS = {name: (ROOT / name).read_text("utf-8") for name in ("requirements.lock", "requirements-cuda.lock")}
+# A package, and the hashes below it.
+PINS = {name: re.findall(r"^(\w.*?) \\\n((?:    .+\n)+)", text, re.MULTILINE) for name, text in TEXTS.items()}
+LOCK, CUDA_LOCK = ([Requirement(line) for line, _ in pins] for pins in PINS.values())
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 MACHINES = [
     {"sys_platform": system, "platform_system": name, "os_name": kind, "platform_machine": machine}
@@ -56,13 +52,49 @@ def test_conda_has_the_names_and_bounds_of_pyproject() -> None:
     assert theirs == {CONDA_NAMES.get(name, name): bounds for name, bounds in requirements().items()}
 
 
-def test_the_lock_is_exact_and_names_no_host_nor_build() -> None:
-    for requirement in LOCK:
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_lock_is_exact_and_names_no_host_nor_build(name: str) -> None:
+    for requirement in map(Requirement, (line for line, _ in PINS[name])):
         assert re.fullmatch(r"==[\w.]+", str(requirement.specifier)), requirement
         assert requirement.url is None
-    text = (ROOT / "requirements.lock").read_text("utf-8")
-    assert not re.search(r"://|\+|^-", text, re.MULTILINE)
-    assert "torch==2.13.0\n" in text
+    assert not re.search(r"://|\+|^-", TEXTS[name], re.MULTILINE)
+    assert TEXTS[name].startswith(lock.HEADER)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_lock_holds_each_file_to_its_hash(name: str) -> None:
+    assert len(PINS[name]) == len(re.findall(r"^[\w.-]+==", TEXTS[name], re.MULTILINE))  # no line without
+    for line, hashes in PINS[name]:
+        assert re.fullmatch(r"(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+", hashes), line
+
+
+def test_torch_is_a_build_of_pypi_or_its_own_for_the_cpu() -> None:
+    (hashes,) = (set(re.findall(r"\w{64}", h)) for line, h in PINS["requirements.lock"] if line == lock.TORCH)
+    assert len(set(lock.CPU_BUILDS)) == 2 * (course.NEWEST[1] - course.OLDEST[1] + 1)
+    assert hashes > set(lock.CPU_BUILDS)
+    # What only the former needs is not asked of the latter.
+    assert not [r.name for r in LOCK if lock.GPU_ONLY.match(r.name)]
+    assert all(lock.GPU_ONLY.match(r.name) for r in CUDA_LOCK)
+    machines = [m for m in MACHINES if m["sys_platform"] != "linux"]
+    assert not [r.name for r in CUDA_LOCK for m in machines if r.marker is None or r.marker.evaluate(m)]
+
+
+def test_the_locks_are_split_by_whom_they_are_for() -> None:
+    digest = "    --hash=sha256:" + 64 * "0"
+    every, cuda = lock.split(
+        f"a==1 \\\n{digest}\ntriton==2 ; sys_platform == 'linux' \\\n{digest} \\\n{digest}\n{lock.TORCH} \\\n{digest}\n"
+    )
+    assert every.startswith(f"{lock.HEADER}a==1 \\\n{digest}\n{lock.TORCH} \\\n{digest} \\\n")
+    assert every.count("sha256") == 2 + len(lock.CPU_BUILDS)
+    assert cuda == f"{lock.HEADER}triton==2 ; sys_platform == 'linux' \\\n{digest} \\\n{digest}\n"
+
+
+def test_the_workflow_names_each_action_by_its_commit() -> None:
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        uses = re.findall(r"uses: *(.*)", path.read_text("utf-8"))
+        assert uses
+        for action in uses:
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}  # v[\d.]+", action), action
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda m: f"{m['sys_platform']}-{m['python_version']}")
@@ -92,7 +124,7 @@ def extra(name: str) -> set[str]:
     return {Requirement(line).name for line in lines}
 
 
-RUN_BY_STUDENTS = ("course.py", "check.py")
+RUN_BY_STUDENTS = ("course.py", "course_commands.py", "course_run.py", "course_setup.py", "check.py")
 IMPORTERS = {
     "": [*(ROOT / "genlib").rglob("*.py")],
     "course": [
@@ -122,217 +154,6 @@ def test_what_is_imported_is_asked_for(name: str) -> None:
                     missing.setdefault(top, set()).add(path.relative_to(ROOT).as_posix())
     assert len(IMPORTERS[name]) > 5
     assert not missing
-
-
-# -- What sets it up
-
-
-def test_the_script_parses_on_a_python_that_is_too_old() -> None:
-    ast.parse((ROOT / "tools" / "course.py").read_text("utf-8"), feature_version=(3, 6))
-
-
-def test_a_python_that_is_too_old_ends_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "version_info", (3, 8, 18))
-    monkeypatch.setattr(course.platform, "python_version", lambda: "3.8.18")
-    monkeypatch.setattr(sys, "argv", ["course.py", "lab"])
-    monkeypatch.setenv("PATH", "")
-    assert course.main() == 1
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "needs Python 3.11 to 3.14, and this is 3.8.18: install one" in said
-
-
-@pytest.mark.parametrize(
-    ("words", "remedy"),
-    [
-        ("ERROR: No matching distribution found for torch==2.13.0", "check the connection"),
-        ("NewConnectionError: Connection refused", "a download failed"),
-        ("OSError: [Errno 28] No space left on device", "the disk is full"),
-        ("The virtual environment was not created: ensurepip is not available.", "apt install python3-venv"),
-        ("something new", "see what it says"),
-    ],
-)
-def test_a_failed_download_ends_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str, remedy: str
-) -> None:
-    monkeypatch.setattr(course, "LOG", str(tmp_path / "setup.log"))
-    with open(course.LOG, "w", encoding="utf-8") as log, pytest.raises(course.SetupError, match=remedy) as caught:
-        course.run([sys.executable, "-c", f"import sys; print({words!r}); sys.exit(1)"], log, "No luck")
-    assert "\n" not in str(caught.value)
-    assert "run the same command again" in str(caught.value)
-
-
-@pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, list[str]]:
-    """An empty house, and the list of the commands that its set-up ran instead of running them."""
-    for name in ("requirements.lock", "pyproject.toml"):
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    venv = tmp_path / ".venv"
-    paths = {
-        "ROOT": tmp_path,
-        "VENV": venv,
-        "STAMP": venv / "course-stamp.txt",
-        "LOG": tmp_path / "build" / "setup.log",
-    }
-    for name, path in paths.items():
-        monkeypatch.setattr(course, name, str(path))
-    ran: list[str] = []
-
-    def run(command: list[str], log: TextIO, failure: str) -> None:
-        ran.append(" ".join(command))
-        if "venv" in command:
-            python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-            python.parent.mkdir(parents=True)
-            python.touch()
-
-    monkeypatch.setattr(course, "run", run)
-    monkeypatch.setattr(course, "precompile", lambda python, log: None)
-    return tmp_path, ran
-
-
-def test_set_up_twice_the_second_time_does_nothing(house: tuple[Path, list[str]]) -> None:
-    _, ran = house
-    python = course.setup()
-    assert [[option in c.split() for option in ("venv", "-r", "-e")] for c in ran] == [
-        [True, False, False],
-        [False, True, False],
-        [False, False, True],
-    ]
-    assert Path(python).exists()
-    ran.clear()
-    assert course.setup() == python
-    assert ran == []
-
-
-def test_a_new_lock_is_installed_over_the_old_one(house: tuple[Path, list[str]]) -> None:
-    root, ran = house
-    course.setup()
-    kept = root / ".venv" / "kept"
-    kept.touch()
-    with open(root / "requirements.lock", "a", encoding="utf-8") as file:
-        file.write("another==1\n")
-    ran.clear()
-    course.setup()
-    assert len(ran) == 2
-    assert kept.exists()
-
-
-@pytest.mark.parametrize("case", ["interrupted", "another Python", "moved"])
-def test_half_or_foreign_set_ups_are_made_anew(house: tuple[Path, list[str]], case: str) -> None:
-    root, ran = house
-    course.setup()
-    left = root / ".venv" / "left"
-    left.touch()
-    if case == "interrupted":
-        (root / ".venv" / "unfinished.txt").touch()
-    else:
-        old, new = ("Python 3.", "Python 2.") if case == "another Python" else (str(root), str(root) + "-old")
-        stamp = Path(course.STAMP)
-        stamp.write_text(stamp.read_text("utf-8").replace(old, new), encoding="utf-8")
-    ran.clear()
-    course.setup()
-    assert len(ran) == 3
-    assert not left.exists()
-    assert not (root / ".venv-old").exists()
-
-
-def test_a_failed_set_up_is_not_taken_for_a_whole_one(
-    house: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _root, ran = house
-    works = course.run
-
-    def fails(command: list[str], log: TextIO, failure: str) -> None:
-        works(command, log, failure)
-        if "-r" in command:
-            raise course.SetupError("no network")
-
-    monkeypatch.setattr(course, "run", fails)
-    with pytest.raises(course.SetupError):
-        course.setup()
-    monkeypatch.setattr(course, "run", works)
-    ran.clear()
-    course.setup()
-    assert len(ran) == 3
-
-
-def test_labs_are_copied_once_and_never_overwritten(house: tuple[Path, list[str]]) -> None:
-    root, _ = house
-    (root / "labs").mkdir()
-    for name in ("lab_1.ipynb", "lab_2.ipynb"):
-        (root / "labs" / name).write_text("blank", encoding="utf-8")
-    (root / "my_labs").mkdir()
-    (root / "my_labs" / "lab_1.ipynb").write_text("my work", encoding="utf-8")
-    course.copy_labs()
-    assert (root / "my_labs" / "lab_1.ipynb").read_text("utf-8") == "my work"
-    assert (root / "my_labs" / "lab_2.ipynb").read_text("utf-8") == "blank"
-
-
-def test_lab_opens_the_first_page_of_the_whole_course_quietly(
-    house: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root, _ = house
-    ran: list[list[str]] = []
-    monkeypatch.setattr(os, "environ", dict(os.environ))  # what lab sets for its kernels stays here
-    monkeypatch.setattr(course, "call", lambda command: ran.append(command) or 0)
-    monkeypatch.setattr(course.subprocess, "Popen", lambda command, **_: ran.append(command))
-    assert course.lab("python", ["--no-browser"]) == 0
-    assert ran[0][:3] == ["python", "-m", "nbformat.sign"]
-    assert ran[1][-1] == "--no-browser"
-    options = dict(option.split("=") for option in ran[1] if "=" in option)
-    assert options["--ServerApp.root_dir"] == str(root)
-    first_page = options["--LabApp.default_url"].removeprefix("/lab/tree/")
-    assert (ROOT / first_page).with_suffix(".py").exists()
-    assert options["--LabApp.app_settings_dir"] == str(root / "tools" / "lab_settings")
-    settings = json.loads((ROOT / "tools" / "lab_settings" / "overrides.json").read_text("utf-8"))
-    assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
-
-
-@pytest.mark.parametrize("bare", [True, False])
-def test_a_lab_is_checked_with_and_without_make(
-    house: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, bare: bool
-) -> None:
-    root, ran = house
-    commands: list[list[str]] = []
-    monkeypatch.setattr(course, "call", lambda command: commands.append(command) or 1)
-    (root / "my_labs").mkdir()
-    (root / "my_labs" / "a.ipynb").touch()
-    monkeypatch.chdir(root / "my_labs")
-    monkeypatch.setattr(sys, "argv", ["course.py", "check", "a.ipynb", *(["--no-venv"] if bare else [])])
-    assert course.main() == 1
-    assert bool(ran) != bare  # no .venv is made for a Python that has all that it needs
-    (command,) = commands
-    assert (command[0] == sys.executable) == bare
-    assert command[1:] == [os.path.join("tools", "check.py"), str(root / "my_labs" / "a.ipynb")]
-    recipe = (ROOT / "Makefile").read_text("utf-8").split("\ncheck:")[1].split("\n\n")[0]
-    assert "$(COURSE) check" in recipe
-    assert "setup" not in recipe
-
-
-def test_the_tests_see_what_the_builder_saw(house: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    root, _ = house
-    for folder in ("lectures", "labs", "solutions"):
-        (root / folder).mkdir()
-        (root / folder / "a.ipynb").touch()
-    environments: list[dict[str, str]] = []
-    commands: list[list[str]] = []
-
-    def call(command: list[str]) -> int:
-        environments.append(dict(os.environ))
-        commands.append(command)
-        return len(commands) == 2
-
-    monkeypatch.setattr(os, "environ", dict(os.environ, GENLIB_MAX_STEPS="3"))
-    monkeypatch.setattr(course, "call", call)
-    assert course.test("python", ["-x"]) == 1  # later successes do not hide a failure
-    assert [env.get("GENLIB_MAX_STEPS") for env in environments] == [None, None, "20"]
-    for env in environments:
-        assert env.items() >= build_notebooks.KERNEL_ENV.items()
-    assert commands[0][-1] == "--check"
-    assert commands[1][-3:] == [os.path.join("lectures", "a.ipynb"), os.path.join("solutions", "a.ipynb"), "-x"]
-    assert commands[2][-2:] == [os.path.join("labs", "a.ipynb"), "-x"]
 
 
 # -- What its papers say

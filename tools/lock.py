@@ -1,7 +1,9 @@
-"""Write requirements.lock: one exact version of everything, for Linux, macOS and Windows, Python 3.11 to 3.14.
+"""Write requirements.lock and requirements-cuda.lock: one exact version of everything, and its files' hashes.
 
-Needs uv (`pip install uv`), which only resolves here and installs nothing.  torch's own companions for GPUs are left
-out: they exist for Linux alone, torch pins them itself, and its CPU builds do without.
+For Linux, macOS and Windows, Python 3.11 to 3.14.  The second holds what PyPI's torch for Linux needs besides: torch's
+own companions for GPUs, several GB, which its CPU builds do without.
+
+Needs uv (`pip install uv`), which only resolves here and installs nothing.
 """
 
 from __future__ import annotations
@@ -14,30 +16,52 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
+CUDA_LOCK = ROOT / "requirements-cuda.lock"
 TORCH = "torch==2.13.0"  # the version the course's numbers were measured with
+# torch's own CPU builds (+cpu) of that version for Linux, which are not on PyPI: whoever has told pip where they lie
+# gets one.  For Python 3.11 to 3.14, each aarch64 and x86_64.
+CPU_BUILDS = (
+    "84453b69508ec79902f899c5ed9495acb9e2bbe9fda5f1d5d6f19e3c3842e1a7",
+    "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",
+    "6f307c2c32d764ffc6ff6893b801fad6d4752f3e67966cb8abf1843427c02604",
+    "4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2",
+    "0b8f7d0423027ae8b90c7977c627f3379f325363a08224dffad9b4b2d684a83d",
+    "3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6",
+    "ca021f9eb2f8345c83fa03e3a04587308afb8df71bd472670b3ece00df58621c",
+    "d20fa53ee744502fa4c69818a720b05ca0d37abd055d4f6e66cae155114bc691",
+)
 GPU_ONLY = re.compile(r"(nvidia-|cuda-|triton\b)")
 HEADER = """\
 # Made by `make lock` from pyproject.toml, and torch's version in tools/lock.py: change those, not this.
-# Exact versions for Linux, macOS and Windows, Python 3.11 to 3.14.
 """
 
 
-def resolve(root: Path = ROOT) -> str:
-    """The text of the lock."""
+def resolve(root: Path = ROOT) -> tuple[str, str]:
+    """The texts of the two locks."""
     with open(root / "pyproject.toml", "rb") as file:
         project = tomllib.load(file)
     # setuptools is locked too: genlib itself is then installed without another download.
     pinned = [TORCH, *project["build-system"]["requires"]]
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--no-header", "--no-annotate"]
     command += ["--no-emit-index-url", "--no-emit-find-links", "--python-version", "3.11", "--extra", "dev"]
-    command += [str(root / "pyproject.toml"), "-"]
+    command += ["--generate-hashes", str(root / "pyproject.toml"), "-"]
     done = subprocess.run(command, input="\n".join(pinned), capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"uv could not resolve:\n{done.stderr}")
-    lines = [line for line in done.stdout.splitlines() if line and not GPU_ONLY.match(line)]
-    return HEADER + "\n".join(lines) + "\n"
+    return split(done.stdout)
+
+
+def split(resolved: str) -> tuple[str, str]:
+    """What every machine needs, and what PyPI's torch for Linux needs besides: a package, and its hashes below it."""
+    texts = [HEADER, HEADER]
+    for package in re.findall(r"^\S.*\n(?:[ \t].*\n)*", resolved, re.MULTILINE):
+        if package.startswith(f"{TORCH} "):
+            package = package.rstrip("\n") + "".join(f" \\\n    --hash=sha256:{build}" for build in CPU_BUILDS) + "\n"
+        texts[bool(GPU_ONLY.match(package))] += package
+    return texts[0], texts[1]
 
 
 if __name__ == "__main__":
-    LOCK.write_text(resolve(), encoding="utf-8", newline="\n")
-    print(f"{LOCK.name}: {len(LOCK.read_text().splitlines()) - 2} lines")
+    for path, text in zip((LOCK, CUDA_LOCK), resolve(), strict=True):
+        path.write_text(text, encoding="utf-8", newline="\n")
+        print(f"{path.name}: {text.count('==')} packages")

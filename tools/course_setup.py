@@ -1,0 +1,187 @@
+"""Make .venv complete: what the locks name, as they name it, and only if it is not."""
+
+import csv
+import glob
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+
+from course_run import BASE, SetupError, hold, pip_environment, read, run
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VENV = os.path.join(ROOT, ".venv")
+STAMP = os.path.join(VENV, "course-stamp.txt")
+LOG = os.path.join(ROOT, "build", "setup.log")
+LOCK = os.path.join(ROOT, "build", "setup.lock")
+WINDOWS = os.name == "nt"
+
+# What a notebook or a test imports, and what is slow to import for the first time.
+USED = [
+    *("torch", "torch._dynamo"),  # the latter comes with the first optimizer: 800 modules
+    *("sklearn.datasets", "matplotlib.figure", "matplotlib.backends.backend_agg", "safetensors.torch"),
+    *("anywidget", "ipykernel.kernelapp", "ipykernel.ipkernel", "jupyterlab.labapp", "nbconvert", "nbval.plugin"),
+    *("jupytext", "nbclient", "hypothesis", "xdist.plugin", "_pytest.doctest", "tqdm.auto", "jaxtyping"),
+]
+
+
+def setup(every_file: bool = False) -> str:
+    """Make .venv complete, unless it is, and return its Python; until this process ends, nobody else changes it.
+
+    With every_file, each file of each package is looked for, which takes a second; otherwise, each package.
+    """
+    # A list of paths cannot hold such a name, nor a line of pyvenv.cfg, nor a file in UTF-8.
+    unfit = [c for c in ROOT if c == os.pathsep or ord(c) < 32 or 0xD800 <= ord(c) < 0xE000]
+    if unfit:
+        raise SetupError(f"The folder {ROOT!a} has {unfit[0]!a} in its name, and no .venv can lie there: rename it.")
+    hold(LOCK, shared=True)
+    while missing(every_file):
+        hold(LOCK, shared=False)
+        lacks = missing(every_file)  # somebody else may have made it complete
+        if lacks:
+            build(lacks)
+        hold(LOCK, shared=True)
+    return venv_python()
+
+
+def build(lacks: list[str]) -> None:
+    """Make .venv, or what it lacks."""
+    unfinished = os.path.join(VENV, "unfinished.txt")
+    python, old, config = venv_python(), read(STAMP), read(os.path.join(VENV, "pyvenv.cfg"))
+    sound = config is not None and venv_version(config) == version() and works(python)
+    if os.path.exists(VENV) and os.listdir(VENV) and old is None and not os.path.exists(unfinished) and not sound:
+        what = f"Python {venv_version(config or '')}" if venv_version(config or "") else "something else"
+        raise SetupError(f"There is a .venv of {what} here, which the course did not make: remove it and try again.")
+    started = time.time()
+    if old is not None and old.startswith(stamp()) and not os.path.exists(unfinished):
+        print(f"Mending .venv, which lacks {', '.join(lacks[:3])}{' ...' * (len(lacks) > 3)}", flush=True)
+    else:
+        print("Setting up the course in .venv (once; some minutes, 1.6 GB; with CUDA 5.2 GB) ...", flush=True)
+    # Half a set-up, another Python or another place, or nothing that could mend itself.
+    foreign = old is not None and old.split("\n")[0] != stamp().split("\n")[0]
+    if os.path.exists(VENV) and (os.path.exists(unfinished) or foreign or not sound):
+        remove(VENV)
+    os.makedirs(VENV, exist_ok=True)
+    write(unfinished, "")
+    with open(LOG, "w", encoding="utf-8") as log:
+        if not os.path.exists(python):
+            run([BASE, "-I", "-m", "venv", VENV], log, "Python could not make .venv")
+        for record in damaged():  # pip installs again what has no record
+            shutil.rmtree(os.path.join(packages(), record))
+        env = pip_environment(python)
+        pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+        pip += ["--progress-bar", "off", "--no-deps"]
+        locked = [*pip, "--no-compile", "--require-hashes", "-r"]
+        run([*locked, os.path.join(ROOT, "requirements.lock")], log, "The packages could not be installed", env)
+        if needs_cuda():
+            run([*locked, os.path.join(ROOT, "requirements-cuda.lock")], log, "CUDA could not be installed", env)
+        run([*pip, "--no-build-isolation", "-e", ROOT], log, "genlib could not be installed", env)
+        # What is imported once, Python keeps compiled; all of it would take a minute more.
+        used = f"import {', '.join(USED)}, importlib.util; assert importlib.util.find_spec('genlib')"
+        run([python, "-I", "-c", used], log, "The packages do not work", env)
+    write(STAMP, stamp() + "".join(f"{name}\n" for name in sorted(os.listdir(packages()))))
+    os.remove(unfinished)
+    print(f"Set up in {time.time() - started:.0f} s.", flush=True)
+
+
+# -- What is there
+
+
+def missing(every_file: bool) -> list[str]:
+    """What .venv lacks."""
+    words = read(STAMP)
+    if words is None or not words.startswith(stamp()) or os.path.exists(os.path.join(VENV, "unfinished.txt")):
+        return ["packages"]
+    if not (os.path.exists(venv_python()) and os.path.exists(os.path.join(VENV, "pyvenv.cfg"))):
+        return ["Python"]
+    there = set(os.listdir(packages())) if os.path.isdir(packages()) else set()
+    gone = [name for name in words[len(stamp()) :].splitlines() if name not in there]
+    return gone or (damaged() if every_file else [])
+
+
+def damaged() -> list[str]:
+    """The records (dist-info folders) of the packages of which a file is missing, or has another length."""
+    return [
+        os.path.basename(r) for r in glob.glob(os.path.join(glob.escape(packages()), "*.dist-info")) if not whole(r)
+    ]
+
+
+def whole(record: str) -> bool:
+    """Whether each file that a package's record names is there, in its length; what Python compiled is its own."""
+    try:
+        with open(os.path.join(record, "RECORD"), encoding="utf-8", newline="") as file:
+            return all(
+                int(size or 0) in (0, os.path.getsize(os.path.join(os.path.dirname(record), path)))
+                for path, _, size in csv.reader(file)
+                if not path.endswith(".pyc")
+            )
+    except (OSError, ValueError, csv.Error):
+        return False
+
+
+def stamp() -> str:
+    """What .venv is made from: a line says for which Python and place, the next from which files."""
+    digest = hashlib.sha256()
+    for name in ("requirements.lock", "requirements-cuda.lock", "pyproject.toml"):
+        with open(os.path.join(ROOT, name), "rb") as file:
+            digest.update(file.read())
+    return f"Python {version()} in {ROOT}\n{digest.hexdigest()}\n"
+
+
+def version() -> str:
+    """Major and minor version of the Python that runs this."""
+    return "{}.{}".format(*sys.version_info[:2])
+
+
+def venv_version(config: str) -> str | None:
+    """Major and minor version of a .venv's Python, from its pyvenv.cfg."""
+    for line in config.splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() in ("version", "version_info"):
+            return ".".join(value.strip().split(".")[:2])
+    return None
+
+
+def venv_python() -> str:
+    """The Python in .venv."""
+    return os.path.join(VENV, "Scripts", "python.exe") if WINDOWS else os.path.join(VENV, "bin", "python")
+
+
+def packages() -> str:
+    """The folder in .venv that packages lie in."""
+    return sysconfig.get_path("purelib", "venv", {"base": VENV, "platbase": VENV})
+
+
+def works(python: str) -> bool:
+    """Whether .venv's Python and its pip start, and have all that belongs to pip."""
+    nowhere = subprocess.DEVNULL
+    try:
+        starts = not subprocess.call([python, "-I", "-m", "pip", "--version"], stdout=nowhere, stderr=nowhere)
+    except OSError:
+        return False
+    return starts and not any(record.startswith("pip-") for record in damaged())
+
+
+def needs_cuda() -> bool:
+    """Whether the torch in .venv is PyPI's for Linux; a CPU build has a label of its own (+cpu)."""
+    return sys.platform == "linux" and not glob.glob(os.path.join(glob.escape(packages()), "torch-*+*.dist-info"))
+
+
+# -- Files
+
+
+def remove(folder: str) -> None:
+    """Remove a folder; out of the way first, so that half of it is never taken for the whole."""
+    aside = folder + "-old"
+    shutil.rmtree(aside, ignore_errors=True)
+    os.rename(folder, aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def write(path: str, text: str) -> None:
+    """Write a text file."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
