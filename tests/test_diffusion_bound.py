@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from genlib.data import GaussianMixture, digits
-from genlib.diffusion import DDPM, MLP, Bound, Schedule, UNet
+from genlib.diffusion import DDPM, MLP, Bound, Schedule, UNet, vlb
 from genlib.diffusion.bound import discretised_nll, gaussian_kl, gaussian_nll, step_term
 
 LINEAR = Schedule.linear(T=10)
@@ -91,7 +91,7 @@ def test_the_decoders_gradient_is_finite_at_the_ends_and_in_the_tails(dtype: tor
 def test_every_term_for_a_model_that_knows_x_0(variance: str) -> None:
     """The means agree, so L_t is the KL between two variances alone, and 0 for β̃."""
     x_0 = torch.tensor([[0.3, -0.7, 0.1]], dtype=torch.float64)
-    bound = knows(x_0, variance=variance).vlb(x_0.expand(5, 3), generator=generator()).nats()
+    bound = vlb(knows(x_0, variance=variance), x_0.expand(5, 3), generator=generator()).nats()
     beta, tilde = LINEAR.beta[2:], LINEAR.beta_tilde[2:]
     L_t = 3 * 0.5 * (torch.log(beta / tilde) + tilde / beta - 1) if variance == "beta" else torch.zeros(9)
     assert torch.allclose(bound.L_t, L_t.double().expand(5, 9), atol=1e-12)
@@ -102,7 +102,7 @@ def test_every_term_for_a_model_that_knows_x_0(variance: str) -> None:
 
 def test_bits_per_dimension_and_nats() -> None:
     x_0 = normal(4, 3).clamp(-1, 1)
-    bound = knows(torch.zeros(1, 3)).vlb(x_0, generator=generator())
+    bound = vlb(knows(torch.zeros(1, 3)), x_0, generator=generator())
     nats = bound.nats()
     assert torch.allclose(nats.total, bound.total * 3 * math.log(2), atol=1e-12)
     assert torch.allclose(nats.L_T, LINEAR.prior_kl(x_0), atol=1e-12)
@@ -115,8 +115,10 @@ def test_digits_cost_fewer_bits_than_uniform_ones_for_a_model_that_knows_them() 
     """And for one that guesses grey, more than log2(17) = 4.09."""
     x, _ = digits("test")
     s = Schedule.linear(T=50)
-    known = knows(x[:1], s, levels=17, variance="beta_tilde").vlb(x[:1].expand(8, 1, 8, 8), generator=generator()).total
-    grey = knows(torch.zeros(1, 1, 8, 8), s, levels=17).vlb(x[:8], generator=generator()).total
+    known = vlb(
+        knows(x[:1], s, levels=17, variance="beta_tilde"), x[:1].expand(8, 1, 8, 8), generator=generator()
+    ).total
+    grey = vlb(knows(torch.zeros(1, 1, 8, 8), s, levels=17), x[:8], generator=generator()).total
     assert (known < 0.6).all()
     assert (grey > math.log2(17)).all()
 
@@ -126,7 +128,7 @@ def test_the_decoders_bin_is_that_of_the_levels(levels: int) -> None:
     """L_0 of a model that knows x_0 = 0-ish, from the normal distribution's own cdf."""
     s = Schedule([0.001, 0.002])
     x = torch.full((1, 1, 2, 2), (levels // 2) / (levels - 1) * 2 - 1, dtype=torch.float64)
-    got = knows(x, s, levels=levels).vlb(x, generator=generator()).nats().L_0
+    got = vlb(knows(x, s, levels=levels), x, generator=generator()).nats().L_0
     cdf = Normal(torch.tensor(0.0, dtype=torch.float64), math.sqrt(0.001)).cdf
     delta = torch.tensor(1 / (levels - 1), dtype=torch.float64)
     assert float(got) == pytest.approx(-4 * math.log(float(cdf(delta) - cdf(-delta))), rel=1e-9)
@@ -137,11 +139,11 @@ def test_some_of_the_steps_estimate_the_same_total() -> None:
     s = Schedule.cosine(T=30)
     model = DDPM(lambda x_t, t, label: p.optimal_eps(x_t, t, s), s)
     x_0 = p.sample(1, generator=generator()).double().expand(20_000, 2)
-    every = model.vlb(x_0, generator=generator(1), batch_size=100_000).total
+    every = vlb(model, x_0, generator=generator(1), batch_size=100_000).total
     seen = set()
     means = []
     for seed in range(20):
-        some = model.vlb(x_0[:2000], n_steps=4, generator=generator(seed), batch_size=100_000)
+        some = vlb(model, x_0[:2000], steps=4, generator=generator(seed), batch_size=100_000)
         assert some.L_t.shape == (2000, 4)
         assert len(set(some.t.tolist())) == 4
         seen |= set(some.t.tolist())
@@ -154,11 +156,11 @@ def test_some_of_the_steps_estimate_the_same_total() -> None:
 
 
 def test_each_step_is_as_likely_as_any_other_to_be_evaluated() -> None:
-    from genlib.diffusion.bound import _spread
+    from genlib.diffusion.bound import _between
 
     counts = torch.zeros(12)
     for seed in range(3000):
-        counts[_spread(11, 3, generator(seed))] += 1
+        counts[_between(11, 3, generator(seed))] += 1
     assert (counts[:2] == 0).all()
     share = counts[2:] / 3000
     assert (share - 0.3).abs().max() < 4 * math.sqrt(0.3 * 0.7 / 3000)
@@ -172,28 +174,28 @@ def test_batches_may_cut_anywhere() -> None:
         seen.extend(zip(t.tolist(), label.tolist(), strict=True))
         return torch.zeros_like(x_t)
 
-    DDPM(net, LINEAR).vlb(torch.zeros(3, 2), torch.tensor([5, 6, 7]), batch_size=4)
+    vlb(DDPM(net, LINEAR), torch.zeros(3, 2), torch.tensor([5, 6, 7]), batch_size=4)
     assert sorted(seen) == list(itertools.product(range(1, 11), (5, 6, 7)))
 
 
 def test_terms_land_in_their_own_row_and_column() -> None:
     """Examples of very different size, a model that says 0: L_t grows with x_0², and at each t by a known factor."""
     x_0 = torch.tensor([[0.0], [1e3], [2e3]], dtype=torch.float64)
-    bound = knows(torch.zeros(1, 1)).vlb(x_0, batch_size=2, generator=generator()).nats()
-    weight = torch.tensor(LINEAR.table("posterior_x_0"))[2:].double()
+    bound = vlb(knows(torch.zeros(1, 1)), x_0, batch_size=2, generator=generator()).nats()
+    weight = LINEAR.posterior_x_0[2:]
     expected = 0.5 * (weight * x_0) ** 2 / LINEAR.beta[2:]
     assert torch.allclose(bound.L_t[1:], expected[1:], rtol=1e-3)
 
 
 def test_one_step_has_no_term_between() -> None:
     s = Schedule([0.9])
-    bound = knows(torch.zeros(1, 2), s).vlb(torch.zeros(4, 2))
+    bound = vlb(knows(torch.zeros(1, 2), s), torch.zeros(4, 2))
     assert bound.L_t.shape == (4, 0)
     assert torch.allclose(bound.total, bound.L_T + bound.L_0)
 
 
 def test_empty_batch() -> None:
-    bound = knows(torch.zeros(1, 2)).vlb(torch.zeros(0, 2))
+    bound = vlb(knows(torch.zeros(1, 2)), torch.zeros(0, 2))
     assert bound.total.shape == (0,)
     assert bound.L_t.shape == (0, 9)
 
@@ -202,32 +204,32 @@ def test_single_and_double_precision_agree() -> None:
     """The same noise, drawn in double precision: a net of random weights, seen by both."""
 
     class Rounded(torch.nn.Module):
-        """A float32 net behind a float64 door."""
+        """A float32 net behind a float64 door, which shows none of its weights."""
 
         def __init__(self, net: torch.nn.Module) -> None:
             super().__init__()
-            self.inner = net
+            self.inner = [net]
 
         def forward(self, x_t: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None) -> torch.Tensor:
-            return self.inner(x_t.float(), t, label).double()
+            return self.inner[0](x_t.float(), t, label).double()
 
     x = digits("test").x[:2].double()
     for net, data in ((UNet(width=8, mults=(1, 2)), x), (MLP(64, 16), x.flatten(1))):
         with torch.no_grad():
             net.last.weight.normal_(0, 0.1, generator=generator(1))
-        single = DDPM(Rounded(net), LINEAR, "v", levels=17).vlb(data, generator=generator(3))
-        double = DDPM(net.double(), LINEAR, "v", levels=17).vlb(data, generator=generator(3))
+        single = vlb(DDPM(Rounded(net), LINEAR, "v", levels=17), data, generator=generator(3))
+        double = vlb(DDPM(net.double(), LINEAR, "v", levels=17), data, generator=generator(3))
         assert isinstance(single, Bound)
         assert torch.allclose(single.L_t, double.L_t, rtol=1e-4, atol=1e-6)
         assert torch.allclose(single.L_0, double.L_0, rtol=1e-4)
-        assert DDPM(net.float(), LINEAR, "v", levels=17).vlb(data.float()).total.dtype == torch.float64
+        assert vlb(DDPM(net.float(), LINEAR, "v", levels=17), data.float()).total.dtype == torch.float64
 
 
 def test_no_gradient_and_modes_restored() -> None:
     model = DDPM(MLP(2, 8), LINEAR)
     model.net.blocks[0].eval()
     before = [part.training for part in model.modules()]
-    assert not model.vlb(torch.zeros(3, 2)).total.requires_grad
+    assert not vlb(model, torch.zeros(3, 2)).total.requires_grad
     assert [part.training for part in model.modules()] == before
 
 
@@ -249,11 +251,11 @@ def test_step_term_takes_each_examples_own_step() -> None:
         (torch.full((2, 1, 8, 8), 0.3), {"levels": 17}, "x_0: expected values on the grid of 17 levels"),
         (torch.full((2, 1, 8, 8), 2.0), {"levels": 17}, "x_0: expected values on the grid"),
         (torch.zeros(2, 1, 8, 8), {"levels": 1}, "levels"),
-        (torch.full((2, 2), float("nan")), {}, "x_0: 4 of 4 values are NaN"),
-        (torch.zeros(2, 2, dtype=torch.int64), {}, "x_0: expected a float tensor"),
+        (torch.full((2, 2), float("nan")), {}, "x_0: .*NaN"),
+        (torch.zeros(2, 2, dtype=torch.int64), {}, "x_0: .*got int64"),
         (torch.zeros(2), {}, "x_0"),
-        (torch.zeros(2, 2), {"n_steps": 10}, "n_steps: expected a whole number from 1 to 9"),
-        (torch.zeros(2, 2), {"n_steps": 0}, "n_steps"),
+        (torch.zeros(2, 2), {"steps": 10}, "steps: .*1, 9.*got 10"),
+        (torch.zeros(2, 2), {"steps": 0}, "steps"),
         (torch.zeros(2, 2), {"batch_size": 0}, "batch_size"),
         (torch.zeros(2, 2), {"label": torch.zeros(3, dtype=torch.int64)}, "label"),
         (torch.zeros(2, 2), {"label": torch.zeros(2)}, "label"),
@@ -261,4 +263,4 @@ def test_step_term_takes_each_examples_own_step() -> None:
 )
 def test_wrong_arguments(x_0: torch.Tensor, arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        knows(torch.zeros(1)).vlb(x_0, **arguments)
+        vlb(knows(torch.zeros(1)), x_0, **arguments)

@@ -81,7 +81,7 @@ def test_wrong_inputs() -> None:
         mlp(torch.zeros(4, 1, 8, 8), one)
     with pytest.raises(ValueError, match="t: expected"):
         mlp(torch.zeros(4, 2), one[:3])
-    with pytest.raises(ValueError, match=r"label: expected classes in 0\.\.1"):
+    with pytest.raises(ValueError, match=r"label: .*0\.\.1.*2\.\.2"):
         mlp(torch.zeros(4, 2), one, 2 * one)
-    with pytest.raises(ValueError, match="without classes"):
+    with pytest.raises(ValueError, match="label: expected None"):
         MLP(2, 8)(torch.zeros(4, 2), one, one)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from genlib.diffusion import DDPM, Schedule, UNet
+from genlib.diffusion import DDPM, Denoising, Schedule, UNet
 from genlib.diffusion.unet import Attention
 
 
@@ -200,10 +200,10 @@ def test_wrong_arguments(arguments: dict, message: str) -> None:
             torch.zeros(2, 1, 8, 8),
             torch.ones(2, dtype=torch.int64),
             torch.tensor([0, 3]),
-            r"label: expected classes in 0..2",
+            r"label: .*0\.\.2.*got .*0\.\.3",
         ),
         (torch.zeros(2, 1, 8, 8), torch.ones(2, dtype=torch.int64), torch.tensor([-2, 0]), "label: expected classes"),
-        (torch.zeros(2, 1, 8, 8), torch.ones(2, dtype=torch.int64), torch.zeros(2), "label: expected an int"),
+        (torch.zeros(2, 1, 8, 8), torch.ones(2, dtype=torch.int64), torch.zeros(2), "label: .*got float32"),
     ],
 )
 def test_wrong_inputs(x_t: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None, message: str) -> None:
@@ -212,7 +212,7 @@ def test_wrong_inputs(x_t: torch.Tensor, t: torch.Tensor, label: torch.Tensor | 
 
 
 def test_labels_for_a_network_without_classes() -> None:
-    with pytest.raises(ValueError, match="label: this network was built without classes"):
+    with pytest.raises(ValueError, match="label: expected None"):
         UNet(width=4)(torch.zeros(2, 1, 8, 8), torch.ones(2, dtype=torch.int64), torch.tensor([0, 1]))
 
 
@@ -220,17 +220,18 @@ def test_labels_for_a_network_without_classes() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_papers_network_trains_in_bfloat16() -> None:
     """Some steps on one batch: the loss goes down, weights stay float32, and a sample comes out."""
-    from genlib import diffusion, train
+    from genlib import train
 
     torch.manual_seed(0)
     x = torch.rand(256, 3, 32, 32, generator=generator()) * 2 - 1
     x = torch.nn.functional.interpolate(x[:, :, ::8, ::8], scale_factor=8.0)
-    task = DDPM(UNet.paper(), Schedule.linear(), lr=2e-4).cuda()
-    history = train.fit(task, x, steps=60, batch_size=64, seed=0, precision="bf16", log_every=1)
+    ddpm = DDPM(UNet.paper(), Schedule.linear()).cuda()
+    objective = Denoising(ddpm, lr=2e-4)
+    history = train.fit(objective, x, steps=60, batch_size=64, seed=0, precision="bf16", log_every=1)
     losses = history.logs["loss"]
     assert sum(losses[-10:]) < 0.5 * sum(losses[:3]) * 10 / 3
-    assert all(p.dtype == torch.float32 and p.isfinite().all() for p in task.parameters())
+    assert all(p.dtype == torch.float32 and p.isfinite().all() for p in ddpm.parameters())
     with torch.autocast("cuda", torch.bfloat16):
-        sample = diffusion.last(diffusion.ddim(task, (4, 3, 32, 32), 5, clip=True, generator=generator()))
+        sample = ddpm.sample(4, generator=generator(), steps=5, clip=True)
     assert sample.shape == (4, 3, 32, 32)
     assert sample.isfinite().all()

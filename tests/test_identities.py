@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from genlib.data import GaussianMixture
-from genlib.diffusion import DDPM, Schedule, ancestral, ddim, last
+from genlib.diffusion import DDPM, Schedule, ancestral, ddim, last, vlb
 from genlib.diffusion.bound import step_term
 
 S = Schedule([0.02, 0.1, 0.3, 0.25, 0.6])  # no two steps alike
@@ -230,7 +230,7 @@ def test_sum_of_terms_equals_the_bound(variance: Any) -> None:
     assert terms == pytest.approx(whole, abs=1e-8)
 
     # and `vlb` draws these terms at random: the same in expectation
-    drawn = model.vlb(point.expand(20_000, 1), generator=generator(), batch_size=100_000).nats().total
+    drawn = vlb(model, point.expand(20_000, 1), generator=generator(), batch_size=100_000).nats().total
     assert float(drawn.mean()) == pytest.approx(whole, abs=4 * float(drawn.std()) / math.sqrt(len(drawn)))
 
 
@@ -290,17 +290,17 @@ def test_bound_is_above_the_models_own_code_length_and_that_above_the_entropy() 
 
     # `vlb` gives that expectation, and for any x_0 it is above −log p_θ(x_0): here for five of them
     x_0 = MIXTURE.sample(4000, generator=generator()).double()
-    drawn = model.vlb(x_0, generator=generator(1), batch_size=100_000).nats().total
+    drawn = vlb(model, x_0, generator=generator(1), batch_size=100_000).nats().total
     assert float(drawn.mean()) == pytest.approx(bound, abs=4 * float(drawn.std()) / math.sqrt(len(drawn)))
     for i in (600, 650, 700, 750, 800):  # x_0 = −1, −0.5, 0, 0.5, 1
-        at = model.vlb(grid[i].expand(1000, 1), generator=generator(i), batch_size=100_000).nats().total
+        at = vlb(model, grid[i].expand(1000, 1), generator=generator(i), batch_size=100_000).nats().total
         assert float(at.mean()) + 4 * float(at.std()) / math.sqrt(1000) > float(nll[i])
 
 
 def test_bound_may_lie_below_the_true_code_length_at_a_point() -> None:
     """The bound is one on p_θ, not on the data's density: at x_0 = 0.5 it lies 23.8 nats below −log p."""
     x_0 = torch.full((20_000, 1), 0.5, dtype=torch.float64)
-    bound = known(MIXTURE, CHAIN).vlb(x_0, generator=generator(), batch_size=100_000).nats().total
+    bound = vlb(known(MIXTURE, CHAIN), x_0, generator=generator(), batch_size=100_000).nats().total
     assert float(bound.mean() + MIXTURE.log_prob(x_0)[0]) == pytest.approx(-23.8, abs=0.3)
 
 
@@ -342,7 +342,7 @@ def test_ddim_with_eta_one_equals_ancestral_with_beta_tilde(n_steps: int, clip: 
     p = GaussianMixture.ring(n=5)
     model = known(p, CHAIN, variance="beta_tilde")
     x_T = normal(20, 2)
-    one = ddim(model, (20, 2), n_steps, eta=1.0, clip=clip, x_T=x_T, generator=generator(1))
+    one = ddim(model, (20, 2), steps=n_steps, eta=1.0, clip=clip, x_T=x_T, generator=generator(1))
     other = ancestral(model, (20, 2), steps=n_steps, clip=clip, x_T=x_T, generator=generator(1))
     for a, b in zip(one, other, strict=True):
         assert (a - b).abs().max() < 1e-10
@@ -357,12 +357,12 @@ def test_ddim_keeps_the_marginals_for_any_eta(eta: float) -> None:
     def linear_map(model: DDPM, x: float) -> float:
         """The step's mean at x, for it is affine in x."""
         x_T = torch.full((1, 1), x, dtype=torch.float64)
-        return float(list(ddim(model, (1, 1), 3, x_T=x_T))[1]) if eta == 0 else mean_of(model, x_T)
+        return float(list(ddim(model, (1, 1), steps=3, x_T=x_T))[1]) if eta == 0 else mean_of(model, x_T)
 
     def mean_of(model: DDPM, x_T: Tensor) -> float:
         g = generator(5)
         z = torch.randn(1, 1, generator=generator(5), dtype=torch.float64)
-        x_s = list(ddim(model, (1, 1), 3, eta=eta, x_T=x_T, generator=g))[1]
+        x_s = list(ddim(model, (1, 1), steps=3, eta=eta, x_T=x_T, generator=g))[1]
         return float(x_s - math.sqrt(sigma_2) * z)
 
     a, b = float(s.alpha_bar[3]), float(s.alpha_bar[2])
@@ -389,7 +389,7 @@ def test_ddim_with_the_known_denoiser_converges_to_the_truth() -> None:
     s = Schedule.cosine(T=1000)
     n = 2000
     x_T = Normal(0.0, 1.0).icdf((torch.arange(n, dtype=torch.float64) + 0.5) / n)[:, None]
-    errors = [wasserstein(last(ddim(known(MIXTURE, s), (n, 1), k, x_T=x_T))) for k in (10, 40, 160)]
+    errors = [wasserstein(last(ddim(known(MIXTURE, s), (n, 1), steps=k, x_T=x_T))) for k in (10, 40, 160)]
     assert errors[0] > 2.5 * errors[1] > 2.5 * 2.5 * errors[2]
     assert errors[2] < 0.01
 

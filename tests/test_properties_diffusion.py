@@ -11,7 +11,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from genlib.diffusion import DDPM, MLP, Schedule, UNet, ancestral, ddim, last
+from genlib.diffusion import DDPM, MLP, Denoising, Schedule, UNet, ancestral, ddim, heun, last, vlb
 
 few = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
@@ -64,7 +64,7 @@ def test_schedule(beta) -> None:
     except ValueError as error:
         return refused(error)
     for name in ("beta", "alpha_bar", "beta_tilde", "log_beta"):
-        assert all(math.isfinite(value) for value in s.table(name)[1:])
+        assert getattr(s, name)[1:].isfinite().all()
     assert (s.alpha_bar.diff() <= 0).all()
     assert (s.beta_tilde[1:] <= s.beta[1:]).all()
 
@@ -190,17 +190,13 @@ def test_denoise_and_reverse(case, data, guidance, clip) -> None:
 
 
 @few
-@given(cases(), st.sampled_from([ancestral, ddim]), st.data())
+@given(cases(), st.sampled_from([ancestral, ddim, heun]), st.data())
 def test_samplers(case, sampler, data) -> None:
     name, shape, label = case
     s = data.draw(st.sampled_from([Schedule.cosine(T=5), Schedule([0.4]), Schedule.linear(T=1000)]))
     subset = st.lists(st.integers(0, 6), max_size=3).map(lambda k: [*k, s.T])
-    if sampler is ancestral:
-        own = {"steps": st.integers(1, 5) | subset | ODD.filter(lambda k: k is not None)}  # None: all thousand of them
-        optional = {}
-    else:
-        own = {"n_steps": st.integers(1, 5) | ODD}
-        optional = {"eta": st.floats(0, 1) | ODD, "spacing": st.sampled_from(["linear", "quadratic", "cubic"])}
+    own = {"steps": st.integers(1, 5) | subset | ODD.filter(lambda k: k is not None)}  # None: all thousand of them
+    optional = {"eta": st.floats(0, 1) | ODD} if sampler is ddim else {}
     optional |= {"guidance": st.floats(0, 3) | ODD, "clip": st.booleans(), "generator": st.none() | ODD}
     arguments = data.draw(st.fixed_dictionaries(own, optional=optional | {"x_T": tensors(st.just(shape)) | ODD}))
     model = DDPM(NETS[name], s, predict="v")
@@ -220,14 +216,14 @@ def test_vlb(case, data) -> None:
     name, shape, label = case
     x_0 = data.draw(tensors(st.just(shape)))
     model = DDPM(NETS[name], Schedule.linear(T=6), predict="v")
-    levels, n_steps = data.draw(st.sampled_from([2, 17, 256]) | ODD), data.draw(st.none() | st.integers(1, 5) | ODD)
+    levels, steps = data.draw(st.sampled_from([2, 17, 256]) | ODD), data.draw(st.none() | st.integers(1, 5) | ODD)
     if data.draw(st.booleans()) and x_0.is_floating_point():
         x_0 = x_0.clamp(-1, 1).sign()  # on every grid, but for a 0 on those of 2 and 256 levels
     try:
-        bound = model.vlb(x_0, label, levels=levels, n_steps=n_steps, batch_size=data.draw(st.integers(1, 9)))
+        bound = vlb(model, x_0, label, levels=levels, steps=steps, batch_size=data.draw(st.integers(1, 9)))
     except ValueError as error:
         return refused(error)
-    assert bound.L_t.shape == (len(x_0), 5 if n_steps is None else n_steps)
+    assert bound.L_t.shape == (len(x_0), 5 if steps is None else steps)
     if x_0.dtype != torch.float16:
         assert bound.total.isfinite().all()
     assert (bound.L_t >= 0).all()
@@ -243,7 +239,7 @@ def test_losses(case, data, alone) -> None:
     x_0 = data.draw(tensors(st.just(shape)))
     model = DDPM(NETS[name], Schedule.linear(T=6), predict="v")
     try:
-        ((_, loss, logs),) = model.losses(x_0 if alone else (x_0, label), torch.Generator().manual_seed(0))
+        ((_, loss, logs),) = Denoising(model).losses(x_0 if alone else (x_0, label), torch.Generator().manual_seed(0))
     except ValueError as error:
         return refused(error)
     assert loss.shape == ()
@@ -252,14 +248,19 @@ def test_losses(case, data, alone) -> None:
 
 
 @few
-@given(
-    st.dictionaries(
-        st.sampled_from(["net", "schedule", "predict", "variance", "levels", "label_dropout", "lr", "lam"]), ODD
-    )
-)
+@given(st.dictionaries(st.sampled_from(["net", "schedule", "predict", "variance", "levels", "shape"]), ODD))
 def test_ddpm_is_built_or_refused(arguments) -> None:
     try:
         DDPM(**{"net": NETS["mlp"], "schedule": Schedule.linear(T=3)} | arguments)
+    except ValueError as error:
+        refused(error)
+
+
+@few
+@given(st.dictionaries(st.sampled_from(["ddpm", "label_dropout", "lr", "lam", "weight"]), ODD))
+def test_denoising_is_built_or_refused(arguments) -> None:
+    try:
+        Denoising(**{"ddpm": DDPM(NETS["mlp"], Schedule.linear(T=3))} | arguments)
     except ValueError as error:
         refused(error)
 
@@ -277,7 +278,7 @@ def test_ddim_of_eta_one_is_ancestral_with_beta_tilde(dtype, T, data) -> None:
         last(x_ts)
         for x_ts in (
             ancestral(model, (4, 3), steps=n, clip=clip, x_T=x_T, generator=torch.Generator().manual_seed(1)),
-            ddim(model, (4, 3), n, eta=1.0, clip=clip, x_T=x_T, generator=torch.Generator().manual_seed(1)),
+            ddim(model, (4, 3), steps=n, eta=1.0, clip=clip, x_T=x_T, generator=torch.Generator().manual_seed(1)),
         )
     )
     scale = max(1.0, float(one.abs().max()))

@@ -1,10 +1,12 @@
 """Diffusion models: noise is added by a fixed chain, and a network learns to take it away again."""
 
-from genlib.diffusion.bound import Bound
-from genlib.diffusion.ddpm import DDPM, Denoised
+from genlib.diffusion.bound import Bound, vlb
+from genlib.diffusion.ddpm import DDPM
+from genlib.diffusion.denoising import Denoising
 from genlib.diffusion.mlp import MLP
-from genlib.diffusion.samplers import ancestral, ddim, last
+from genlib.diffusion.samplers import Chain, Denoised, ancestral, ddim, heun, last, sampler
 from genlib.diffusion.schedule import Schedule
 from genlib.diffusion.unet import UNet
 
-__all__ = ["DDPM", "MLP", "Bound", "Denoised", "Schedule", "UNet", "ancestral", "ddim", "last"]
+__all__ = ["DDPM", "MLP", "Bound", "Chain", "Denoised", "Denoising", "Schedule", "UNet"]
+__all__ += ["ancestral", "ddim", "heun", "last", "sampler", "vlb"]

@@ -9,21 +9,24 @@
 Ref: Ho et al. 2020, eqs. 3 and 5.
 """
 
+import inspect
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Annotated, Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from genlib.arguments import check_finite, check_int, check_tensor
-from genlib.common import draw
+from genlib.arguments import Count, Levels, check, checked
+from genlib.common import draw, evaluating
+from genlib.diffusion.ddpm import DDPM, q_posterior
 from genlib.diffusion.schedule import Schedule
 
-if TYPE_CHECKING:
-    from genlib.diffusion.ddpm import DDPM
-
+Between = Annotated[int, "[1, {most}]"] | Sequence[Annotated[int, "[2, {T}]"]] | None
 BITS = 1 / math.log(2)  # bits in a nat
+q_sample = inspect.unwrap(Schedule.q_sample)
 
 
 @dataclass(frozen=True)
@@ -59,41 +62,62 @@ class Bound:
         return Bound(self.L_T * unit, self.L_t * unit, self.L_0 * unit, self.t, self.T, self.dims)
 
 
+@checked
 def vlb(
-    model: "DDPM",
-    x_0: Tensor,
-    label: Tensor | None = None,
+    ddpm: DDPM,
+    x_0: Any,
+    label: Any = None,
     *,
-    levels: int | None = None,
-    n_steps: int | None = None,
-    batch_size: int = 256,
+    levels: Levels | None = None,
+    steps: Any = None,
+    batch_size: Count = 256,
     generator: torch.Generator | None = None,
 ) -> Bound:
-    """See `DDPM.vlb`."""
-    schedule, B, T = model.schedule, len(x_0), model.schedule.T
-    levels = check_levels(x_0, model.levels if levels is None else levels)
-    L_T = schedule.prior_kl(x_0)  # checks x_0
-    model.check(x_0.shape, label)
-    batch_size = check_int("batch_size", batch_size)
-    if n_steps is not None:
-        n_steps = check_int("n_steps", n_steps, 1, max(T - 1, 1))
+    """The variational bound on −log p_θ(x_0), every term, in bits per dimension; one draw of x_t for each.
+
+    Args:
+        ddpm: the model.
+        x_0: (B, D, ...), float, finite; pictures on the grid of their `levels` from −1 to 1, as x/8 − 1 for the digits.
+        label: as for `DDPM.denoise`.
+        levels: instead of the model's own.
+        steps: which of 2..T to evaluate. None: all. A number n: n of them, evenly spread from a random start, each as
+            likely as any other. Or the steps themselves.
+        batch_size: pairs of an example and a step that go through the net at once.
+        generator: for the noise and the random start.
+    Raises: ValueError for what does not fit the model, pictures without `levels`, or off their grid.
+    Ref: Ho et al. 2020, eq. 5.
+    """
+    x_0 = check("x_0", x_0, Annotated[Float[Tensor, "B D ..."], "finite"], self=ddpm)
+    label, levels = ddpm.told("x_0", x_0.shape, label), ddpm.levels if levels is None else levels
+    exact, x_0 = on_grid("x_0", x_0, levels), x_0.to(torch.promote_types(x_0.dtype, torch.float32))
+    schedule, B, unit = ddpm.schedule, len(x_0), BITS / math.prod(x_0.shape[1:])
 
     # One term of every example at every step: B · (n + 1) pairs, in batches that need not end with an example.
-    t = torch.cat([torch.ones(1, dtype=torch.int64), _spread(T, n_steps, generator)])
+    t = torch.cat([torch.ones(1, dtype=torch.int64), _between(schedule.T, steps, generator)])
     terms = torch.empty(B * len(t), dtype=torch.float64)
     for pair in torch.arange(len(terms)).split(batch_size):
-        x, step = x_0[(pair % B).to(x_0.device)], t[pair // B].to(x_0.device)
-        x_t = schedule._q_sample(x, step, draw(x.shape, x, generator))
-        at = model.denoised(x_t, step, None if label is None else label[(pair % B).to(label.device)])
+        row, step = pair % B, t[pair // B]
+        x, here = x_0[row.to(x_0.device)], step.to(x_0.device)
+        x_t = q_sample(schedule, x, here, draw(x.shape, x, generator))
+        with evaluating(ddpm):
+            guess = ddpm.guess(x_t, here, None if label is None else label[row.to(label.device)], 0.0, clip=False)
         # The network in its own precision, the small differences that the terms are made of in double.
-        x, x_t, guess, step = _exact(x), _exact(x_t), _exact(at.x_0), step.cpu()
-        mean, _ = schedule._q_posterior(guess, x_t, step)
-        log_var = model.log_variance(None if at.v is None else _exact(at.v), step, x_t)
-        terms[pair] = step_term(schedule, x, x_t, step, mean, log_var, levels)
-    dims = x_0[0].numel() if B else math.prod(x_0.shape[1:])
-    unit = BITS / dims
+        x_t, v = x_t.cpu().double(), None if guess.v is None else guess.v.cpu().double()
+        mean, log_var = ddpm.step_back(guess.x_0.cpu().double(), v, x_t, step, schedule)
+        terms[pair] = step_term(schedule, exact[row], x_t, step, mean, log_var, levels)
     terms = terms.view(len(t), B).T * unit
-    return Bound(L_T.cpu() * unit, terms[:, 1:], terms[:, 0], t[1:], T, dims)
+    return Bound(schedule.prior_kl(exact) * unit, terms[:, 1:], terms[:, 0], t[1:], schedule.T, x_0[:1].numel())
+
+
+def _between(T: int, steps: Any, generator: torch.Generator | None) -> Tensor:
+    """Which of 2..T to evaluate; a number of them: evenly spread, from a random start, each as likely as any other."""
+    steps = check("steps", steps, Between, most=max(T - 1, 1), T=T)
+    if isinstance(steps, int):
+        start = torch.rand(1, dtype=torch.float64, generator=generator, device=generator.device if generator else "cpu")
+        return 2 + ((start.cpu() + torch.arange(steps)) * ((T - 1) / steps)).long().clamp(max=T - 2)
+    if steps is not None and len(set(steps)) in range(len(steps)):
+        raise ValueError(f"steps: expected different ones of 2..{T}, got {steps}")
+    return torch.arange(2, T + 1) if steps is None else torch.tensor(steps, dtype=torch.int64)
 
 
 def step_term(
@@ -105,9 +129,9 @@ def step_term(
     """
     if x_0.dtype in (torch.float16, torch.bfloat16):
         x_0, x_t, mean, log_var = x_0.float(), x_t.float(), mean.float(), log_var.float()
-    posterior_mean, _ = schedule._q_posterior(x_0, x_t, t)
+    posterior_mean, _ = q_posterior(schedule, x_0, x_t, t)
     # At t = 1 this table holds β̃_2, so that the KL is finite there, and then not used.
-    kl = gaussian_kl(posterior_mean, schedule.at("log_beta_tilde", t, x_t), mean, log_var)
+    kl = gaussian_kl(posterior_mean, schedule._at("log_beta_tilde", t, x_t), mean, log_var)
     nll = gaussian_nll(x_0, mean, log_var) if levels is None else discretised_nll(x_0, mean, log_var, levels)
     return torch.where(t == 1, nll.flatten(1).sum(1), kl.flatten(1).sum(1))
 
@@ -128,8 +152,7 @@ def discretised_nll(x: Tensor, mean: Tensor, log_var: Tensor, levels: int) -> Te
 
         P(x) = Φ((x + δ − μ)/σ) − Φ((x − δ − μ)/σ),   δ = 1/(levels − 1),   and ∓∞ instead of ∓1 ∓ δ at the ends
 
-    Args:
-        x: on the grid of `levels` values from −1 to 1.
+    Args: x, on the grid of `levels` values from −1 to 1.
     Ref: Ho et al. 2020, eq. 13.
     """
     half_bin, scale = 1 / (levels - 1), torch.exp(-0.5 * log_var)
@@ -145,28 +168,18 @@ def discretised_nll(x: Tensor, mean: Tensor, log_var: Tensor, levels: int) -> Te
     return -log_p
 
 
-def check_levels(x_0: Tensor, levels: int | None) -> int | None:
-    """The number of grey levels, if x_0 is made of them; raise `ValueError` if it is not, or if a picture has none."""
-    check_tensor("x_0", x_0, ("B", "D", "..."))
-    check_finite("x_0", x_0)
+def on_grid(name: str, x: Tensor, levels: int | None) -> Tensor:
+    """x in float64 on the CPU; if it is made of levels, rounded to the nearest of these values from −1 to 1.
+
+    Raises: ValueError for pictures without levels, and for x off their grid by more than its own rounding.
+    """
+    x, eps, pictures = x.cpu().double(), torch.finfo(x.dtype).eps, x.dim() == 4  # not every device has float64
     if levels is None:
-        if x_0.dim() == 4:
+        if pictures:
             raise ValueError("levels: expected the grey levels of the pictures, such as 17 or 256, got None")
-        return None
-    levels = check_int("levels", levels, 2)
-    level = (x_0.double().cpu() + 1) * ((levels - 1) / 2)
-    if x_0.numel() and not bool(((level - level.round()).abs() < 0.05).all() and (x_0.abs() < 1.001).all()):
-        raise ValueError(f"x_0: expected values on the grid of {levels} levels from -1 to 1, got others")
-    return levels
-
-
-def _spread(T: int, n: int | None, generator: torch.Generator | None) -> Tensor:
-    """Steps 2..T, or n of them: evenly spread, from a random start, each as likely as any other."""
-    if n is None or T == 1:
-        return torch.arange(2, T + 1)
-    start = torch.rand(1, dtype=torch.float64, generator=generator, device=generator.device if generator else "cpu")
-    return 2 + ((start.cpu() + torch.arange(n)) * ((T - 1) / n)).long().clamp(max=T - 2)
-
-
-def _exact(x: Tensor) -> Tensor:
-    return x.to("cpu", torch.float64)
+        return x
+    level = (x + 1) * ((levels - 1) / 2)
+    near = level.round().clamp(0, levels - 1)
+    if not bool(((level - near).abs() <= 0.05 + eps * (levels - 1) / 4).all()):
+        raise ValueError(f"{name}: expected values on the grid of {levels} levels from -1 to 1, got others")
+    return near * (2 / (levels - 1)) - 1

@@ -1,4 +1,4 @@
-"""What a denoiser is told beside x_t: the step t, and the class if there is one, as one vector for each example."""
+"""What a denoiser is told beside x_t: the step t, and the condition if there is one, as one vector for each example."""
 
 import math
 
@@ -6,41 +6,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genlib.arguments import check_label, check_tensor
-
 
 class StepEmbedding(nn.Module):
-    """A vector for the step t, plus one for the class: what the blocks are told. (B, n_out), after its SiLU."""
+    """A vector for the step t, plus one for the class or the condition: what the blocks are told.
 
-    def __init__(self, n_features: int, n_out: int, n_classes: int | None) -> None:
+    (B, n_out), after its SiLU.
+    """
+
+    def __init__(self, n_features: int, n_out: int, n_classes: int | None, n_condition: int | None) -> None:
         super().__init__()
+        if n_classes and n_condition:
+            raise ValueError(f"n_condition: expected None beside n_classes={n_classes}, got {n_condition}")
         self.n_features = 2 * math.ceil(n_features / 2)
-        self.n_classes = n_classes
         self.hidden = linear(self.n_features, n_out)
         self.out = linear(n_out, n_out)
-        # Row 0 stands for "none", row k + 1 for class k.
-        self.classes = None if n_classes is None else nn.Embedding(n_classes + 1, n_out)
+        # Row 0 stands for "none", row k + 1 for class k; of vectors, the last entry says "none".
+        self.classes = nn.Embedding(n_classes + 1, n_out) if n_classes else None
+        self.vectors = linear(n_condition + 1, n_out) if n_condition else None
 
-    def forward(self, t: Tensor, label: Tensor | None, like: Tensor) -> Tensor:
-        B = len(like)
-        check_tensor("t", t, (B,), dtype="int")
-        weight = self.hidden.weight
-        if like.dtype != weight.dtype and not torch.is_autocast_enabled(like.device.type):
-            raise ValueError(f"x_t: expected the dtype of the weights, {weight.dtype}, got {like.dtype}")
-        condition = self.out(functional.silu(self.hidden(time_features(t, self.n_features, weight.dtype))))
-        if label is not None:
-            check_label(label, None, B, values=False)
+    def forward(self, t: Tensor, label: Tensor | None) -> Tensor:
+        told = self.out(functional.silu(self.hidden(time_features(t, self.n_features, self.hidden.weight.dtype))))
         if self.classes is not None:
-            row = torch.zeros_like(t) if label is None else label + 1
-            try:
-                condition = condition + self.classes(row)
-            except IndexError:
-                raise ValueError(
-                    f"label: expected classes in 0..{self.classes.num_embeddings - 2}, or -1 for none"
-                ) from None
-        elif label is not None:
-            raise ValueError("label: this network was built without classes (n_classes=None), expected None")
-        return functional.silu(condition)
+            told = told + self.classes(torch.zeros_like(t) if label is None else label + 1)
+        if self.vectors is not None:
+            c = told.new_full((len(t), self.vectors.in_features - 1), math.nan) if label is None else label
+            none = c.isnan().any(1, keepdim=True)
+            told = told + self.vectors(torch.cat([c.masked_fill(none, 0), none.to(c.dtype)], dim=1))
+        return functional.silu(told)
 
 
 def time_features(t: Tensor, n: int, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -2,25 +2,29 @@
 
 from collections.abc import Sequence
 
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genlib.arguments import check_int, check_tensor
+from genlib.arguments import Depth, LabelOrNone, Natural, Width, checked
 from genlib.diffusion.embedding import StepEmbedding, linear
 
 
 class MLP(nn.Module):
     """A denoiser for points: `mlp(x_t, t, label)`, like x_t.
 
-    `depth` residual blocks of two dense layers; each is told the step, and the class if there is one. Its last layer
-    starts at zero, so before training the answer is 0.
+    `depth` residual blocks of two dense layers; each is told the step, and the condition if there is one. Its last
+    layer starts at zero, so before training the answer is 0.
 
     Args:
         dim: D, the dimension of the points.
         width: features of the hidden layers.
         depth: the number of blocks.
-        n_classes: classes 0..n_classes − 1; None is a network without labels.
+        n_classes: classes 0..n_classes − 1; None is a network without classes.
         learned_variance: give 2D numbers, the second half for `DDPM(variance="learned")`.
+        n_condition: entries of the vectors that it is told instead of classes.
+    Raises:
+        ValueError: for other numbers, or both n_classes and n_condition.
     Ref: sinusoidal steps: Ho et al. 2020, app. B; residual blocks: He et al. 2016.
 
     >>> import torch
@@ -28,46 +32,54 @@ class MLP(nn.Module):
     torch.Size([5, 2])
     """
 
+    @checked
     def __init__(
         self,
-        dim: int = 2,
-        width: int = 128,
-        depth: int = 3,
-        n_classes: int | None = None,
+        dim: Width = 2,
+        width: Width = 128,
+        depth: Depth = 3,
+        n_classes: Width | None = None,
         learned_variance: bool = False,
+        n_condition: Width | None = None,
     ) -> None:
         super().__init__()
-        self.dim = check_int("dim", dim)
-        width, depth = check_int("width", width), check_int("depth", depth)
-        self.n_classes = None if n_classes is None else check_int("n_classes", n_classes)
-        self.learned_variance = bool(learned_variance)
-        self.embedding = StepEmbedding(width, width, self.n_classes)
-        self.first = linear(self.dim, width)
+        self.dim, self.learned_variance, self.n_classes, self.n_condition = (
+            dim,
+            learned_variance,
+            n_classes,
+            n_condition,
+        )
+        self.embedding = StepEmbedding(width, width, n_classes, n_condition)
+        self.first = linear(dim, width)
         self.blocks = nn.ModuleList([_Block(width) for _ in range(depth)])
-        self.last = linear(width, 2 * self.dim if learned_variance else self.dim)
+        self.last = linear(width, 2 * dim if learned_variance else dim)
         nn.init.zeros_(self.last.weight)
 
-    def check_shape(self, shape: Sequence[int]) -> None:
-        """Raise `ValueError` unless points of this shape, (B, D), can go through."""
+    @checked
+    def check_shape(self, shape: Sequence[Natural], name: str = "x_t") -> None:
+        """Raise `ValueError`, about this name, unless points of this shape, (B, D), can go through."""
         if len(shape) != 2 or shape[1] != self.dim:
-            raise ValueError(f"x_t: expected shape (B, {self.dim}), got {tuple(shape)}")
+            raise ValueError(f"{name}: expected shape (B, {self.dim}), got {shape}")
 
-    def forward(self, x_t: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
+    @checked
+    def forward(self, x_t: Float[Tensor, "B ..."], t: Int64[Tensor, " B"], label: LabelOrNone = None) -> Tensor:
         """What the network says about x_t.
 
         Args:
             x_t: (B, D), float.
             t: (B,) int64, the step.
-            label: (B,) int64, −1 where there is none; or None, for none at all.
+            label: (B,) int64, −1 where there is none; or (B, n_condition) float, a row of NaN where there is none; or
+                None, for none at all.
         Returns:
             (B, D), or (B, 2D) with `learned_variance`.
+        Raises:
+            ValueError: for tensors of other kinds or shapes.
         """
-        check_tensor("x_t", x_t, ("B", "..."))
         self.check_shape(x_t.shape)
-        condition = self.embedding(t, label, x_t)
+        told = self.embedding(t, label)
         h = self.first(x_t)
         for block in self.blocks:
-            h = block(h, condition)
+            h = block(h, told)
         return self.last(functional.silu(h))
 
 
@@ -78,5 +90,5 @@ class _Block(nn.Module):
         super().__init__()
         self.dense_1, self.condition, self.dense_2 = linear(width, width), linear(width, width), linear(width, width)
 
-    def forward(self, h: Tensor, condition: Tensor) -> Tensor:
-        return h + self.dense_2(functional.silu(self.dense_1(functional.silu(h)) + self.condition(condition)))
+    def forward(self, h: Tensor, told: Tensor) -> Tensor:
+        return h + self.dense_2(functional.silu(self.dense_1(functional.silu(h)) + self.condition(told)))

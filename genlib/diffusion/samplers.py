@@ -1,96 +1,133 @@
-"""Samplers: from noise to data, one step back after the other.
+"""Samplers: from noise to data, one step back after the other. They yield x_T first and x_0 last:
 
-Each is a generator. It yields x_T first and x_0 last, and holds on to the newest only:
+    *x_ts, x_0 = ddim(model, shape=(16, 1, 8, 8), steps=25)      the whole trajectory
+    x_0 = last(ddim(model, shape=(16, 1, 8, 8), steps=25))       its end alone
 
-    *x_ts, x_0 = ddim(model, shape=(16, 1, 8, 8), n_steps=25)      the whole trajectory
-    x_0 = last(ddim(model, shape=(16, 1, 8, 8), n_steps=25))       its end alone
-
-Both walk down steps T = τ_n > ... > τ_1 > τ_0 = 0 of the model's chain: all of them or some. The chain that visits only
-those is a chain again, with ᾱ'_i = ᾱ_{τ_i}, and its own β'_i and β̃'_i: `Schedule.respaced`.
+All walk down steps T = τ_n > ... > τ_1 > τ_0 = 0 of the model's chain: all of them or some. The chain that visits only
+those is a chain again, with ᾱ'_i = ᾱ_{τ_i}, and its own β'_i and β̃'_i: `Schedule.respaced`. Each sampler is a generator
+function of such a `Chain`, decorated with `sampler`; so is one of your own.
 """
 
+import functools
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Annotated, Any, NamedTuple
 
 import torch
-from torch import Tensor
+from jaxtyping import Float
+from torch import Tensor, nn
 
-from genlib.arguments import check_choice, check_finite, check_int, check_number, check_tensor
-from genlib.common import draw
-from genlib.diffusion.ddpm import DDPM, Denoised
+from genlib.arguments import Count, NonNegative, Share, check, checked, weight
+from genlib.common import draw, evaluating
 
-# x_{τ_{i−1}} from x_{τ_i}, what the model makes of it, i, and noise (None in the last step)
-Step = Callable[[Tensor, Denoised, int, Callable[[], Tensor]], Tensor]
+Generator = torch.Generator | None
+Start = Annotated[Float[Tensor, "{shape}"], "finite"] | None
 
 
-def ancestral(
-    model: DDPM,
-    shape: Sequence[int],
-    *,
-    steps: int | Sequence[int] | None = None,
-    label: Tensor | None = None,
-    guidance: float = 0.0,
-    clip: bool = False,
-    generator: torch.Generator | None = None,
-    x_T: Tensor | None = None,
-) -> Iterator[Tensor]:
-    """Sample by the model's own chain: draw x_{t−1} from p_θ(x_{t−1} | x_t), T times. No noise in the last step.
+class Denoised(NamedTuple):
+    """What a model makes of x_t: its guess of x_0, of ε, and v of the learned variance (None if it is fixed)."""
 
-        x_{t−1} = μ̃_t(x_0-guess, x_t) + σ_t z
+    x_0: Tensor
+    eps: Tensor
+    v: Tensor | None
 
-    Args:
+
+class Chain:
+    """A model's chain of which some steps are visited, and the model that is asked there: what samplers walk along.
+
+    Attributes:
+        schedule: the respaced chain, i = 0..n.
+        downwards: i = n..1.
+        x_T: where to start; float32 where the net has half precision, in which many small steps do not add up.
+    """
+
+    @checked
+    def __init__(
+        self,
+        model: Any,
+        shape: Sequence[Count],
+        steps,
+        label,
+        guidance: NonNegative,
+        clip: bool,
+        generator: Generator,
+        x_T,
+    ) -> None:
+        if not isinstance(model, nn.Module) or not hasattr(model, "step_back"):
+            raise ValueError(f"model: expected a DDPM, got {type(model).__name__}")
+        if len(shape) < 2:
+            raise ValueError(f"shape: expected (B, ...), such as (16, 1, 8, 8) or (500, 2), got {shape}")
+        self.model: Any = model
+        self.guidance, self.clip, self.generator = guidance, clip, generator
+        self.label = model.told("shape", shape, label, guidance)
+        self.steps = [0, *model.schedule.visited(steps)]
+        self.schedule, self.downwards = model.schedule.respaced(self.steps[1:]), range(len(self.steps) - 1, 0, -1)
+        x_T = check("x_T", x_T, Start, self=model, shape=shape)
+        if x_T is None:
+            own = weight(model)
+            x_T = draw(tuple(shape), torch.empty(0) if own is None else own, generator)
+        x_T = x_T.detach() if x_T.requires_grad else x_T
+        self.x_T = x_T.to(torch.promote_types(x_T.dtype, torch.float32))
+
+    def ask(self, x_t: Tensor, i: int) -> Denoised:
+        """What the model makes of x_t, at step i of this chain."""
+        t = torch.full((len(x_t),), self.steps[i], device=x_t.device)
+        with evaluating(self.model):
+            return self.model.guess(x_t, t, self.label, self.guidance, self.clip)
+
+    def noise(self) -> Tensor:
+        """z ~ N(0, I), like x_T."""
+        return draw(self.x_T.shape, self.x_T, self.generator)
+
+
+def sampler(walk: Callable[..., Iterator[Tensor]]) -> Callable[..., Iterator[Tensor]]:
+    """A sampler, of a generator function of a `Chain` and of what else the sampler is told, such as `eta`.
+
+    Args of every sampler:
         model: a `DDPM`.
         shape: of the samples, (B, ...).
         steps: which of 1..T to visit. None: all. A number n: n of them, at round(linspace(T, 0, n + 1)). Or the steps
-            themselves, T among them, in any order. β' and β̃' are those of the chain that visits only these.
-        label: (B,) int64, −1 for none; or None.
+            themselves, T among them, in any order, such as `schedule.quadratic_steps(n)`.
+        label: (B,) int64, −1 for none; (B, n_condition) float, a row of NaN for none; one class for all; or None.
         guidance: w >= 0: ε = (1 + w) ε(x_t, label) − w ε(x_t, none).
         clip: clamp the guess of x_0 to [−1, 1] in every step.
         generator: for x_T and for the noise.
         x_T: where to start, of that shape; N(0, I) if left out.
-    Returns:
-        an iterator over x_T, ..., x_0.
+    Returns: an iterator over x_T, ..., x_0. Raises: ValueError for what does not fit the model, at the call.
+    """
+    walk = checked(walk)
+
+    def start(model, shape, *, steps=None, label=None, guidance=0.0, clip=False, generator=None, x_T=None, **own):
+        return walk(Chain(model, shape, steps, label, guidance, clip, generator, x_T), **own)
+
+    functools.update_wrapper(start, walk)
+    del start.__wrapped__  # whose arguments are not those of `start`
+    return start
+
+
+@sampler
+def ancestral(chain: Chain) -> Iterator[Tensor]:
+    """Sample by the model's own chain: draw x_{t−1} from p_θ(x_{t−1} | x_t), T times. No noise in the last step.
+
+        x_{t−1} = μ̃_t(x_0-guess, x_t) + σ_t z
+
+    Where only some steps are visited, β' and β̃' are those of the chain that visits only these.
+    Args, Returns, Raises: as for every `sampler`.
     Ref: Ho et al. 2020, algorithm 2; fewer steps: Nichol & Dhariwal 2021, §4.
     """
-    T = _check_model(model).schedule.T
-    if steps is None:
-        visited = list(range(1, T + 1))
-    elif isinstance(steps, Sequence | Tensor | range):
-        visited = sorted(check_int("steps", step, 1, T) for step in steps)
-        if len(set(visited)) < len(visited) or T not in visited:
-            raise ValueError(f"steps: expected different ones of 1..{T}, {T} among them, got {list(steps)}")
-    else:
-        visited = _spaced(T, check_int("steps", steps, 1, T), "linear")
-    chain = model.schedule.respaced(visited)
-    from_x_0, from_x_t = chain.table("posterior_x_0"), chain.table("posterior_x_t")
-    log_beta, log_beta_tilde = chain.table("log_beta"), chain.table("log_beta_tilde")
-
-    def step(x_t: Tensor, at: Denoised, i: int, noise: Callable[[], Tensor]) -> Tensor:
-        mean = from_x_0[i] * at.x_0 + from_x_t[i] * x_t
-        if i == 1:
-            return mean
-        if at.v is not None:
-            return mean + (0.5 * (at.v * log_beta[i] + (1 - at.v) * log_beta_tilde[i])).exp() * noise()
-        return mean + math.exp(0.5 * (log_beta if model.variance == "beta" else log_beta_tilde)[i]) * noise()
-
-    return _start(model, shape, visited, step, label, guidance, clip, generator, x_T)
+    x_t = chain.x_T
+    for i in chain.downwards:
+        yield x_t
+        guess, t = chain.ask(x_t, i), torch.full((len(x_t),), i, device=x_t.device)
+        x_t, log_var = chain.model.step_back(guess.x_0, guess.v, x_t, t, chain.schedule)
+        if i > 1:
+            x_t = x_t + torch.exp(0.5 * log_var) * chain.noise()
+    yield x_t
 
 
-def ddim(
-    model: DDPM,
-    shape: Sequence[int],
-    n_steps: int = 50,
-    *,
-    eta: float = 0.0,
-    spacing: Literal["linear", "quadratic"] = "linear",
-    label: Tensor | None = None,
-    guidance: float = 0.0,
-    clip: bool = False,
-    generator: torch.Generator | None = None,
-    x_T: Tensor | None = None,
-) -> Iterator[Tensor]:
+@sampler
+def ddim(chain: Chain, eta: Share = 0.0) -> Iterator[Tensor]:
     """Sample in few steps, with little noise or none: the same marginals, another path between them.
 
         x_s = √ᾱ_s x_0-guess + √(1 − ᾱ_s − σ²) ε + σ z,   σ² = η² (1 − ᾱ_s)/(1 − ᾱ_t) (1 − ᾱ_t/ᾱ_s)
@@ -98,103 +135,53 @@ def ddim(
     s is the step visited after t, and x_0-guess and ε are what the model makes of x_t.
     η = 0 is a fixed map from x_T to x_0; η = 1 is `ancestral` with the variance β̃. No noise in the last step.
 
-    Args:
-        model: a `DDPM`.
-        shape: of the samples, (B, ...).
-        n_steps: n, from 1 to T.
-        eta: η, from 0 to 1.
-        spacing: "linear": t = round(linspace(T, 0, n + 1)); "quadratic": t = round(T · linspace(1, 0, n + 1)²), closer
-            near the data. Steps that coincide are taken once, so it may be fewer than n.
-        label, guidance, clip, generator, x_T: as for `ancestral`.
-    Returns:
-        an iterator over x_T, ..., x_0.
-    Ref: Song et al. 2021 (DDIM), eq. 12 and app. D.2.
+    Args: eta: η, from 0 to 1; the others, Returns, Raises: as for every `sampler`.
+    Ref: Song et al. 2021 (DDIM), eq. 12.
     """
-    T = _check_model(model).schedule.T
-    n_steps = check_int("n_steps", n_steps, 1, T)
-    eta = check_number("eta", eta, 0, 1)
-    check_choice("spacing", spacing, ("linear", "quadratic"))
-    visited = _spaced(T, n_steps, spacing)
-    chain = model.schedule.respaced(visited)
-    signal, variance = chain.table("sqrt_alpha_bar"), chain.table("one_minus_alpha_bar")
-    sigma_2 = [eta**2 * value for value in chain.table("beta_tilde")]
+    signal, variance = chain.schedule.sqrt_alpha_bar.tolist(), chain.schedule.one_minus_alpha_bar.tolist()
+    sigma_2 = (eta**2 * chain.schedule.beta_tilde).tolist()
+    x_t = chain.x_T
+    for i in chain.downwards:
+        yield x_t
+        guess = chain.ask(x_t, i)
+        x_t = signal[i - 1] * guess.x_0 + math.sqrt(max(variance[i - 1] - sigma_2[i], 0)) * guess.eps
+        if i > 1 and eta:
+            x_t = x_t + math.sqrt(sigma_2[i]) * chain.noise()
+    yield x_t
 
-    def step(x_t: Tensor, at: Denoised, i: int, noise: Callable[[], Tensor]) -> Tensor:
-        mean = signal[i - 1] * at.x_0 + math.sqrt(max(variance[i - 1] - sigma_2[i], 0)) * at.eps
-        return mean if i == 1 or eta == 0 else mean + math.sqrt(sigma_2[i]) * noise()
 
-    return _start(model, shape, visited, step, label, guidance, clip, generator, x_T)
+@sampler
+def heun(chain: Chain) -> Iterator[Tensor]:
+    """Sample without noise by Heun's method, which asks the network twice a step: the error falls as 1/n², not 1/n.
+
+    In x̄ = x/√ᾱ and σ = √((1 − ᾱ)/ᾱ), sampling without noise is to solve dx̄/dσ = ε(x, t), down to σ = 0:
+
+        x̄' = x̄_t + (σ_s − σ_t) ε(x_t, t)                      Euler's method: DDIM with η = 0
+        x̄_s = x̄_t + (σ_s − σ_t) (ε(x_t, t) + ε(x', s))/2      the mean of the slopes at both ends
+
+    The last step, to σ = 0, is one of Euler's, for there is no ε to ask for at t = 0.
+
+    Args, Returns, Raises: as for every `sampler`.
+    Ref: Karras et al. 2022, algorithm 1; the equation: Song et al. 2021 (DDIM), eq. 14.
+    """
+    signal, noise = chain.schedule.sqrt_alpha_bar.tolist(), chain.schedule.sqrt_one_minus_alpha_bar.tolist()
+    x_t = chain.x_T
+    for i in chain.downwards:
+        yield x_t
+        guess = chain.ask(x_t, i)
+        x_t = signal[i - 1] * guess.x_0 + noise[i - 1] * guess.eps
+        if i > 1:
+            h = noise[i - 1] - signal[i - 1] * noise[i] / signal[i]  # √ᾱ_s (σ_s − σ_t)
+            x_t = x_t + h / 2 * (chain.ask(x_t, i - 1).eps - guess.eps)
+    yield x_t
 
 
 def last(x_ts: Iterable[Tensor]) -> Tensor:
-    """The last of the tensors, x_0, without keeping the others: `x_0 = last(ddim(...))`."""
+    """The last of the tensors, x_0, without keeping the others: `x_0 = last(ddim(...))`.
+
+    Raises: ValueError if there is none.
+    """
     end = deque(x_ts, maxlen=1)
     if not end:
         raise ValueError("x_ts: expected at least one tensor, got none")
     return end.pop()
-
-
-def _start(
-    model: DDPM,
-    shape: Sequence[int],
-    visited: list[int],
-    step: Step,
-    label: Tensor | None,
-    guidance: float,
-    clip: bool,
-    generator: torch.Generator | None,
-    x_T: Tensor | None,
-) -> Iterator[Tensor]:
-    """Check what both samplers have in common. `_walk` is apart: a generator would check at its first `next` only."""
-    if not isinstance(shape, Sequence) or isinstance(shape, str) or len(shape) < 2:
-        raise ValueError(f"shape: expected (B, ...), such as (16, 1, 8, 8) or (500, 2), got {shape!r}")
-    shape = tuple(check_int("shape", n) for n in shape)
-    if generator is not None and not isinstance(generator, torch.Generator):
-        raise ValueError(f"generator: expected a torch.Generator, got {type(generator).__name__}")
-    guidance = model.check(shape, label, guidance)
-    weight = model.weight()
-    if x_T is None:
-        x_T = draw(shape, torch.empty(0) if weight is None else weight, generator)
-    else:
-        check_tensor("x_T", x_T, shape)
-        check_finite("x_T", x_T)
-        if weight is not None and (x_T.dtype, x_T.device) != (weight.dtype, weight.device):
-            expected = f"{weight.dtype} on {weight.device}, as the net"
-            raise ValueError(f"x_T: expected {expected}, got {x_T.dtype} on {x_T.device}")
-    return _walk(model, x_T, visited, step, None if label is None else label.to(x_T.device), guidance, clip, generator)
-
-
-def _walk(
-    model: DDPM,
-    x_t: Tensor,
-    visited: list[int],
-    step: Step,
-    label: Tensor | None,
-    guidance: float,
-    clip: bool,
-    generator: torch.Generator | None,
-) -> Iterator[Tensor]:
-    def noise() -> Tensor:
-        return draw(x_t.shape, x_t, generator)
-
-    yield x_t
-    for i in range(len(visited), 0, -1):
-        t = torch.full((len(x_t),), visited[i - 1], device=x_t.device)
-        with torch.no_grad():
-            x_t = step(x_t, model.denoised(x_t, t, label, guidance, clip), i, noise)
-        yield x_t
-
-
-def _spaced(T: int, n: int, spacing: str) -> list[int]:
-    """Steps to visit, upwards, T among them: n or, where some coincide, fewer."""
-    if spacing == "linear":
-        steps = torch.linspace(T, 0, n + 1, dtype=torch.float64).round().long()
-    else:
-        steps = (T * torch.linspace(1, 0, n + 1, dtype=torch.float64) ** 2).round().long()
-    return [step for step in steps.unique().tolist() if step > 0]
-
-
-def _check_model(model: DDPM) -> DDPM:
-    if not isinstance(model, DDPM):
-        raise ValueError(f"model: expected a DDPM, got {type(model).__name__}")
-    return model

@@ -1,18 +1,20 @@
 """The network that looks at a noisy picture and says what the noise is: down, across, up again, with skips.
 
-Every block is told the step t, and the class if there is one, by a vector that is added to its features. The last
+Every block is told the step t, and the condition if there is one, by a vector that is added to its features. The last
 convolution of each block, and of the network, starts at zero: before training a block does nothing, and the
 network's answer is 0 everywhere.
 """
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genlib.arguments import check_choice, check_int, check_number, check_tensor
+from genlib.arguments import Depth, Dropout, LabelOrNone, Natural, Width, checked
 from genlib.diffusion.embedding import StepEmbedding, linear
 
 
@@ -29,9 +31,12 @@ class UNet(nn.Module):
         n_blocks: residual blocks in each level, on the way down.
         attention: where else to attend, as fractions of the size: 2 means at the level of half the size.
         heads: how many heads attention has; must divide the widths it meets.
-        n_classes: classes 0..n_classes − 1; None is a network without labels.
+        n_classes: classes 0..n_classes − 1; None is a network without classes.
         dropout: the share of features dropped inside the blocks while training, 0 <= dropout < 1.
         learned_variance: give 2C channels, the second half for `DDPM(variance="learned")`.
+        n_condition: entries of the vectors that it is told instead of classes.
+    Raises:
+        ValueError: for other numbers; no level, heads that do not divide, both n_classes and n_condition.
     Ref: Ho et al. 2020, app. B; class embedding and heads: Dhariwal & Nichol 2021, §3.
 
     >>> unet = UNet(channels=1, width=8)
@@ -39,37 +44,34 @@ class UNet(nn.Module):
     torch.Size([5, 1, 8, 8])
     """
 
+    @checked
     def __init__(
         self,
-        channels: int = 1,
-        width: int = 32,
-        mults: Sequence[int] = (1, 2, 2),
-        n_blocks: int = 2,
-        attention: Sequence[int] = (),
-        heads: int = 1,
-        n_classes: int | None = None,
-        dropout: float = 0.0,
+        channels: Width = 1,
+        width: Width = 32,
+        mults: Sequence[Width] = (1, 2, 2),
+        n_blocks: Depth = 2,
+        attention: Sequence[Width] = (),
+        heads: Width = 1,
+        n_classes: Width | None = None,
+        dropout: Dropout = 0.0,
         learned_variance: bool = False,
+        n_condition: Width | None = None,
     ) -> None:
         super().__init__()
-        self.channels = check_int("channels", channels)
-        width, n_blocks, heads = check_int("width", width), check_int("n_blocks", n_blocks), check_int("heads", heads)
-        if isinstance(mults, str) or not isinstance(mults, Sequence) or len(mults) == 0:
-            raise ValueError(f"mults: expected one whole number for each level, such as (1, 2, 2), got {mults!r}")
-        widths = [width * check_int("mults", mult) for mult in mults]
-        if isinstance(attention, str) or not isinstance(attention, Sequence):
-            raise ValueError(f"attention: expected fractions of the size such as (2, 4), got {attention!r}")
-        for fraction in attention:
-            check_choice("attention", str(fraction), [str(2**i) for i in range(len(widths))])
-        attends = [2**i in attention for i in range(len(widths))]
+        widths, fractions = [width * mult for mult in mults], [2**i for i in range(len(mults))]
+        if not mults or len(mults) > 16:
+            raise ValueError(f"mults: expected one for each level, such as (1, 2, 2), got {mults}")
+        if not set(attention) <= set(fractions):
+            raise ValueError(f"attention: expected fractions of the size among {fractions}, got {attention}")
+        attends = [fraction in attention for fraction in fractions]
         for C in {widths[-1], *(C for C, wanted in zip(widths, attends, strict=True) if wanted)}:
             if C % heads:
                 raise ValueError(f"heads: expected a divisor of the {C} channels attended to, got {heads}")
-        self.n_classes = None if n_classes is None else check_int("n_classes", n_classes)
-        dropout = check_number("dropout", dropout, 0, 1, inside="high")
-        self.learned_variance = bool(learned_variance)
-        self.fraction = 2 ** (len(widths) - 1)
-        self.embedding = StepEmbedding(width, 4 * width, n_classes)
+        self.channels, self.learned_variance = channels, learned_variance
+        self.n_classes, self.n_condition = n_classes, n_condition
+        self.heads, self.dropout, self.fraction = heads, dropout, fractions[-1]
+        self.embedding = StepEmbedding(width, 4 * width, n_classes, n_condition)
 
         def block(n_in: int, n_out: int, attend: bool) -> list[nn.Module]:
             return [ResidualBlock(n_in, n_out, 4 * width, dropout), *([Attention(n_out, heads)] if attend else [])]
@@ -95,10 +97,14 @@ class UNet(nn.Module):
         self.last = _zero(_conv(C, 2 * channels if learned_variance else channels))
 
     @classmethod
-    def paper(cls, size: int = 32, **changes: object) -> "UNet":
+    @checked
+    def paper(cls, size: Width = 32, **changes: Any) -> "UNet":
         """The networks of the DDPM paper, for size 32 (CIFAR-10; 35,746,307 parameters) and 256 (113,673,219).
 
         Further arguments of `UNet` change it, as in `UNet.paper(n_classes=10)`.
+
+        Raises:
+            ValueError: for another size, or arguments that `UNet` refuses.
         Ref: Ho et al. 2020, app. B.
         """
         presets = {
@@ -106,65 +112,76 @@ class UNet(nn.Module):
             256: {"mults": (1, 1, 2, 2, 4, 4), "attention": (16,), "dropout": 0.0},
         }
         if size not in presets:
-            raise ValueError(f"size: expected 32 or 256, the paper's, got {size!r}")
+            raise ValueError(f"size: expected 32 or 256, the paper's, got {size}")
         return cls(**{"channels": 3, "width": 128, "n_blocks": 2, **presets[size], **changes})
 
     @classmethod
-    def digits(cls, **changes: object) -> "UNet":
+    def digits(cls, **changes: Any) -> "UNet":
         """The small network of this course for its 8 × 8 digits: 164,689 parameters, ten classes.
 
         Further arguments of `UNet` change it, as in `UNet.digits(learned_variance=True)`.
+
+        Raises:
+            ValueError: for arguments that `UNet` refuses.
         """
         return cls(**{"channels": 1, "width": 16, "mults": (1, 2), "n_blocks": 1, "n_classes": 10, **changes})
 
-    def check_shape(self, shape: Sequence[int]) -> None:
-        """Raise `ValueError` unless pictures of this shape, (B, C, H, W), can go through."""
-        C, n = self.channels, self.fraction
-        if len(shape) != 4 or shape[1] != C:
-            raise ValueError(f"x_t: expected shape (B, {C}, H, W), got {tuple(shape)}")
+    def config(self) -> dict[str, Any]:
+        """What the weights do not say."""
+        return {"heads": self.heads}
+
+    @checked
+    def check_shape(self, shape: Sequence[Natural], name: str = "x_t") -> None:
+        """Raise `ValueError`, about this name, unless pictures of this shape, (B, C, H, W), can go through."""
+        n = self.fraction
+        if len(shape) != 4 or shape[1] != self.channels:
+            raise ValueError(f"{name}: expected shape (B, {self.channels}, H, W), got {shape}")
         if min(shape[2:]) < 1 or shape[2] % n or shape[3] % n:
             raise ValueError(
-                f"x_t: expected height and width divisible by {n} (they are halved {int(math.log2(n))} times), "
-                f"got {tuple(shape[2:])}"
+                f"{name}: expected height and width divisible by {n} (they are halved {int(math.log2(n))} times), "
+                f"got {shape[2:]}"
             )
 
-    def forward(self, x_t: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
+    @checked
+    def forward(self, x_t: Float[Tensor, "B ..."], t: Int64[Tensor, " B"], label: LabelOrNone = None) -> Tensor:
         """What the network says about x_t.
 
         Args:
             x_t: (B, C, H, W), float.
             t: (B,) int64, the step.
-            label: (B,) int64, −1 where there is none; or None, for none at all.
+            label: (B,) int64, −1 where there is none; or (B, n_condition) float, a row of NaN where there is none; or
+                None, for none at all.
         Returns:
             (B, C, H, W), or (B, 2C, H, W) with `learned_variance`.
+        Raises:
+            ValueError: for tensors of other kinds or shapes.
         """
-        check_tensor("x_t", x_t, ("B", "..."))
         self.check_shape(x_t.shape)
-        condition = self.embedding(t, label, x_t)
+        told = self.embedding(t, label)
         x = self.first(x_t)
         skips = [x]
         for stage in self.down:
-            x = _through(stage, x, condition)
+            x = _through(stage, x, told)
             skips.append(x)
-        x = _through(self.middle, x, condition)
+        x = _through(self.middle, x, told)
         for stage in self.up:
-            x = _through(stage, torch.cat([x, skips.pop()], dim=1), condition)
+            x = _through(stage, torch.cat([x, skips.pop()], dim=1), told)
         return self.last(functional.silu(self.last_norm(x)))
 
 
 class ResidualBlock(nn.Module):
     """x plus what two convolutions make of it; the step comes in between them."""
 
-    def __init__(self, n_in: int, n_out: int, n_condition: int, dropout: float) -> None:
+    def __init__(self, n_in: int, n_out: int, n_told: int, dropout: float) -> None:
         super().__init__()
         self.norm_1, self.conv_1 = _group_norm(n_in), _conv(n_in, n_out)
-        self.condition = linear(n_condition, n_out)
+        self.condition = linear(n_told, n_out)
         self.norm_2, self.conv_2 = _group_norm(n_out), _zero(_conv(n_out, n_out))
         self.dropout = nn.Dropout(dropout)
         self.skip = nn.Identity() if n_in == n_out else _conv(n_in, n_out, size=1)
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        h = self.conv_1(functional.silu(self.norm_1(x))) + self.condition(condition)[:, :, None, None]
+    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+        h = self.conv_1(functional.silu(self.norm_1(x))) + self.condition(told)[:, :, None, None]
         return self.skip(x) + self.conv_2(self.dropout(functional.silu(self.norm_2(h))))
 
 
@@ -194,9 +211,9 @@ class Upsample(nn.Module):
         return self.conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
-def _through(stage: nn.Module, x: Tensor, condition: Tensor) -> Tensor:
+def _through(stage: nn.Module, x: Tensor, told: Tensor) -> Tensor:
     for part in stage.children():
-        x = part(x, condition) if isinstance(part, ResidualBlock) else part(x)
+        x = part(x, told) if isinstance(part, ResidualBlock) else part(x)
     return x
 
 

@@ -1,0 +1,119 @@
+"""How a diffusion model is trained: noise is added, and the net is to say what it was."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from genlib.arguments import NonNegative, Share, check, checked
+from genlib.common import Turn, adam, draw, unpack
+from genlib.diffusion.bound import BITS, on_grid, step_term
+from genlib.diffusion.ddpm import ANY, DDPM, convert, none
+from genlib.diffusion.schedule import Schedule
+
+q_sample = inspect.unwrap(Schedule.q_sample)
+
+
+class Denoising(nn.Module):
+    """The objective of a DDPM. For a random step t of each example, it is to minimise
+
+        L_simple = w(t) ‖target − net(x_t, t, label)‖², the mean over dimensions;   the target is ε, x_0 or v
+
+    and with a learned variance L_simple + λ Σ_t L_t, where only the variance follows the second part.
+
+    Args:
+        ddpm: the model.
+        lr: learning rate of Adam; 4e-3 suits small nets, the paper's take 2e-4 (256²: 2e-5).
+        label_dropout: the share of labels hidden in training, so that one net is both conditional and not.
+        lam: λ, the weight of the bound where the variance is learned; the bound is in bits per dimension.
+        weight: w, a function of t, (B,) int64, that gives (B,), such as min-SNR's; None for the papers' w = 1.
+    Raises: ValueError for other arguments.
+    Ref: Ho et al. 2020, eq. 14; λ: Nichol & Dhariwal 2021, eq. 16; hidden labels: Ho & Salimans 2022; weights: Hang
+        et al. 2023.
+    """
+
+    averaged = True  # after `train.fit` the model has the averaged weights
+
+    @checked
+    def __init__(
+        self,
+        ddpm: DDPM,
+        lr: NonNegative = 4e-3,
+        label_dropout: Share = 0.1,
+        lam: NonNegative = 1e-3,
+        weight: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.model, self.lr, self.label_dropout, self.lam, self.weight = ddpm, lr, label_dropout, lam, weight
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """One Adam for the net. Raises: ValueError if there is nothing in it to train."""
+        parameters = list(self.parameters())
+        if not parameters:
+            raise ValueError("net: expected a module with parameters to train, got none")
+        return {"net": adam(parameters, self.lr)}
+
+    @checked
+    def losses(self, batch: Any, generator: torch.Generator | None = None) -> Iterator[Turn]:
+        """("net", the loss, its parts "simple" and "vlb" where there are two), once.
+
+        Args: batch, x_0, (B, D, ...), float in [−1, 1], or (x_0, label), as the net is told; generator, for the steps,
+            the noise, and which labels are hidden.
+        Raises: ValueError for a batch that does not fit the net.
+        """
+        x_0, label = self.check(batch, values=False)
+        model, schedule, B = self.model, self.model.schedule, len(x_0)
+        where = x_0.device if generator is None else generator.device
+        t = torch.randint(1, schedule.T + 1, (B,), generator=generator, device=where).to(x_0.device)
+        eps = draw(x_0.shape, x_0, generator)
+        if label is not None and self.label_dropout:
+            hidden = torch.rand(B, generator=generator, device=where).to(x_0.device) < self.label_dropout
+            label = label.masked_fill(hidden.view(-1, *[1] * (label.dim() - 1)), none(label))
+
+        x_t = q_sample(schedule, x_0, t, eps)
+        value, v = model(x_t, t, label)
+        target = convert(schedule, eps, x_t, t, "eps", model.predict)
+        if self.weight is None:
+            simple = functional.mse_loss(value, target)
+        else:
+            w = check("weight", self.weight(t), Float[Tensor, "{B}"], B=B)
+            simple = (w.to(value) * functional.mse_loss(value, target, reduction="none").flatten(1).mean(1)).mean()
+        if v is None:
+            yield "net", simple, {}
+            return
+        # The bound moves the variance only: its pull on the mean is noisy, and L_simple is there for that.
+        guess = convert(schedule, value.detach(), x_t, t, model.predict, "x_0")
+        mean, log_var = model.step_back(guess, v, x_t, t, schedule)
+        term = step_term(schedule, x_0, x_t, t, mean, log_var, model.levels)
+        # One random t stands for the sum over all T.
+        vlb = schedule.T * term.mean() * (BITS / x_0[0].numel())
+        yield "net", simple + self.lam * vlb, {"simple": simple.detach(), "vlb": vlb.detach()}
+
+    def check(self, batch: Any, values: bool = True) -> tuple[Tensor, Tensor | None]:
+        """x_0 and its label, if they fit the net; the model remembers the shape of an x, if it knew none.
+
+        Args: batch, as for `losses`; values, whether to look for NaN and for pictures off the grid of their levels.
+        Raises: ValueError for a batch that does not fit.
+        """
+        model = self.model
+        x_0, label = unpack(batch, None if model.n_classes == ANY else bool(model.n_classes or model.n_condition))
+        kind = Float[Tensor, "B D ..."]
+        x_0 = check("batch", x_0, Annotated[kind, "finite"] if values else kind, self=model)
+        label = model.told("batch", x_0.shape, label)
+        if model.variance == "learned" and (values or model.levels is None):
+            on_grid("batch", x_0, model.levels)
+        model.shape = model.shape or tuple(x_0.shape[1:])
+        return x_0, label
+
+    def config(self) -> dict[str, Any]:
+        """What must be the same to go on with a training: the model's, and what is minimised."""
+        own = {
+            "label_dropout": self.label_dropout,
+            "lam": self.lam,
+            "dropout": getattr(self.model.net, "dropout", None),
+        }
+        return {**self.model.config(), **own, "weight": self.weight and getattr(self.weight, "__qualname__", "unnamed")}
