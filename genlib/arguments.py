@@ -4,7 +4,7 @@
     def q_sample(self, x_0: Float[Tensor, "B *S"], t: Annotated[Int64[Tensor, " B"], "[1, {self.T}]"]): ...
 
 Shapes and dtypes are jaxtyping's: a name is a size that the arguments of one call share (B; *S for all that follow), a
-number an exact size, "..." any further ones, and {self.dim} what the arguments say, where a tuple stands for several.
+number an exact size, "..." any further ones, and {self.dim} what the arguments say: a size, a tuple of several, or ...
 `Annotated` adds an interval, or "finite"; a `Literal` is a choice. Numbers arrive as Python's own, sequences as tuples.
 A method of a Module takes float tensors of the dtype and on the device of its weights (under autocast, of any dtype).
 
@@ -73,11 +73,12 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         if len(arguments) < len(args) + len(kwargs):  # too many, or one given twice: Python says so itself
             return function(*args, **kwargs)
         call: Call = {"": arguments}
-        for name, value in arguments.items():
-            if name in rules:
-                arguments[name] = taken = rules[name][1](value, call)
+        for name, rule in rules.items():
+            if name in arguments:
+                value = arguments[name]
+                arguments[name] = taken = rule[1](value, call)
                 if taken is NO:
-                    raise ValueError(_complain(name, rules[name], value, call))
+                    raise ValueError(_complain(name, rule, value, call))
         return function(**arguments)  # type: ignore[call-arg]
 
     return wrapper  # type: ignore[return-value]
@@ -117,7 +118,8 @@ def weight(module: nn.Module) -> Tensor | None:
 
 def _rules(function: Callable[..., Any]) -> dict[str, Rule]:
     hints = typing.get_type_hints(function, include_extras=True)
-    rules = {name: _rule(hint) for name, hint in hints.items() if name != "return"}
+    later = {name for name, hint in hints.items() if re.search(r"\{(?!self)", str(hint))}  # what refers to the others
+    rules = {name: _rule(hints[name]) for name in sorted(hints, key=later.__contains__) if name != "return"}
     return {name: rule for name, rule in rules.items() if rule is not None}
 
 
@@ -188,7 +190,7 @@ def _sequence(items: tuple[Any, ...], exact: bool) -> Rule:
 
 def _number(kind: type, interval: str = "(-inf, inf)") -> Rule:
     """A whole number, or a finite one, in an interval. A bool, a text and a complex number do not count as either."""
-    low, high = interval[1:-1].split(", ")
+    low, high = map(_reader, interval[1:-1].split(", "))
     above = operator.lt if interval[0] == "(" else operator.le
     below = operator.lt if interval[-1] == ")" else operator.le
 
@@ -197,7 +199,7 @@ def _number(kind: type, interval: str = "(-inf, inf)") -> Rule:
             if isinstance(value, bool) or not re.search("int|float", str(getattr(value, "dtype", "float"))):
                 return NO
             number = value.__index__() if kind is int else value.__float__()  # float() would read a text, too
-            fits = above(_end(low, call), number) and below(number, _end(high, call))
+            fits = above(_read(low, call), number) and below(number, _read(high, call))
         except (AttributeError, TypeError, ValueError, RuntimeError, OverflowError):
             return NO
         return number if fits and math.isfinite(number) else NO
@@ -208,20 +210,21 @@ def _number(kind: type, interval: str = "(-inf, inf)") -> Rule:
 
 def _tensor(hint: Any, extras: tuple[str, ...]) -> Rule:
     """A tensor of the wanted kind and shape; with "finite" or an interval, its values too."""
-    dtypes, dims = _dtypes(hint), hint.dim_str.split()
+    dtypes, dims = _dtypes(hint), [(dim, _reader(dim)) for dim in hint.dim_str.split()]
+    known = {getattr(torch, dtype) for dtype in dtypes}
     kind = dtypes[0] if len(dtypes) == 1 else "float" if "float32" in dtypes else "int"
     values = _finite if "finite" in extras else _within(extras[0]) if extras else None
     more = "" if not extras else ", all finite" if "finite" in extras else f", in {extras[0]}"
 
     def take(value: Any, call: Call) -> Any:
-        if not isinstance(value, Tensor) or str(value.dtype)[6:] not in dtypes:
+        if not isinstance(value, Tensor) or value.dtype not in known:
             return NO
         if not (_at_home(value, call) and _fits(value.shape, dims, call)):
             return NO
         return NO if values is not None and _visible(value, call) and not values(value, call) else value
 
     def expected(call: Call) -> str:
-        sizes = ", ".join(str(call.get(dim, dim)).strip("(,)") for dim in dims)
+        sizes = ", ".join(str(call.get(dim, dim)).strip("(,)") for dim, _ in dims)
         mine = _own(call) if kind == "float" else ""
         return f"{'an' if kind[0] == 'i' else 'a'} {kind} tensor of shape ({sizes}{',' * (len(dims) == 1)}){mine}{more}"
 
@@ -242,14 +245,15 @@ def _dtypes(hint: Any) -> tuple[str, ...]:
     return tuple(dtype for dtype in (*FLOATS, *INTS, "bool") if dtype in hint.dtypes)
 
 
-def _fits(shape: Sequence[int], dims: Sequence[str], call: Call) -> bool:
-    for i, dim in enumerate(dims):
+def _fits(shape: Sequence[int], dims: Sequence[tuple[str, Any]], call: Call) -> bool:
+    for i, (dim, wanted) in enumerate(dims):
         if dim[0] in ".*":
             return dim == "..." or call.setdefault(dim, tuple(shape[i:])) == tuple(shape[i:])
-        wanted = _of(call, dim) if dim[0] == "{" else int(dim) if dim.isdigit() else dim
-        if isinstance(wanted, tuple):
-            return tuple(shape[i:]) == wanted
-        if i >= len(shape) or shape[i] != (call.setdefault(dim, shape[i]) if wanted is dim else wanted):
+        if callable(wanted):
+            wanted = wanted(call)
+            if wanted is ... or isinstance(wanted, tuple):
+                return wanted is ... or shape[i:] == wanted
+        if i >= len(shape) or shape[i] != (call.setdefault(dim, shape[i]) if wanted is None else wanted):
             return False
     return len(shape) == len(dims)
 
@@ -325,27 +329,36 @@ def _visible(value: Tensor, call: Call) -> bool:
     return free and torch._C._functorch.peek_interpreter_stack() is None
 
 
-def _end(text: str, call: Call) -> float:
+def _reader(text: str) -> Any:
+    """What is written in an annotation: a number, or None for a name; of "{self.dim}" a function of the call."""
     if text[0] == "{":
-        return _of(call, text)
-    return int(text) if text.lstrip("-").isdigit() else float(text)
+        name, _, attributes = text.strip("{}").partition(".")
+        get = operator.attrgetter(attributes) if attributes else lambda value: value
+        return lambda call: get(call[""][name])
+    try:
+        return int(text) if text.lstrip("-").isdigit() else float(text)
+    except ValueError:
+        return None
 
 
-def _of(call: Call, path: str) -> Any:
-    """What "{self.dim}" stands for in this call."""
-    name, *attributes = path.strip("{}").split(".")
-    return functools.reduce(getattr, attributes, call[""][name])
+def _read(end: Any, call: Call) -> float:
+    return end(call) if callable(end) else end
 
 
 # -- What is said
 
 
 def _complain(name: str, rule: Rule, value: Any, call: Call) -> str:
-    expected = rule[0] if isinstance(rule[0], str) else rule[0](call)
-    expected = re.sub(r"\{[\w.]+\}", lambda path: str(_of(call, path[0])).strip("(,)"), expected)
+    said = functools.partial(_said, call)
+    expected = re.sub(r"\{[\w.]+\}", said, rule[0] if isinstance(rule[0], str) else rule[0](call))
     known = re.findall(r"'([\w.]+)'", expected)
     near = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []
     return f"{name}: expected {expected}, got {_came(value)}" + "".join(f". Did you mean {meant!r}?" for meant in near)
+
+
+def _said(call: Call, path: re.Match[str]) -> str:
+    value = _reader(path[0])(call)
+    return "..." if value is ... else str(value).strip("(,)")
 
 
 def _came(value: Any) -> str:

@@ -277,3 +277,41 @@ def test_a_part_of_something_is_held_against_an_annotation() -> None:
         check("mask", T, Bool[Tensor, " D"])
     with pytest.raises(ValueError, match=r"^x: .*in \[0, 16\].*17"):
         check("x", T + 16, Annotated[Int[Tensor, "..."], "[0, 16]"])
+
+
+class Stack:
+    size: Any = ...
+
+    @checked
+    def ask(self, x: Float[Tensor, "B C {self.size}"]) -> Tensor:
+        return x
+
+
+def test_a_size_may_be_any_or_several_as_an_attribute_says() -> None:
+    stack, x = Stack(), torch.zeros(2, 3, 4, 5)
+    assert stack.ask(x).dim() == 4
+    assert stack.ask(x[:, :, 0, 0]).dim() == 2
+    with pytest.raises(ValueError, match=r"^x: expected a float tensor of shape \(3, C, \.\.\.\), got"):
+        stack.ask(x[0, :, 0, 0])
+    stack.size = (4, 5)
+    stack.ask(x)
+    with pytest.raises(ValueError, match=r"^x: expected a float tensor of shape \(2, 3, 4, 5\), got"):
+        stack.ask(x[..., :4])
+    stack.size = ()
+    stack.ask(x[:, :, 0, 0])
+    with pytest.raises(ValueError, match=r"^x: expected"):
+        stack.ask(x)
+
+
+@checked
+def dealt(x: Annotated[Int[Tensor, "..."], "[0, {levels})"], levels: Count) -> Tensor:
+    return x
+
+
+def test_what_others_refer_to_is_looked_at_first() -> None:
+    """Of x and a wrong number of levels, the levels are to be blamed."""
+    assert dealt(LABEL, 9).shape == LABEL.shape
+    with pytest.raises(ValueError, match=r"^levels: expected"):
+        dealt(LABEL, "nine")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^x: expected an int tensor of shape \(\.\.\.,\), in \[0, 1\), got"):
+        dealt(LABEL + 1, 1)
