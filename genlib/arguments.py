@@ -21,7 +21,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, ParamSpec, TypeVar
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union
 
 import torch
 from torch import Tensor, nn
@@ -47,38 +47,31 @@ Sizes = Sequence[Width]  # a shape
 Label = Annotated[Tensor | int | None, "label"]
 LabelOrNone = Annotated[Tensor | int | None, "label or none"]
 
-
+LABELS = ("label", "label or none")
 Call = dict[str, Any]  # under "" the arguments of one call, by name; and the sizes that they share so far, by theirs
-Take = Callable[[Any, Call], Any]  # the value as the function is to get it; or NO
-Rule = tuple[str | Callable[[Call], str], Take]  # what is expected, in words
-NO = object()
+NO = object()  # what does not fit
 LOOK = "at values on a GPU, too"
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+INTS = ("uint8", "int8", "int16", "int32", "int64")
 TEXTS = (str, bytes, bytearray, memoryview)
 LONGEST = 1_000_000  # of a sequence
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """The function, with its arguments held against their annotations first."""
-    names = list(inspect.signature(function).parameters)
-    rules: dict[str, Rule] | None = None
+    names, hints = list(inspect.signature(function).parameters), {}
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        nonlocal rules
         if torch.compiler.is_compiling():
             return function(*args, **kwargs)
-        if rules is None:  # at the first call, for an annotation may name a class that is written further down
-            rules = _rules(function)
+        if not hints:  # at the first call, for an annotation may name a class that is written further down
+            found = typing.get_type_hints(function, include_extras=True)
+            hints.update(sorted(found.items(), key=lambda item: "{" in str(item[1])))  # last what refers to others
         arguments = dict(zip(names, args, strict=False), **kwargs)
         if len(arguments) < len(args) + len(kwargs):  # too many, or one given twice: Python says so itself
             return function(*args, **kwargs)
-        call: Call = {"": arguments}
-        for name, rule in rules.items():
-            if name in arguments:
-                value = arguments[name]
-                arguments[name] = taken = rule[1](value, call)
-                if taken is NO:
-                    raise ValueError(_complain(name, rule, value, call))
+        _hold(arguments, hints, {"": arguments})
         return function(**arguments)  # type: ignore[call-arg]
 
     return wrapper  # type: ignore[return-value]
@@ -89,23 +82,17 @@ def check(name: str, value: Any, hint: Any, **context: Any) -> Any:
 
     The values of a tensor are looked at on a GPU as well, which waits for that: not at every step.
     """
-    if torch.compiler.is_compiling():
-        return value
-    call: Call = {"": context, LOOK: True}
-    rule = _rule(hint)
-    assert rule is not None
-    taken = rule[1](value, call)
-    if taken is NO:
-        raise ValueError(_complain(name, rule, value, call))
-    return taken
+    held = {name: value}
+    if not torch.compiler.is_compiling():
+        _hold(held, {name: hint}, {"": context, LOOK: True})
+    return held[name]
 
 
 def weight(module: nn.Module) -> Tensor | None:
     """One of a module's tensors, whose device and dtype are the module's; None if it has no numbers of its own."""
-    for tensors in (module._parameters, module._buffers):
-        for tensor in tensors.values():
-            if tensor is not None and tensor.is_floating_point():
-                return tensor
+    for tensor in (*module._parameters.values(), *module._buffers.values()):
+        if tensor is not None and tensor.is_floating_point():
+            return tensor
     for child in module._modules.values():
         found = None if child is None else weight(child)
         if found is not None:
@@ -113,252 +100,222 @@ def weight(module: nn.Module) -> Tensor | None:
     return None
 
 
-# -- From annotations to rules
+def _hold(arguments: dict[str, Any], hints: dict[str, Any], call: Call) -> None:
+    for name, hint in hints.items():
+        if name in arguments:
+            value = arguments[name]
+            arguments[name] = taken = _take(value, hint, (), call)
+            if taken is NO:
+                raise ValueError(_complaint(name, value, hint, call))
 
 
-def _rules(function: Callable[..., Any]) -> dict[str, Rule]:
-    hints = typing.get_type_hints(function, include_extras=True)
-    later = {name for name, hint in hints.items() if re.search(r"\{(?!self)", str(hint))}  # what refers to the others
-    rules = {name: _rule(hints[name]) for name in sorted(hints, key=later.__contains__) if name != "return"}
-    return {name: rule for name, rule in rules.items() if rule is not None}
-
-
-def _rule(hint: Any, extras: tuple[str, ...] = ()) -> Rule | None:
-    origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Annotated:
-        words = tuple(word for word in hint.__metadata__ if isinstance(word, str))
-        return _label(words[0].endswith("none")) if words[0].startswith("label") else _rule(hint.__origin__, words)
-    if origin in (typing.Union, types.UnionType):
-        return _union([_rule(option, extras) for option in inner])
-    if origin is Literal:
-        choices = inner
-        return f"one of {', '.join(map(repr, choices))}", lambda v, _: v if isinstance(v, str) and v in choices else NO
-    if origin is not None and isinstance(origin, type) and issubclass(origin, Sequence):
-        return _sequence(inner, exact=origin is tuple and inner[-1] is not ...)
-    if origin is not None and issubclass(origin, Callable):  # type: ignore[arg-type]
-        return "a function", lambda value, _: value if callable(value) else NO
-    if isinstance(hint, TypeVar):
-        hint = hint.__bound__
-    if hint is type(None):
-        return "None", lambda value, _: None if value is None else NO
-    if hasattr(hint, "dim_str"):
-        return _tensor(hint, extras)
-    if hint in (int, float):
-        return _number(hint, *extras)
-    if hint is bool:
-        return "True or False", lambda value, _: value if isinstance(value, bool) else NO
-    if isinstance(hint, type) and hint not in (Any, object):
-        return f"a {hint.__name__}", lambda value, _: value if isinstance(value, hint) else NO
-    return None
-
-
-def _union(rules: list[Rule | None]) -> Rule | None:
-    options = [rule for rule in rules if rule is not None]
-    if len(options) < len(rules):
-        return None  # one of them is anything
-
-    def take(value: Any, call: Call) -> Any:
-        for _, option in options:
-            taken = option(value, call)
+def _take(value: Any, hint: Any, extras: Sequence[Any], call: Call) -> Any:
+    """The value as the function is to get it, or NO."""
+    kind, inner = _kind(hint)
+    if kind is Annotated:
+        return _label(value, inner[1], call) if inner[1] in LABELS else _take(value, inner[0], inner[1:], call)
+    if kind is Union:
+        for option in inner:
+            taken = _take(value, option, extras, call)
             if taken is not NO:
                 return taken
         return NO
-
-    words = [expected for expected, _ in options]
-    if len(words) == 2 and "None" in words:  # the words of the other one may depend on the call
-        return next(expected for expected in words if expected != "None"), take
-    return " or ".join(map(str, words)), take
-
-
-def _sequence(items: tuple[Any, ...], exact: bool) -> Rule:
-    rules = [_rule(item) for item in items if item is not ...]
-    expected, item_take = rules[0] or ("values", lambda value, _: value)
-
-    def take(value: Any, call: Call) -> Any:
-        try:
-            if not isinstance(value, Sequence):
-                value = value.tolist() if value.ndim == 1 else NO
-            if isinstance(value, TEXTS) or (len(value) != len(rules) if exact else len(value) > LONGEST):
-                return NO
-        except (AttributeError, TypeError, RuntimeError, OverflowError):  # no length, no values, or too many for an int
-            return NO
-        taken = tuple(item_take(item, call) for item in value)
-        return NO if any(item is NO for item in taken) else taken
-
-    return f"{f'{len(rules)} values' if exact else 'a sequence'}, each {expected}", take
+    if kind is Tensor:
+        return value if _is_tensor(value, *inner, extras, call) else NO
+    if kind in (int, float):
+        return _number(value, kind, extras[0] if extras else "(-inf, inf)", call)
+    if kind is Sequence:
+        return _sequence(value, *inner, call)
+    if kind is Literal:
+        return value if isinstance(value, str) and value in inner else NO
+    return value if (callable(value) if kind is Callable else isinstance(value, kind)) else NO
 
 
-def _number(kind: type, interval: str = "(-inf, inf)") -> Rule:
+@functools.cache
+def _kind(hint: Any) -> tuple[Any, Any]:
+    """What kind of annotation it is, and what stands in it."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Annotated, Literal):
+        return origin, inner
+    if hasattr(hint, "dim_str"):  # of jaxtyping's dtypes those that can be computed with: some are there in name only
+        dtypes = [getattr(torch, dtype) for dtype in (*FLOATS, *INTS, "bool") if dtype in hint.dtypes]
+        return Tensor, (dtypes, hint.dim_str.split())
+    if origin in (Union, types.UnionType):
+        return Union, inner
+    if isinstance(hint, TypeVar):
+        return _kind(hint.__bound__)
+    kind = origin or hint
+    if issubclass(kind, Sequence) and origin:
+        return Sequence, (inner[0], len(inner) if kind is tuple and ... not in inner else None)
+    return (object if kind is Any else kind), inner
+
+
+def _number(value: Any, kind: type, interval: str, call: Call) -> Any:
     """A whole number, or a finite one, in an interval. A bool, a text and a complex number do not count as either."""
-    low, high = map(_reader, interval[1:-1].split(", "))
-    above = operator.lt if interval[0] == "(" else operator.le
-    below = operator.lt if interval[-1] == ")" else operator.le
-
-    def take(value: Any, call: Call) -> Any:
-        try:
-            if isinstance(value, bool) or not re.search("int|float", str(getattr(value, "dtype", "float"))):
-                return NO
-            number = value.__index__() if kind is int else value.__float__()  # float() would read a text, too
-            fits = above(_read(low, call), number) and below(number, _read(high, call))
-        except (AttributeError, TypeError, ValueError, RuntimeError, OverflowError):
+    try:
+        if isinstance(value, bool) or not re.search("int|float", str(getattr(value, "dtype", "float"))):
             return NO
-        return number if fits and math.isfinite(number) else NO
+        number = operator.index(value) if kind is int else value.__float__()  # float() would read a text, too
+        low, high = (_read(end, call) for end in interval[1:-1].split(", "))
+        above = low < number if interval[0] == "(" else low <= number
+        below = number < high if interval[-1] == ")" else number <= high
+    except (AttributeError, TypeError, ValueError, RuntimeError, OverflowError):
+        return NO
+    return number if above and below and math.isfinite(number) else NO
 
-    what = "a whole number" if kind is int else "a finite number"
-    return (what if interval == "(-inf, inf)" else f"{what} in {interval}"), take
+
+def _sequence(value: Any, item: Any, length: int | None, call: Call) -> Any:
+    try:
+        if not isinstance(value, Sequence):
+            value = value.tolist() if value.ndim == 1 else NO
+        if isinstance(value, TEXTS) or (len(value) > LONGEST if length is None else len(value) != length):
+            return NO
+    except (AttributeError, TypeError, RuntimeError, OverflowError):  # no length, no values, or too many for an int
+        return NO
+    taken = tuple(_take(part, item, (), call) for part in value)
+    return NO if any(part is NO for part in taken) else taken
 
 
-def _tensor(hint: Any, extras: tuple[str, ...]) -> Rule:
+def _is_tensor(value: Any, dtypes: Any, dims: Sequence[str], extras: Sequence[str], call: Call) -> bool:
     """A tensor of the wanted kind and shape; with "finite" or an interval, its values too."""
-    dtypes, dims = _dtypes(hint), [(dim, _reader(dim)) for dim in hint.dim_str.split()]
-    known = {getattr(torch, dtype) for dtype in dtypes}
-    kind = dtypes[0] if len(dtypes) == 1 else "float" if "float32" in dtypes else "int"
-    values = _finite if "finite" in extras else _within(extras[0]) if extras else None
-    more = "" if not extras else ", all finite" if "finite" in extras else f", in {extras[0]}"
-
-    def take(value: Any, call: Call) -> Any:
-        if not isinstance(value, Tensor) or value.dtype not in known:
-            return NO
-        if not (_at_home(value, call) and _fits(value.shape, dims, call)):
-            return NO
-        return NO if values is not None and _visible(value, call) and not values(value, call) else value
-
-    def expected(call: Call) -> str:
-        sizes = ", ".join(str(call.get(dim, dim)).strip("(,)") for dim, _ in dims)
-        mine = _own(call) if kind == "float" else ""
-        return f"{'an' if kind[0] == 'i' else 'a'} {kind} tensor of shape ({sizes}{',' * (len(dims) == 1)}){mine}{more}"
-
-    return expected, take
+    if not isinstance(value, Tensor) or value.dtype not in dtypes:
+        return False
+    fits = _is_at_home(value, call) and _has_shape(value.shape, dims, call)
+    return fits and (not extras or not _is_visible(value, call) or _has_values(value.detach(), extras[0], call))
 
 
-FLOATS = ("float16", "bfloat16", "float32", "float64")
-INTS = ("uint8", "int8", "int16", "int32", "int64")
-
-
-def _own(call: Call) -> str:
-    own = weight(call[""]["self"]) if isinstance(call[""].get("self"), nn.Module) else None
-    return "" if own is None else f", {str(own.dtype)[6:]} on {own.device} as the weights"
-
-
-def _dtypes(hint: Any) -> tuple[str, ...]:
-    """Those that can be computed with: jaxtyping knows some that torch has in name only."""
-    return tuple(dtype for dtype in (*FLOATS, *INTS, "bool") if dtype in hint.dtypes)
-
-
-def _fits(shape: Sequence[int], dims: Sequence[tuple[str, Any]], call: Call) -> bool:
-    for i, (dim, wanted) in enumerate(dims):
-        if dim[0] in ".*":
-            return dim == "..." or call.setdefault(dim, tuple(shape[i:])) == tuple(shape[i:])
-        if callable(wanted):
-            wanted = wanted(call)
-            if wanted is ... or isinstance(wanted, tuple):
-                return wanted is ... or shape[i:] == wanted
-        if i >= len(shape) or shape[i] != (call.setdefault(dim, shape[i]) if wanted is None else wanted):
-            return False
-    return len(shape) == len(dims)
-
-
-def _at_home(value: Tensor, call: Call) -> bool:
+def _is_at_home(value: Tensor, call: Call) -> bool:
     """Whether it is a plain tensor and, where a Module is asked, of the dtype and on the device of its weights."""
     if value.layout != torch.strided or value.is_nested:
         return False
-    owner = call[""].get("self")
-    own = weight(owner) if isinstance(owner, nn.Module) and "_modules" in vars(owner) else None
+    own = _own(call)
     if own is None:
         return not value.is_meta
     alike = value.dtype == own.dtype or not value.is_floating_point() or torch.is_autocast_enabled(value.device.type)
     return alike and value.device == own.device
 
 
-def _label(optional: bool) -> Rule:
-    """What a model is told beside x. An int stands for that class n times, where n are to be drawn; where labels are
-    optional, −1 and a row of NaN stand for none."""
-
-    def take(value: Any, call: Call) -> Any:
-        n_classes, n_condition = (getattr(call[""]["self"], name, None) for name in ("n_classes", "n_condition"))
-        if value is None:
-            return None if optional or not (n_classes or n_condition) else NO
-        B, low = call[""].get("n", call.get("B")), -1 if optional else 0
-        if isinstance(value, int) and not isinstance(value, bool) and n_classes and "n" in call[""]:
-            if not low <= value < n_classes:
-                return NO
-            like = weight(call[""]["self"])
-            value = torch.full((B,), value, device=None if like is None else like.device)
-        if not isinstance(value, Tensor) or not _at_home(value, call) or not value.dim():
-            return NO
-        if B is None:  # where the label comes first, as in D(label, y), it says how many there are
-            B = call["B"] = len(value)
-        if n_condition and not n_classes:
-            fits = value.is_floating_point() and value.shape == (B, n_condition)
-            return value if fits and (optional or not _visible(value, call) or _finite(value, call)) else NO
-        if not n_classes or value.dtype != torch.int64 or value.shape != (B,):
-            return NO
-        within = _within(f"[{low}, {n_classes - 1}]")
-        return value if not _visible(value, call) or within(value, call) else NO
-
-    def expected(call: Call) -> str:
-        n_classes, n_condition = (getattr(call[""]["self"], name, None) for name in ("n_classes", "n_condition"))
-        if not n_classes and not n_condition:
-            return "None, for this model was built without n_classes or n_condition"
-        none = ", or None" if optional else ""
-        B = call[""].get("n", call.get("B", "B"))
-        if not n_classes:
-            return f"a float tensor of shape ({B}, {n_condition}){_own(call)}{none}"
-        return f"classes 0..{n_classes - 1}{', -1 for none' * optional}, an int64 tensor of shape ({B},){none}"
-
-    return expected, take
+def _own(call: Call) -> Tensor | None:
+    owner = call[""].get("self")
+    return weight(owner) if isinstance(owner, nn.Module) and "_modules" in vars(owner) else None
 
 
-def _finite(value: Tensor, call: Call) -> bool:
-    value = value.detach()
-    return math.isfinite(value.sum()) or bool(torch.isfinite(value).all())  # a sum alone might overflow
+def _has_shape(shape: Sequence[int], dims: Sequence[str], call: Call) -> bool:
+    for i, dim in enumerate(dims):
+        wanted = _read(dim, call)
+        if dim[0] == "*":
+            wanted = call.setdefault(dim, tuple(shape[i:]))
+        if wanted is ... or isinstance(wanted, tuple):
+            return wanted is ... or tuple(shape[i:]) == wanted
+        if i >= len(shape) or shape[i] != (call.setdefault(dim, shape[i]) if wanted is None else wanted):
+            return False
+    return len(shape) == len(dims)
 
 
-def _within(interval: str) -> Callable[[Tensor, Call], bool]:
-    fits = _number(float, interval)[1]
-
-    def inside(value: Tensor, call: Call) -> bool:
-        return not value.numel() or NO not in [fits(end, call) for end in value.detach().aminmax()]
-
-    return inside
+def _has_values(value: Tensor, wanted: str, call: Call) -> bool:
+    if wanted == "finite":
+        return math.isfinite(value.sum()) or bool(torch.isfinite(value).all())  # a sum alone might overflow
+    return not value.numel() or NO not in [_number(end, float, wanted, call) for end in value.aminmax()]
 
 
-def _visible(value: Tensor, call: Call) -> bool:
+def _is_visible(value: Tensor, call: Call) -> bool:
     """Whether looking at values is free, or wanted, and is allowed: not inside of `vmap`, `grad` and the like."""
     free = value.device.type == "cpu" or (LOOK in call and not value.is_meta)
     return free and torch._C._functorch.peek_interpreter_stack() is None
 
 
-def _reader(text: str) -> Any:
-    """What is written in an annotation: a number, or None for a name; of "{self.dim}" a function of the call."""
+def _label(value: Any, kind: str, call: Call) -> Any:
+    """What a model is told beside x. An int stands for that class n times, where n are to be drawn; where labels are
+    optional, −1 and a row of NaN stand for none."""
+    n_classes, n_condition, B, low = _wanted_label(kind, call)
+    if value is None:
+        return None if low or not (n_classes or n_condition) else NO
+    if isinstance(value, int) and n_classes and "n" in call[""]:
+        like = _own(call)
+        number = _number(value, int, f"[{low}, {n_classes})", call)
+        return NO if number is NO else torch.full((B,), number, device=None if like is None else like.device)
+    if not isinstance(value, Tensor) or not _is_at_home(value, call) or not value.dim():
+        return NO
+    if B is None:  # where the label comes first, as in D(label, y), it says how many there are
+        B = call["B"] = len(value)
+    vectors = n_condition and not n_classes
+    of_kind = value.is_floating_point() if vectors else n_classes and value.dtype == torch.int64
+    if not of_kind or value.shape != ((B, n_condition) if vectors else (B,)):
+        return NO
+    values = "finite" if vectors else f"[{low}, {n_classes})"
+    seen = _is_visible(value, call) and not (vectors and low)
+    return value if not seen or _has_values(value.detach(), values, call) else NO
+
+
+def _wanted_label(kind: str, call: Call) -> tuple[int | None, int | None, int | None, int]:
+    """How many classes, or numbers, the model is told; for how many examples; the least class."""
+    n_classes, n_condition = (getattr(call[""]["self"], name, None) for name in ("n_classes", "n_condition"))
+    return n_classes, n_condition, call[""].get("n", call.get("B")), -1 if kind == "label or none" else 0
+
+
+def _read(text: str, call: Call) -> Any:
+    """What is written in an annotation: a number, or of "{self.dim}" what it is in this call; None for a name."""
     if text[0] == "{":
-        name, _, attributes = text.strip("{}").partition(".")
-        get = operator.attrgetter(attributes) if attributes else lambda value: value
-        return lambda call: get(call[""][name])
-    try:
-        return int(text) if text.lstrip("-").isdigit() else float(text)
-    except ValueError:
+        name, _, attributes = text[1:-1].partition(".")
+        return operator.attrgetter(attributes)(call[""][name]) if attributes else call[""][name]
+    if text.isidentifier() and text != "inf":
         return None
-
-
-def _read(end: Any, call: Call) -> float:
-    return end(call) if callable(end) else end
+    return ... if text == "..." else None if text[0] == "*" else int(text) if text.isdecimal() else float(text)
 
 
 # -- What is said
 
 
-def _complain(name: str, rule: Rule, value: Any, call: Call) -> str:
-    said = functools.partial(_said, call)
-    expected = re.sub(r"\{[\w.]+\}", said, rule[0] if isinstance(rule[0], str) else rule[0](call))
+def _complaint(name: str, value: Any, hint: Any, call: Call) -> str:
+    expected = re.sub(r"\{[\w.]+\}", lambda path: _bare(_read(path[0], call)), _words(hint, (), call))
     known = re.findall(r"'([\w.]+)'", expected)
     near = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []
     return f"{name}: expected {expected}, got {_came(value)}" + "".join(f". Did you mean {meant!r}?" for meant in near)
 
 
-def _said(call: Call, path: re.Match[str]) -> str:
-    value = _reader(path[0])(call)
-    return "..." if value is ... else str(value).strip("(,)")
+def _words(hint: Any, extras: Sequence[Any], call: Call) -> str:
+    """What is expected."""
+    kind, inner = _kind(hint)
+    if kind is Annotated:
+        return _label_words(inner[1], call) if inner[1] in LABELS else _words(inner[0], inner[1:], call)
+    if kind is Union:
+        options = [_words(option, extras, call) for option in inner if option is not type(None)]
+        return " or ".join(options if len(options) == 1 or type(None) not in inner else [*options, "None"])
+    if kind is Tensor:
+        dtypes, dims = inner
+        word = str(dtypes[0])[6:] if len(dtypes) == 1 else "float" if torch.float32 in dtypes else "int"
+        sizes = ", ".join(_bare(call.get(dim, dim)) for dim in dims) + "," * (len(dims) == 1)
+        more = "" if not extras else ", all finite" if extras[0] == "finite" else f", in {extras[0]}"
+        mine = _own_words(call) if word == "float" else ""
+        return f"{'an' if word[0] == 'i' else 'a'} {word} tensor of shape ({sizes}){mine}{more}"
+    if kind in (int, float):
+        return f"a {'whole' if kind is int else 'finite'} number" + (f" in {extras[0]}" if extras else "")
+    if kind is Sequence:
+        item, length = inner
+        return f"{'a sequence' if length is None else f'{length} values'}, each {_words(item, (), call)}"
+    if kind is Literal:
+        return f"one of {', '.join(map(repr, inner))}"
+    named = {bool: "True or False", Callable: "a function", type(None): "None", object: "anything"}
+    return named.get(kind, f"a {getattr(kind, '__name__', kind)}")
+
+
+def _label_words(kind: str, call: Call) -> str:
+    n_classes, n_condition, B, low = _wanted_label(kind, call)
+    if not n_classes and not n_condition:
+        return "None, for this model was built without n_classes or n_condition"
+    none = ", or None" * -low
+    if not n_classes:
+        return f"a float tensor of shape ({B}, {n_condition}){_own_words(call)}{none}"
+    return f"classes 0..{n_classes - 1}{', -1 for none' * -low}, an int64 tensor of shape ({B},){none}"
+
+
+def _own_words(call: Call) -> str:
+    own = _own(call)
+    return "" if own is None else f", {str(own.dtype)[6:]} on {own.device} as the weights"
+
+
+def _bare(size: Any) -> str:
+    return "..." if size is ... else str(size).strip("(,)")
 
 
 def _came(value: Any) -> str:
@@ -376,7 +333,7 @@ def _came(value: Any) -> str:
         words.append(f"on {value.device}")
     if value.layout != torch.strided:
         words.append(f"({value.layout})")
-    elif value.numel() and not value.is_nested and _visible(value, {}) and str(value.dtype)[6:] in FLOATS + INTS:
-        finite = value.is_floating_point() and not _finite(value, {})
+    elif value.numel() and not value.is_nested and _is_visible(value, {}) and str(value.dtype)[6:] in FLOATS + INTS:
+        finite = value.is_floating_point() and not _has_values(value, "finite", {})
         words.append("with NaN or infinite values" if finite else f"with values {value.min():g}..{value.max():g}")
     return " ".join(words)
