@@ -55,6 +55,7 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 INTS = ("uint8", "int8", "int16", "int32", "int64")
 TEXTS = (str, bytes, bytearray, memoryview)
 LONGEST = 1_000_000  # of a sequence
+OTHERS = re.compile(r"\{(?!self)")  # what refers to other arguments is looked at after them
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
@@ -67,7 +68,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         if not hints:  # at the first call, for an annotation may name a class that is written further down
             found = typing.get_type_hints(function, include_extras=True)
-            hints.update(sorted(found.items(), key=lambda item: "{" in str(item[1])))  # last what refers to others
+            hints.update(sorted(found.items(), key=lambda item: bool(OTHERS.search(str(item[1])))))
         arguments = dict(zip(names, args, strict=False), **kwargs)
         if len(arguments) < len(args) + len(kwargs):  # too many, or one given twice: Python says so itself
             return function(*args, **kwargs)
