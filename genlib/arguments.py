@@ -121,7 +121,7 @@ def _take(value: Any, hint: Any, extras: Sequence[Any], call: Call) -> Any:
             if taken is not NO:
                 return taken
         return NO
-    if kind is Tensor:
+    if kind is Tensor and inner:
         return value if _is_tensor(value, *inner, extras, call) else NO
     if kind in (int, float):
         return _number(value, kind, extras[0] if extras else "(-inf, inf)", call)
@@ -282,7 +282,7 @@ def _words(hint: Any, extras: Sequence[Any], call: Call) -> str:
     if kind is Union:
         options = [_words(option, extras, call) for option in inner if option is not type(None)]
         return " or ".join(options if len(options) == 1 or type(None) not in inner else [*options, "None"])
-    if kind is Tensor:
+    if kind is Tensor and inner:
         dtypes, dims = inner
         word = str(dtypes[0])[6:] if len(dtypes) == 1 else "float" if torch.float32 in dtypes else "int"
         sizes = ", ".join(_bare(call.get(dim, dim)) for dim in dims) + "," * (len(dims) == 1)
@@ -316,7 +316,7 @@ def _own_words(call: Call) -> str:
 
 
 def _bare(size: Any) -> str:
-    return "..." if size is ... else str(size).strip("(,)")
+    return "..." if size is ... else str(tuple(size) if isinstance(size, tuple) else size).strip("(,)")
 
 
 def _came(value: Any) -> str:

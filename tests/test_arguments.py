@@ -315,3 +315,18 @@ def test_what_others_refer_to_is_looked_at_first() -> None:
         dealt(LABEL, "nine")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^x: expected an int tensor of shape \(\.\.\.,\), in \[0, 1\), got"):
         dealt(LABEL + 1, 1)
+
+
+def test_any_tensor_may_be_wanted_and_the_shape_of_another_one() -> None:
+    @checked
+    def f(x: Tensor, y: Float[Tensor, "{x.shape}"] | None = None) -> Tensor:
+        return x
+
+    assert f(T) is T
+    assert f(X, X) is X
+    with pytest.raises(ValueError, match=r"^x: expected a Tensor, got \[1\]"):
+        f([1])  # type: ignore[arg-type]
+    with pytest.raises(
+        ValueError, match=r"^y: expected a float tensor of shape \(4, 2,?\), got float32 of shape \(4, 1\)"
+    ):
+        f(X, X[:, :1])
