@@ -285,7 +285,8 @@ def _words(hint: Any, extras: Sequence[Any], call: Call) -> str:
     if kind is Tensor and inner:
         dtypes, dims = inner
         word = str(dtypes[0])[6:] if len(dtypes) == 1 else "float" if torch.float32 in dtypes else "int"
-        sizes = ", ".join(_bare(call.get(dim, dim)) for dim in dims) + "," * (len(dims) == 1)
+        sizes = ", ".join(_bare(_read(dim, call) if dim[0] == "{" else call.get(dim, dim)) for dim in dims)
+        sizes += "," * (sizes != "" and "," not in sizes)
         more = "" if not extras else ", all finite" if extras[0] == "finite" else f", in {extras[0]}"
         mine = _own_words(call) if word == "float" else ""
         return f"{'an' if word[0] == 'i' else 'a'} {word} tensor of shape ({sizes}){mine}{more}"
