@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import course
+import course_setup
 import lock
 import pytest
 import yaml
@@ -17,10 +18,10 @@ from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-TEXTS = {name: (ROOT / name).read_text("utf-8") for name in ("requirements.lock", "requirements-cuda.lock")}
+TEXTS = {path.name: path.read_text("utf-8") for path in lock.LOCKS}
 # A package, and the hashes below it.
 PINS = {name: re.findall(r"^(\w.*?) \\\n((?:    .+\n)+)", text, re.MULTILINE) for name, text in TEXTS.items()}
-LOCK, CUDA_LOCK = ([Requirement(line) for line, _ in pins] for pins in PINS.values())
+LOCK, CUDA_LOCK, CPU_LOCK = ([Requirement(line) for line, _ in pins] for pins in PINS.values())
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 MACHINES = [
     {"sys_platform": system, "platform_system": name, "os_name": kind, "platform_machine": machine}
@@ -55,9 +56,10 @@ def test_conda_has_the_names_and_bounds_of_pyproject() -> None:
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_lock_is_exact_and_names_no_host_nor_build(name: str) -> None:
     for requirement in map(Requirement, (line for line, _ in PINS[name])):
-        assert re.fullmatch(r"==[\w.]+", str(requirement.specifier)), requirement
+        build = r"\+cpu" if name == "requirements-cpu.lock" else ""
+        assert re.fullmatch(rf"==[\w.]+{build}", str(requirement.specifier)), requirement
         assert requirement.url is None
-    assert not re.search(r"://|\+|^-", TEXTS[name], re.MULTILINE)
+    assert not re.search(r"://|^-", TEXTS[name], re.MULTILINE)
     assert TEXTS[name].startswith(lock.HEADER)
 
 
@@ -69,24 +71,25 @@ def test_the_lock_holds_each_file_to_its_hash(name: str) -> None:
 
 
 def test_torch_is_a_build_of_pypi_or_its_own_for_the_cpu() -> None:
-    (hashes,) = (set(re.findall(r"\w{64}", h)) for line, h in PINS["requirements.lock"] if line == lock.TORCH)
+    assert [str(r) for r in LOCK if r.name == "torch"] == [lock.TORCH]
+    assert [str(r) for r in CPU_LOCK] == [f"{lock.TORCH}+cpu"]
     assert len(set(lock.CPU_BUILDS)) == 2 * (course.NEWEST[1] - course.OLDEST[1] + 1)
-    assert hashes > set(lock.CPU_BUILDS)
-    # What only the former needs is not asked of the latter.
+    # What only the former needs is not asked of the latter, nor of other systems.
     assert not [r.name for r in LOCK if lock.GPU_ONLY.match(r.name)]
     assert all(lock.GPU_ONLY.match(r.name) for r in CUDA_LOCK)
     machines = [m for m in MACHINES if m["sys_platform"] != "linux"]
     assert not [r.name for r in CUDA_LOCK for m in machines if r.marker is None or r.marker.evaluate(m)]
+    assert sorted(course_setup.LOCKS) == sorted(TEXTS)
 
 
 def test_the_locks_are_split_by_whom_they_are_for() -> None:
     digest = "    --hash=sha256:" + 64 * "0"
-    every, cuda = lock.split(
-        f"a==1 \\\n{digest}\ntriton==2 ; sys_platform == 'linux' \\\n{digest} \\\n{digest}\n{lock.TORCH} \\\n{digest}\n"
-    )
-    assert every.startswith(f"{lock.HEADER}a==1 \\\n{digest}\n{lock.TORCH} \\\n{digest} \\\n")
-    assert every.count("sha256") == 2 + len(lock.CPU_BUILDS)
-    assert cuda == f"{lock.HEADER}triton==2 ; sys_platform == 'linux' \\\n{digest} \\\n{digest}\n"
+    one = f"a==1 \\\n{digest}\n"
+    gpu = f"triton==2 ; sys_platform == 'linux' \\\n{digest} \\\n{digest}\n"
+    every, cuda, cpu = lock.split(one + gpu + one)
+    assert every == lock.HEADER + one + one
+    assert cuda == lock.HEADER + gpu
+    assert cpu == TEXTS["requirements-cpu.lock"]
 
 
 def test_the_workflow_names_each_action_by_its_commit() -> None:

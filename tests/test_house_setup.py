@@ -7,10 +7,13 @@ import os
 import re
 import shutil
 import signal
+import site
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,6 +23,7 @@ import course_commands
 import course_run
 import course_setup
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "tools"
@@ -30,7 +34,7 @@ House = tuple[Path, list[str]]
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
     """An empty house, and the list of the commands that its set-up ran instead of running them."""
-    for name in ("requirements.lock", "requirements-cuda.lock", "pyproject.toml"):
+    for name in (*course_setup.LOCKS, "pyproject.toml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     venv = tmp_path / ".venv"
     paths = {
@@ -55,6 +59,10 @@ def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
                 f"version = {course_setup.version()}.1\n", encoding="utf-8"
             )
             Path(course_setup.packages()).mkdir(parents=True)
+        if command[-1].endswith("requirements-cpu.lock"):
+            error = course_run.SetupError("no such build")
+            error.sign = course_run.NO_SUCH_FILE
+            raise error
         if command[-1].endswith("requirements.lock"):
             for name in ("torch", "numpy"):
                 install(name)
@@ -75,15 +83,15 @@ def install(name: str) -> Path:
     return package
 
 
-KINDS = {"venv": "venv", "-r": "packages", "-e": "genlib", "-c": "import"}
-
-
 def kinds(ran: list[str]) -> list[str]:
     """What the commands of a set-up were for."""
-    return [next(KINDS[word] for word in reversed(command.split()) if word in KINDS) for command in ran]
+    words = [re.search(r"-m venv|[\w-]+\.lock$|-c import", command) for command in ran]
+    return [word[0] if word else "?" for word in words]
 
 
-FRESH = ["venv", "packages", *["packages"] * (sys.platform == "linux"), "genlib", "import"]
+LINUX = sys.platform == "linux"
+PIP = ["requirements-cpu.lock"] * LINUX + ["requirements.lock"] + ["requirements-cuda.lock"] * LINUX
+FRESH = ["-m venv", *PIP, "-c import"]
 
 
 # -- The first file that is read
@@ -168,27 +176,64 @@ def test_set_up_twice_the_second_time_does_nothing(house: House) -> None:
 
 def test_cuda_is_left_out_where_torch_is_a_build_for_the_cpu(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     _, ran = house
-    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(course_setup, "LINUX", True)
     works = course_setup.run
 
     def run(command: list[str], *rest: Any) -> None:
-        works(command, *rest)
-        if "-r" in command:
+        with contextlib.suppress(course_run.SetupError):
+            works(command, *rest)
+        if command[-1].endswith("requirements-cpu.lock"):
             (Path(course_setup.packages()) / "torch-2.13.0+cpu.dist-info").mkdir()
 
     monkeypatch.setattr(course_setup, "run", run)
     course_setup.setup()
-    assert kinds(ran) == ["venv", "packages", "genlib", "import"]
+    assert kinds(ran) == ["-m venv", "requirements-cpu.lock", "requirements.lock", "-c import"]
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-cuda.lock", "pyproject.toml"])
+def test_a_build_for_the_cpu_that_is_not_the_locks_is_an_error(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(course_setup, "LINUX", True)
+
+    def run(command: list[str], log: TextIO, failure: str, env: object = None) -> None:
+        if command[-1].endswith(".lock"):
+            words = ["THESE PACKAGES DO NOT MATCH THE HASHES", course_run.NO_SUCH_FILE]
+            course_run.run([sys.executable, "-c", f"print({words!r}); raise SystemExit(1)"], log, failure)
+
+    monkeypatch.setattr(course_setup, "run", run)
+    with pytest.raises(course_run.SetupError, match="not the one that the lock names"):
+        course_setup.setup()
+
+
+def test_genlib_is_found_from_venv_as_pip_would_have_it(house: House) -> None:
+    root, _ = house
+    course_setup.setup()
+    (found,) = metadata.distributions(name="genlib", path=[course_setup.packages()])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert found.version == project["version"]
+    asked = {(r.name, r.specifier, str(r.marker)) for r in map(Requirement, found.requires or [])}
+    wanted = [(line, "None") for line in project["dependencies"]]
+    for extra, lines in project["optional-dependencies"].items():
+        wanted += [(line, f'extra == "{extra}"') for line in lines]
+    assert asked == {(Requirement(line).name, Requirement(line).specifier, marker) for line, marker in wanted}
+    assert sorted(map(str, found.files or [])) == sorted(
+        ["genlib.pth", *(f"genlib-{found.version}.dist-info/{name}" for name in ("INSTALLER", "METADATA", "RECORD"))]
+    )
+    assert all(Path(str(file.locate())).is_file() for file in found.files or [])
+    paths = list(sys.path)
+    try:
+        site.addsitedir(course_setup.packages())
+        assert sys.path[-1] == str(root)
+    finally:
+        sys.path[:] = paths
+
+
+@pytest.mark.parametrize("name", [*course_setup.LOCKS, "pyproject.toml"])
 def test_a_new_lock_is_installed_over_the_old_one(house: House, name: str) -> None:
     root, ran = house
     course_setup.setup()
     kept = root / ".venv" / "kept"
     kept.touch()
     with open(root / name, "a", encoding="utf-8") as file:
-        file.write("another==1\n")
+        file.write("# another\n")
     ran.clear()
     course_setup.setup()
     assert kinds(ran) == FRESH[1:]
@@ -269,7 +314,8 @@ def test_a_failed_set_up_is_not_taken_for_a_whole_one(house: House, monkeypatch:
     works = course_setup.run
 
     def fails(*arguments: Any) -> None:
-        works(*arguments)
+        with contextlib.suppress(course_run.SetupError):
+            works(*arguments)
         if len(ran) == step + 1:
             raise course_run.SetupError("no network")
 

@@ -21,7 +21,9 @@ BASE: str = getattr(sys, "_base_executable", sys.executable)  # which stays wher
 
 
 class SetupError(Exception):
-    """Something that the user must do first, in one line."""
+    """Something that the user must do first, in one line; `sign` is what a log said."""
+
+    sign = ""
 
 
 # -- One at a time
@@ -140,12 +142,13 @@ status = child.wait()
 os._exit(status if 0 <= status < 256 else 1)
 """
 
+NO_SUCH_FILE = "No matching distribution"
 # What a log may contain, and what to do about it.
 REMEDIES = [
     ("ensurepip is not available", "install its venv package (Debian, Ubuntu: apt install python3-venv)"),
     ("No space left on device", "the disk is full; 3 GB are needed, 7 GB for torch with CUDA: make room"),
     ("DO NOT MATCH THE HASHES", "a file is not the one that the lock names: look where pip takes it from"),
-    ("No matching distribution", "a package could not be found for this Python and system: check the connection"),
+    (NO_SUCH_FILE, "a package could not be found for this Python and system: check the connection"),
     ("Read timed out", "a download broke off: check the connection"),
     ("Connection", "a download failed: check the connection"),
     ("Name or service not known", "a download failed: check the connection"),
@@ -158,7 +161,7 @@ def run(command: list[str], log: TextIO, failure: str, env: dict[str, str] | Non
     guard = [BASE, "-I", "-c", GUARD, *command]
     pipe = subprocess.PIPE
     process = subprocess.Popen(guard, stdin=pipe, stdout=log, stderr=subprocess.STDOUT, env=env, start_new_session=True)
-    started = time.time()
+    started, before = time.time(), log.tell()
     try:
         while process.poll() is None:
             time.sleep(0.1)
@@ -175,12 +178,16 @@ def run(command: list[str], log: TextIO, failure: str, env: dict[str, str] | Non
         if sys.stdout.isatty():
             print("\r" + " " * 78 + "\r", end="", flush=True)
     if process.returncode:
-        words = read(log.name) or ""
+        with open(log.name, "rb") as file:
+            file.seek(before)
+            words = file.read().decode(errors="replace")
         full = shutil.disk_usage(os.path.dirname(log.name)).free < 1 << 20  # no room for the words that would say so
         signs = words + full * "No space left on device"
-        remedy = next((remedy for sign, remedy in REMEDIES if sign in signs), "see what it says")
+        sign, remedy = next((pair for pair in REMEDIES if pair[0] in signs), ("", "see what it says"))
         where = os.path.join(*log.name.split(os.sep)[-2:])
-        raise SetupError(f"{failure}: {remedy}; then run the same command again (details: {where}).")
+        error = SetupError(f"{failure}: {remedy}; then run the same command again (details: {where}).")
+        error.sign = sign
+        raise error
 
 
 def read(path: str) -> str | None:

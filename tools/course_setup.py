@@ -9,15 +9,17 @@ import subprocess
 import sys
 import sysconfig
 import time
+import tomllib
 
-from course_run import BASE, SetupError, hold, pip_environment, read, run
+from course_run import BASE, NO_SUCH_FILE, SetupError, hold, pip_environment, read, run
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 STAMP = os.path.join(VENV, "course-stamp.txt")
+LOCKS = ("requirements.lock", "requirements-cpu.lock", "requirements-cuda.lock")  # tools/lock.py says what is in each
 LOG = os.path.join(ROOT, "build", "setup.log")
 LOCK = os.path.join(ROOT, "build", "setup.lock")
-WINDOWS = os.name == "nt"
+WINDOWS, LINUX = os.name == "nt", sys.platform == "linux"
 
 # What a notebook or a test imports, and what is slow to import for the first time.
 USED = [
@@ -66,6 +68,14 @@ def build(lacks: list[str]) -> None:
         remove(VENV)
     os.makedirs(VENV, exist_ok=True)
     write(unfinished, "")
+    install(python)
+    write(STAMP, stamp() + "".join(f"{name}\n" for name in sorted(os.listdir(packages()))))
+    os.remove(unfinished)
+    print(f"Set up in {time.time() - started:.0f} s.", flush=True)
+
+
+def install(python: str) -> None:
+    """Let pip install what the locks name, and nothing else."""
     with open(LOG, "w", encoding="utf-8") as log:
         if not os.path.exists(python):
             run([BASE, "-I", "-m", "venv", VENV], log, "Python could not make .venv")
@@ -73,18 +83,46 @@ def build(lacks: list[str]) -> None:
             shutil.rmtree(os.path.join(packages(), record))
         env = pip_environment(python)
         pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
-        pip += ["--progress-bar", "off", "--no-deps"]
-        locked = [*pip, "--no-compile", "--require-hashes", "-r"]
-        run([*locked, os.path.join(ROOT, "requirements.lock")], log, "The packages could not be installed", env)
-        if needs_cuda():
-            run([*locked, os.path.join(ROOT, "requirements-cuda.lock")], log, "CUDA could not be installed", env)
-        run([*pip, "--no-build-isolation", "-e", ROOT], log, "genlib could not be installed", env)
+        pip += ["--progress-bar", "off", "--no-deps", "--no-compile", "--require-hashes", "-r"]
+        every, cpu, cuda = (os.path.join(ROOT, name) for name in LOCKS)
+        if LINUX:  # where torch's build for the CPU comes first, if pip has been told of one
+            try:
+                run([*pip, cpu], log, "torch could not be installed", env)
+            except SetupError as error:
+                if error.sign != NO_SUCH_FILE:
+                    raise
+        run([*pip, every], log, "The packages could not be installed", env)
+        if LINUX and not glob.glob(os.path.join(glob.escape(packages()), "torch-*+cpu.dist-info")):
+            run([*pip, cuda], log, "CUDA could not be installed", env)
+        link()
         # What is imported once, Python keeps compiled; all of it would take a minute more.
-        used = f"import {', '.join(USED)}, importlib.util; assert importlib.util.find_spec('genlib')"
+        used = f"import {', '.join(USED)}, importlib.util; assert importlib.util.find_spec('gencourse')"
         run([python, "-I", "-c", used], log, "The packages do not work", env)
-    write(STAMP, stamp() + "".join(f"{name}\n" for name in sorted(os.listdir(packages()))))
-    os.remove(unfinished)
-    print(f"Set up in {time.time() - started:.0f} s.", flush=True)
+
+
+def link() -> None:
+    """Make genlib and gencourse importable from this folder, as `pip install -e` would.
+
+    Its builder, setuptools, takes the $ or { in a folder's name for a variable.
+    """
+    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
+        project = tomllib.load(file)["project"]
+    metadata = ["Metadata-Version: 2.1", f"Name: {project['name']}", f"Version: {project['version']}"]
+    metadata += [f"Requires-Dist: {requirement}" for requirement in project["dependencies"]]
+    for extra, requirements in project["optional-dependencies"].items():
+        metadata += [f"Provides-Extra: {extra}"]
+        metadata += [f'Requires-Dist: {requirement}; extra == "{extra}"' for requirement in requirements]
+    for old in glob.glob(os.path.join(glob.escape(packages()), "genlib-*.dist-info")):
+        shutil.rmtree(old)
+    record = f"genlib-{project['version']}.dist-info"
+    files = {
+        "genlib.pth": f"import sys; sys.path.append({ROOT!a})\n",  # in ASCII: its encoding depends on the machine
+        f"{record}/METADATA": "\n".join(metadata) + "\n",
+        f"{record}/INSTALLER": "the course\n",
+    }
+    os.mkdir(os.path.join(packages(), record))
+    for path, text in {**files, f"{record}/RECORD": "".join(f"{f},,\n" for f in [*files, f"{record}/RECORD"])}.items():
+        write(os.path.join(packages(), path), text)
 
 
 # -- What is there
@@ -125,7 +163,7 @@ def whole(record: str) -> bool:
 def stamp() -> str:
     """What .venv is made from: a line says for which Python and place, the next from which files."""
     digest = hashlib.sha256()
-    for name in ("requirements.lock", "requirements-cuda.lock", "pyproject.toml"):
+    for name in (*LOCKS, "pyproject.toml"):
         with open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read())
     return f"Python {version()} in {ROOT}\n{digest.hexdigest()}\n"
@@ -163,11 +201,6 @@ def works(python: str) -> bool:
     except OSError:
         return False
     return starts and not any(record.startswith("pip-") for record in damaged())
-
-
-def needs_cuda() -> bool:
-    """Whether the torch in .venv is PyPI's for Linux; a CPU build has a label of its own (+cpu)."""
-    return sys.platform == "linux" and not glob.glob(os.path.join(glob.escape(packages()), "torch-*+*.dist-info"))
 
 
 # -- Files

@@ -1,7 +1,8 @@
-"""Write requirements.lock and requirements-cuda.lock: one exact version of everything, and its files' hashes.
+"""Write the locks: one exact version of everything, for Linux, macOS and Windows, Python 3.11 to 3.14, with hashes.
 
-For Linux, macOS and Windows, Python 3.11 to 3.14.  The second holds what PyPI's torch for Linux needs besides: torch's
-own companions for GPUs, several GB, which its CPU builds do without.
+requirements.lock is for every machine, and the two others for Linux alone: requirements-cuda.lock holds what PyPI's
+torch needs there besides, its companions for GPUs, several GB; requirements-cpu.lock holds torch's own builds for the
+CPU, which do without.  PyPI has none of these: they are for whoever has told pip where some lie.
 
 Needs uv (`pip install uv`), which only resolves here and installs nothing.
 """
@@ -15,11 +16,9 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCK = ROOT / "requirements.lock"
-CUDA_LOCK = ROOT / "requirements-cuda.lock"
+LOCKS = [ROOT / name for name in ("requirements.lock", "requirements-cuda.lock", "requirements-cpu.lock")]
 TORCH = "torch==2.13.0"  # the version the course's numbers were measured with
-# torch's own CPU builds (+cpu) of that version for Linux, which are not on PyPI: whoever has told pip where they lie
-# gets one.  For Python 3.11 to 3.14, each aarch64 and x86_64.
+# The hashes of that version's own builds (+cpu) for Python 3.11 to 3.14, each aarch64 and x86_64.
 CPU_BUILDS = (
     "84453b69508ec79902f899c5ed9495acb9e2bbe9fda5f1d5d6f19e3c3842e1a7",
     "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",
@@ -36,11 +35,11 @@ HEADER = """\
 """
 
 
-def resolve(root: Path = ROOT) -> tuple[str, str]:
-    """The texts of the two locks."""
+def resolve(root: Path = ROOT) -> list[str]:
+    """The texts of the locks."""
     with open(root / "pyproject.toml", "rb") as file:
         project = tomllib.load(file)
-    # setuptools is locked too: genlib itself is then installed without another download.
+    # setuptools is locked too: genlib itself is then built without another download.
     pinned = [TORCH, *project["build-system"]["requires"]]
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--no-header", "--no-annotate"]
     command += ["--no-emit-index-url", "--no-emit-find-links", "--python-version", "3.11", "--extra", "dev"]
@@ -51,17 +50,16 @@ def resolve(root: Path = ROOT) -> tuple[str, str]:
     return split(done.stdout)
 
 
-def split(resolved: str) -> tuple[str, str]:
-    """What every machine needs, and what PyPI's torch for Linux needs besides: a package, and its hashes below it."""
-    texts = [HEADER, HEADER]
+def split(resolved: str) -> list[str]:
+    """The texts of the locks, from one: a package, and its hashes below it."""
+    texts = [HEADER, HEADER, HEADER]
     for package in re.findall(r"^\S.*\n(?:[ \t].*\n)*", resolved, re.MULTILINE):
-        if package.startswith(f"{TORCH} "):
-            package = package.rstrip("\n") + "".join(f" \\\n    --hash=sha256:{build}" for build in CPU_BUILDS) + "\n"
         texts[bool(GPU_ONLY.match(package))] += package
-    return texts[0], texts[1]
+    texts[2] += " \\\n    ".join([f"{TORCH}+cpu", *(f"--hash=sha256:{build}" for build in CPU_BUILDS)]) + "\n"
+    return texts
 
 
 if __name__ == "__main__":
-    for path, text in zip((LOCK, CUDA_LOCK), resolve(), strict=True):
+    for path, text in zip(LOCKS, resolve(), strict=True):
         path.write_text(text, encoding="utf-8", newline="\n")
-        print(f"{path.name}: {text.count('==')} packages")
+        print(f"{path.name}: {len(re.findall('^[^ #]', text, re.MULTILINE))} packages")
