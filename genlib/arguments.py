@@ -60,7 +60,7 @@ OTHERS = re.compile(r"\{(?!self)")  # what refers to other arguments is looked a
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """The function, with its arguments held against their annotations first."""
-    names, hints = list(inspect.signature(function).parameters), {}
+    names, hints, labels = list(inspect.signature(function).parameters), {}, []
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -69,9 +69,12 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         if not hints:  # at the first call, for an annotation may name a class that is written further down
             found = typing.get_type_hints(function, include_extras=True)
             hints.update(sorted(found.items(), key=lambda item: bool(OTHERS.search(str(item[1])))))
+            labels.extend(name for name, hint in hints.items() if hint == Label)
         arguments = dict(zip(names, args, strict=False), **kwargs)
         if len(arguments) < len(args) + len(kwargs):  # too many, or one given twice: Python says so itself
             return function(*args, **kwargs)
+        for name in labels:  # one left out is None, which some models refuse
+            arguments.setdefault(name, None)
         _hold(arguments, hints, {"": arguments})
         return function(**arguments)  # type: ignore[call-arg]
 

@@ -207,6 +207,17 @@ def test_labels_are_those_that_the_model_knows(label: Any) -> None:
             Net()(x, label)
 
 
+def test_a_label_left_out_is_none() -> None:
+    x = torch.randn(4, 2, 3)
+    assert Net()(x).shape == x.shape
+    for net in (Net(n_classes=3), Net(n_condition=5)):
+        with pytest.raises(ValueError, match=r"^label: expected .*, got None"):
+            net(x)
+        with pytest.raises(ValueError, match=r"^label: expected .*, got None"):
+            net.sample(4)
+        assert net.guided(x) is None
+
+
 def test_a_condition_may_be_a_vector() -> None:
     x, c = torch.randn(4, 2, 3), torch.randn(4, 5)
     Net(n_condition=5)(x, c)
