@@ -194,7 +194,8 @@ def _is_at_home(value: Tensor, call: Call) -> bool:
         return False
     own = _own(call)
     if own is None:
-        return not value.is_meta
+        alone = "self" not in call[""]  # a function looks at numbers; a method may only hand them on
+        return not value.is_meta if alone else value.device == call.setdefault("device", value.device)
     alike = value.dtype == own.dtype or not value.is_floating_point() or torch.is_autocast_enabled(value.device.type)
     return alike and value.device == own.device
 

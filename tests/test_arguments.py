@@ -164,7 +164,7 @@ def test_what_python_refuses_it_says_itself() -> None:
         ({"x_0": X.int()}, r"x_0: .*got int32"),
         ({"x_0": X.to_sparse()}, r"x_0: .*got .*sparse"),
         ({"x_0": X.to(torch.float8_e4m3fn)}, r"x_0: .*float8"),
-        ({"x_0": X.to("meta")}, r"x_0: .*on meta"),
+        ({"eps": X.to("meta")}, r"eps: .*on meta"),
         ({"x_0": X.to(torch.complex64)}, r"x_0: .*complex64"),
         ({"x_0": torch.tensor(1.0)}, r"x_0: .*shape \(\)"),
         ({"x_0": None}, r"x_0: .*got None"),
