@@ -14,7 +14,7 @@ Numbers = tuple[Tensor, ...]
 
 
 def _own_bound_term(x_0: Tensor, x_t: Tensor, t: Tensor, x_0_hat: Tensor, beta: Tensor, alpha_bar: Tensor) -> Tensor:
-    schedule = Schedule(beta[1:])
+    schedule = Schedule(beta[1:].tolist())
     (mean, var), (own, _) = schedule.q_posterior(x_0, x_t, t), schedule.q_posterior(x_0_hat, x_t, t)
     terms = bound.gaussian_kl(mean, var.log(), own, each(beta, t, x_0).log())
     return terms.reshape(len(x_0), -1).sum(1)
@@ -185,7 +185,7 @@ def one_step_early(*numbers: Tensor) -> Tensor:
 @BOUND_TERM.mistake("The means' distance is divided by the posterior's variance. The model's, β_t, stands below it.")
 def distance_over_beta_tilde(*numbers: Tensor) -> Tensor:
     x_0, x_t, t, x_0_hat, beta, _ = numbers
-    schedule = Schedule(beta[1:])
+    schedule = Schedule(beta[1:].tolist())
     (mean, var), (own, _) = schedule.q_posterior(x_0, x_t, t), schedule.q_posterior(x_0_hat, x_t, t)
     b = each(beta, t, x_0)
     return (0.5 * (torch.log(b / var) + var / b - 1 + (mean - own) ** 2 / var)).reshape(len(x_0), -1).sum(1)
@@ -194,7 +194,7 @@ def distance_over_beta_tilde(*numbers: Tensor) -> Tensor:
 @BOUND_TERM.mistake("The means' distance is not squared.")
 def distance_not_squared(*numbers: Tensor) -> Tensor:
     x_0, x_t, t, x_0_hat, beta, _ = numbers
-    schedule = Schedule(beta[1:])
+    schedule = Schedule(beta[1:].tolist())
     (mean, var), (own, _) = schedule.q_posterior(x_0, x_t, t), schedule.q_posterior(x_0_hat, x_t, t)
     b = each(beta, t, x_0)
     return (0.5 * (torch.log(b / var) + var / b - 1 + (mean - own).abs() / b)).reshape(len(x_0), -1).sum(1)

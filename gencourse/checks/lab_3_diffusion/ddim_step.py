@@ -115,7 +115,7 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     points, schedule = data.GaussianMixture.ring(n=4), diffusion.Schedule.cosine(T=12)
     model = diffusion.DDPM(lambda x_t, t, label: points.optimal_eps(x_t, t, schedule), schedule)
-    way = list(diffusion.ddim(model, (6, 2), 3, x_T=normal((6, 2), g)))
+    way = list(diffusion.ddim(model, (6, 2), steps=3, x_T=normal((6, 2), g)))
     for i, x_t in enumerate(way[:-1]):
         t = torch.full((6,), 12 - 4 * i)
         args = [x_t, points.optimal_eps(x_t, t, schedule), t, t - 4, 0.0, normal((6, 2), g), schedule.alpha_bar]

@@ -12,7 +12,7 @@ from genlib.diffusion import Schedule
 
 
 def _own_loss(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
-    schedule = Schedule(1 - alpha_bar[1:] / alpha_bar[:-1])
+    schedule = Schedule((1 - alpha_bar[1:] / alpha_bar[:-1]).tolist())
     x_t = schedule.q_sample(x_0, t, eps)
     target = x_0 if predict == "x_0" else schedule.convert(eps, x_t, t, "eps", predict)  # type: ignore[arg-type]
     return torch.nn.functional.mse_loss(net(x_t, t), target)

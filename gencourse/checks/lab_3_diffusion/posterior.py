@@ -10,7 +10,7 @@ from genlib.diffusion import Schedule
 
 
 def _own_posterior(x_0: Tensor, x_t: Tensor, t: Tensor, beta: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
-    return Schedule(beta[1:]).q_posterior(x_0, x_t, t)
+    return Schedule(beta[1:].tolist()).q_posterior(x_0, x_t, t)
 
 
 POSTERIOR = Exercise(

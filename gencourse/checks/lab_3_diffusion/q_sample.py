@@ -10,7 +10,7 @@ from genlib.diffusion import Schedule
 
 
 def _own_q_sample(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
-    return Schedule(1 - alpha_bar[1:] / alpha_bar[:-1]).q_sample(x_0, t, eps)
+    return Schedule((1 - alpha_bar[1:] / alpha_bar[:-1]).tolist()).q_sample(x_0, t, eps)
 
 
 Q_SAMPLE = Exercise("diffusion.q_sample", _own_q_sample, returns=["x_t"], batched=["x_0", "t", "eps"])

@@ -11,7 +11,7 @@ from genlib.diffusion import Schedule
 
 
 def _own_reverse_step(x_t: Tensor, t: Tensor, eps_hat: Tensor, z: Tensor, beta: Tensor, alpha_bar: Tensor) -> Tensor:
-    schedule = Schedule(beta[1:])
+    schedule = Schedule(beta[1:].tolist())
     mean, _ = schedule.q_posterior(schedule.convert(eps_hat, x_t, t, "eps", "x_0"), x_t, t)
     later = (t > 1).view(-1, *[1] * (x_t.dim() - 1))
     return mean + later * many(beta, t, x_t).sqrt() * z

@@ -12,7 +12,7 @@ PREDICT = ("eps", "x_0", "v")
 
 
 def _own_target(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
-    schedule = Schedule(1 - alpha_bar[1:] / alpha_bar[:-1])
+    schedule = Schedule((1 - alpha_bar[1:] / alpha_bar[:-1]).tolist())
     if predict == "x_0":
         return x_0
     return schedule.convert(eps, schedule.q_sample(x_0, t, eps), t, "eps", predict)  # type: ignore[arg-type]
