@@ -78,6 +78,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         _hold(arguments, hints, {"": arguments})
         return function(**arguments)  # type: ignore[call-arg]
 
+    wrapper.__code__ = wrapper.__code__.replace()  # one of its own: torch compiles so many versions of each and no more
     return wrapper  # type: ignore[return-value]
 
 

@@ -282,6 +282,19 @@ def test_it_steps_aside_for_compilers_and_transforms() -> None:
         torch.func.vmap(lambda x_0: Chain().q_sample(x_0[None], T, x_0[None])[0])(X)
 
 
+def test_each_function_is_compiled_by_itself() -> None:
+    """torch gives up after some versions of one piece of code, which all checked functions would share."""
+    torch._dynamo.reset()
+    x = torch.randn(4, 2)
+    for i in range(torch._dynamo.config.recompile_limit + 2):
+
+        @checked
+        def shifted(x: Float[Tensor, "B D"], i: int = i) -> Tensor:
+            return x + i
+
+        assert torch.equal(torch.compile(shifted, fullgraph=True, backend="eager")(x), x + i)
+
+
 def test_a_part_of_something_is_held_against_an_annotation() -> None:
     assert check("mask", torch.ones(3, dtype=torch.bool), Bool[Tensor, " D"]).all()
     with pytest.raises(ValueError, match=r"^mask: expected a bool tensor of shape \(D,\), got int64"):
