@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from train_tasks import ONES, Climber, Regression, TwoPlayers, assert_same, points, quiet_fit, regression_data
+from train_objectives import ONES, Climber, Regression, TwoPlayers, assert_same, points, quiet_fit, regression_data
 
 from genlib import train
 
@@ -55,41 +55,41 @@ def scenarios(folder: Path) -> None:
     """Run by both processes."""
     rank = int(os.environ["RANK"])
 
-    def keep(name: str, task: nn.Module) -> None:
-        train.save(task, folder / f"{name}-{rank}.safetensors")
+    def keep(name: str, objective: nn.Module) -> None:
+        train.save(objective, folder / f"{name}-{rank}.safetensors")
 
-    task = Regression()
+    objective = Regression()
     with torch.no_grad():
-        next(task.parameters()).add_(rank)  # other weights in the beginning: rank 0's count
-    quiet_fit(task, regression_data(40), steps=STEPS, batch_size=4)
-    keep("tensors", task)
+        next(objective.parameters()).add_(rank)  # other weights in the beginning: rank 0's count
+    quiet_fit(objective, regression_data(40), steps=STEPS, batch_size=4)
+    keep("tensors", objective)
 
-    task = Regression()
+    objective = Regression()
     x, y = regression_data(40)
-    quiet_fit(task, list(zip(x.split(4), y.split(4), strict=True)), steps=5)
-    keep("batches", task)
+    quiet_fit(objective, list(zip(x.split(4), y.split(4), strict=True)), steps=5)
+    keep("batches", objective)
 
-    task = Uneven()
-    quiet_fit(task, ONES, steps=3, decay=None, clip=None)
-    keep("uneven", task)
+    objective = Uneven()
+    quiet_fit(objective, ONES, steps=3, decay=None, clip=None)
+    keep("uneven", objective)
 
-    task = TwoPlayers()
-    quiet_fit(task, points(), steps=9, checkpoint=folder / "run.pt", checkpoint_every=4)
-    keep("players", task)
-    task = TwoPlayers()
-    history = quiet_fit(task, points(), steps=9, checkpoint=folder / "run.pt", resume=True)
+    objective = TwoPlayers()
+    quiet_fit(objective, points(), steps=9, checkpoint=folder / "run.pt", checkpoint_every=4)
+    keep("players", objective)
+    objective = TwoPlayers()
+    history = quiet_fit(objective, points(), steps=9, checkpoint=folder / "run.pt", resume=True)
     assert history.step[-1] == 9
-    keep("resumed", task)
+    keep("resumed", objective)
 
-    task = Climber()
-    quiet_fit(task, ONES, seconds=0.3, decay=None, clip=None)
-    keep("seconds", task)
+    objective = Climber()
+    quiet_fit(objective, ONES, seconds=0.3, decay=None, clip=None)
+    keep("seconds", objective)
 
     for what, error in (("signal", KeyboardInterrupt), ("nan", train.NotFiniteError)):
-        task = Fragile(what)
+        objective = Fragile(what)
         with pytest.raises(error):
-            quiet_fit(task, ONES, steps=50, decay=None, clip=None, ema=1.0)
-        keep(what, task)
+            quiet_fit(objective, ONES, steps=50, decay=None, clip=None, ema_decay=0)
+        keep(what, objective)
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +135,10 @@ def test_batches_of_a_loader_are_dealt_out(folder: Path) -> None:
 
 
 def test_a_parameter_that_one_process_uses_is_updated_in_both(folder: Path) -> None:
-    task = loaded(folder, "uneven", Uneven)
-    assert isinstance(task, Uneven)
-    assert task.second.item() == pytest.approx(-0.3, abs=0.05)
-    assert task.nobody.item() == 1
+    objective = loaded(folder, "uneven", Uneven)
+    assert isinstance(objective, Uneven)
+    assert objective.second.item() == pytest.approx(-0.3, abs=0.05)
+    assert objective.nobody.item() == 1
 
 
 def test_dropout_and_statistics_end_the_same_and_resume(folder: Path) -> None:
@@ -148,12 +148,12 @@ def test_dropout_and_statistics_end_the_same_and_resume(folder: Path) -> None:
 
 
 def test_both_stop_at_the_same_step(folder: Path) -> None:
-    assert isinstance(task := loaded(folder, "seconds", Climber), Climber)
-    assert task.theta.item() >= 1
-    assert isinstance(task := loaded(folder, "signal", Climber), Climber)
-    assert task.theta.item() == 5  # the step was finished
-    assert isinstance(task := loaded(folder, "nan", Climber), Climber)
-    assert task.theta.item() == 4
+    assert isinstance(objective := loaded(folder, "seconds", Climber), Climber)
+    assert objective.theta.item() >= 1
+    assert isinstance(objective := loaded(folder, "signal", Climber), Climber)
+    assert objective.theta.item() == 5  # the step was finished
+    assert isinstance(objective := loaded(folder, "nan", Climber), Climber)
+    assert objective.theta.item() == 4
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,68 +11,60 @@ from torch import Tensor, nn
 class Average:
     """An exponential moving average that forgets its start.
 
-        ema += rate_k (θ − ema),   rate_k = max(rate, 8/(k + 8)),   k = 0, 1, 2, …
+        ema ← decay_k · ema + (1 − decay_k) θ,   decay_k = min(ema_decay, k/(k + 8)),   k = 0, 1, 2, …
 
-    At k = 0 it is θ itself. While 8/(k + 8) is the larger, it averages over about the last eighth of the steps so far.
-    Buffers, such as running statistics, are averages or counters already: they are copied as they are.
+    At k = 0 it is θ itself. While k/(k + 8) is the smaller, it averages over about the last eighth of the steps so far.
+    Buffers, such as running statistics, are averages or counters already: a copy of the last good ones is kept.
 
     Args:
-        task: whose trainable parameters are averaged.
-        rate: the final rate, in [0, 1].
-        averaged: whether to average at all; if not, only the buffers are kept.
+        objective: whose trainable parameters are averaged, unless its `averaged` is False.
+        ema_decay: the final decay, in [0, 1]; with 0 the average is θ.
     """
 
-    def __init__(self, task: nn.Module, rate: float, averaged: bool) -> None:
-        self.rate = rate
-        self.parameters: list[Tensor] = [p for p in task.parameters() if p.requires_grad] if averaged else []
-        self.mean = [p.detach().clone() for p in self.parameters]
+    def __init__(self, objective: nn.Module, ema_decay: float) -> None:
+        self.least = round(1 - ema_decay, 15)  # of the rates 1 − decay_k: .004, not .0040000000000000036
+        averaged = getattr(objective, "averaged", True)
+        self.parameters = {name: p for name, p in objective.named_parameters() if averaged and p.requires_grad}
+        self.mean = {name: p.detach().clone() for name, p in self.parameters.items()}
         # Where buffers are kept, not the buffers: a module may well put a new tensor in the place of an old one.
-        self._places = [(m._buffers, name) for m in task.modules() for name, b in m._buffers.items() if b is not None]
-        self.buffers = [b.detach().clone() for b in self._task_buffers()]
+        buffers: list[dict[str, Any]] = [module._buffers for module in objective.modules()]
+        self.places = [(own, name) for own in buffers for name, buffer in own.items() if buffer is not None]
+        self.buffers = [kept[name].clone() for kept, name in self.places]
 
     @torch.no_grad()
     def update(self, k: int) -> None:
         """After step k, counted from 0."""
         if self.mean:
-            rate = max(self.rate, 8 / (k + 8))
-            torch._foreach_lerp_(self.mean, self.parameters, rate)  # pyright: ignore
+            rate = max(self.least, 8 / (k + 8))
+            torch._foreach_lerp_([*self.mean.values()], [*self.parameters.values()], rate)  # pyright: ignore
         if self.buffers:
-            torch._foreach_copy_(self.buffers, self._task_buffers())  # pyright: ignore
+            torch._foreach_copy_(self.buffers, [kept[name] for kept, name in self.places])  # pyright: ignore
 
     @torch.no_grad()
-    def leave_in_task(self) -> None:
-        """The task's weights become the average, for good."""
-        for parameter, mean in zip(self.parameters, self.mean, strict=True):
-            parameter.copy_(mean)
+    def put(self, values: dict[str, Tensor]) -> None:
+        """Into the objective's parameters."""
+        for name, parameter in self.parameters.items():
+            parameter.copy_(values[name])
 
     @torch.no_grad()
-    def restore_buffers(self) -> None:
-        """The task's buffers become what they were after the last `update`."""
-        for buffer, kept in zip(self._task_buffers(), self.buffers, strict=True):
-            buffer.copy_(kept)
+    def load(self, mean: dict[str, Tensor]) -> None:
+        """Go on from this mean, and from the buffers that the objective has."""
+        for name, own in self.mean.items():
+            own.copy_(mean[name])
+        self.buffers = [kept[name].clone() for kept, name in self.places]
 
     @contextmanager
-    def in_task(self) -> Iterator[None]:
-        """The task's weights are the average, for as long as this lasts."""
-        raw = [p.detach().clone() for p in self.parameters]
-        self.leave_in_task()
+    def inside(self) -> Iterator[None]:
+        """The objective has the averaged weights, for as long as this lasts."""
+        raw = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self.put(self.mean)
         try:
             yield
         finally:
-            with torch.no_grad():
-                for parameter, value in zip(self.parameters, raw, strict=True):
-                    parameter.copy_(value)
-
-    def state_dict(self) -> dict:
-        return {"mean": [mean.cpu() for mean in self.mean]}
+            self.put(raw)
 
     @torch.no_grad()
-    def load_state_dict(self, state: dict) -> None:
-        """To be called once the task has its own weights and buffers back."""
-        for mean, stored in zip(self.mean, state["mean"], strict=True):
-            mean.copy_(stored)
-        for kept, buffer in zip(self.buffers, self._task_buffers(), strict=True):
-            kept.copy_(buffer)
-
-    def _task_buffers(self) -> list[Tensor]:
-        return [buffers[name] for buffers, name in self._places]  # type: ignore[misc]
+    def restore_buffers(self) -> None:
+        """The objective's buffers become what they were after the last `update`."""
+        for (buffers, name), kept in zip(self.places, self.buffers, strict=True):
+            buffers[name].copy_(kept)

@@ -1,80 +1,71 @@
-"""The whole state of a training in one file, and how it is found to belong to another one."""
+"""The whole state of a training in one file, and how it is found to be damaged, or another training's."""
 
 import io
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from genlib.train.processes import Processes
-from genlib.train.weights import check_same_weights, replacing
+from genlib.train.files import write_whole
+from genlib.train.weights import checksum, differences, refuse
 
-FORMAT = "genlib training state, version 1"
+FORMAT = "genlib training state, version 2"
+MAY_CHANGE = ("log_every", "checkpoint_every", "calls back")  # when a training goes on
 
 
-def write_state(path: Path, state: dict) -> None:
+def write_state(path: Path, state: dict[str, Any]) -> None:
     """Write the state as a .pt file; whoever kills us meanwhile leaves the older one whole."""
-    with replacing(path) as part:
-        torch.save({"format": FORMAT, **to_cpu(state)}, part)
+    state = plain("checkpoint", {"format": FORMAT, **state})
+    content = io.BytesIO()  # not the file at once, for torch does not say when a disk is full
+    torch.save({**state, "checksum": _checksum(state)}, content)
+    write_whole(path, content.getbuffer())
 
 
-def read_state(path: Path, processes: Processes) -> dict:
-    """Read it: tensors, numbers and names, never code. `ValueError` for a file that is damaged or something else."""
-    content = processes.broadcast_bytes(path.read_bytes() if processes.first else None)
+def read_state(path: Path, content: bytes) -> dict[str, Any]:
+    """What `write_state` has written: tensors, numbers and names, never code. `ValueError` for anything else."""
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)  # as torch does not
+            if packed or sum(member.file_size for member in members) > len(content) or archive.testzip():
+                raise ValueError
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"checkpoint: {path} is damaged, or no training state ({reason})") from None
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise ValueError(f"checkpoint: {path} is no training state of this version of genlib ({FORMAT})")
+        known = state["format"] == FORMAT
+        sound = known and state.pop("checksum") == _checksum(state)
+    except Exception:  # anything can come of a file that somebody else has made
+        known = sound = False
+    if not sound:
+        raise ValueError(f"checkpoint: {path} is damaged, or no training state of this version of genlib ({FORMAT})")
     return state
 
 
+def _checksum(state: dict[str, Any]) -> int:
+    return checksum({name: value for name, value in state.items() if name != "rng"})  # another device has others
+
+
 def check_same_training(path: Path, stored: dict[str, Any], now: dict[str, Any]) -> None:
-    """Raise `ValueError` that names each setting in which the training differs from the one in the checkpoint."""
-    check_same_weights(f"checkpoint: {path} is of another task", stored.pop("weights"), now.pop("weights"))
-    differences = [
-        f"{name} was {stored.get(name)!r}, now {now.get(name)!r}" for name in now if stored.get(name) != now[name]
-    ]
-    if differences:
-        raise ValueError(
-            f"resume: {path} is of a training with other settings: {'; '.join(differences)}. "
-            "To start a new training from its weights, use train.load, with the .safetensors file beside it"
-        )
+    """Raise `ValueError` that names each setting in which a training differs from the one in the checkpoint."""
+    longer = [name for name in ("steps", "seconds") if stored[name] and now[name] and stored[name] <= now[name]]
+    kept = {name: value for name, value in stored.items() if name not in (*longer, *MAY_CHANGE)}
+    new = {name: value for name, value in now.items() if name not in (*longer, *MAY_CHANGE)}
+    refuse(
+        f"resume: {path} is of another training (for a new one from its weights: train.load)", differences(kept, new)
+    )
 
 
-def describe_optimizer(optimizer: torch.optim.Optimizer, base_lr: list[Any]) -> str:
-    """Class and settings, such as "Adam(lr=0.001, betas=(0.9, 0.99), …)": what has to be the same after a resume."""
-    groups = []
-    for group, lr in zip(optimizer.param_groups, base_lr, strict=True):
-        settings = {**group, "lr": float(lr)}
-        groups.append(", ".join(f"{k}={v!r}" for k, v in sorted(settings.items()) if k not in ("params", "initial_lr")))
-    return f"{type(optimizer).__name__}({'; '.join(groups)})"
-
-
-def module_state(module: nn.Module) -> dict[str, Tensor]:
-    """The state_dict, with the buffers that are not part of it: they may change in training, too."""
-    return {**dict(module.named_buffers()), **module.state_dict()}
-
-
-@torch.no_grad()
-def load_module_state(module: nn.Module, state: dict[str, Tensor]) -> None:
-    known = module.state_dict()
-    module.load_state_dict({name: value for name, value in state.items() if name in known})
-    for name, buffer in module.named_buffers():
-        if name not in known:
-            buffer.copy_(state[name])
-
-
-def to_cpu(value: Any) -> Any:
-    if isinstance(value, Tensor):
+def plain(name: str, value: Any) -> Any:
+    """The value as a checkpoint can hold it, tensors on the CPU; `ValueError` for what it cannot."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.item() if isinstance(value, np.generic) else torch.from_numpy(value)
+    if isinstance(value, Tensor) and value.layout == torch.strided:
         return value.detach().cpu()
     if isinstance(value, dict):
-        return {key: to_cpu(item) for key, item in value.items()}
+        return {plain(name, key): plain(f"{name}[{key!r}]", item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(to_cpu(item) for item in value)
-    return value
+        return (list if isinstance(value, list) else tuple)(plain(name, item) for item in value)
+    if value is None or type(value) in (bool, int, float, str, torch.dtype, torch.device):
+        return value
+    raise ValueError(f"{name}: expected numbers, texts or tensors, which a checkpoint can hold, got {type(value)}")

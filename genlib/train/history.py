@@ -3,13 +3,15 @@
 import json
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 from torch import Tensor
 
-from genlib.train.weights import check_file, replacing
+from genlib.arguments import checked
+from genlib.train.files import check_file, write_whole
 
 
 @dataclass(repr=False)
@@ -19,11 +21,13 @@ class History:
     Attributes:
         step: how many steps were done at each entry; an entry is made every `log_every` steps, and at the end.
         logs: name: one number for each entry, the mean over the steps since the entry before, nan where there is none.
-            The loss is "loss", or "loss_D" and "loss_G" where there are several optimizers; others are the task's own.
-        lr: optimizer's name: its learning rate at each entry.
+            The loss is "loss", or "loss_D" and "loss_G" where there are several optimizers; others are the objective's.
+        lr: optimizer's name: the learning rate of its first group at each entry.
         time: seconds since the start at each entry, callbacks not counted.
         seconds: how long the training took in all, callbacks not counted.
         command: what to type to repeat it, for a training that is kept; empty otherwise.
+        raw: the objective's state_dict with the weights that were not averaged; None if none were averaged, and in a
+            history from the disk.
 
     >>> history = History(step=[10, 20], logs={"loss": [0.5, 0.25]})
     >>> history
@@ -36,6 +40,7 @@ class History:
     time: list[float] = field(default_factory=list)
     seconds: float = 0.0
     command: str = ""
+    raw: dict[str, Tensor] | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"History of {', '.join(self.logs) or 'nothing yet'}"  # no number that depends on the clock
@@ -43,20 +48,19 @@ class History:
     def append(self, step: int, time: float, lr: Mapping[str, float], values: Mapping[str, float]) -> None:
         """One more entry; a name without a value gets nan, so that all lists stay of one length."""
         for curves, new in ((self.logs, values), (self.lr, lr)):
-            for name in new:
-                curves.setdefault(name, [math.nan] * len(self.step))
-            for name, curve in curves.items():
-                curve.append(float(new.get(name, math.nan)))
+            for name in {**curves, **new}:
+                curves.setdefault(name, [math.nan] * len(self.step)).append(float(new.get(name, math.nan)))
         self.step.append(step)
         self.time.append(time)
 
-    def to_dict(self) -> dict:
-        return asdict(self)
+    def to_dict(self) -> dict[str, Any]:
+        """All but the weights."""
+        return {name: value for name, value in vars(self).items() if name != "raw"}
 
     @classmethod
     def from_dict(cls, content: object) -> "History":
         """The inverse of `to_dict`; `ValueError` for anything else."""
-        names = set(cls.__dataclass_fields__)
+        names = set(cls.__dataclass_fields__) - {"raw"}
         if not isinstance(content, dict) or set(content) != names:
             raise ValueError(f"history: expected the entries {', '.join(sorted(names))}, and no others")
         history = cls(**content)
@@ -65,59 +69,52 @@ class History:
             raise ValueError("history: expected curves of one length")
         return history
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it as JSON; nan becomes null, which JSON knows."""
-        with replacing(check_file("path", path)) as part:
-            part.write_text(json.dumps(_without_nan(self.to_dict()), indent=0), encoding="utf-8")
+    @checked
+    def save(self, path: str | os.PathLike) -> None:
+        """Write it as JSON; nan becomes null, which JSON knows. `ValueError` for a path that is no file's."""
+        plain = _changed(self.to_dict(), lambda x: None if isinstance(x, float) and not math.isfinite(x) else x)
+        write_whole(check_file("path", path), json.dumps(plain, indent=0).encode())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "History":
+    @checked
+    def load(cls, path: str | os.PathLike) -> "History":
         """Read what `save` has written; `ValueError` for any other file."""
-        path = check_file("path", path)
+        file = check_file("path", path)
         try:
-            return cls.from_dict(_with_nan(json.loads(path.read_text(encoding="utf-8"))))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ValueError(f"path: {path} is damaged, or no history ({error})") from None
+            content = json.loads(file.read_text(encoding="utf-8"))
+            return cls.from_dict(_changed(content, lambda x: math.nan if x is None else x))
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"path: {file} is damaged, or no history ({error})") from None
 
 
 class Means:
     """Means of scalars over some steps. They are added up where they are: a GPU is asked once for all the steps."""
 
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor | float] = {}
-        self.counts: dict[str, int] = {}
+    def __init__(self, sums: Mapping[str, tuple[Any, int]] | None = None) -> None:
+        self.sums = dict(sums or {})  # and how many there are
 
-    def add(self, name: str, value: Tensor | float) -> None:
-        if isinstance(value, Tensor):
-            if value.numel() != 1:
-                raise ValueError(f"logs: expected {name!r} to be a scalar, got shape {tuple(value.shape)}")
-            value = value.detach().reshape(())
-        self.sums[name] = self.sums.get(name, 0.0) + value
-        self.counts[name] = self.counts.get(name, 0) + 1
+    def add(self, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            total, n = self.sums.get(name, (0.0, 0))
+            self.sums[name] = total + scalar(f"logs: {name}", value), n + 1
 
     def pop(self) -> dict[str, float]:
-        means = {name: float(value) / self.counts[name] for name, value in self.sums.items()}
-        self.sums, self.counts = {}, {}
-        return means
-
-    def state_dict(self) -> dict:
-        return {"sums": {name: float(value) for name, value in self.sums.items()}, "counts": dict(self.counts)}
-
-    def load_state_dict(self, state: dict) -> None:
-        self.sums, self.counts = dict(state["sums"]), dict(state["counts"])
+        sums, self.sums = self.sums, {}
+        return {name: float(total) / n for name, (total, n) in sums.items()}
 
 
-def _without_nan(value: Any) -> Any:
+def scalar(name: str, value: Any) -> Any:
+    """A number, or a tensor of one, where it is."""
+    if isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex():
+        return value.detach().reshape(())
+    if not isinstance(value, Real):
+        got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"{name}: expected a scalar, got {got}")
+    return float(value)
+
+
+def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
+    """JSON's values with each leaf changed."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _with_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _with_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_with_nan(item) for item in value]
-    return math.nan if value is None else value
+        return {key: _changed(item, change) for key, item in value.items()}
+    return [_changed(item, change) for item in value] if isinstance(value, list) else change(value)

@@ -1,108 +1,156 @@
-"""Weights on the disk: safetensors, written whole or not at all."""
+"""Weights on the disk: safetensors, with what the module is besides them, and a checksum."""
 
+import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TypeVar
+import zlib
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from genlib.arguments import checked
+from genlib.train.files import check_file, write_whole
+
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
+WIDER = {
+    torch.float16: (torch.float32, torch.float64),
+    torch.bfloat16: (torch.float32, torch.float64),
+    torch.float32: (torch.float64,),
+}
 
 
-def save(module: nn.Module, path: str | os.PathLike[str]) -> None:
-    """Write a module's parameters and buffers to a safetensors file. Folders are made, an older file is replaced.
+@checked
+def save(module: nn.Module, path: str | os.PathLike) -> None:
+    """Write a module's parameters and buffers, and its `config()` if it has one, to a safetensors file.
 
     Args:
         module: any Module.
-        path: the file, by custom ending in ".safetensors".
+        path: the file, by custom ending in ".safetensors". Folders are made, an older file is replaced.
     Raises:
-        ValueError: if `path` is a folder.
+        ValueError: for a path that is no file's, a module whose state is not all tensors, a config that is not plain.
+        OSError: if it cannot be written; an older file is then as it was.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save as to_bytes
 
-    path = check_file("path", path)
+    file = check_file("path", path)
     # Copies, because safetensors refuses tensors that share memory, as tied weights do.
-    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in _tensors(module).items()}
-    with replacing(path) as part:
-        save_file(tensors, part)
+    tensors = {name: x.detach().cpu().contiguous().clone() for name, x in tensors_of("module", module).items()}
+    about = {"config": config_of(module), "checksum": checksum(tensors)}
+    write_whole(file, to_bytes(tensors, {"genlib": json.dumps(about, sort_keys=True)}))
 
 
-def load(module: AnyModule, path: str | os.PathLike[str]) -> AnyModule:
-    """Read what `save` has written into a module of the same shape, and return it, in evaluation mode as after `fit`.
+@checked
+def load(module: AnyModule, path: str | os.PathLike) -> AnyModule:
+    """Read what `save` has written into a module like the one it was, and return it, in evaluation mode as after `fit`.
 
     Args:
-        module: its parameters and buffers are overwritten, where they are.
-        path: a safetensors file.
+        module: its parameters and buffers are overwritten, where they are, once all has been found in order.
+        path: a safetensors file. One that `save` has not written says nothing of a config, and is taken without.
     Raises:
-        ValueError: for names or shapes that differ, all of them named, or a file that is damaged or something else.
+        ValueError: for another config, other names, shapes or dtypes (narrower floats are widened), all of them named;
+            for NaN; for a file that is damaged or something else.
         FileNotFoundError: if there is none.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
-    path = check_file("path", path)
+    file, config = check_file("path", path), config_of(module)
+    wanted = tensors_of("module", module)
     try:
-        tensors = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"path: {path} is damaged, or no safetensors file ({error})") from None
-    check_same_weights(
-        f"path: {path} does not fit this {type(module).__name__}", shapes(tensors), shapes(_tensors(module))
-    )
-    module.load_state_dict(tensors)
+        with safe_open(file, "pt") as content:
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+            about = json.loads((content.metadata() or {}).get("genlib", "null"))
+        about = about or {"config": config, "checksum": checksum(tensors)}
+        sound, found = about["checksum"] == checksum(tensors), differences(about["config"], config)
+    except (SafetensorError, ValueError, TypeError, LookupError, AttributeError):
+        sound, found = False, []
+    if not sound:
+        raise ValueError(f"path: {file} is damaged, or no safetensors file")
+    found += [f"{name} is missing" for name in wanted if name not in tensors]
+    for name, x in tensors.items():
+        like = wanted.get(name)
+        if like is None:
+            found.append(f"{name} is not expected")
+        elif x.shape != like.shape or (x.dtype != like.dtype and like.dtype not in WIDER.get(x.dtype, ())):
+            found.append(f"{name} is {_kind(x)}, expected {_kind(like)}")
+        elif x.is_floating_point() and x.isnan().any():
+            found.append(f"{name} has NaN")
+    refuse(f"path: {file} does not fit this {type(module).__name__}", found)
+    put("path", module, tensors)
     return module.eval()
 
 
-def shapes(tensors: dict[str, Tensor]) -> dict[str, list[int]]:
-    return {name: list(value.shape) for name, value in tensors.items()}
-
-
-def check_same_weights(complaint: str, stored: dict[str, list[int]], wanted: dict[str, list[int]]) -> None:
-    """Raise `ValueError` that names what is missing, what is too much, and which shapes differ."""
-    differences = [f"{name} is missing" for name in wanted if name not in stored]
-    differences += [f"{name} is not expected" for name in stored if name not in wanted]
-    differences += [
-        f"{name} has shape {tuple(stored[name])}, expected {tuple(shape)}"
-        for name, shape in wanted.items()
-        if name in stored and list(stored[name]) != list(shape)
-    ]
-    if differences:
-        rest = f"; and {len(differences) - 8} more" if len(differences) > 8 else ""
-        raise ValueError(f"{complaint}: {'; '.join(differences[:8])}{rest}")
-
-
-def check_file(name: str, path: str | os.PathLike[str]) -> Path:
-    """A path that is no folder. (Whether the file exists is another question.)"""
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        raise ValueError(f"{name}: expected a path, got {path!r}")
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{name}: expected a file, got the folder {path}")
-    return path
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A new file to write, which takes the place of `path` in one instant, once it is whole and on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+def config_of(module: nn.Module) -> dict[str, Any]:
+    """What the weights of a module do not say, in plain values; empty where it has no `config()`."""
+    config = getattr(module, "config", None)
     try:
-        yield part
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":  # the new name, too, should outlive a power cut
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        plain = json.loads(json.dumps(config() if callable(config) else {}, default=_plain))
+        return dict(plain.items())
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(f"config: expected a dict of plain values from {type(module).__name__} ({error})") from None
 
 
-def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value for name, value in module.state_dict().items() if isinstance(value, torch.Tensor)}
+def tensors_of(name: str, module: nn.Module) -> dict[str, Tensor]:
+    """The state_dict, if all of it is tensors that a file can hold."""
+    state = module.state_dict()
+    for key, x in state.items():
+        lazy = isinstance(x, nn.parameter.UninitializedTensorMixin)
+        if not isinstance(x, Tensor) or lazy or x.layout != torch.strided or x.is_nested or x.is_meta or x.is_quantized:
+            raise ValueError(f"{name}: expected a state of plain tensors with values, {key} is a {type(x).__name__}")
+    return state
+
+
+@torch.no_grad()
+def put(name: str, module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """All of these tensors, which have been found to fit, into a module; or none of them."""
+    state, buffers = module.state_dict(), dict(module.named_buffers())
+    before = {key: x.clone() for key, x in state.items()}
+    try:
+        module.load_state_dict({key: x for key, x in tensors.items() if key in state})
+    except Exception as error:  # a module may refuse its extra state
+        module.load_state_dict(before)
+        raise ValueError(f"{name}: {type(module).__name__} does not take its state ({error})") from None
+    for key in tensors.keys() - state.keys():
+        buffers[key].copy_(tensors[key])
+
+
+def differences(was: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Such as "predict was 'eps', now 'v'"."""
+    found = []
+    for name in {**was, **now}:
+        a, b = was.get(name), now.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found += differences(a, b)
+        elif a != b and repr(a) != repr(b):  # NaN is not equal to itself
+            found.append(f"{name} was {a!r}, now {b!r}")
+    return found
+
+
+def refuse(complaint: str, found: list[str]) -> None:
+    """Raise `ValueError` for whatever was found."""
+    if found:
+        rest = f"; and {len(found) - 8} more" if len(found) > 8 else ""
+        raise ValueError(f"{complaint}: {'; '.join(found[:8])}{rest}")
+
+
+def checksum(value: Any, crc: int = 0) -> int:
+    """A CRC-32 of tensors and plain values, whatever holds them."""
+    if isinstance(value, Tensor):
+        crc = zlib.crc32(_kind(value).encode(), crc)
+        return zlib.crc32(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data, crc)
+    if isinstance(value, dict):
+        value = [item for key in sorted(value, key=str) for item in (key, value[key])]
+    if isinstance(value, list | tuple):
+        for item in value:
+            crc = checksum(item, crc)
+        return zlib.crc32(f"{len(value)} items".encode(), crc)
+    plain = value is None or isinstance(value, bool | int | float | str)
+    return zlib.crc32(repr(value if plain else type(value)).encode(), crc)
+
+
+def _kind(x: Tensor) -> str:
+    return f"{str(x.dtype)[6:]} of shape {tuple(x.shape)}"
+
+
+def _plain(value: Any) -> Any:
+    """For JSON: numpy's numbers and arrays, and tensors."""
+    return value.tolist()

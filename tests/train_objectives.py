@@ -1,4 +1,4 @@
-"""Small tasks for the tests of `train`. Run as a script, it trains until somebody kills it."""
+"""Small objectives for the tests of `train`. Run as a script, it trains until somebody kills it."""
 
 import sys
 import time
@@ -90,8 +90,8 @@ def regression_data(n: int = 60) -> tuple[Tensor, Tensor]:
     return x, x.prod(1, keepdim=True)
 
 
-def state(task: nn.Module) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in task.state_dict().items()}
+def state(objective: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in objective.state_dict().items()}
 
 
 def assert_same(a: nn.Module, b: nn.Module) -> None:
@@ -100,22 +100,24 @@ def assert_same(a: nn.Module, b: nn.Module) -> None:
         assert torch.equal(x, y), name
 
 
-def quiet_fit(task, data, **arguments):
-    return train.fit(task, data, **{"progress": False, **arguments})
+def quiet_fit(objective, data, **arguments):
+    return train.fit(objective, data, **{"progress": False, **arguments})
 
 
 LONG = {"steps": 60, "batch_size": 7, "seed": 2, "checkpoint_every": 9, "log_every": 4}
 
 
 def trained(checkpoint: Path | None = None, data=None, **arguments) -> tuple[TwoPlayers, train.History]:
-    task = TwoPlayers()
-    return task, quiet_fit(task, points() if data is None else data, **{**LONG, "checkpoint": checkpoint, **arguments})
+    objective = TwoPlayers()
+    return objective, quiet_fit(
+        objective, points() if data is None else data, **{**LONG, "checkpoint": checkpoint, **arguments}
+    )
 
 
 def main(path: str) -> None:
     """The training that is killed: it says how far it is, slowly."""
 
-    def say(step: int, task: nn.Module) -> None:
+    def say(step: int, objective: nn.Module) -> None:
         print(step, flush=True)
         time.sleep(0.05)
 

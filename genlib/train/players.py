@@ -1,0 +1,181 @@
+"""What `fit` asks of an objective, and whose turn it is in a step."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+NONE = inspect.Parameter("closure", inspect.Parameter.KEYWORD_ONLY, default=None)
+PATIENCE = 30  # fp16 gradients that overflow so many times in a row are not a matter of scale any more
+
+
+class Player:
+    """An optimizer, whose turn it is now and then, and the scale of its loss.
+
+    The scale is for fp16, whose smallest number is 6e-8: the loss times `scale`, so that small gradients do not vanish.
+    It doubles after 2000 turns without overflow, and halves at each overflow. (torch.amp.GradScaler does the same, but
+    asks the GPU once more in every turn. For the same reason each player has its own: turns are independent.)
+    """
+
+    def __init__(self, name: str, optimizer: torch.optim.Optimizer, scaled: bool) -> None:
+        self.name, self.optimizer, self.scaled = name, optimizer, scaled
+        self.parameters: list[Tensor] = [p for group in optimizer.param_groups for p in group["params"]]
+        self.base_lr = [group["lr"] for group in optimizer.param_groups]
+        self.scale = 2.0**16 if scaled else 1.0
+        self.good = self.bad = 0  # turns in a row
+
+    def set_lr(self, factor: float) -> None:
+        """The learning rates that the optimizer came with, times a factor."""
+        for group, base in zip(self.optimizer.param_groups, self.base_lr, strict=True):
+            group["lr"] = base * factor
+
+    def update(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor], factor: float) -> None:
+        """One step of the optimizer, with the gradients times a factor."""
+        if not parameters:
+            raise ValueError(f"losses: the loss of {self.name!r} depends on none of that optimizer's parameters")
+        if factor != 1:  # not in place: autograd may hand out one tensor for two parameters
+            gradients = torch._foreach_mul(gradients, factor)  # pyright: ignore
+        for p, g in zip(parameters, gradients, strict=True):
+            # In the memory layout of the parameter: fused optimizers walk through both side by side.
+            p.grad = g if g.stride() == p.stride() else torch.empty_like(p).copy_(g)
+        self.optimizer.step()
+        for p in parameters:
+            p.grad = None
+        if self.scaled:
+            self.good, self.bad = self.good + 1, 0
+            if self.good == 2000:
+                self.scale, self.good = min(self.scale * 2, 2.0**24), 0
+
+    def overflow(self) -> bool:
+        """After gradients that are not finite: whether a smaller scale is worth a try."""
+        self.scale, self.good, self.bad = self.scale / 2, 0, self.bad + 1
+        return self.scaled and self.bad < PATIENCE
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"optimizer": self.optimizer.state_dict(), "scale": (self.scale, self.good, self.bad)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scale, self.good, self.bad = state["scale"]
+
+    def settings(self) -> dict[str, Any]:
+        """The optimizer's class and settings, by names that say whose they are."""
+        about: dict[str, Any] = {f"optimizer {self.name!r}": type(self.optimizer).__name__}
+        for i, (group, lr) in enumerate(zip(self.optimizer.param_groups, self.base_lr, strict=True)):
+            which = f"of {self.name!r}" + (f", group {i}" if len(self.base_lr) > 1 else "")
+            settings = {**group, "lr": lr, "params": len(group["params"]), "initial_lr": None}
+            about |= {f"{key} {which}": value for key, value in settings.items()}
+        return about
+
+
+def device_of(objective: Any) -> torch.device:
+    """The device of an objective's parameters; `ValueError` for what is no objective, or cannot be trained."""
+    for method in ("optimizers", "losses"):
+        if not callable(getattr(objective, method, None)):
+            raise ValueError(f"objective: expected a Module with {method}(), got a {type(objective).__name__} without")
+    device, trained = None, False
+    for name, p in objective.named_parameters():
+        device, trained = device or p.device, trained or p.requires_grad
+        if p.is_meta or p.device != device or (p.requires_grad and torch.finfo(p.dtype).bits < 32):
+            # in half precision small updates would vanish in the rounding, those of the average first
+            got = f"{name} is {str(p.dtype)[6:]} on {p.device}"
+            raise ValueError(f'objective: expected float32 parameters on {device} (see precision="bf16"), {got}')
+    if device is None or not trained:
+        raise ValueError("objective: expected parameters to train, got none")
+    return device
+
+
+def autocast_in(precision: str, device: torch.device) -> Callable[[], AbstractContextManager]:
+    """Matrix products in half precision; `ValueError` where the device cannot do them."""
+    able = torch.amp.is_autocast_available(device.type)
+    if precision == "fp16":
+        able = able and device.type != "cpu"
+    elif device.type == "cuda":
+        able = able and torch.cuda.is_bf16_supported()
+    if not able:
+        other = ' (try "bf16")' if precision == "fp16" and device.type == "cuda" else ""
+        raise ValueError(f"precision: {precision} is not possible on {device}, expected None{other}")
+    return partial(torch.autocast, device.type, dtype={"bf16": torch.bfloat16, "fp16": torch.float16}[precision])
+
+
+def players_of(objective: Any, scaled: bool) -> dict[str, Player]:
+    """One for each optimizer; `ValueError` for those that ask for more than gradients."""
+    optimizers, own = objective.optimizers(), set(map(id, objective.parameters()))
+    if not isinstance(optimizers, dict) or not optimizers:
+        raise ValueError(f"optimizers: expected a dict of name: torch.optim.Optimizer, got {optimizers!r}")
+    players = {}
+    for name, optimizer in optimizers.items():
+        if not isinstance(name, str) or not isinstance(optimizer, torch.optim.Optimizer):
+            raise ValueError(f"optimizers: expected a torch.optim.Optimizer, {name!r} is {type(optimizer).__name__}")
+        players[name] = player = Player(name, optimizer, scaled)
+        if not own.issuperset(map(id, player.parameters)):
+            raise ValueError(f"optimizers: {name!r} has parameters that are not the objective's")
+        closure = inspect.signature(optimizer.step).parameters.get("closure", NONE)
+        if closure.default is closure.empty or isinstance(optimizer, torch.optim.SparseAdam):
+            needs = f"{type(optimizer).__name__}, which needs a closure, or sparse gradients"
+            raise ValueError(f"optimizers: expected what takes plain gradients, {name!r} is {needs}")
+    return players
+
+
+def in_turn(
+    losses: Sequence[Any], players: Mapping[str, Player], autocast: Callable[[], AbstractContextManager]
+) -> Iterator[tuple[Player, Iterator[tuple[Tensor, Mapping[str, Any]]]]]:
+    """Whose turn it is, and (loss, logs) of one batch of the step after the other: they all take each turn together.
+
+    Args:
+        losses: what an objective's `losses` gave, for each batch.
+        players: by name.
+        autocast: entered for each turn, and left: it keeps casts of the weights, and they are about to change.
+    """
+
+    def ask(batch: int) -> Any:
+        with autocast():
+            turn = next(losses[batch], None)
+        if turn is not None:
+            check_turn(turn, players)
+        return turn
+
+    def parts(turn: Any) -> Iterator[Any]:
+        yield turn[1:]
+        for batch in range(1, len(losses)):
+            other = ask(batch)
+            if other is None or other[0] != turn[0]:
+                raise ValueError(f"losses: expected the same turns for each batch, got {turn[0]!r} not for all")
+            yield other[1:]
+
+    if not hasattr(losses[0], "__next__"):
+        raise ValueError(f"losses: expected a generator of (name, loss, logs), got {type(losses[0]).__name__}")
+    turn = ask(0)
+    if turn is None:
+        raise ValueError("losses: expected at least one turn for each batch, but it yielded nothing")
+    while turn is not None:
+        yield players[turn[0]], parts(turn)
+        turn = ask(0)
+    for other in losses[1:]:
+        next(other, None)  # to their ends, as the first
+
+
+def check_turn(turn: Any, players: Mapping[str, Player]) -> None:
+    """That it is (name, loss, logs), of one of the players, with a loss that can be differentiated."""
+    if not isinstance(turn, tuple) or len(turn) != 3 or not isinstance(turn[2], Mapping):
+        raise ValueError(f"losses: expected (name, loss, logs) with logs a dict, got {type(turn).__name__}")
+    name, loss, _ = turn
+    if not isinstance(name, str) or name not in players:
+        raise ValueError(f"losses: there is no optimizer {name!r}, expected one of {sorted(players)}")
+    if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point():
+        got = f"{loss.dtype} of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+        raise ValueError(f"losses: expected the loss of {name!r} to be a float scalar tensor, got {got}")
+    if not loss.requires_grad:
+        raise ValueError(f"losses: the loss of {name!r} depends on no parameter (was it detached?)")
+
+
+def added(sums: list[Tensor | None] | None, parts: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """One more of several lists of tensors that are added up; None counts as 0, and sparse ones become dense."""
+    dense = [x.to_dense() if x is not None and x.layout != torch.strided else x for x in parts]
+    if sums is None:
+        return dense
+    return [a if b is None else b if a is None else a + b for a, b in zip(sums, dense, strict=True)]

@@ -1,0 +1,54 @@
+"""All that is random in a training: torch, numpy and Python's `random` are seeded, and afterwards put back."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def derive_seed(*parts: int | str) -> int:
+    """A seed for one purpose. Neighbouring seeds and epochs get unrelated ones, which a sum would not do."""
+    return random.Random("/".join(map(str, parts))).getrandbits(63)
+
+
+def seed_all(device: torch.device, seed: int) -> None:
+    """Seed the global generators of the CPU and of this device. (`torch.manual_seed` would seed all GPUs.)"""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002  (what users' code draws from)
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
+def rng_state(device: torch.device) -> dict[str, Any]:
+    """Their states."""
+    state = {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}  # noqa: NPY002
+    if device.type in ("cuda", "mps"):
+        state["device"] = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.mps.get_rng_state()
+    return state
+
+
+def set_rng_state(device: torch.device, state: dict[str, Any]) -> None:
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])  # noqa: NPY002
+    torch.set_rng_state(state["torch"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state["device"], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(state["device"])
+
+
+@contextmanager
+def preserved_rng(device: torch.device) -> Iterator[None]:
+    """Afterwards they are as they were before."""
+    before = rng_state(device)
+    try:
+        yield
+    finally:
+        set_rng_state(device, before)
