@@ -23,7 +23,7 @@ from genlib import data, gan, metrics, train
 COLUMNS = "seed        seconds  cpu sec.   load   detail    error       L1  accuracy    least  diversity"
 
 
-def new_task(lam: float = 5.0, lr: float = 4e-4, adversarial: float = 1.0, beside: bool = False) -> gan.Pix2Pix:
+def new_objective(lam: float = 5.0, lr: float = 4e-4, adversarial: float = 1.0, beside: bool = False) -> gan.Pix2Pix:
     """U-Net and patch discriminator of width 24; channels last, which is faster on a processor.
 
     The map is a factor in D, which learns five times as fast and is shown mismatched pairs, and G pays for answers that
@@ -31,11 +31,11 @@ def new_task(lam: float = 5.0, lr: float = 4e-4, adversarial: float = 1.0, besid
     """
     G = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4)
     if beside:
-        task = gan.Pix2Pix(G, gan.PatchDiscriminator(4, width=24, n_layers=2), lam, lr=lr, adversarial=adversarial)
+        objective = gan.Pix2Pix(G, gan.PatchDiscriminator(4, width=24, n_layers=2), lam, lr=lr, adversarial=adversarial)
     else:
         D = gan.PatchDiscriminator(1, width=24, n_layers=1, projection=3)
-        task = gan.Pix2Pix(G, D, lam, lr=lr, lr_D=5 * lr, adversarial=adversarial, mismatched=2.0, variety=5.0)
-    return task.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        objective = gan.Pix2Pix(G, D, lam, lr=lr, lr_D=5 * lr, adversarial=adversarial, mismatched=2.0, variety=5.0)
+    return objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def report(x: torch.Tensor, y: torch.Tensor, truth: torch.Tensor) -> list[float]:
@@ -48,15 +48,17 @@ def report(x: torch.Tensor, y: torch.Tensor, truth: torch.Tensor) -> list[float]
 def measure(seed: int, arguments: argparse.Namespace, adversarial: float) -> list[float]:
     """Seconds, seconds of a processor, and the numbers of `report` and the diversity, of one training."""
     torch.manual_seed(seed)
-    task = new_task(arguments.lam, arguments.lr, adversarial, arguments.beside)
+    objective = new_objective(arguments.lam, arguments.lr, adversarial, arguments.beside)
     scenes, held_out = data.textures(2000, seed=0), data.textures(256, seed=999)
     cpu = time.process_time()
-    history = train.fit(task, scenes, steps=arguments.steps, batch_size=arguments.batch_size, seed=seed, progress=False)
+    history = train.fit(
+        objective, scenes, steps=arguments.steps, batch_size=arguments.batch_size, seed=seed, progress=False
+    )
     cpu = time.process_time() - cpu
     generator = torch.Generator().manual_seed(seed)
     parts = held_out.x.split(64)
-    y = torch.cat([task.generate(x, generator=generator) for x in parts])
-    draws = torch.stack([task.generate(parts[0], generator=generator) for _ in range(8)])
+    y = torch.cat([gan.generate(objective.G, x, generator=generator) for x in parts])
+    draws = torch.stack([gan.generate(objective.G, parts[0], generator=generator) for _ in range(8)])
     return [history.seconds, cpu, *report(held_out.x, y, held_out.y), metrics.diversity(draws)]
 
 
@@ -79,8 +81,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
 
-    task = new_task(beside=arguments.beside)
-    networks = task.G, task.D
+    objective = new_objective(beside=arguments.beside)
+    networks = objective.G, objective.D
     n_G, n_D = (sum(p.numel() for p in network.parameters()) for network in networks)
     print(
         f"G of {n_G:,} and D of {n_D:,} parameters, {arguments.steps} steps of {arguments.batch_size} pairs, ", end=""

@@ -97,18 +97,28 @@ def test_odd_sizes(shape):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda D: D(None, torch.zeros(1, 1, 32, 32)), "x, y: expected 4 channels together, got none of x and 1 of y"),
-        (lambda D: D(torch.zeros(1, 2, 32, 32), torch.zeros(1, 1, 32, 32)), "got 2 of x and 1 of y"),
-        (lambda D: D(torch.zeros(1, 3, 32, 30), torch.zeros(1, 1, 32, 32)), "x: expected a float tensor"),
-        (lambda D: D(torch.zeros(2, 3, 32, 32), torch.zeros(1, 1, 32, 32)), "x: expected a float tensor"),
-        (lambda D: D(torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)), "y: too small for 2 layers"),
+        (lambda D: D(None, torch.zeros(1, 1, 32, 32)), "^x, y: expected 0 and 4 channels, got 0 and 1$"),
+        (
+            lambda D: D(torch.zeros(1, 2, 32, 32), torch.zeros(1, 1, 32, 32)),
+            "^x, y: expected 2 and 2 channels, got 2 and 1$",
+        ),
+        (
+            lambda D: D(torch.zeros(1, 3, 32, 30), torch.zeros(1, 1, 32, 32)),
+            r"^y: .*\(1, ., 32, 30\).*\(1, 1, 32, 32\)",
+        ),
+        (
+            lambda D: D(torch.zeros(2, 3, 32, 32), torch.zeros(1, 1, 32, 32)),
+            r"^y: .*\(2, ., 32, 32\).*\(1, 1, 32, 32\)",
+        ),
+        (lambda D: D(torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)), r"^y: .*at least 12 × 12, got \(1, 1, 8, 8\)"),
         (lambda D: D(torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32).long()), "y: expected a float tensor"),
         (lambda D: gan.PatchDiscriminator(4, projection=-1), "projection: expected a whole number"),
+        (lambda D: gan.PatchDiscriminator(4, width=10**12), "width: expected a whole number"),
         (
             lambda D: gan.PatchDiscriminator(1, 2, 1, projection=3)(torch.zeros(1, 2, 8, 8), torch.zeros(1, 1, 8, 8)),
-            "x, y: expected 3 channels of x and 1 of y, got 2 and 1",
+            "^x, y: expected 3 and 1 channels, got 2 and 1$",
         ),
-        (lambda D: gan.PatchDiscriminator(4, n_layers=6), "n_layers: expected a whole number from 0 to 5"),
+        (lambda D: gan.PatchDiscriminator(4, n_layers=6), r"n_layers: expected a whole number in \[0, 5\], got 6"),
         (lambda D: gan.PatchDiscriminator(4, norm="group"), "norm: expected one of"),  # type: ignore
     ],
 )
