@@ -168,6 +168,7 @@ def test_set_up_twice_the_second_time_does_nothing(house: House) -> None:
     assert kinds(ran) == FRESH
     assert all("--require-hashes" in c and "--no-deps" in c for c in ran if c.endswith(".lock"))
     assert Path(python).exists()
+    assert "downloads" not in os.listdir(course_setup.VENV)
     ran.clear()
     assert course_setup.setup() == python
     assert course_setup.setup(every_file=True) == python

@@ -81,7 +81,10 @@ def install(python: str) -> None:
             run([BASE, "-I", "-m", "venv", VENV], log, "Python could not make .venv")
         for record in damaged():  # pip installs again what has no record
             shutil.rmtree(os.path.join(packages(), record))
-        env = pip_environment(python)
+        # Downloads lie here: there may be less room elsewhere, and what a killed set-up leaves goes with .venv.
+        downloads = os.path.join(VENV, "downloads")
+        os.makedirs(downloads, exist_ok=True)
+        env = {**pip_environment(python), "TMPDIR": downloads, "TEMP": downloads, "TMP": downloads}
         pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
         pip += ["--progress-bar", "off", "--no-deps", "--no-compile", "--require-hashes", "-r"]
         every, cpu, cuda = (os.path.join(ROOT, name) for name in LOCKS)
@@ -98,6 +101,7 @@ def install(python: str) -> None:
         # What is imported once, Python keeps compiled; all of it would take a minute more.
         used = f"import {', '.join(USED)}, importlib.util; assert importlib.util.find_spec('gencourse')"
         run([python, "-I", "-c", used], log, "The packages do not work", env)
+    shutil.rmtree(downloads, ignore_errors=True)
 
 
 def link() -> None:
