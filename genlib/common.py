@@ -23,7 +23,7 @@ def unpack(batch: Any, pair: bool | None = None) -> tuple[Tensor, Tensor | None]
         ValueError: for anything else.
     """
     parts = (batch,) if isinstance(batch, Tensor) else batch
-    if not isinstance(parts, Sequence) or not all(isinstance(x, Tensor) and x.dim() for x in parts):
+    if not isinstance(parts, Sequence) or not all(isinstance(x, Tensor) and x.dim() and not x.is_nested for x in parts):
         raise ValueError(f"batch: expected tensors of examples, x or (x, label or y), got {type(batch).__name__}")
     if len(parts) not in ((2,) if pair else (1, 2)):
         raise ValueError(f"batch: expected {'' if pair else 'x or '}(x, label or y), got {len(parts)} tensors")

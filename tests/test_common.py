@@ -72,3 +72,31 @@ def test_evaluating_puts_every_mode_back() -> None:
         leave_early()
     assert [m.training for m in module.modules()] == before
     assert torch.is_grad_enabled()
+
+
+X, LABEL = torch.zeros(3, 2), torch.tensor([0, 1, 2])
+
+
+def test_a_batch_is_unpacked_as_it_is_wanted() -> None:
+    for batch in (X, (X,), [X]):
+        assert common.unpack(batch) == (X, None)
+    for batch in ((X, LABEL), [X, LABEL]):
+        assert common.unpack(batch)[1] is common.unpack(batch, pair=True)[1] is LABEL
+        assert common.unpack(batch, pair=False) == (X, None)
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        *(None, 3, "xy", {"x": X}, [], (X, LABEL, LABEL), (X, None), (None,), [[0.0]], torch.tensor(1.0), iter([X])),
+        *(X[:0], (X, LABEL[:2]), (X[:0], LABEL[:0]), (X, torch.tensor(1))),
+        torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)], layout=torch.jagged),
+        torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)]),
+    ],
+)
+def test_what_is_no_batch_is_refused(batch: object) -> None:
+    for pair in (True, False, None):
+        with pytest.raises(ValueError, match=r"^batch: expected .*, got"):
+            common.unpack(batch, pair)
+    with pytest.raises(ValueError, match=r"^batch: expected .*, got 1"):
+        common.unpack(X, pair=True)
