@@ -274,7 +274,7 @@ def _read(text: str, call: Call) -> Any:
 
 def _complaint(name: str, value: Any, hint: Any, call: Call) -> str:
     expected = re.sub(r"\{[\w.]+\}", lambda path: _bare(_read(path[0], call)), _words(hint, (), call))
-    known = re.findall(r"'([\w.]+)'", expected)
+    known = re.findall("'([^']+)'", expected)
     near = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []
     return f"{name}: expected {expected}, got {_came(value)}" + "".join(f". Did you mean {meant!r}?" for meant in near)
 

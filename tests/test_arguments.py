@@ -126,6 +126,8 @@ def test_a_near_miss_is_pointed_out() -> None:
 
 
 def test_a_near_miss_is_pointed_out_where_names_have_dots() -> None:
+    with pytest.raises(ValueError, match=r"Did you mean 'two modes'\?"):
+        check("data", "two mode", Literal["two modes", "one mode"])
     with pytest.raises(ValueError, match=r"Did you mean 'flows.affine'\?"):
         check("name", "flows.afine", Literal["flows.affine", "gan.pair"])
 
