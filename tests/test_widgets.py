@@ -1,5 +1,6 @@
 """Widgets without a browser: what they send, what they refuse, and what stands in where no front end is at hand."""
 
+import itertools
 import json
 import math
 from typing import Any
@@ -11,7 +12,7 @@ import traitlets
 from ipywidgets.embed import dependency_state
 
 from gencourse import widgets
-from gencourse.widgets.beta_schedule import CONTROLS, LEVELS
+from gencourse.widgets.beta_schedule import CONTROLS, LEVELS, _tables
 from gencourse.widgets.explorer import fill, in_use, keys, pack, show, unpack
 from genlib.data import digits
 from genlib.diffusion import Schedule
@@ -118,6 +119,79 @@ def test_traits_can_be_observed_and_set() -> None:
     assert widget.live is computed, "moving t must compute nothing"
 
 
+def test_what_the_sliders_offer_works() -> None:
+    """1,014 of 19,764 choices left too little signal, and failed. At each T the ends of the other sliders stand for
+    what lies between: ᾱ_T falls with β_1 and with β_T."""
+    choices = {control["name"]: control.get("choices", []) for control in CONTROLS}
+    for T in choices["T"]:
+        ends = itertools.product(*((choices[name][0], choices[name][-1], 0.999) for name in ("beta_1", "beta_T")))
+        keys = [{"schedule": "linear", "T": T, "beta_1": first, "beta_T": last} for first, last in ends if last > 1e-3]
+        for key in [*keys, {"schedule": "cosine", "T": T, "s": choices["s"][-1]}]:
+            tables = _tables(**key)
+            assert all(np.isfinite(table[1:]).all() for table in tables.values())
+            assert (np.diff(tables["log_snr"][1:]) < 0).all()
+            assert tables["L_T"].shape == (10,)
+
+
+def test_a_choice_that_leaves_no_signal_is_shown_all_the_same() -> None:
+    widget = widgets.BetaScheduleExplorer(T=20)
+    widget.beta_T = 0.05
+    assert widget.values() == {**widget.values(), "T": 20, "beta_T": 0.05}
+    beta = np.minimum(50 * np.linspace(1e-4, 0.05, 20), 0.999)
+    np.testing.assert_allclose(widget.drawn()["beta"][1:], beta, rtol=1e-6)
+    np.testing.assert_allclose(widget.drawn()["log_snr"][-1], np.log1p(-beta).sum(), rtol=1e-6)
+    assert widget.picture().alt == widget.text()
+    with pytest.raises(ValueError, match=r"^beta: .*1e-30"):  # but it is nothing to go on with
+        widget.to_schedule()
+
+
+class Choosy(widgets.BetaScheduleExplorer):
+    """One that has no tables for a choice that its controls offer."""
+
+    def tables(self, **key: Any) -> Any:
+        if key.get("beta_T") == 0.05:
+            raise ValueError("beta_T: nothing to show")
+        return super().tables(**key)
+
+    def send_state(self, key: Any = None) -> None:
+        self.told = key
+
+
+@pytest.mark.parametrize(
+    ("start", "change"),
+    [
+        ({}, {"T": 20, "beta_T": 0.05}),
+        ({"T": 150}, {"beta_T": 0.05, "T": 20}),
+        ({"schedule": "cosine", "s": 0.5}, {"schedule": "linear", "T": 20, "beta_T": 0.05}),
+        ({"T": 150}, {"T": 20, "t": 21}),
+        ({}, {"schedule": "cosine", "s": 0.3, "T": 1001}),
+        ({"T": 150}, {"digit": 10}),
+    ],
+)
+def test_what_is_refused_leaves_all_as_it_was(start: dict[str, Any], change: dict[str, Any]) -> None:
+    """Values, text and picture stay those of one schedule, whoever has chosen, and the front end is told."""
+    widget = Choosy(**start)
+    values, text, live = widget.values(), widget.text(), widget.live
+    with pytest.raises(ValueError, match=r"^(beta_T|t|T|digit): "):
+        widget.set_state(change)
+    assert widget.told == list(change)
+    assert widget.values() == values
+    assert widget.text() == text == widget.picture().alt
+    assert widget.live is live
+    widget.t = 3  # and it goes on from there
+    assert widget.text().startswith("Step 3 of")
+
+
+def test_a_value_without_tables_is_not_taken() -> None:
+    widget = Choosy(T=150)
+    values, text, live = widget.values(), widget.text(), widget.live
+    with pytest.raises(traitlets.TraitError, match=r"^beta_T: nothing to show"):
+        widget.beta_T = 0.05
+    assert (widget.values(), widget.text(), widget.live) == (values, text, live)
+    with pytest.raises(ValueError, match=r"^beta_T: nothing to show"):
+        Choosy(beta_T=0.05)
+
+
 def test_the_front_end_sets_several_traits_at_once() -> None:
     widget = widgets.BetaScheduleExplorer()
     widget.set_state({"T": 2, "t": 1, "beta_1": 0.3})
@@ -128,17 +202,17 @@ def test_the_front_end_sets_several_traits_at_once() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("schedule", "linaer", "schedule: expected one of 'cosine', 'linear', got 'linaer'. Did you mean 'linear'?"),
-        ("T", 0, "T: expected a whole number from 1 to 1000, got 0"),
-        ("T", 1001, "T: expected a whole number from 1 to 1000, got 1001"),
-        ("T", 2.5, "T: expected a whole number, got 2.5"),
-        ("t", 0, "t: expected a whole number from 1 to 1000, got 0"),
-        ("t", "half", "t: expected a whole number, got 'half'"),
+        ("schedule", "linaer", "schedule: expected .*'cosine'.*, got 'linaer'. Did you mean 'linear'?"),
+        ("T", 0, "T: .*got 0"),
+        ("T", 1001, "T: .*got 1001"),
+        ("T", 2.5, "T: .*got 2.5"),
+        ("t", 0, "t: .*got 0"),
+        ("t", "half", "t: .*got 'half'"),
         ("beta_1", 0, r"beta_1: expected a finite number in \(0, 1\), got 0"),
         ("beta_T", 1.0, r"beta_T: expected a finite number in \(0, 1\), got 1"),
         ("beta_T", math.nan, r"beta_T: expected a finite number in \(0, 1\), got nan"),
-        ("s", None, "s: expected a number, got None"),
-        ("digit", 10, "digit: expected a whole number from 0 to 9, got 10"),
+        ("s", None, "s: .*got None"),
+        ("digit", 10, "digit: .*got 10"),
     ],
 )
 def test_wrong_values_are_refused(name: str, value: Any, message: str) -> None:
@@ -152,7 +226,7 @@ def test_wrong_values_are_refused(name: str, value: Any, message: str) -> None:
 
 
 def test_the_step_is_held_within_the_steps() -> None:
-    with pytest.raises(ValueError, match="t: expected a whole number from 1 to 100, got 101"):
+    with pytest.raises(ValueError, match=r"t: .*100.*got 101"):
         widgets.BetaScheduleExplorer(T=100, t=101)
     assert widgets.BetaScheduleExplorer(T=100).t == 25
     assert widgets.BetaScheduleExplorer(T=1).t == 1

@@ -86,10 +86,10 @@ def test_the_picture_stands_in():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"mean": 3.1}, "mean: expected a finite number in"),
-        ({"std": 0.1}, "std: expected a finite number in"),
+        ({"mean": 3.1}, "mean: .*got 3.1"),
+        ({"std": 0.1}, "std: .*got 0.1"),
         ({"data": "two mode"}, "Did you mean 'two modes'"),
-        ({"place": 81}, "place: expected a whole number from 0 to 80"),
+        ({"place": 81}, "place: .*80.*got 81"),
     ],
 )
 def test_bad_values_are_refused(values, message):

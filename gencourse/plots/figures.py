@@ -2,18 +2,21 @@
 
 import base64
 import io
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any
+from typing import Annotated, Any, Literal, get_type_hints
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
+from numpy.linalg import LinAlgError
 from PIL import Image
 
-from genlib.arguments import check_int
+from gencourse.plots.arrays import Place, few, words
+from genlib.arguments import check, checked
 
 # Okabe & Ito's colours, told apart by every kind of colour vision; each has a line style of its own besides.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -42,21 +45,52 @@ PIXELS_PER_INCH = 80
 SHARPNESS = 1.6  # pixels in the file for each on the page
 COLOURS, SHADES = 64, 256  # in the file: of lines, points and words; where there are pictures or heat maps
 
+Aspect = Annotated[float, "[0.05, 50]"]  # how wide a panel is for a height of 1
+Columns = Annotated[int, "[1, 1000]"]
+Ends = tuple[Place | None, Place | None]
+Scale = Literal["linear", "log", "symlog", "logit"]
+SETTINGS: dict[str, Any] = {  # of the axes, beside what a panel draws
+    **dict.fromkeys(("xlabel", "ylabel", "title"), str),
+    **dict.fromkeys(("xlim", "ylim"), Ends),
+    **dict.fromkeys(("xscale", "yscale"), Scale),
+    **dict.fromkeys(("xticks", "yticks"), Sequence[Place]),
+    "aspect": Literal["equal", "auto"],
+}
+MOST = 36  # panels: more take minutes
+
 
 @dataclass(frozen=True)
 class Panel:
-    """One set of axes: what draws it, how wide it is for a height of 1, and whether it has many shades."""
+    """One set of axes: what draws it, how wide it is for a height of 1, and whether it has many shades.
 
-    draw: Callable[[Axes], None]
-    aspect: float = 1.5
+    Attributes:
+        settings: xlabel, ylabel, title; xlim, ylim, a pair of ends, None for where the data end; xscale, yscale;
+            xticks, yticks; aspect, "equal" or "auto". What is None is left as it is.
+    """
+
+    draw: Callable[[Axes], Any]
+    aspect: Aspect = 1.5
     axis: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
     shades: bool = False
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(Panel, include_extras=True).items():
+            check(name, getattr(self, name), dict if name == "settings" else hint)
+        for name, value in self.settings.items():
+            if name not in SETTINGS:
+                raise ValueError(f"{name}: expected a setting of the axes, one of {', '.join(SETTINGS)}, got another")
+            value = check(name, value, SETTINGS[name] | None)
+            if isinstance(value, str):
+                words(name, value)
+            elif value is not None:
+                few(name, value)
 
 
 class Figure:
     """A finished picture: shown by a notebook as an image with alt text, kept on disk by `save`."""
 
+    @checked
     def __init__(self, canvas: Canvas, alt: str, *, shades: bool = False) -> None:
         if not alt.strip():
             raise ValueError("alt: expected a sentence for those who do not see the figure, got nothing")
@@ -73,13 +107,21 @@ class Figure:
         html = f'<img src="data:image/png;base64,{source}" width="{self.width}" alt="{escape(self.alt)}">'
         return {"text/html": html, "text/plain": repr(self)}
 
-    def save(self, path: str) -> None:
-        """Write the picture as a PNG file."""
-        with open(path, "wb") as file:
-            file.write(self.png)
+    @checked
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the picture as a PNG file.
+
+        Raises:
+            ValueError: where there can be no such file.
+        """
+        try:
+            with open(path, "wb") as file:
+                file.write(self.png)
+        except (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+            raise ValueError(f"path: expected a file in a folder that is there, got {path!r} ({error})") from None
 
 
-def figure(*panels: Panel, alt: str, columns: int | None = None, title: str | None = None) -> Figure:
+def figure(*panels: Panel, alt: str, columns: Columns | None = None, title: str | None = None) -> Figure:
     """Put panels side by side, `columns` to a row, in one figure.
 
     Args:
@@ -87,27 +129,35 @@ def figure(*panels: Panel, alt: str, columns: int | None = None, title: str | No
         alt: what there is to see, in a sentence; it stands in for the picture in a screen reader and in plain text.
         columns: panels in a row; all of them in one, if left out. A column is as wide as its widest panel.
         title: of the whole figure, above its panels.
+    Raises:
+        ValueError: without a panel, for more than 36, and where numbers lie too far apart to be drawn.
     """
-    if not panels:
-        raise ValueError("panels: expected at least one, got none")
-    columns = len(panels) if columns is None else min(check_int("columns", columns), len(panels))
+    check("panels", panels, Sequence[Panel])
+    check("alt", alt, str)
+    columns, title = check("columns", columns, Columns | None), check("title", title, str | None)
+    if not 1 <= len(panels) <= MOST:
+        raise ValueError(f"panels: expected at least one, and at most {MOST}, got {len(panels)}")
+    columns = min(columns or len(panels), len(panels))
     rows = [panels[i : i + columns] for i in range(0, len(panels), columns)]
     widths = [max(panel.aspect for panel in panels[i::columns]) for i in range(columns)]
     row_height = min(4.2, WIDTH / sum(widths))
     width = min(WIDTH, row_height * sum(widths) + 0.6)
     with rc_context(STYLE):
         canvas = Canvas(figsize=(width, row_height * len(rows) + (0.4 if title else 0)))
-        axes = canvas.subplots(len(rows), columns, squeeze=False, width_ratios=widths)
-        for ax, panel in zip(axes.flat, panels, strict=False):
-            panel.draw(ax)
-            ax.set(**{name: value for name, value in panel.settings.items() if value is not None})
-            if not panel.axis:
-                ax.set_axis_off()
-        for ax in list(axes.flat)[len(panels) :]:
-            ax.set_axis_off()
         if title:
-            canvas.suptitle(title, x=0.01, ha="left", fontweight="bold")
-        return Figure(canvas, alt, shades=any(panel.shades for panel in panels))
+            canvas.suptitle(words("title", title), x=0.01, ha="left", fontweight="bold")
+        axes = canvas.subplots(len(rows), columns, squeeze=False, width_ratios=widths)
+        try:
+            for ax, panel in zip(axes.flat, panels, strict=False):
+                panel.draw(ax)
+                ax.set(**{name: value for name, value in panel.settings.items() if value is not None})
+                if not panel.axis:
+                    ax.set_axis_off()
+            for ax in list(axes.flat)[len(panels) :]:
+                ax.set_axis_off()
+            return Figure(canvas, alt, shades=any(panel.shades for panel in panels))
+        except (ArithmeticError, LinAlgError) as error:
+            raise ValueError(f"panels: expected numbers that one picture can show, got {error}") from error
 
 
 def _png(canvas: Canvas, colours: int) -> bytes:

@@ -9,24 +9,30 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from gencourse.plots.arrays import Values, as_array
-from gencourse.plots.figures import STYLE, WIDTH, Figure, Panel
+from gencourse.plots.arrays import Interval, Values, as_array, few, words
+from gencourse.plots.figures import STYLE, WIDTH, Columns, Figure, Panel
+from genlib.arguments import checked
 
 
-def pictures(
-    images: Values, *, columns: int | None = None, span: tuple[float, float] = (-1, 1), **settings: Any
-) -> Panel:
-    """A grid of pictures: (N, 1 or 3, H, W), or (N, H, W); `span` gives the values shown as black and white."""
-    tiles = _tiles(images, columns or len(images), span)
+@checked
+def pictures(images: Values, *, columns: Columns | None = None, span: Interval = (-1, 1), **settings: Any) -> Panel:
+    """A grid of pictures: (N, 1 or 3, H, W), or (N, H, W); `span` gives the values shown as black and white.
+
+    Raises:
+        ValueError: for another shape, or a span that does not rise.
+    """
+    tiles = _tiles("images", images, columns, span)
 
     def draw(ax: Axes) -> None:
         ax.imshow(tiles, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
-    return Panel(draw, tiles.shape[1] / tiles.shape[0], axis=False, settings=settings, shades=True)
+    aspect = min(max(0.05, tiles.shape[1] / tiles.shape[0]), 50)
+    return Panel(draw, aspect, axis=False, settings=settings, shades=True)
 
 
+@checked
 def image_rows(
-    *, alt: str | None = None, columns: Sequence[str] | None = None, span: tuple[float, float] = (-1, 1), **rows: Any
+    *, alt: str | None = None, columns: Sequence[str] | None = None, span: Interval = (-1, 1), **rows: Values
 ) -> Figure:
     """Rows of pictures under one another, each row named: `image_rows(input=x, output=G(x), target=y, alt=...)`.
 
@@ -34,14 +40,19 @@ def image_rows(
         alt: what there is to see; if left out, the names of the rows.
         columns: a heading over each picture.
         rows: name (underscores become spaces): (N, C, H, W), pictures in a row.
+    Raises:
+        ValueError: without a row, for another shape, or a span that does not rise.
     """
     if not rows:
         raise ValueError("rows: expected at least one row of pictures, got none")
-    strips = {name.replace("_", " "): _tiles(images, len(images), span) for name, images in rows.items()}
+    strips = {words(name, name.replace("_", " ")): _tiles(name, images, None, span) for name, images in rows.items()}
+    few("rows", rows)
+    few("columns", columns or ())
+    headings = [words("columns", text) for text in columns or ()]
     margin = 0.3 + 0.115 * max(len(name) for name in strips)  # inches, for the names
     heights = [(WIDTH - margin) * strip.shape[0] / strip.shape[1] for strip in strips.values()]
     scale = min(1.0, 1.6 * len(rows) / sum(heights))
-    gap, top = 0.12, 0.35 if columns else 0.05
+    gap, top = 0.12, 0.35 if headings else 0.05
     height = scale * sum(heights) + gap * len(rows) + top
     with rc_context({**STYLE, "figure.constrained_layout.use": False}):
         canvas = Canvas(figsize=(WIDTH * scale + margin * (1 - scale), height))
@@ -53,24 +64,27 @@ def image_rows(
             ax.set_axis_off()
             canvas.text((margin - 0.12) / width, (y + scale * row_height / 2) / height, name, ha="right", va="center")
             y -= gap
-        for i, text in enumerate(columns or ()):
-            x = (margin + (i + 0.5) * (width - margin) / len(columns or ())) / width
+        for i, text in enumerate(headings):
+            x = (margin + (i + 0.5) * (width - margin) / len(headings)) / width
             canvas.text(x, 1 - top / height, text, ha="center", va="bottom", fontsize=13)
         return Figure(canvas, alt or f"rows of pictures: {', '.join(strips)}", shades=True)
 
 
-def _tiles(images: Values, columns: int, span: tuple[float, float]) -> np.ndarray:
-    """Pictures in a grid with a light gap between them, as one array in [0, 1]."""
-    x = as_array(images)
+def _tiles(name: str, images: Values, columns: int | None, span: Interval) -> np.ndarray:
+    """Pictures in a grid with a light gap between them, all in one row if left out, as one array in [0, 1]."""
+    if span[0] >= span[1]:
+        raise ValueError(f"span: expected two rising numbers, black and white, got {span}")
+    x = as_array(name, images)
     if x.ndim == 3:
         x = x[:, None]
-    if x.ndim != 4 or x.shape[1] not in (1, 3) or len(x) == 0:
-        raise ValueError(f"images: expected shape (N, 1 or 3, H, W) or (N, H, W), got {x.shape}")
+    if x.ndim != 4 or x.shape[1] not in (1, 3) or x.size == 0:
+        raise ValueError(f"{name}: expected shape (N, 1 or 3, H, W) or (N, H, W), got {x.shape}")
     x = np.clip((x - span[0]) / (span[1] - span[0]), 0, 1)
     n, channels, height, width = x.shape
-    gap, rows = max(1, height // 8), math.ceil(n / columns)
-    sheet = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, channels))
+    wide = columns or n
+    gap, rows = max(1, height // 8), math.ceil(n / wide)
+    sheet = np.ones((rows * (height + gap) - gap, wide * (width + gap) - gap, channels))
     for i, image in enumerate(x):
-        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
+        top, left = (i // wide) * (height + gap), (i % wide) * (width + gap)
         sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
     return sheet[..., 0] if channels == 1 else sheet

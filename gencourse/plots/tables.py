@@ -1,9 +1,13 @@
 """A table of numbers, as a page shows it and as text, in which the best of each row is found, and not typed in."""
 
+import re
 from collections.abc import Sequence
 from html import escape
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_type_hints
 
+from genlib.arguments import check, checked
+
+FORM = re.compile(r"[-+ ]?[,_]?(\.\d\d?)?[eEfFgG%]?")
 Value = float | str | None  # a number; words; or nothing, shown as a dash
 
 
@@ -26,8 +30,19 @@ class Row(NamedTuple):
 class Table:
     """What `table` returns: HTML in a notebook, text in a terminal. The best of a row is bold, or has a *."""
 
-    def __init__(self, columns: Sequence[str], rows: Sequence[tuple[Row, list[str], list[bool]]], caption: str) -> None:
-        self._columns, self._rows, self._caption = columns, rows, caption
+    @checked
+    def __init__(
+        self, columns: Sequence[str], rows: Sequence[Row], *, caption: str, reference: Sequence[str] = ()
+    ) -> None:
+        if not rows:
+            raise ValueError("rows: expected at least one, got none")
+        if not caption.strip():
+            raise ValueError("caption: expected a sentence, got nothing")
+        for name in reference:
+            if name not in columns:
+                raise ValueError(f"reference: expected some of the columns {', '.join(columns)}, got {name!r}")
+        self._columns, self._caption = columns, caption
+        self._rows = [(row, *_written(row, columns, reference)) for row in rows]
 
     def __repr__(self) -> str:
         first = max(len(row.name) for row, _, _ in self._rows)
@@ -66,24 +81,23 @@ def table(columns: Sequence[str], rows: Sequence[Row], *, caption: str, referenc
         rows: what is in them.
         caption: what the table shows, in a sentence.
         reference: columns that stand beside the others and win nothing, such as the truth.
+    Raises:
+        ValueError: without a row, or where one does not fit the columns.
 
     >>> table(["a", "b"], [Row("error", [0.5, 0.25], best="low")], caption="Two models.")
     Two models.
                     a           b
     error       0.50        0.25*
     """
-    if not rows:
-        raise ValueError("rows: expected at least one, got none")
-    if not caption.strip():
-        raise ValueError("caption: expected a sentence, got nothing")
-    for name in reference:
-        if name not in columns:
-            raise ValueError(f"reference: expected some of the columns {', '.join(columns)}, got {name!r}")
-    return Table(columns, [(row, *_written(row, columns, reference)) for row in rows], caption)
+    return Table(columns, rows, caption=caption, reference=reference)
 
 
 def _written(row: Row, columns: Sequence[str], reference: Sequence[str]) -> tuple[list[str], list[bool]]:
     """The row's texts, and which of them win."""
+    for part, hint in get_type_hints(Row).items():
+        check(part, getattr(row, part), hint)
+    if not FORM.fullmatch(row.form):
+        raise ValueError(f"form: expected how a number is written, such as '.2f', got {row.form!r}")
     if not row.values:
         return [], []
     if len(row.values) != len(columns):

@@ -2,19 +2,21 @@
 
 import math
 from functools import cache
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 import traitlets
 from torch import Tensor
 
 from gencourse import plots
-from gencourse.widgets.explorer import BadValueError, Checked, Explorer, Tables, keys, pack
-from genlib.arguments import check_choice, check_int, check_number
+from gencourse.widgets.explorer import Checked, Explorer, Tables, keys, pack, refusing
+from genlib.arguments import check
 from genlib.data import digits
 from genlib.diffusion import Schedule
 
 MAX_T = 1000  # a frame computed for a larger T would pass the size a widget may have
+Steps = Annotated[int, f"[1, {MAX_T}]"]
+Inside = Annotated[float, "(0, 1)"]
 LEVELS = 64
 PIXELS = 64
 BLUE, ORANGE, GREEN = plots.PALETTE[:3]
@@ -78,13 +80,15 @@ class BetaScheduleExplorer(Explorer):
         ValueError: for anything else. All arguments are traits: they can be observed, linked and set later.
     """
 
-    schedule = Checked("linear", lambda name, value: check_choice(name, value, ("linear", "cosine")))
-    T = Checked(1000, lambda name, value: check_int(name, value, 1, MAX_T))
-    beta_1 = Checked(1e-4, lambda name, value: check_number(name, value, 0, 1, inside=True))
-    beta_T = Checked(0.02, lambda name, value: check_number(name, value, 0, 1, inside=True))  # noqa: N815
-    s = Checked(0.008, lambda name, value: check_number(name, value, 0, 1, inside=True))
-    t = Checked(250, lambda name, value: check_int(name, value, 1, MAX_T))
-    digit = Checked(3, lambda name, value: check_int(name, value, 0, 9))
+    schedule = Checked("linear", Literal["linear", "cosine"])
+    T = Checked(1000, Steps)
+    beta_1 = Checked(1e-4, Inside)
+    beta_T = Checked(0.02, Inside)  # noqa: N815
+    s = Checked(0.008, Inside)
+    t = Checked(250, Steps)
+    digit = Checked(3, Annotated[int, "[0, 9]"])
+
+    _computable = traitlets.validate("schedule", "T", "beta_1", "beta_T", "s")(Explorer.computable)
 
     def __init__(
         self,
@@ -96,14 +100,18 @@ class BetaScheduleExplorer(Explorer):
         t: int | None = None,
         digit: int = 3,
     ) -> None:
-        t = max(1, check_int("T", T, 1, MAX_T) // 4) if t is None else t
+        t = max(1, check("T", T, Steps) // 4) if t is None else t
         spec = {"title": "β schedule explorer", "controls": CONTROLS, "panels": PANELS, "text": TEXT}
         chosen = {"schedule": schedule, "T": T, "beta_1": beta_1, "beta_T": beta_T, "s": s, "t": t, "digit": digit}
         super().__init__(spec, _frames(), _shared(), **chosen)
 
     def to_schedule(self) -> Schedule:
-        """The schedule that is drawn now, to go on with."""
-        return _schedule(**self.key())
+        """The schedule that is drawn now, to go on with.
+
+        Raises:
+            ValueError: where it leaves too little signal to go on with.
+        """
+        return Schedule(_schedule(**self.key()).beta[1:].tolist())
 
     def tables(self, **key: Any) -> Tables:
         return _tables(**key)
@@ -124,24 +132,28 @@ class BetaScheduleExplorer(Explorer):
 
     @traitlets.validate("t")
     def _check_t(self, proposal: dict[str, Any]) -> int:
-        try:
-            return check_int("t", proposal["value"], 1, self.T)
-        except ValueError as error:
-            raise BadValueError(str(error)) from None
+        with refusing():
+            return check("t", proposal["value"], Annotated[int, "[1, {T}]"], T=self.T)
 
     @traitlets.observe("T")
     def _hold_t(self, change: object) -> None:
         self.t = min(self.t, self.T)
 
 
+class Shown(Schedule):
+    """A schedule to look at, however little signal it leaves."""
+
+    least = 0.0
+
+
 def _schedule(schedule: str, T: int, **ends: float) -> Schedule:
-    return {"linear": Schedule.linear, "cosine": Schedule.cosine}[schedule](T=T, **ends)
+    return {"linear": Shown.linear, "cosine": Shown.cosine}[schedule](T=T, **ends)
 
 
 def _tables(**key: Any) -> Tables:
     """Everything that is drawn for one schedule, indexed by t, or by the digit."""
     schedule = _schedule(**key)
-    log_snr = schedule.snr(torch.arange(1, schedule.T + 1)).log()
+    log_snr = schedule.log_alpha_bar[1:] - schedule.one_minus_alpha_bar[1:].log()
     L_T = schedule.prior_kl(_digits())
     return {
         "beta": schedule.beta.float().numpy(),
@@ -180,7 +192,7 @@ def _shared() -> dict[str, Any]:
     """digits: (64 levels, 10 digits, 8, 8), uint8: 0 is −1 and 255 is 1, beyond which pixels are clipped."""
     angle = torch.arange(LEVELS + 1, dtype=torch.float64) / (LEVELS + 1) * (math.pi / 2)
     alpha_bar = angle.cos() ** 2
-    levels = Schedule(1 - alpha_bar[1:] / alpha_bar[:-1])
+    levels = Schedule((1 - alpha_bar[1:] / alpha_bar[:-1]).tolist())
     x_0 = _digits()
     eps = torch.randn(x_0.shape, dtype=x_0.dtype, generator=torch.Generator().manual_seed(0))
     x_t = torch.stack([levels.q_sample(x_0, torch.full((10,), t), eps) for t in range(1, LEVELS + 1)])

@@ -4,18 +4,19 @@ import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import torch
+import traitlets
 from torch import Tensor
 
 from gencourse import plots
 from gencourse.widgets.explorer import Checked, Explorer, Tables, keys, pack, script, style
-from genlib.arguments import check_choice, check_int
 from genlib.flows import AffineCoupling, Coupling, masks
 
-MASKS = ("halves", "checkerboard", "channel", "random")
+Mask = Literal["halves", "checkerboard", "channel", "random"]
+MASKS = get_args(Mask)
 CHANNELS = 3
 MAX_SIZE, MAX_LAYERS, MAX_SEED = 6, 6, 19
 HIDDEN = 32  # features of the random networks
@@ -78,11 +79,13 @@ class CouplingMaskExplorer(Explorer):
 
     _esm, _css = script("flow_panels.js"), style("flow_panels.css")
 
-    mask = Checked("checkerboard", lambda name, value: check_choice(name, value, MASKS))
-    size = Checked(4, lambda name, value: check_int(name, value, 2, MAX_SIZE))
-    n_layers = Checked(2, lambda name, value: check_int(name, value, 1, MAX_LAYERS))
-    swap = Checked(True, lambda name, value: _check_bool(name, value))
-    seed = Checked(0, lambda name, value: check_int(name, value, 0, MAX_SEED))
+    mask = Checked("checkerboard", Mask)
+    size = Checked(4, Annotated[int, f"[2, {MAX_SIZE}]"])
+    n_layers = Checked(2, Annotated[int, f"[1, {MAX_LAYERS}]"])
+    swap = Checked(True, bool)
+    seed = Checked(0, Annotated[int, f"[0, {MAX_SEED}]"])
+
+    _computable = traitlets.validate("mask", "size", "swap", "seed")(Explorer.computable)
 
     def __init__(
         self, mask: str = "checkerboard", size: int = 4, n_layers: int = 2, swap: bool = True, seed: int = 0
@@ -112,12 +115,6 @@ class CouplingMaskExplorer(Explorer):
             plots.pictures((shown("composed")[-1] + 0.6 * recent)[None], span=(0, 1), title="all together, new: grey"),
             alt=self.text(), title="A still picture (row: output, column: input). Run this cell to play with it",
         )  # fmt: skip
-
-
-def _check_bool(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{name}: expected True or False, got {value!r}")
-    return value
 
 
 def _masks(mask: str, size: int, swap: bool, seed: int = 0) -> list[Tensor]:

@@ -16,7 +16,8 @@ import base64
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import numpy as np
 import traitlets
 
 from gencourse import plots
+from genlib.arguments import check
 
 HERE = Path(__file__).parent
 DTYPES = ("float32", "int16", "uint8")
@@ -50,18 +52,25 @@ class BadValueError(traitlets.TraitError, ValueError):
 
 
 class Checked(traitlets.TraitType):
-    """A trait whose values pass a check of `genlib.arguments`: `T = Checked(1000, lambda name, value: ...)`."""
+    """A trait whose values fit an annotation as `genlib.arguments` reads it: `T = Checked(1000, Count)`."""
 
-    def __init__(self, default: object, check: Callable[[str, Any], Any]) -> None:
+    def __init__(self, default: object, hint: Any) -> None:
         super().__init__(default_value=default)
-        self.check = check
+        self.hint = hint
         self.tag(sync=True)
 
     def validate(self, obj: Any, value: Any) -> Any:
-        try:
-            return self.check(self.name or "value", value)
-        except ValueError as error:
-            raise BadValueError(str(error)) from None
+        with refusing():
+            return check(self.name or "value", value, self.hint)
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """A `ValueError` inside is one that traitlets understands, too: it leaves all values as they were."""
+    try:
+        yield
+    except ValueError as error:
+        raise BadValueError(str(error)) from None
 
 
 class Explorer(anywidget.AnyWidget):
@@ -78,6 +87,7 @@ class Explorer(anywidget.AnyWidget):
     frames = traitlets.List().tag(sync=True)
     live = traitlets.Dict().tag(sync=True)
     shared = traitlets.Dict().tag(sync=True)
+    _latest: Mapping[str, Any] = {}  # the frame that was computed last
 
     def __init__(self, spec: dict, frames: list[dict], shared: dict, **values: Any) -> None:
         super().__init__(spec=spec, frames=frames, shared=shared, **values)
@@ -97,16 +107,31 @@ class Explorer(anywidget.AnyWidget):
         """The value of every control."""
         return {control["name"]: getattr(self, control["name"]) for control in self.spec["controls"]}
 
-    def key(self) -> dict[str, Any]:
-        """The values that choose the frame: those of the key controls in use."""
-        values = self.values()
+    def key(self, **changed: Any) -> dict[str, Any]:
+        """The values that choose the frame: those of the key controls in use. They may be looked at before a change."""
+        values = self.values() | changed
         return {c["name"]: values[c["name"]] for c in self.spec["controls"] if c.get("key") and in_use(c, values)}
 
+    def frame(self, key: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The tables of a choice: a preset, the one computed last, or one that is computed now."""
+        known = (frame for frame in (*self.frames, self._latest) if frame.get("key") == key)
+        frame = next(known, None)
+        if frame is None:
+            with refusing():
+                self._latest = frame = pack(self.tables(**key), key)
+        return frame
+
     def drawn(self) -> Tables:
-        """The tables that are drawn now, from a preset or computed last, and the shared ones."""
-        key = self.key()
-        frame = next((frame for frame in self.frames if frame["key"] == key), self.live)
-        return {**unpack(self.shared), **unpack(frame)}
+        """The tables that are drawn now, and the shared ones."""
+        return {**unpack(self.shared), **unpack(self.frame(self.key()))}
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """What the front end has chosen; where that is refused, it is told what holds still."""
+        try:
+            super().set_state(sync_data)
+        except traitlets.TraitError:
+            self.send_state(list(sync_data))
+            raise
 
     def text(self) -> str:
         """What is drawn now, in words."""
@@ -125,11 +150,16 @@ class Explorer(anywidget.AnyWidget):
         size = {"alt": figure.alt, "width": figure.width, "height": figure.height}
         return data, {**metadata, "image/png": size}
 
+    def computable(self, proposal: dict[str, Any]) -> Any:
+        """A value of a key control, if it has a frame. Subclasses put `traitlets.validate(*keys)` around it."""
+        self.frame(self.key(**{proposal["trait"].name: proposal["value"]}))
+        return proposal["value"]
+
     def _follow(self, change: object = None) -> None:
-        """Compute the frame of the present choice, unless it is a preset or at hand already."""
-        key = self.key()
-        if self.live.get("key") != key and not any(frame["key"] == key for frame in self.frames):
-            self.live = pack(self.tables(**key), key)
+        """Send the frame of the present choice, unless it is a preset or there already."""
+        frame = self.frame(self.key())
+        if frame is self._latest and self.live.get("key") != frame["key"]:
+            self.live = frame
 
 
 def _answer(widget: Explorer, content: object, buffers: object) -> None:

@@ -3,17 +3,18 @@
 import math
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import torch
 import traitlets
+from jaxtyping import Float
 from torch import Tensor
 
 from gencourse import plots
-from gencourse.widgets.explorer import BadValueError, Checked, Explorer, Tables, pack, script, style
+from gencourse.widgets.explorer import Checked, Explorer, Tables, pack, refusing, script, style
 from genlib import train
-from genlib.arguments import check_choice, check_finite, check_int, check_tensor
+from genlib.arguments import check, checked, weight
 from genlib.common import evaluating
 from genlib.data import Moons
 from genlib.flows import Flow, RealNVP
@@ -23,7 +24,10 @@ MOONS = Moons(std=0.1)
 MAX_LAYERS = 32
 BYTES = 110_000  # for all steps together; with more layers, each gets fewer pixels, lines and samples
 UNIT = 2**15 // 4  # of int16: as far as four times the edge of the picture, beyond which lines may run
-SHOWN = ("everything", "grid", "samples", "density")
+Shown = Literal["everything", "grid", "samples", "density"]
+SHOWN = get_args(Shown)
+Layer = Annotated[int, f"[0, {MAX_LAYERS}]"]
+Samples = Annotated[Float[Tensor, "N 2"], "[-1e9, 1e9]"]
 BLUE, ORANGE, GREEN, PINK, YELLOW = plots.PALETTE[:5]
 QUARTERS = ((ORANGE, "z_1, z_2 > 0"), (YELLOW, "z_1 < 0 < z_2"), (PINK, "z_1, z_2 < 0"), (GREEN, "z_2 < 0 < z_1"))
 
@@ -55,20 +59,18 @@ class FlowWarpExplorer(Explorer):
 
     _esm, _css = script("flow_panels.js"), style("flow_panels.css")
 
-    layer = Checked(0, lambda name, value: check_int(name, value, 0, MAX_LAYERS))
-    show = Checked("everything", lambda name, value: check_choice(name, value, SHOWN))
+    layer = Checked(0, Layer)
+    show = Checked("everything", Shown)
 
+    @checked
     def __init__(
-        self, flow: Flow | None = None, x: Tensor | None = None, layer: int = 0, show: str = "everything"
+        self, flow: Flow | None = None, x: Samples | None = None, layer: Layer = 0, show: Shown = "everything"
     ) -> None:
-        self.flow = _moons_flow() if flow is None else _check_flow(flow)
+        self.flow = _moons_flow() if flow is None else _drawable(flow)
         self.n_layers = len(self.flow.layers)
-        check_int("layer", layer, 0, self.n_layers)
-        if x is not None:
-            check_tensor("x", x, ("N", 2))
-            check_finite("x", x)
-            if len(x) < 2:
-                raise ValueError(f"x: expected at least 2 samples, got {len(x)}")
+        check("layer", layer, Annotated[int, "[0, {last}]"], last=self.n_layers)
+        if x is not None and len(x) < 2:
+            raise ValueError(f"x: expected at least 2 samples, got {len(x)}")
         tables, self.limit = _moons_tables() if flow is None and x is None else _tables(self.flow, x)
         spec = {"title": "Flow warp explorer", "controls": _controls(self.n_layers), "text": TEXT, "columns": 2,
                 "panels": _panels(self.limit, tables)}  # fmt: skip
@@ -105,10 +107,8 @@ class FlowWarpExplorer(Explorer):
 
     @traitlets.validate("layer")
     def _check_layer(self, proposal: dict[str, Any]) -> int:
-        try:
-            return check_int("layer", proposal["value"], 0, self.n_layers)
-        except ValueError as error:
-            raise BadValueError(str(error)) from None
+        with refusing():
+            return check("layer", proposal["value"], Annotated[int, "[0, {last}]"], last=self.n_layers)
 
 
 def untrained() -> RealNVP:
@@ -127,12 +127,11 @@ def _moons_tables() -> tuple[Tables, float]:
     return _tables(_moons_flow(), MOONS.sample(2000, torch.Generator().manual_seed(0)))
 
 
-def _check_flow(flow: object) -> Flow:
-    if not isinstance(flow, Flow):
-        raise ValueError(f"flow: expected a flow such as RealNVP.for_vectors(dim=2), got {type(flow).__name__}")
-    if flow.shape != (2,) or flow.n_classes is not None:
-        came = f"shape {flow.shape}" + (f" and {flow.n_classes} classes" if flow.n_classes else "")
-        raise ValueError(f"flow: expected one on the plane, of shape (2,), and without classes, got {came}")
+def _drawable(flow: Flow) -> Flow:
+    """A flow on the plane that asks for no condition."""
+    if flow.shape != (2,) or flow.n_classes is not None or flow.n_condition is not None:
+        told = "" if flow.n_classes is None else f" and {flow.n_classes} classes"
+        raise ValueError(f"flow: expected one on the plane, of shape (2,), and without classes, got {flow.shape}{told}")
     if not 1 <= len(flow.layers) <= MAX_LAYERS:
         raise ValueError(f"flow: expected 1 to {MAX_LAYERS} layers, got {len(flow.layers)}")
     return flow
@@ -172,30 +171,33 @@ def _panels(limit: float, tables: Tables) -> list[dict[str, Any]]:
 
 def _tables(flow: Flow, x: Tensor | None) -> tuple[Tables, float]:
     """Everything that is drawn, indexed by the layer, and where the picture ends: |h_1|, |h_2| <= limit."""
-    layers, like = flow.layers, flow._weight()
+    layers: Any = flow.layers
+    own = weight(flow)
+    like = torch.zeros(0) if own is None else own
     share = BYTES // (len(layers) + 1)
     side, n_samples, n_points = math.isqrt(int(0.4 * share)), int(0.25 * share / 4), math.isqrt(int(0.35 * share / 8))
     n_lines, n_points = n_points // 2, 2 * n_points
     x = flow.sample(n_samples, generator=torch.Generator().manual_seed(0)) if x is None else x[:n_samples]
-    h, log_det = x.to(like), like.new_zeros(len(x))
     with evaluating(flow):
-        path, log_dets, log_ps = [h], [log_det], [flow.base.log_prob(h)]
+        path, log_dets = [x.to(like)], [_wide(like.new_zeros(len(x)))]
         for layer in layers:
-            h, term = layer(h)
-            log_det = log_det + term
-            path, log_dets, log_ps = [*path, h], [*log_dets, log_det], [*log_ps, flow.base.log_prob(h)]
-        samples = torch.stack(path)
+            h, term = layer(path[-1])
+            path, log_dets = [*path, h], [*log_dets, log_dets[-1] + term]
+        samples = _wide(torch.stack(path))
+        if not bool(samples.isfinite().all()):
+            raise ValueError("flow: expected finite numbers after every layer, got NaN or infinite ones")
         limit = max(1.0, math.ceil(4 * float(samples.abs().flatten(1).quantile(0.99, dim=1).max())) / 4)
         grid = [_grid(limit, n_lines, n_points).to(like)]
         for layer in reversed(layers):
             grid.insert(0, layer.inverse(grid[0])[0])
-        density = [_density(flow, n, limit, side) for n in range(len(layers) + 1)]
+        density = torch.stack([_density(flow, like, n, limit, side) for n in range(len(layers) + 1)])
+        base, det = (torch.stack(terms).mean(1) for terms in (list(map(flow.base.log_prob, samples)), log_dets))
+    h = samples[-1]
     quarter = torch.where(h[:, 1] > 0, torch.where(h[:, 0] > 0, 0, 1), torch.where(h[:, 0] > 0, 3, 2))
     std = samples.std(1)
     centred = samples - samples.mean(1, keepdim=True)
     correlation = centred.prod(2).sum(1) / (len(x) - 1) / std.prod(1)
-    base, det = torch.stack(log_ps).mean(1), torch.stack(log_dets).mean(1)
-    peaks = torch.stack([part.max() for part in density])
+    peaks = density.amax((1, 2))
     numbers = {
         "mean_1": samples.mean(1)[:, 0], "mean_2": samples.mean(1)[:, 1], "std_1": std[:, 0], "std_2": std[:, 1],
         "correlation": correlation, "log_p_base": base, "log_det": det, "log_p": base + det, "peak": peaks,
@@ -204,7 +206,7 @@ def _tables(flow: Flow, x: Tensor | None) -> tuple[Tables, float]:
     lines = torch.stack(grid).view(len(grid), 2 * n_lines, n_points, 2)
     return {
         **{name: value.float().cpu().numpy() for name, value in numbers.items()},
-        "density": torch.stack([255 * part / part.max() for part in density]).round().byte().cpu().numpy(),
+        "density": (255 * density / peaks.clamp(min=1e-30)[:, None, None]).round().byte().cpu().numpy(),
         "grid": _int16(lines, limit),
         "samples": _int16(samples, limit),
         "colour": quarter.byte().cpu().numpy(),
@@ -218,18 +220,23 @@ def _grid(limit: float, n_lines: int, n_points: int) -> Tensor:
     return torch.cat([torch.stack([level, place], dim=1), torch.stack([place, level], dim=1)])
 
 
-def _density(flow: Flow, n: int, limit: float, side: int) -> Tensor:
+def _density(flow: Flow, like: Tensor, n: int, limit: float, side: int) -> Tensor:
     """The density after n layers, the mean over each of side × side pixels, the top row first."""
     fine = (torch.arange(2 * side, dtype=torch.float64) + 0.5) * (limit / side) - limit  # two by two to a pixel
     height, width = torch.meshgrid(fine.flip(0), fine, indexing="ij")
-    h = torch.stack([width.flatten(), height.flatten()], dim=1).to(flow._weight())
-    log_det = h.new_zeros(len(h))
+    h = torch.stack([width.flatten(), height.flatten()], dim=1).to(like)
+    log_det = _wide(h.new_zeros(len(h)))
     for layer in flow.layers[n:]:
         h, term = layer(h)
         log_det = log_det + term
-    p = (flow.base.log_prob(h) + log_det).exp().nan_to_num(0)  # of levels between 0 and 1 there is nothing outside
+    p = (flow.base.log_prob(_wide(h)) + log_det).exp().nan_to_num(0)  # of levels there is nothing outside of [0, 1]
     return p.view(side, 2, side, 2).mean((1, 3))
 
 
+def _wide(h: Tensor) -> Tensor:
+    """In float32, or better where it is."""
+    return h.to(torch.promote_types(h.dtype, torch.float32))
+
+
 def _int16(h: Tensor, limit: float) -> np.ndarray:
-    return (h.double() * (UNIT / limit)).clamp(1 - 2**15, 2**15 - 1).round().cpu().numpy().astype(np.int16)
+    return (h.cpu().double() * (UNIT / limit)).clamp(1 - 2**15, 2**15 - 1).round().numpy().astype(np.int16)

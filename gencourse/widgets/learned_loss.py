@@ -2,7 +2,7 @@
 
 import math
 from functools import cache
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 import traitlets
@@ -11,7 +11,6 @@ from torch import Tensor
 from gencourse import plots
 from gencourse.widgets.explorer import Checked, Explorer, Tables, keys, pack, script, show, style
 from genlib import gan
-from genlib.arguments import check_choice, check_int, check_number
 from genlib.data import GaussianMixture
 
 BLUE, ORANGE, GREEN, PINK = plots.PALETTE[:4]
@@ -75,7 +74,7 @@ class LearnedLossExplorer(Explorer):
 
     Densities, D* and the divergence come from `data.GaussianMixture`, the losses from `genlib.gan`, their gradients
     from autograd. Squared error is E (y − y')² over the data y': it knows their mean, and nothing else of them. With a
-    kernel mean and deviation are continuous; without one, in a page or a deck, the presets stay alive.
+    kernel mean and standard deviation are continuous; without one, in a page or a deck, the presets stay alive.
 
     Args:
         mean, std: of the generator's Gaussian, in [−3, 3] and [0.2, 2].
@@ -88,10 +87,12 @@ class LearnedLossExplorer(Explorer):
 
     _esm, _css = script("learned_loss_panels.js"), style()
 
-    mean = Checked(0.0, lambda name, value: check_number(name, value, -3, 3))
-    std = Checked(0.5, lambda name, value: check_number(name, value, 0.2, 2))
-    data: traitlets.TraitType = Checked("two modes", lambda name, value: check_choice(name, value, DATA))
-    place = Checked(30, lambda name, value: check_int(name, value, 0, N - 1))
+    mean = Checked(0.0, Annotated[float, "[-3, 3]"])
+    std = Checked(0.5, Annotated[float, "[0.2, 2]"])
+    data: traitlets.TraitType = Checked("two modes", Literal["two modes", "one mode", "a rare mode"])
+    place = Checked(30, Annotated[int, "[0, 80]"])
+
+    _computable = traitlets.validate("mean", "std", "data")(Explorer.computable)
 
     def __init__(self, mean: float = 0.0, std: float = 0.5, data: str = "two modes", place: int = 30) -> None:
         spec = {"title": "Learned loss explorer", "controls": CONTROLS, "panels": PANELS, "text": TEXT, "columns": 2}

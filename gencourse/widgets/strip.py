@@ -1,18 +1,20 @@
 """A strip of stored pictures to slide through: what generators make of the same maps, each trained with another λ."""
 
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import numpy as np
-import torch
 import traitlets
 
 from gencourse import plots
-from gencourse.widgets.explorer import BadValueError, Checked, Explorer, Tables, pack
-from genlib.arguments import check_int
-from genlib.train.weights import check_file
+from gencourse.plots.arrays import as_array
+from gencourse.widgets.explorer import Checked, Explorer, Tables, pack, refusing
+from genlib.arguments import check, checked
+from genlib.train.files import check_file
 
 BLUE, ORANGE, GREEN = plots.PALETTE[:3]
+PARTS = ("lam", "pictures", "maps", "real")
 NUMBERS = ("detail", "error", "l1", "accuracy")
 TEXT = (
     "λ = {lam@place}: detail {detail@place} of the real photos', error of the log-spectrum {error@place}, "
@@ -33,53 +35,58 @@ class LambdaExplorer(Explorer):
         ValueError: for anything else. `place` is a trait: it can be observed, linked and set later.
     """
 
-    place = Checked(0, lambda name, value: check_int(name, value, 0, 255))
+    place = Checked(0, Annotated[int, "[0, 255]"])
 
     def __init__(
-        self, lam: Any, pictures: Any, numbers: dict[str, Any], maps: Any, real: Any, place: int | None = None
+        self, lam: Any, pictures: Any, numbers: Mapping[str, Any], maps: Any, real: Any, place: int | None = None
     ) -> None:
-        shown = np.asarray(pictures)
-        L = len(np.asarray(lam))
-        if shown.dtype != np.uint8 or shown.ndim != 4 or len(shown) != L:
-            raise ValueError(f"pictures: expected uint8 of shape ({L}, n, h, w), got {shown.dtype} of {shown.shape}")
-        rows = {"maps": np.asarray(maps), "real": np.asarray(real)}
-        for name, row in rows.items():
-            if row.dtype != np.uint8 or row.shape != shown.shape[1:]:
-                raise ValueError(f"{name}: expected uint8 of shape {shown.shape[1:]}, got {row.dtype} of {row.shape}")
-        missing = [name for name in NUMBERS if len(np.atleast_1d(numbers.get(name, []))) != L]
-        if missing:
-            raise ValueError(f"numbers: expected {L} of each of {', '.join(NUMBERS)}; wrong or missing: {missing[0]}")
+        lam = as_array("lam", lam, None, finite=True)
+        L = len(lam)
+        if not 1 <= L <= 256 or (np.diff(lam) <= 0).any():
+            raise ValueError(f"lam: expected 1 to 256 rising numbers, got {L}: {lam.tolist()[:8]}")
+        tables: Tables = {"lam": lam.astype(np.float32)}
+        for name in NUMBERS:
+            if name not in check("numbers", numbers, Mapping):
+                raise ValueError(f"numbers: expected {', '.join(NUMBERS)}, got no {name}")
+            tables[name] = as_array("numbers", numbers[name], L, finite=True).astype(np.float32)
+        shown = _bytes("pictures", pictures, L, None, None, None)
+        tables["pictures"] = shown
+        for name, row in (("maps", maps), ("real", real)):
+            tables[name] = _bytes(name, row, *shown.shape[1:])[None]
+        tables |= {"level": np.arange(L, dtype=np.uint8), "first": np.zeros(L, dtype=np.uint8)}
         self.last = L - 1
-        place = check_int("place", L // 2 if place is None else place, 0, self.last)
-        tables: Tables = {name: np.asarray(numbers[name], dtype=np.float32) for name in NUMBERS}
-        tables |= {
-            "lam": np.asarray(lam, dtype=np.float32),
-            "pictures": shown,
-            **{name: row[None] for name, row in rows.items()},
-            "level": np.arange(L, dtype=np.uint8),
-            "first": np.zeros(L, dtype=np.uint8),
-        }
+        place = check("place", L // 2 if place is None else place, Annotated[int, "[0, {last}]"], last=self.last)
         spec = {"title": "Lambda explorer", "controls": _controls(L), "panels": _panels(tables), "text": TEXT,
                 "columns": 2}  # fmt: skip
         super().__init__(spec, [pack({}, {})], pack(tables), place=place)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], place: int | None = None) -> "LambdaExplorer":
-        """A strip that `make runs ONLY=textures_lambda` has stored; the path may lack its ending."""
+    @checked
+    def load(cls, path: str | os.PathLike, place: int | None = None) -> "LambdaExplorer":
+        """A strip that `make runs ONLY=textures_lambda` has stored; the path may lack its ending.
+
+        Raises:
+            ValueError: for another file, and for a place outside of the strip.
+            FileNotFoundError: if there is none.
+        """
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        stored = load_file(check_file("path", f"{os.fspath(path).removesuffix('.safetensors')}.safetensors"))
-        arrays = {name: value.to(value.dtype if value.dtype == torch.uint8 else torch.float32).numpy()
-                  for name, value in stored.items()}  # fmt: skip
-        numbers = {name: arrays[name] for name in NUMBERS}
-        return cls(arrays["lam"], arrays["pictures"], numbers, arrays["maps"], arrays["real"], place)
+        file = check_file("path", os.fspath(path).removesuffix(".safetensors") + ".safetensors")
+        try:
+            stored = load_file(file)
+            missing = [name for name in (*NUMBERS, *PARTS) if name not in stored]
+        except SafetensorError:
+            missing = ["all of a strip"]
+        if missing:
+            raise ValueError(f"path: expected a strip, {file} lacks {missing[0]}")
+        lam, pictures, maps, real = (stored[name] for name in PARTS)
+        return cls(lam, pictures, {name: stored[name] for name in NUMBERS}, maps, real, place)
 
     @traitlets.validate("place")
     def _check_place(self, proposal: dict[str, Any]) -> int:
-        try:
-            return check_int("place", proposal["value"], 0, self.last)
-        except ValueError as error:
-            raise BadValueError(str(error)) from None
+        with refusing():
+            return check("place", proposal["value"], Annotated[int, "[0, {last}]"], last=self.last)
 
     def picture(self) -> plots.Figure:
         tables = self.drawn()
@@ -89,6 +96,16 @@ class LambdaExplorer(Explorer):
             plots.pictures(tables["real"][0], span=(0, 255), title="real"),
             columns=1, alt=self.text(), title="A still picture: run this cell in Jupyter to play with it",
         )  # fmt: skip
+
+
+def _bytes(name: str, values: Any, *shape: int | None) -> np.ndarray:
+    """Pictures of whole numbers 0..255."""
+    pictures = as_array(name, values, *shape)
+    if str(getattr(values, "dtype", "")).removeprefix("torch.") != "uint8" or pictures.size == 0:
+        raise ValueError(
+            f"{name}: expected pictures of uint8, got {getattr(values, 'dtype', 'others')} {pictures.shape}"
+        )
+    return pictures.astype(np.uint8)
 
 
 def _controls(L: int) -> list[dict[str, Any]]:
