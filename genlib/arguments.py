@@ -26,8 +26,6 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union
 import torch
 from torch import Tensor, nn
 
-from genlib._old import *  # noqa: F403  (until nobody asks for them)
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
