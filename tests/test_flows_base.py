@@ -27,7 +27,7 @@ def test_normal_samples() -> None:
 
 def test_z_of_another_shape_is_refused() -> None:
     for wrong in (torch.zeros(3, 5), torch.zeros(3, 2, 1), torch.zeros(2), torch.zeros(3, 1, 1, 2)):
-        with pytest.raises(ValueError, match=r"^z: expected a float tensor of shape \(B, 2\)"):
+        with pytest.raises(ValueError, match=r"^z: expected a float tensor of shape .*, 2\), got"):
             Normal((2,)).log_prob(wrong)
 
 

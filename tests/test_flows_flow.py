@@ -16,7 +16,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def random_flow(flow: Flow, std: float = 0.2, seed: int = 0) -> Flow:
-    return randomised(flow.double(), std, seed).requires_grad_(False)
+    return randomised(flow.double(), std, seed).requires_grad_(False).eval()
 
 
 def uniform(*shape: int) -> Tensor:
@@ -122,7 +122,7 @@ def test_every_kind_of_dropout_has_no_inverse_in_training(kind: str, p: float) -
     flow = Flow([flows.AffineCoupling(flows.masks.halves(4), Dropping(getattr(torch.nn, kind)(p)))], (4,)).train()
     z = torch.zeros(3, 4)
     if p:
-        with pytest.raises(ValueError, match=r"^inverse: in training mode dropout"):
+        with pytest.raises(ValueError, match=r"^inverse: in training mode"):
             flow.inverse(z)
     else:
         flow.inverse(z)
@@ -131,7 +131,6 @@ def test_every_kind_of_dropout_has_no_inverse_in_training(kind: str, p: float) -
 
 def test_sampling_and_measuring_put_the_mode_back_and_use_no_dropout() -> None:
     flow = random_flow(RealNVP.for_vectors(4, 2, 8, levels=5, dropout=0.5))
-    assert not flow.training
     flow.train()
     assert torch.equal(flow.sample(5, generator=generator(1)), flow.sample(5, generator=generator(1)))
     x_int = torch.randint(5, (6, 4), generator=generator())
@@ -292,7 +291,7 @@ def test_x_where_the_logit_has_no_value_is_refused(x: Tensor) -> None:
     """It was NaN, or infinite."""
     for flow in (RealNVP.for_vectors(4, 2, 8, levels=17), Flow([flows.Logit()], (4,))):
         for call in (flow, flow.log_prob):
-            with pytest.raises(ValueError, match=r"^x: expected (dequantized )?numbers in \[0, 1\], got .*\.\."):
+            with pytest.raises(ValueError, match=r"^x: expected .* in \(-0\.0555.*, 1\.0555.*\), got .*\.\."):
                 call(x)
 
 
@@ -338,10 +337,11 @@ def test_a_base_of_another_shape_is_refused(call) -> None:
 def test_layers_that_do_not_fit_the_flow_s_shape_are_refused(layers: list, shape: tuple[int, ...]) -> None:
     flow = Flow(layers, shape)
     for call in (flow, flow.log_prob, lambda x: next(flows.MaximumLikelihood(flow).losses(x))):
-        with pytest.raises(ValueError, match=r"^x: expected .* \(on the way through"):
+        with pytest.raises(ValueError, match=r"^x: expected .*got .*shape \(2, .*(6|3, 4)\)"):
             call(torch.zeros(2, *shape))
 
 
-def test_integers_for_a_flow_of_levels_are_told_where_to_go() -> None:
-    with pytest.raises(ValueError, match="bits_per_dim"):
-        LEVELS(X_INT)
+def test_whole_numbers_have_no_density_themselves() -> None:
+    for call in (LEVELS, LEVELS.log_prob):
+        with pytest.raises(ValueError, match=r"^x: expected a float tensor .*got int64"):
+            call(X_INT)

@@ -63,11 +63,11 @@ def test_channel_keeps_whole_channels() -> None:
         lambda: masks.channel((1, 4, 4)),
         lambda: masks.channel((2, 0, 4)),
         lambda: masks.channel("abc"),  # type: ignore
-        lambda: masks.check_mask(torch.ones(4, dtype=torch.bool)),
-        lambda: masks.check_mask(torch.zeros(4, dtype=torch.bool)),
-        lambda: masks.check_mask(torch.tensor([0, 1])),
-        lambda: masks.check_mask(torch.zeros(2, 2, dtype=torch.bool)),
-        lambda: masks.check_mask("halves"),
+        lambda: masks.as_mask(torch.ones(4, dtype=torch.bool)),
+        lambda: masks.as_mask(torch.zeros(4, dtype=torch.bool)),
+        lambda: masks.as_mask(torch.tensor([0, 1])),
+        lambda: masks.as_mask(torch.zeros(2, 2, dtype=torch.bool)),
+        lambda: masks.as_mask("halves"),
     ],
 )
 def test_masks_that_leave_nothing_are_refused(make) -> None:

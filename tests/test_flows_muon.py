@@ -134,7 +134,7 @@ def test_a_resumed_training_is_the_one_that_never_stopped(tmp_path) -> None:
 
     def trained(stop: int | None) -> list[Tensor]:
         torch.manual_seed(0)
-        task = MaximumLikelihood(RealNVP.for_vectors(2, 2, 8), muon=0.03)
+        objective = MaximumLikelihood(RealNVP.for_vectors(2, 2, 8), muon=0.03)
         options = {"steps": 6, "seed": 3, "progress": False, "checkpoint": tmp_path / f"{stop}.pt"}
 
         def interrupt(step: int, _: nn.Module) -> None:
@@ -143,11 +143,11 @@ def test_a_resumed_training_is_the_one_that_never_stopped(tmp_path) -> None:
 
         if stop is not None:
             with pytest.raises(RuntimeError, match="stopped here"):
-                train.fit(task, x, log_every=1, checkpoint_every=1, callback=interrupt, **options)
+                train.fit(objective, x, log_every=1, checkpoint_every=1, callback=interrupt, **options)
             torch.manual_seed(1)
-            task = MaximumLikelihood(RealNVP.for_vectors(2, 2, 8), muon=0.03)
-        train.fit(task, x, log_every=1, resume=stop is not None, **options)
-        return [p.detach() for p in task.parameters()]
+            objective = MaximumLikelihood(RealNVP.for_vectors(2, 2, 8), muon=0.03)
+        train.fit(objective, x, log_every=1, resume=stop is not None, **options)
+        return [p.detach() for p in objective.parameters()]
 
     for whole, resumed in zip(trained(None), trained(4), strict=True):
         assert torch.equal(whole, resumed)

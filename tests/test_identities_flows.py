@@ -199,7 +199,7 @@ def test_without_dequantization_there_is_no_bound_and_with_it_there_is() -> None
     the bits of a picture never go below 0, those of a probability of 1.
     """
     norm = ActNorm(1)
-    flow = Flow([norm], (1,), levels=2).double().requires_grad_(False)
+    flow = Flow([norm], (1,), levels=2).double().requires_grad_(False).eval()
     x_int = torch.zeros(4000, 1, dtype=torch.int64)
     log_p, bits = [], []
     for narrow in (1.0, 1e-1, 1e-2, 1e-3):

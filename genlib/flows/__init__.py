@@ -3,10 +3,10 @@
 from genlib.flows import masks
 from genlib.flows.base import Density, Normal
 from genlib.flows.batch_norm import BatchNorm
-from genlib.flows.chain import CouplingChain
 from genlib.flows.coupling import AdditiveCoupling, AffineCoupling, Coupling
 from genlib.flows.flow import Flow
-from genlib.flows.layer import Compose, Inverse, Layer
+from genlib.flows.fused import fused
+from genlib.flows.layer import Compose, Inverse
 from genlib.flows.likelihood import MaximumLikelihood
 from genlib.flows.linear import ActNorm, InvertibleConv
 from genlib.flows.muon import Muon
@@ -24,13 +24,11 @@ __all__ = [
     "Compose",
     "ConvNet",
     "Coupling",
-    "CouplingChain",
     "Density",
     "FactorOut",
     "Flow",
     "Inverse",
     "InvertibleConv",
-    "Layer",
     "Logit",
     "MaximumLikelihood",
     "Muon",
@@ -39,6 +37,7 @@ __all__ = [
     "Squeeze",
     "Standardise",
     "dequantize",
+    "fused",
     "masks",
     "quantize",
 ]

@@ -1,15 +1,17 @@
 """The base density: what z should look like. Chosen once, never learned."""
 
 import math
-from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from genlib.arguments import check_int, check_tensor
+from genlib.arguments import Natural, Sizes, checked
+from genlib.flows.layer import total
 
 
+@runtime_checkable
 class Density(Protocol):
     """Anything with a density and samples will do, such as a `data.GaussianMixture`."""
 
@@ -29,24 +31,25 @@ class Normal:
 
     Args:
         shape: that of one z, (D,) or (C, H, W).
+    Raises:
+        ValueError: for what is no shape; in use, for z of another.
     """
 
-    def __init__(self, shape: Sequence[int]) -> None:
-        if isinstance(shape, str) or not isinstance(shape, Sequence):
-            raise ValueError(f"shape: expected (D,) or (C, H, W), got {shape!r}")
-        self.shape = tuple(check_int("shape", size) for size in shape)
-        self.constant = 0.5 * math.prod(self.shape) * math.log(2 * math.pi)
+    @checked
+    def __init__(self, shape: Sizes) -> None:
+        self.shape = shape
+        self.constant = 0.5 * math.prod(shape) * math.log(2 * math.pi)
 
     def __repr__(self) -> str:
         return f"Normal({self.shape})"
 
-    def log_prob(self, z: Tensor) -> Tensor:
+    @checked
+    def log_prob(self, z: Float[Tensor, "B {self.shape}"]) -> Tensor:
         """(B,), nats."""
-        if z.shape[1:] != self.shape:
-            check_tensor("z", z, ("B", *self.shape))
-        return -0.5 * z.square().flatten(1).sum(1) - self.constant
+        return -0.5 * total(z.square()) - self.constant
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+    @checked
+    def sample(self, n: Natural, generator: torch.Generator | None = None) -> Tensor:
         """(n, *shape), float32, on the generator's device."""
         device = "cpu" if generator is None else generator.device
         return torch.randn(n, *self.shape, dtype=torch.float32, device=device, generator=generator)

@@ -1,14 +1,17 @@
 """Batch norm as a layer of a flow: in training another map for each batch, in evaluation one and the same."""
 
+from typing import Annotated
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from genlib.arguments import check_number
-from genlib.flows.linear import PerChannel, channels, check_statistics, pixels
+from genlib.arguments import Positive, Width, checked
+from genlib.flows.layer import Condition, Pair, per_channel
+from genlib.flows.linear import X, alike, check_statistics
 
 
-class BatchNorm(PerChannel):
-    """Each coordinate or channel minus its mean, over its deviation; and what that does to volumes is counted.
+class BatchNorm(nn.Module):
+    """Each coordinate or channel minus its mean, over its standard deviation; and what that does to volumes is counted.
 
         z = (x − mean)/√(var + ε)        log |det ∂z/∂x| = −½ H · W · Σ log(var + ε)
 
@@ -20,21 +23,27 @@ class BatchNorm(PerChannel):
         momentum: the rate of the running averages, in (0, 1].
         eps: ε > 0.
     Raises:
-        ValueError: in training mode, for fewer than two values of each channel, such as a single vector.
+        ValueError: for numbers out of range; in use, for x of another number of channels; in training mode, for fewer
+            than two values of each channel, such as a single vector, and for the inverse.
     Ref: Dinh et al. 2017, §3.7 and app. E.
     """
 
     mean: Tensor
     var: Tensor
 
-    def __init__(self, n: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
-        super().__init__(n)
-        self.momentum = check_number("momentum", momentum, 0, 1, inside="low")
-        self.eps = check_number("eps", eps, 0, inside=True)
-        self.register_buffer("mean", torch.zeros(self.n))
-        self.register_buffer("var", torch.ones(self.n))
+    @checked
+    def __init__(self, n: Width, momentum: Annotated[float, "(0, 1]"] = 0.1, eps: Positive = 1e-5) -> None:
+        super().__init__()
+        self.n, self.momentum, self.eps = n, momentum, eps
+        self.register_buffer("mean", torch.zeros(n))
+        self.register_buffer("var", torch.ones(n))
 
-    def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
+    def extra_repr(self) -> str:
+        return f"eps={self.eps}"
+
+    @checked
+    def forward(self, x: X, condition: Condition = None) -> Pair:
+        """z; log |det ∂z/∂x|, (B,), nats."""
         mean, var = self.mean, self.var
         if self.training:
             check_statistics(x)
@@ -43,12 +52,12 @@ class BatchNorm(PerChannel):
                 self.mean.lerp_(mean.to(self.mean), self.momentum)
                 self.var.lerp_(var.to(self.var), self.momentum)
         log_s = -0.5 * torch.log(var + self.eps)
-        terms.append((log_s.sum() * pixels(x)).expand(len(x)))
-        return (x - channels(mean, x)) * channels(log_s.exp(), x)
+        return (x - per_channel(mean, x)) * per_channel(log_s.exp(), x), alike(log_s, x)
 
-    def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
+    @checked
+    def inverse(self, z: X, condition: Condition = None) -> Pair:
+        """x; log |det ∂x/∂z|, (B,), nats."""
         if self.training:
             raise ValueError("inverse: batch norm has one in evaluation mode only; call eval() first")
         log_s = -0.5 * torch.log(self.var + self.eps)
-        terms.append((log_s.sum() * pixels(z)).expand(len(z)))
-        return z * channels(torch.exp(-log_s), z) + channels(self.mean, z)
+        return z * per_channel(torch.exp(-log_s), z) + per_channel(self.mean, z), -alike(log_s, z)

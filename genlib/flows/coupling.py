@@ -5,21 +5,24 @@ z_1 = x_1,    z_2 = exp(log_s(x_1)) · x_2 + shift(x_1)
 ∂z/∂xᵀ = [[I, 0], [∗, diag(exp(log_s))]]    lower triangular, so log |det| = Σ log_s, whatever the network is
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from genlib.arguments import check_number, check_tensor
-from genlib.flows.layer import Layer, per_example
-from genlib.flows.masks import by_coordinate, check_mask
+from genlib.arguments import checked
+from genlib.flows.layer import Condition, Pair, per_channel, total
+from genlib.flows.masks import Mask, as_mask, by_coordinate, in_short
 from genlib.flows.nets import MLP, ConvNet
 
 Net = Callable[[Tensor, Tensor | None], Tensor]
+X = Float[Tensor, "B {self.n} {self.rest}"]
 LARGEST = 80.0  # nats: a factor of 6e34. float32 ends at exp(88.7)
 
 
-class Coupling(Layer):
+class Coupling(nn.Module):
     """What all couplings share: the mask, and two ways to obey it.
 
     *Apart*: x is split into what is kept and what is changed, and the network sees and answers for nothing else:
@@ -37,87 +40,107 @@ class Coupling(Layer):
 
     n_out = 1  # numbers that the network gives for each changed one
     mask: Tensor
-    order: Tensor
-    back: Tensor
+    order: Tensor | None
+    before: Tensor | None
 
-    def __init__(self, mask: Tensor | Sequence[bool], net: Net | None = None, *, apart: bool | None = None) -> None:
+    @checked
+    def __init__(self, mask: Mask, net: Net | None = None, *, apart: bool | None = None) -> None:
         super().__init__()
-        mask = check_mask(mask)
-        if apart and by_coordinate(mask) is None:
-            raise ValueError("apart: expected False, for this mask differs from pixel to pixel; got True")
-        self.apart = by_coordinate(mask) is not None if apart is None else bool(apart)
-        self.register_buffer("mask", mask)
+        self.register_buffer("mask", as_mask(mask))
+        n_in, n_out = self.sizes(self.mask, apart)
+        self.net = (MLP if self.mask.dim() == 1 else ConvNet)(n_in, self.n_out * n_out) if net is None else net
+        self.apart = apart is not False and by_coordinate(self.mask) is not None
         self._index()
-        self.register_load_state_dict_post_hook(lambda module, _: module._index())
-        n_in, n_out = self.sizes(mask, apart)
-        if net is None:
-            net = MLP(n_in, self.n_out * n_out) if mask.dim() == 1 else ConvNet(n_in, self.n_out * n_out)
-        elif not callable(net):
-            raise ValueError(f"net: expected a callable net(x, condition), got {type(net).__name__}")
-        self.net = net
 
     @staticmethod
-    def sizes(mask: Tensor | Sequence[bool], apart: bool | None = None) -> tuple[int, int]:
-        """How many features the network is given, and how many it answers for; times 2 if affine: log_s and shift."""
-        mask = check_mask(mask)
-        coordinates = by_coordinate(mask)
-        if coordinates is None or apart is False:
-            return len(mask), len(mask)
-        return int(coordinates.sum()), int((~coordinates).sum())
+    def sizes(mask: Mask, apart: bool | None = None) -> tuple[int, int]:
+        """How many features the network is given, and how many it answers for; times 2 if affine: log_s and shift.
 
-    def check(self, name: str, x: Tensor) -> None:
-        sizes: list[int | str] = [*self.shape]
-        if len(sizes) == 1 and isinstance(x, Tensor) and x.dim() == 4:
-            if isinstance(self.net, MLP):
-                raise ValueError(f"{name}: expected vectors, (B, {sizes[0]}), for an MLP, got shape {tuple(x.shape)}")
-            sizes += ["H", "W"]
-        check_tensor(name, x, ("B", *sizes))
+        Raises:
+            ValueError: for a mask that keeps or changes nothing, or that differs from pixel to pixel where `apart`.
+        """
+        mask = as_mask(mask)
+        kept = by_coordinate(mask)
+        if apart and kept is None:
+            raise ValueError("apart: expected False, for this mask differs from pixel to pixel; got True")
+        return (len(mask),) * 2 if kept is None or apart is False else (int(kept.sum()), int((~kept).sum()))
 
-    def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        return self._through(x, condition, terms, self.transform)
+    def extra_repr(self) -> str:
+        return f"mask={in_short(self.mask)}, apart={self.apart}"
 
-    def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        return self._through(z, condition, terms, self.restore)
+    @checked
+    def forward(self, x: X, condition: Condition = None) -> Pair:
+        """z; log |det ∂z/∂x|, (B,), nats."""
+        kept, changed = self.parts(x)
+        changed, log_s = self.there(kept, changed, condition)
+        return self.whole(kept, changed), self.stretch(log_s)
 
-    def transform(
-        self, changed: Tensor, kept: Tensor, condition: Tensor | None, terms: list[Tensor], mask: Tensor | None = None
-    ) -> Tensor:
-        """z_2 from x_2 = `changed` and x_1 = `kept`; by mask, both have the shape of x."""
+    @checked
+    def inverse(self, z: X, condition: Condition = None) -> Pair:
+        """x; log |det ∂x/∂z|, (B,), nats."""
+        kept, changed = self.parts(z)
+        changed, log_s = self.back(kept, changed, condition)
+        return self.whole(kept, changed), -self.stretch(log_s)
+
+    def there(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
+        """z_2 from x_2, as x_1 says, and the logarithm of how much each number of it is stretched."""
         raise NotImplementedError
 
-    def restore(
-        self, changed: Tensor, kept: Tensor, condition: Tensor | None, terms: list[Tensor], mask: Tensor | None = None
-    ) -> Tensor:
-        """x_2 from z_2 = `changed` and z_1 = x_1 = `kept`."""
+    def back(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
+        """x_2 from z_2, and what `there` would say of it."""
         raise NotImplementedError
 
-    def _through(self, x: Tensor, condition: Tensor | None, terms: list[Tensor], move: Callable[..., Tensor]) -> Tensor:
+    def parts(self, x: Tensor) -> Pair:
+        """x_1, what the network sees, and x_2, what is changed; by mask, both have the shape of x."""
         if not self.apart:
-            mask = self.mask if x.dim() != 4 or self.mask.dim() == 3 else self.mask[:, None, None]
-            return move(x, x * mask, condition, terms, mask)
-        kept, changed = x.index_select(1, self.order).split(self.split, dim=1)
-        changed = move(changed, kept, condition, terms)
-        return torch.cat([kept, changed], dim=1).index_select(1, self.back)
+            return x * self._like(x), x
+        ordered = x if self.order is None else x.index_select(1, self.order)
+        return ordered.split_with_sizes(self.halves[0], 1)[:: self.step]
 
-    def _answer(self, kept: Tensor, condition: Tensor | None) -> Tensor:
-        answer = self.net(kept, condition)
-        shape = kept.shape
-        wanted = (shape[0], self.n_answers) if len(shape) == 2 else (shape[0], self.n_answers, *shape[2:])
+    def whole(self, kept: Tensor, changed: Tensor) -> Tensor:
+        """z from z_1 and z_2."""
+        if not self.apart:
+            return torch.where(self._like(kept), kept, changed)
+        z = torch.cat([kept, changed][:: self.step], dim=1)
+        return z if self.before is None else z.index_select(1, self.before)
+
+    def stretch(self, log_s: Tensor) -> Tensor:
+        """log |det|, (B,): the sum over what is changed."""
+        return total(log_s if self.apart else log_s * ~self._like(log_s))
+
+    def answer(self, kept: Tensor, condition: Tensor | None) -> Tensor:
+        """What the network says of x_1.
+
+        Raises:
+            ValueError: for more or fewer numbers than are needed: broadcasting might let them pass.
+        """
+        answer, (B, _, *rest) = self.net(kept, condition), kept.shape
+        wanted = (B, self.n_answers, *rest)
         if not isinstance(answer, Tensor) or answer.shape != wanted:
-            n, what = self.n_answers // self.n_out, "coordinates" if kept.dim() == 2 else "channels"
             came = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-            raise ValueError(f"net: expected shape {wanted}, {self.n_out} for each of {n} {what}, got {came}")
+            raise ValueError(f"net: expected shape {wanted}, {self.n_out} for each that is changed, got {came}")
         return answer if answer.dtype == kept.dtype else answer.to(kept.dtype)  # autocast makes it half as precise
 
+    def _like(self, x: Tensor) -> Tensor:
+        """The mask in a shape that multiplies x."""
+        return self.mask if self.mask.dim() == 3 else per_channel(self.mask, x)
+
     def _index(self) -> None:
-        """Where kept and changed coordinates are, and how many; anew whenever a mask was loaded."""
-        self.shape = tuple(self.mask.shape)
-        self.n_answers = self.n_out * self.sizes(self.mask, self.apart)[1]
-        coordinates = by_coordinate(self.mask) if self.apart else None
-        if coordinates is not None:
-            self.register_buffer("order", torch.argsort(~coordinates, stable=True), persistent=False)
-            self.register_buffer("back", torch.argsort(self.order), persistent=False)
-            self.split = [int(coordinates.sum()), int((~coordinates).sum())]
+        """Where x_1 and x_2 are, and how many; anew when a mask was loaded."""
+        self.n, self.rest = len(self.mask), tuple(self.mask.shape[1:]) or ...  # a (C,) mask does for any pictures
+        sizes, kept = self.sizes(self.mask, self.apart), by_coordinate(self.mask)
+        self.n_answers = self.n_out * sizes[1]
+        if self.apart and kept is not None:
+            self.step = 1 if kept[0] else -1  # the part with the first coordinate stands first
+            order = torch.argsort(kept != kept[0], stable=True)
+            self.halves = list(sizes[:: self.step]), order.tolist()
+            mixed = order.tolist() != list(range(self.n))
+            self.register_buffer("order", order if mixed else None, persistent=False)
+            self.register_buffer("before", torch.argsort(order) if mixed else None, persistent=False)
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self._index()
 
 
 class AffineCoupling(Coupling):
@@ -134,8 +157,8 @@ class AffineCoupling(Coupling):
         bound: the scale, in nats, above 0 and at most 80; or where it starts, if it is learned.
         learned: whether the scale is learned, one for each changed coordinate or channel, as in the paper.
     Raises:
-        ValueError: for a mask that changes nothing, or keeps nothing; in use, for a network that gives more or fewer
-            numbers.
+        ValueError: for a mask that changes nothing, or keeps nothing; in use, for x of another shape, and for a network
+            that gives more or fewer numbers.
     Ref: Dinh et al. 2017, eqs. 4–8; the learned scale: §4.1.
 
     >>> layer = AffineCoupling([True, False])
@@ -144,44 +167,36 @@ class AffineCoupling(Coupling):
 
     n_out = 2
 
+    @checked
     def __init__(
         self,
-        mask: Tensor | Sequence[bool],
+        mask: Mask,
         net: Net | None = None,
         *,
-        bound: float = 2.0,
+        bound: Annotated[float, f"(0, {LARGEST}]"] = 2.0,
         learned: bool = False,
         apart: bool | None = None,
     ) -> None:
         super().__init__(mask, net, apart=apart)
-        self.bound = check_number("bound", bound, 0, LARGEST, inside="low")
-        n = self.sizes(self.mask, apart)[1]
-        self.scale = nn.Parameter(torch.full((n,), self.bound)) if learned else None
+        self.bound = bound
+        self.scale = nn.Parameter(torch.full((self.n_answers // 2,), bound)) if learned else None
 
-    def transform(
-        self, changed: Tensor, kept: Tensor, condition: Tensor | None, terms: list[Tensor], mask: Tensor | None = None
-    ) -> Tensor:
-        log_s, shift = self.log_s_and_shift(kept, condition, mask)
-        terms.append(per_example(log_s))
-        return torch.addcmul(shift, changed, log_s.exp())
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, bound={'learned' if self.scale is not None else self.bound}"
 
-    def restore(
-        self, changed: Tensor, kept: Tensor, condition: Tensor | None, terms: list[Tensor], mask: Tensor | None = None
-    ) -> Tensor:
-        log_s, shift = self.log_s_and_shift(kept, condition, mask)
-        terms.append(per_example(log_s))
-        return (changed - shift) * torch.exp(-log_s)
+    def there(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
+        log_s, shift = self.log_s_and_shift(kept, condition)
+        return torch.addcmul(shift, changed, log_s.exp()), log_s
 
-    def log_s_and_shift(
-        self, kept: Tensor, condition: Tensor | None = None, mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """What the network makes of x_1: like x_2 each; by mask, like x, and 0 where x is kept."""
-        raw, shift = self._answer(kept, condition).chunk(2, dim=1)
-        scale = self.bound
-        if self.scale is not None:
-            scale = self.scale.clamp(-LARGEST, LARGEST).view(-1, *[1] * (raw.dim() - 2))
-        log_s = scale * torch.tanh(raw)
-        return (log_s, shift) if mask is None else (log_s * ~mask, shift * ~mask)
+    def back(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
+        log_s, shift = self.log_s_and_shift(kept, condition)
+        return (changed - shift) * torch.exp(-log_s), log_s
+
+    def log_s_and_shift(self, kept: Tensor, condition: Tensor | None = None) -> Pair:
+        """What the network makes of x_1: like x_2 each; by mask, like x, and only used where x is changed."""
+        raw, shift = self.answer(kept, condition).chunk(2, dim=1)
+        scale = self.bound if self.scale is None else per_channel(self.scale.clamp(-LARGEST, LARGEST), raw)
+        return scale * torch.tanh(raw), shift
 
 
 class AdditiveCoupling(Coupling):
@@ -191,17 +206,13 @@ class AdditiveCoupling(Coupling):
 
     Args:
         mask, net, apart: as for `Coupling`; the network gives as many numbers as are changed.
+    Raises:
+        ValueError: as for `AffineCoupling`.
     Ref: Dinh et al. 2015, §3.2.
     """
 
-    def transform(
-        self, changed: Tensor, kept: Tensor, condition: Tensor | None, terms: list[Tensor], mask: Tensor | None = None
-    ) -> Tensor:
-        shift = self._answer(kept, condition)
-        return changed + (shift if mask is None else shift * ~mask)
+    def there(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
+        return changed + self.answer(kept, condition), torch.zeros_like(changed)
 
-    def restore(
-        self, changed: Tensor, kept: Tensor, condition: Tensor | None, terms: list[Tensor], mask: Tensor | None = None
-    ) -> Tensor:
-        shift = self._answer(kept, condition)
-        return changed - (shift if mask is None else shift * ~mask)
+    def back(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
+        return changed - self.answer(kept, condition), torch.zeros_like(changed)

@@ -1,30 +1,19 @@
 """Layers that mix or scale channels by numbers of their own, the same for every x: actnorm and 1 × 1 convolutions."""
 
+from typing import Annotated, Any
+
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genlib.arguments import check_int, check_tensor
-from genlib.flows.layer import Layer
+from genlib.arguments import Seed, Width, checked
+from genlib.flows.layer import Condition, Pair, per_channel, pixels, wide
+
+X = Float[Tensor, "B {self.n} ..."]
 
 
-class PerChannel(Layer):
-    """What these layers share: they are built for a number of coordinates or channels.
-
-    Args:
-        n: that number.
-    """
-
-    def __init__(self, n: int) -> None:
-        super().__init__()
-        self.n = check_int("n", n)
-
-    def check(self, name: str, x: Tensor) -> None:
-        super().check(name, x)
-        check_tensor(name, x, ("B", self.n, "..."))
-
-
-class ActNorm(PerChannel):
+class ActNorm(nn.Module):
     """A scale and a shift for each coordinate or channel, which start so that the first batch comes out normalised.
 
         z = exp(log_s) · x + shift        log |det ∂z/∂x| = H · W · Σ log_s    (H = W = 1 for vectors)
@@ -35,48 +24,53 @@ class ActNorm(PerChannel):
     Args:
         n: the number of coordinates or channels.
     Raises:
-        ValueError: for a first batch with fewer than two values of each channel, such as a single vector.
+        ValueError: for x of another number; for a first batch with fewer than two values of each channel, such as a
+            single vector.
     Ref: Kingma & Dhariwal 2018, §3.1.
     """
 
     initialised: Tensor
 
-    def __init__(self, n: int) -> None:
-        super().__init__(n)
-        self.log_s = nn.Parameter(torch.zeros(self.n))
-        self.shift = nn.Parameter(torch.zeros(self.n))
+    @checked
+    def __init__(self, n: Width) -> None:
+        super().__init__()
+        self.n = n
+        self.log_s = nn.Parameter(torch.zeros(n))
+        self.shift = nn.Parameter(torch.zeros(n))
         self.register_buffer("initialised", torch.tensor(False))
-        self._done = False  # so that a GPU is not asked at every step
-        self.register_load_state_dict_post_hook(lambda module, _: setattr(module, "_done", False))
+        self.waits = True  # what the buffer says, for Python: a GPU is not asked at every step
 
-    def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        if self.training and not self._done:
+    @checked
+    def forward(self, x: X, condition: Condition = None) -> Pair:
+        """z; log |det ∂z/∂x|, (B,), nats."""
+        if self.training and self.waits:
             self._initialise(x)
-        self._count(x, terms)
-        return torch.addcmul(channels(self.shift, x), x, channels(self.log_s.exp(), x))
+        return torch.addcmul(per_channel(self.shift, x), x, per_channel(self.log_s.exp(), x)), alike(self.log_s, x)
 
-    def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        self._count(z, terms)
-        return (z - channels(self.shift, z)) * channels(torch.exp(-self.log_s), z)
-
-    def _count(self, x: Tensor, terms: list[Tensor]) -> None:
-        terms.append((self.log_s.sum() * pixels(x)).expand(len(x)))
+    @checked
+    def inverse(self, z: X, condition: Condition = None) -> Pair:
+        """x; log |det ∂x/∂z|, (B,), nats."""
+        return (z - per_channel(self.shift, z)) * per_channel(torch.exp(-self.log_s), z), -alike(self.log_s, z)
 
     @torch.no_grad()
     def _initialise(self, x: Tensor) -> None:
-        if bool(self.initialised):
-            self._done = True
+        if not torch.compiler.is_compiling() and self.initialised:
+            self.waits = False
             return
         check_statistics(x)
-        self._done = True
         var, mean = torch.var_mean(x.transpose(0, 1).flatten(1), dim=1, correction=0)
         var = torch.where(var > 1e-12, var, 1.0)  # a channel that never changes is only moved to 0
         self.log_s.copy_(-0.5 * var.log())
         self.shift.copy_(-mean * self.log_s.exp())
         self.initialised.fill_(True)
+        self.waits = False
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.waits = not self.initialised
 
 
-class InvertibleConv(PerChannel):
+class InvertibleConv(nn.Module):
     """A 1 × 1 convolution with an invertible matrix: every pixel's channels, or a vector's coordinates, are mixed.
 
         z = W x,   W = P L (U + diag(sign · exp(log_d)))        log |det ∂z/∂x| = H · W · Σ log_d
@@ -85,17 +79,21 @@ class InvertibleConv(PerChannel):
     and its determinant needs no decomposition. It starts as a random rotation.
 
     Args:
-        n: the number of channels or coordinates.
+        n: the number of channels or coordinates, at most 4096.
         seed: of the rotation.
+    Raises:
+        ValueError: for numbers out of range; in use, for x of another number of channels.
     Ref: Kingma & Dhariwal 2018, eqs. 9–11.
     """
 
     P: Tensor
     sign: Tensor
 
-    def __init__(self, n: int, seed: int = 0) -> None:
-        super().__init__(n)
-        generator = torch.Generator().manual_seed(check_int("seed", seed, 0))
+    @checked
+    def __init__(self, n: Annotated[int, "[1, 4096]"], seed: Seed = 0) -> None:
+        super().__init__()
+        self.n = n
+        generator = torch.Generator().manual_seed(seed)
         rotation = torch.linalg.qr(torch.randn(n, n, dtype=torch.float64, generator=generator)).Q
         P, L, U = torch.linalg.lu(rotation)
         dtype = torch.get_default_dtype()
@@ -108,35 +106,36 @@ class InvertibleConv(PerChannel):
 
     def weight(self) -> Tensor:
         """W, (n, n)."""
-        L, U = self._factors()
-        return self.P @ L @ U
+        P, L, U = self._factors()
+        return P @ L @ U
 
-    def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        terms.append((self.log_d.sum() * pixels(x)).expand(len(x)))
-        W = self.weight()
-        return functional.linear(x, W) if x.dim() == 2 else functional.conv2d(x, W[:, :, None, None])
+    @checked
+    def forward(self, x: X, condition: Condition = None) -> Pair:
+        """z; log |det ∂z/∂x|, (B,), nats."""
+        W = self.weight().to(x.dtype)
+        z = functional.linear(x, W) if x.dim() == 2 else (W @ x.flatten(2)).view_as(x)
+        return z, alike(self.log_d, x)
 
-    def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        terms.append((self.log_d.sum() * pixels(z)).expand(len(z)))
-        L, U = self._factors()
-        columns = z.transpose(0, 1).flatten(1)  # (n, B · H · W)
-        y = torch.linalg.solve_triangular(L, self.P.mT @ columns, upper=False, unitriangular=True)
-        x = torch.linalg.solve_triangular(U, y, upper=True)
-        return x.view(self.n, len(z), *z.shape[2:]).transpose(0, 1)
+    @checked
+    def inverse(self, z: X, condition: Condition = None) -> Pair:
+        """x; log |det ∂x/∂z|, (B,), nats."""
+        P, L, U = self._factors()
+        columns = z.transpose(0, 1).flatten(1).to(P.dtype)  # (n, B · H · W)
+        y = torch.linalg.solve_triangular(L, P.mT @ columns, upper=False, unitriangular=True)
+        x = torch.linalg.solve_triangular(U, y, upper=True).to(z.dtype)
+        return x.view(self.n, len(z), *z.shape[2:]).transpose(0, 1), -alike(self.log_d, z)
 
-    def _factors(self) -> tuple[Tensor, Tensor]:
-        eye = torch.eye(self.n, dtype=self.lower.dtype, device=self.lower.device)
-        return self.lower.tril(-1) + eye, self.upper.triu(1) + torch.diag(self.sign * self.log_d.exp())
+    def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """P, L and U, in float32 or better."""
+        P, sign, lower, upper, log_d = (
+            value.to(wide(value)) for value in (self.P, self.sign, self.lower, self.upper, self.log_d)
+        )
+        return P, lower.tril(-1) + torch.eye(self.n).to(P), upper.triu(1) + torch.diag(sign * log_d.exp())
 
 
-def channels(value: Tensor, x: Tensor) -> Tensor:
-    """(n,) in the shape that multiplies x: (n,) for (B, n), (n, 1, 1) for (B, n, H, W)."""
-    return value.view(-1, *[1] * (x.dim() - 2))
-
-
-def pixels(x: Tensor) -> int:
-    """H · W of pictures, 1 for vectors."""
-    return x.shape[2:].numel()
+def alike(log_s: Tensor, x: Tensor) -> Tensor:
+    """log |det|, the same for all examples: (B,)."""
+    return (log_s.sum(dtype=wide(log_s)) * pixels(x)).expand(len(x))
 
 
 def check_statistics(x: Tensor) -> None:

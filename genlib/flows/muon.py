@@ -1,15 +1,16 @@
 """An optimizer for networks whose hidden layers are small: Muon for their square matrices, Adam for all the rest."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
-from genlib.arguments import check_int, check_number
+from genlib.arguments import NonNegative, checked
 
 # Five rounds bring every singular value to about 1, between .7 and 1.2, that is not much smaller than the largest.
+Below1 = Annotated[float, "[0, 1)"]
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
@@ -31,36 +32,31 @@ class Muon(torch.optim.Adam):
         rounds: of the iteration for `orth`.
         weight_decay: of both, times their learning rates.
         fused: whether Adam updates the others in one kernel; not every device has it (`common.fusible`).
+    Raises:
+        ValueError: for numbers out of range, and for matrices that are none.
     Ref: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; Loshchilov & Hutter 2019.
     """
 
+    @checked
     def __init__(
         self,
-        matrices: Iterable[Tensor],
-        others: Iterable[Tensor],
-        lr: float = 0.05,
-        lr_adam: float = 2e-3,
+        matrices: Sequence[Tensor],
+        others: Sequence[Tensor],
+        lr: NonNegative = 0.05,
+        lr_adam: NonNegative = 2e-3,
         *,
-        momentum: float = 0.95,
-        betas: tuple[float, float] = (0.9, 0.999),
-        rounds: int = 5,
-        weight_decay: float = 0.0,
+        momentum: Below1 = 0.95,
+        betas: tuple[Below1, Below1] = (0.9, 0.999),
+        rounds: Annotated[int, "[1, 100]"] = 5,
+        weight_decay: NonNegative = 0.0,
         fused: bool = False,
     ) -> None:
-        matrices = list(matrices)
         for matrix in matrices:
             if matrix.dim() != 2:
                 raise ValueError(f"matrices: expected tensors with two axes, got shape {tuple(matrix.shape)}")
-        momentum = check_number("momentum", momentum, 0, 1, inside="high")
-        own = {"lr": check_number("lr", lr, 0), "momentum": momentum, "rounds": check_int("rounds", rounds)}
-        super().__init__(
-            [{"params": matrices, **own}, {"params": list(others)}],
-            lr=check_number("lr_adam", lr_adam, 0),
-            betas=betas,
-            weight_decay=check_number("weight_decay", weight_decay, 0),
-            decoupled_weight_decay=True,
-            fused=fused,
-        )
+        own = {"lr": lr, "momentum": momentum, "rounds": rounds}
+        options = {"betas": betas, "weight_decay": weight_decay, "decoupled_weight_decay": True, "fused": fused}
+        super().__init__([{"params": list(matrices), **own}, {"params": list(others)}], lr=lr_adam, **options)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

@@ -9,49 +9,55 @@ Ref: Theis et al. 2016, §3.1.
 """
 
 import math
+from typing import Annotated
 
 import torch
-from torch import Tensor
+from jaxtyping import Float, Integer
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
-from genlib.arguments import check_int, check_number, check_tensor
-from genlib.flows.layer import Layer, per_example
+from genlib.arguments import Levels, Number, Positive, checked
+from genlib.flows.layer import Condition, Pair, X, total, wide
 
 
+@checked
 def dequantize(
-    x_int: Tensor, levels: int, generator: torch.Generator | None = None, dtype: torch.dtype | None = None
+    x_int: Annotated[Integer[Tensor, "..."], "[0, {levels})"],
+    levels: Levels,
+    generator: torch.Generator | None = None,
+    dtype: torch.dtype | None = None,
 ) -> Tensor:
     """x = (x_int + u)/levels with u uniform on [0, 1), new for every pixel.
 
     Args:
         x_int: any shape, whole numbers in 0..levels − 1.
         levels: at least 2; 256 for most pictures, 17 for the digits.
+        dtype: a float type; torch's default if left out.
     Returns:
         x, like x_int, float, in [0, 1].
     Raises:
         ValueError: for floats, and for values outside of 0..levels − 1.
     """
-    check_levels(x_int, levels)
-    return dequantized(x_int, levels, generator, dtype)
-
-
-def dequantized(
-    x_int: Tensor, levels: int, generator: torch.Generator | None = None, dtype: torch.dtype | None = None
-) -> Tensor:
-    """`dequantize` without its checks of values, which would stall a GPU at every step."""
     dtype = torch.get_default_dtype() if dtype is None else dtype
+    if not dtype.is_floating_point:
+        raise ValueError(f"dtype: expected a float type, got {dtype}")
+    exact = torch.promote_types(dtype, torch.float32)
     device = x_int.device if generator is None else generator.device
-    u = torch.rand(x_int.shape, dtype=dtype, device=device, generator=generator).to(x_int.device)
-    return (u + x_int) / levels
+    u = torch.rand(x_int.shape, dtype=exact, device=device, generator=generator).to(x_int.device)
+    return ((u + x_int) / levels).to(dtype)
 
 
-def quantize(x: Tensor, levels: int) -> Tensor:
-    """The picture that x is a noisy form of: floor(levels · x), between 0 and levels − 1; int64, like x."""
-    check_tensor("x", x)
-    levels = check_int("levels", levels, 2)
-    return (x * levels).floor().clamp(0, levels - 1).long()
+@checked
+def quantize(x: Annotated[Float[Tensor, "..."], "finite"], levels: Levels) -> Tensor:
+    """The picture that x is a noisy form of: floor(levels · x), between 0 and levels − 1; int64, like x.
+
+    Raises:
+        ValueError: for whole numbers, and for NaN or infinite values.
+    """
+    return (x.to(wide(x)) * levels).floor().clamp(0, levels - 1).long()
 
 
-class Logit(Layer):
+class Logit(nn.Module):
     """From (0, 1), where pixels are, to the whole line, where Gaussians are.
 
         z = logit(α + (1 − 2α) x),    log |det ∂z/∂x| = Σ [log(1 − 2α) − log y − log(1 − y)],  y = α + (1 − 2α) x
@@ -60,59 +66,66 @@ class Logit(Layer):
 
     Args:
         alpha: α in (0, ½).
+    Raises:
+        ValueError: for α out of range; for x that has no value: there is some room beside [0, 1], for samples that lie
+            there, but none for whole numbers or for [−1, 1].
     Ref: Dinh et al. 2017, §4.1.
     """
 
-    def __init__(self, alpha: float = 0.05) -> None:
+    @checked
+    def __init__(self, alpha: Annotated[float, "(0, 0.5)"] = 0.05) -> None:
         super().__init__()
-        self.alpha = check_number("alpha", alpha, 0, 0.5, inside=True)
+        self.alpha, self.slope = alpha, 1 - 2 * alpha
+        room = (alpha - min(alpha / 2, 1e-6)) / self.slope  # to its very end, y would be rounded to 0 or 1
+        self.low, self.high = -room, 1 + room
 
-    def squeezed(self, x: Tensor) -> Tensor:
-        """y = α + (1 − 2α) x, which has a logit strictly between 0 and 1."""
-        return self.alpha + (1 - 2 * self.alpha) * x
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha}"
 
-    def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        y = self.squeezed(x)
+    @checked
+    def forward(
+        self, x: Annotated[Float[Tensor, "B D ..."], "({self.low}, {self.high})"], condition: Condition = None
+    ) -> Pair:
+        """z; log |det ∂z/∂x|, (B,), nats."""
+        y = self.alpha + self.slope * x.to(wide(x))
         log_y, log_rest = y.log(), torch.log1p(-y)
-        terms.append(per_example(math.log(1 - 2 * self.alpha) - log_y - log_rest))
-        return log_y - log_rest
+        return (log_y - log_rest).to(x.dtype), total(math.log(self.slope) - log_y - log_rest)
 
-    def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        log_y, log_rest = torch.nn.functional.logsigmoid(z), torch.nn.functional.logsigmoid(-z)
-        terms.append(per_example(math.log(1 - 2 * self.alpha) - log_y - log_rest))
-        return (z.sigmoid() - self.alpha) / (1 - 2 * self.alpha)
+    @checked
+    def inverse(self, z: X, condition: Condition = None) -> Pair:
+        """x; log |det ∂x/∂z|, (B,), nats."""
+        log_y, log_rest = logsigmoid(z), logsigmoid(-z)
+        return (z.sigmoid() - self.alpha) / self.slope, -total(math.log(self.slope) - log_y - log_rest)
 
 
-class Standardise(Layer):
-    """A fixed scale and shift, so that x has about mean 0 and deviation 1.
+class Standardise(nn.Module):
+    """A fixed scale and shift, so that x has about mean 0 and standard deviation 1.
 
         z = (x − mean)/std,    log |det ∂z/∂x| = −D log std
 
     Args:
-        mean, std: those of x; left out, those of the uniform distribution on [0, 1].
+        mean, std: those of x, std > 0; left out, those of the uniform distribution on [0, 1].
+    Raises:
+        ValueError: for numbers out of range.
     """
 
-    def __init__(self, mean: float = 0.5, std: float = 12**-0.5) -> None:
+    @checked
+    def __init__(self, mean: Number = 0.5, std: Positive = 12**-0.5) -> None:
         super().__init__()
-        self.mean = check_number("mean", mean)
-        self.std = check_number("std", std, 0, inside=True)
+        self.mean, self.std = mean, std
 
-    def push(self, x: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        terms.append(self._count(x))
-        return (x - self.mean) / self.std
+    def extra_repr(self) -> str:
+        return f"mean={self.mean}, std={self.std}"
 
-    def pull(self, z: Tensor, condition: Tensor | None, terms: list[Tensor]) -> Tensor:
-        terms.append(self._count(z))
-        return z * self.std + self.mean
+    @checked
+    def forward(self, x: X, condition: Condition = None) -> Pair:
+        """z; log |det ∂z/∂x|, (B,), nats."""
+        return (x - self.mean) / self.std, -self._stretch(x)
 
-    def _count(self, x: Tensor) -> Tensor:
-        return x.new_full((len(x),), -math.log(self.std) * math.prod(x.shape[1:]))
+    @checked
+    def inverse(self, z: X, condition: Condition = None) -> Pair:
+        """x; log |det ∂x/∂z|, (B,), nats."""
+        return z * self.std + self.mean, self._stretch(z)
 
-
-def check_levels(x_int: Tensor, levels: int) -> None:
-    """Raise `ValueError` unless x_int holds whole numbers in 0..levels − 1."""
-    check_tensor("x_int", x_int, dtype="int")
-    levels = check_int("levels", levels, 2)
-    low, high = (int(x_int.min()), int(x_int.max())) if x_int.numel() else (0, 0)
-    if low < 0 or high >= levels:
-        raise ValueError(f"x_int: expected 0..{levels - 1}, for levels={levels}, got {low}..{high}")
+    def _stretch(self, x: Tensor) -> Tensor:
+        return x.new_full((len(x),), math.log(self.std) * math.prod(x.shape[1:]), dtype=wide(x))

@@ -1,24 +1,26 @@
 """RealNVP: couplings, one after the other, for vectors and for pictures."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from genlib.arguments import check_choice, check_int
+from genlib.arguments import Depth, Dropout, Levels, Seed, Width, checked
 from genlib.flows import masks
 from genlib.flows.base import Density
 from genlib.flows.batch_norm import BatchNorm
-from genlib.flows.coupling import AffineCoupling
+from genlib.flows.coupling import LARGEST, AffineCoupling
 from genlib.flows.flow import Flow
-from genlib.flows.layer import Compose, Inverse, Layer
+from genlib.flows.layer import Compose, Inverse
 from genlib.flows.linear import ActNorm
-from genlib.flows.nets import MLP, ConvNet
+from genlib.flows.nets import MLP, ConvNet, Few
 from genlib.flows.preprocessing import Logit, Standardise
 from genlib.flows.shape import FactorOut, Squeeze
 
 Preprocessing = Literal["logit", "standardise"]
+PREPROCESSING = {"logit": Logit, "standardise": Standardise}
+Bound = Annotated[float, f"(0, {LARGEST}]"]
 
 
 class RealNVP(Flow):
@@ -33,23 +35,25 @@ class RealNVP(Flow):
     """
 
     @classmethod
+    @checked
     def for_vectors(
         cls,
-        dim: int = 2,
-        n_couplings: int = 8,
-        width: int = 64,
+        dim: masks.Several = 2,
+        n_couplings: Depth = 8,
+        width: Width = 64,
         *,
-        depth: int = 2,
-        levels: int | None = None,
-        n_classes: int | None = None,
+        depth: Depth = 2,
+        levels: Levels | None = None,
+        n_classes: Width | None = None,
+        n_condition: Width | None = None,
         mask: Literal["halves", "random"] = "halves",
-        dropout: float = 0.0,
-        bound: float = 2.0,
+        dropout: Dropout = 0.0,
+        bound: Bound = 2.0,
         actnorm: bool = False,
         he: bool | None = None,
         preprocessing: Preprocessing = "logit",
         base: Density | None = None,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> "RealNVP":
         """Couplings on vectors; every second one changes what the one before it kept.
 
@@ -57,7 +61,7 @@ class RealNVP(Flow):
             dim: D, at least 2.
             n_couplings, width, depth: how many couplings; the features and the number of their hidden layers.
             levels: the number of values of a coordinate, for data that are whole numbers; see `Flow`.
-            n_classes: for a flow given the class.
+            n_classes, n_condition: for a flow given the class, or vectors; see `Flow`.
             mask: "halves", always the same two; or "random", new ones for every second coupling, which mixes quicker
                 where there are many coordinates.
             dropout: the share of hidden features dropped in training.
@@ -68,12 +72,12 @@ class RealNVP(Flow):
             preprocessing: with `levels`: "logit", or "standardise", a mere scale and shift.
             base: p_Z; N(0, I) if left out.
             seed: of the random masks.
+        Raises:
+            ValueError: for sizes and numbers out of range.
         """
-        dim, n_couplings = check_int("dim", dim), check_int("n_couplings", n_couplings)
-        told = 0 if n_classes is None else check_int("n_classes", n_classes)
-        check_choice("mask", mask, ("halves", "random"))
-        kept, layers = masks.halves(dim), _preprocessing(levels, preprocessing)
-        generator = torch.Generator().manual_seed(check_int("seed", seed, 0))
+        layers: list[nn.Module] = [] if levels is None else [PREPROCESSING[preprocessing]()]
+        kept, generator = masks.halves(dim), torch.Generator().manual_seed(seed)
+        he = levels is None if he is None else he
         for k in range(n_couplings):
             if k % 2:
                 kept = ~kept
@@ -81,23 +85,25 @@ class RealNVP(Flow):
                 kept = masks.halves(dim) if mask == "halves" else masks.random(dim, generator=generator)
                 layers += [ActNorm(dim)] if actnorm else []
             n_in, n_out = AffineCoupling.sizes(kept)
-            net = MLP(n_in, 2 * n_out, width, depth, told, dropout, levels is None if he is None else he)
+            net = MLP(n_in, 2 * n_out, width, depth, n_classes or n_condition or 0, dropout, he)
             layers.append(AffineCoupling(kept, net, bound=bound))
-        return cls(layers, (dim,), base=base, levels=levels, n_classes=n_classes)
+        return cls(layers, (dim,), base=base, levels=levels, n_classes=n_classes, n_condition=n_condition)
 
     @classmethod
+    @checked
     def for_images(
         cls,
-        shape: Sequence[int],
-        levels: int = 256,
+        shape: tuple[Width, Width, Width],
+        levels: Levels = 256,
         *,
-        n_scales: int | None = None,
-        width: int = 32,
-        n_blocks: int = 2,
-        n_classes: int | None = None,
+        n_scales: Annotated[int, "[1, 14]"] | None = None,
+        width: Width = 32,
+        n_blocks: Few = 2,
+        n_classes: Width | None = None,
+        n_condition: Width | None = None,
         norm: bool = False,
-        dropout: float = 0.0,
-        bound: float = 2.0,
+        dropout: Dropout = 0.0,
+        bound: Bound = 2.0,
         preprocessing: Preprocessing = "logit",
         base: Density | None = None,
     ) -> "RealNVP":
@@ -113,7 +119,7 @@ class RealNVP(Flow):
             n_scales: left out, as many as there are until a side has 4 pixels, or is odd.
             width: feature maps of the networks at the first scale, doubled each time that H and W are halved.
             n_blocks: residual blocks in each network.
-            n_classes: for a flow given the class.
+            n_classes, n_condition: for a flow given the class, or vectors; see `Flow`.
             norm: batch norm and weight norm in the networks, batch norm on the couplings' outputs, and the scale of
                 log_s learned, all as in the paper.
             dropout: the share of feature maps' values dropped in training.
@@ -121,35 +127,27 @@ class RealNVP(Flow):
             preprocessing: "logit", or "standardise", a mere scale and shift.
             base: p_Z; N(0, I) if left out.
         Raises:
-            ValueError: for sizes that cannot be halved so often.
+            ValueError: for sizes that cannot be halved so often, and numbers out of range.
         Ref: Dinh et al. 2017, §3.4–3.7 and §4.1.
         """
-        C, H, W = masks.check_shape("shape", shape)
-        if n_scales is None:
-            n_scales = _scales(H, W)
-        n_scales = check_int("n_scales", n_scales)
-        told = 0 if n_classes is None else check_int("n_classes", n_classes)
-        if H % 2 ** (n_scales - 1) or W % 2 ** (n_scales - 1):
-            raise ValueError(
-                f"shape: expected height and width divisible by {2 ** (n_scales - 1)}, to be halved {n_scales - 1} "
-                f"times, got {(H, W)}"
-            )
-        if n_scales > 1 and 4 ** (n_scales - 1) == H * W:
-            raise ValueError(
-                f"n_scales: expected at most {n_scales - 1}, for {n_scales} leave one pixel of {(H, W)} at the last "
-                f"scale, got {n_scales}"
-            )
+        C, H, W = shape
+        n_scales = _scales(H, W) if n_scales is None else n_scales
+        side = 2 ** (n_scales - 1)
+        if H % side or W % side:
+            raise ValueError(f"shape: expected height and width divisible by {side}, for {n_scales} scales, got {H, W}")
+        if n_scales > 1 and side == H == W:
+            raise ValueError(f"n_scales: expected fewer, for one pixel is left at the last scale, got {n_scales}")
 
-        def couplings(kept: Sequence[Tensor], width: int) -> list[Layer]:
-            layers: list[Layer] = []
+        def couplings(kept: Sequence[Tensor], width: int) -> list[nn.Module]:
+            layers: list[nn.Module] = []
             for mask in kept:
                 n_in, n_out = AffineCoupling.sizes(mask)
-                net = ConvNet(n_in, 2 * n_out, width, n_blocks, told, norm, dropout)
+                net = ConvNet(n_in, 2 * n_out, width, n_blocks, n_classes or n_condition or 0, norm, dropout)
                 layers.append(AffineCoupling(mask, net, bound=bound, learned=norm))
                 layers += [BatchNorm(len(mask))] if norm else []
             return layers
 
-        def scale(C: int, H: int, W: int, width: int, left: int) -> list[Layer]:
+        def scale(C: int, H: int, W: int, width: int, left: int) -> list[nn.Module]:
             boards = [masks.checkerboard((C, H, W), swap=k % 2 == 1) for k in range(3 if left > 1 else 4)]
             layers = couplings(boards, width)
             if left == 1:
@@ -161,25 +159,21 @@ class RealNVP(Flow):
             goes_on = (corner == 0) | (corner == 3)
             return [*layers, Squeeze(), *couplings(channels, 2 * width), FactorOut(inner, goes_on), Inverse(Squeeze())]
 
-        layers = [*_preprocessing(levels, preprocessing), *scale(C, H, W, check_int("width", width), n_scales)]
-        return cls(layers, (C, H, W), base=base, levels=levels, n_classes=n_classes)
+        layers = [PREPROCESSING[preprocessing](), *scale(C, H, W, width, n_scales)]
+        return cls(layers, shape, base=base, levels=levels, n_classes=n_classes, n_condition=n_condition)
 
     @classmethod
-    def paper(cls, shape: Sequence[int] = (3, 32, 32), **changes: object) -> "RealNVP":
+    def paper(cls, shape: Sequence[int] = (3, 32, 32), **changes: Any) -> "RealNVP":
         """The flow of the paper for CIFAR-10: two scales, 8 residual blocks, 64 feature maps.
 
         Further arguments of `for_images` change it, as in `RealNVP.paper(n_classes=10)`.
+
+        Raises:
+            ValueError: as `for_images`.
         Ref: Dinh et al. 2017, §4.1.
         """
-        preset: dict[str, object] = {"n_scales": 2, "width": 64, "n_blocks": 8, "norm": True, "bound": 1.0}
+        preset = {"n_scales": 2, "width": 64, "n_blocks": 8, "norm": True, "bound": 1.0}
         return cls.for_images(shape, **{**preset, **changes})  # type: ignore[arg-type]
-
-
-def _preprocessing(levels: int | None, name: str) -> list[Layer]:
-    check_choice("preprocessing", name, ("logit", "standardise"))
-    if levels is None:
-        return []
-    return [Logit() if name == "logit" else Standardise()]
 
 
 def _scales(H: int, W: int) -> int:
