@@ -17,22 +17,23 @@ import torch
 
 from genlib import data, diffusion, metrics, train
 
-N_STEPS = 25
+STEPS = 25  # of DDIM
 LABEL = torch.arange(10).repeat_interleave(30)
 
 
 def measure(seed: int, steps: int, batch_size: int, guidance: float) -> dict[float, list[float]]:
     """Seconds, seconds of a processor, accuracy, Fréchet multiple and copying of one training, for each guidance."""
     torch.manual_seed(seed)
-    task = diffusion.DDPM(diffusion.UNet.digits(), diffusion.Schedule.cosine(), predict="v", levels=17)
+    ddpm = diffusion.DDPM(diffusion.UNet.digits(), diffusion.Schedule.cosine(), predict="v", levels=17)
+    objective = diffusion.Denoising(ddpm)
     cpu = time.process_time()
-    history = train.fit(task, data.digits(), steps=steps, batch_size=batch_size, seed=seed, progress=False)
+    history = train.fit(objective, data.digits(), steps=steps, batch_size=batch_size, seed=seed, progress=False)
     cpu = time.process_time() - cpu
     rows = {}
     for w in dict.fromkeys((guidance, 0.0)):
         generator = torch.Generator().manual_seed(seed)
-        x_ts = diffusion.ddim(task, (300, 1, 8, 8), N_STEPS, label=LABEL, guidance=w, clip=True, generator=generator)
-        report = metrics.digits_report(diffusion.last(x_ts), LABEL)
+        x_0 = ddpm.sample(300, LABEL, generator, steps=STEPS, guidance=w, clip=True, shape=(1, 8, 8))
+        report = metrics.digits_report(x_0, LABEL)
         rows[w] = [history.seconds, cpu, report.label_accuracy or 0.0, report.frechet_multiple, report.copying]
         show(str(seed), w, rows[w], f"{os.getloadavg()[0]:.1f}", " ".join(map(str, report.class_histogram)))
     return rows

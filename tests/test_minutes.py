@@ -30,6 +30,6 @@ def test_minutes_are_counted_from_words_formulas_figures_and_widgets(tmp_path):
     source = tmp_path / "lecture.py"
     folded = "# <details><summary>Q</summary>\n# hidden words\n# </details>\n"
     text = "# %% [markdown]\n# " + "word " * 129 + "$x^2$\n# $$a = b$$\n" + folded
-    code = "\n# %%\nplots.figure(plots.lines(x, y))\n\n# %%\nwidgets.Play()\ntrain.fit(task, x, steps=1)\n"
+    code = "\n# %%\nplots.figure(plots.lines(x, y))\n\n# %%\nwidgets.Play()\ntrain.fit(objective, x, steps=1)\n"
     source.write_text(text + code, encoding="utf-8")
     assert minutes.minutes(source) == pytest.approx(1 + 0.5 + 0.5 + 0.5 + 1.5)

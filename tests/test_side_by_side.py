@@ -1,4 +1,4 @@
-"""The stored trainings of lecture 05: each is there, fits its task, and says how it was made."""
+"""The stored trainings of lecture 05: each is there, fits its model, and says how it was made."""
 
 import math
 import re
@@ -12,15 +12,15 @@ import torch
 from build_notebooks import read_source
 
 from genlib import diffusion, flows, gan, train
-from genlib.autoencoder import VAE
+from genlib.autoencoder import ELBO, VAE
 from genlib.metrics import mode_coverage
 
 
 @pytest.mark.parametrize("name", side.ALL)
-def test_a_stored_run_fits_its_task(name: str) -> None:
+def test_a_stored_run_fits_its_model(name: str) -> None:
     _, what, family, *_ = name.split("_")
-    task = side.on_points(family) if what == "ring" else side.on_digits(family)
-    train.load(task, runs.RUNS / f"{name}.safetensors")
+    objective = side.on_points(family) if what == "ring" else side.on_digits(family)
+    train.load(objective.model, runs.RUNS / f"{name}.safetensors")
     history = train.History.load(runs.RUNS / f"{name}.json")
     assert history.command == f"make runs ONLY={name}"
     assert history.step[-1] == side.STEPS[what][family]
@@ -41,11 +41,11 @@ def test_the_budgets_are_alike() -> None:
 @pytest.mark.parametrize("what", ["ring", "digits"])
 @pytest.mark.parametrize("family", side.FAMILIES)
 def test_every_family_learns_from_its_examples(what: str, family: str) -> None:
-    task, history = side.side(what, family, steps=2)
+    model, history = side.side(what, family, steps=2)
     assert history.step == [2]
     assert history.seconds > 0
-    assert not task.training
-    assert all(bool(p.isfinite().all()) for p in task.parameters())
+    assert not model.training
+    assert all(bool(p.isfinite().all()) for p in model.parameters())
 
 
 def test_the_vaes_digits_are_dequantized_pixels_in_the_middle_of_the_scale() -> None:
@@ -71,12 +71,15 @@ def test_the_lecture_shows_the_networks_that_were_trained(what: str) -> None:
     name = "on_points" if what == "ring" else "on_digits"
     lecture = Path(__file__).parent.parent / "lectures" / "05_side_by_side.py"
     (cell,) = [c.source for c in read_source(lecture).cells if re.search(rf"^def {name}\(", c.source, re.MULTILINE)]
-    scope: dict[str, Any] = {"VAE": VAE, "gan": gan, "flows": flows, "diffusion": diffusion}
+    scope: dict[str, Any] = {"ELBO": ELBO, "VAE": VAE, "gan": gan, "flows": flows, "diffusion": diffusion}
     exec(cell, scope)
     make = side.on_points if what == "ring" else side.on_digits
     for shown, family in zip(scope[name]().values(), side.FAMILIES, strict=True):
         trained: Any = make(family)
         assert repr(shown) == repr(trained)
         assert [p.shape for p in shown.parameters()] == [p.shape for p in trained.parameters()]
-        rates = [{key: o.param_groups[0]["lr"] for key, o in task.optimizers().items()} for task in (shown, trained)]
-        assert rates[0] == rates[1]
+        of_shown, of_trained = (
+            {name: optimizer.param_groups[0]["lr"] for name, optimizer in objective.optimizers().items()}
+            for objective in (shown, trained)
+        )
+        assert of_shown == of_trained

@@ -1,7 +1,7 @@
 """The stored trainings that lectures load: `make runs`, or one of them, `make runs ONLY=ddpm_digits`.
 
-Each ends in two files in lectures/runs/: NAME.safetensors, the weights, in half precision to keep them small (or, of a
-strip, pictures), and NAME.json, the history, with the command that made both.
+Each ends in two files in lectures/runs/: NAME.safetensors, the model's weights, in half precision to keep them small
+(or, of a strip, pictures), and NAME.json, the history, with the command that made both.
 """
 
 import argparse
@@ -28,8 +28,9 @@ SHOWN = 10  # maps and pictures of the strip
 def ddpm_digits() -> tuple[torch.nn.Module, train.History]:
     """The class-conditional model of lecture 04, trained ten times as long as there."""
     torch.manual_seed(0)
-    task = diffusion.DDPM(diffusion.UNet.digits(), diffusion.Schedule.cosine(T=1000), predict="v", levels=17, lr=4e-3)
-    return task, train.fit(task, data.digits("train"), steps=4000, seed=0, log_every=40)
+    ddpm = diffusion.DDPM(diffusion.UNet.digits(), diffusion.Schedule.cosine(T=1000), predict="v", levels=17)
+    objective = diffusion.Denoising(ddpm, lr=4e-3)
+    return ddpm, train.fit(objective, data.digits("train"), steps=4000, seed=0, log_every=40)
 
 
 def textures(
@@ -39,8 +40,8 @@ def textures(
     torch.manual_seed(0)
     G = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4)
     D = gan.PatchDiscriminator(4 if conditional else 1, width=24, n_layers=2)
-    task = gan.Pix2Pix(G, D, lam=lam, lr=4e-4, adversarial=adversarial, conditional=conditional)
-    return G, fit_textures(task, TEXTURE_STEPS)
+    objective = gan.Pix2Pix(G, D, lam=lam, lr=4e-4, adversarial=adversarial, conditional=conditional)
+    return G, fit_textures(objective, TEXTURE_STEPS)
 
 
 def textures_factor(lam: float = 5.0, *, beside: bool = False, seed: int = 0) -> tuple[torch.nn.Module, train.History]:
@@ -51,13 +52,13 @@ def textures_factor(lam: float = 5.0, *, beside: bool = False, seed: int = 0) ->
     torch.manual_seed(seed)
     G = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4)
     D = gan.PatchDiscriminator(4 if beside else 1, width=24, n_layers=1, projection=0 if beside else 3)
-    task = gan.Pix2Pix(G, D, lam=lam, lr=4e-4, lr_D=2e-3, mismatched=2.0, variety=5.0)
-    return G, fit_textures(task, FACTOR_STEPS, seed)
+    objective = gan.Pix2Pix(G, D, lam=lam, lr=4e-4, lr_D=2e-3, mismatched=2.0, variety=5.0)
+    return G, fit_textures(objective, FACTOR_STEPS, seed)
 
 
-def fit_textures(task: gan.Pix2Pix, steps: int, seed: int = 0) -> train.History:
-    task.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return train.fit(task, data.textures(2000, seed=0), steps=steps, batch_size=8, seed=seed, log_every=10)
+def fit_textures(objective: gan.Pix2Pix, steps: int, seed: int = 0) -> train.History:
+    objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return train.fit(objective, data.textures(2000, seed=0), steps=steps, batch_size=8, seed=seed, log_every=10)
 
 
 ALL: dict[str, Callable[[], tuple[torch.nn.Module, train.History]]] = {
@@ -74,9 +75,9 @@ ALL: dict[str, Callable[[], tuple[torch.nn.Module, train.History]]] = {
 
 def store(name: str) -> None:
     """Train, then write weights and history."""
-    module, history = ALL[name]()
+    model, history = ALL[name]()
     weights, curves = RUNS / f"{name}.safetensors", RUNS / f"{name}.json"
-    train.save(copy.deepcopy(module).half(), weights)
+    train.save(copy.deepcopy(model).half(), weights)
     history.command = f"make runs ONLY={name}"
     history.save(curves)
     check_size(weights, curves)

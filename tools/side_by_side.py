@@ -17,7 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from genlib import data, diffusion, flows, gan, train
-from genlib.autoencoder import VAE
+from genlib.autoencoder import ELBO, VAE
+
+Objective = ELBO | gan.ClassConditional | flows.MaximumLikelihood | diffusion.Denoising
 
 FAMILIES = ("vae", "gan", "flow", "ddpm")
 SEEDS = (0, 1, 2)
@@ -36,22 +38,23 @@ def ring() -> data.GaussianMixture:
     return data.GaussianMixture(even.means, even.covs, weights=torch.arange(1, 9) / 36)
 
 
-def on_points(family: str) -> nn.Module:
-    """A task for points in the plane."""
+def on_points(family: str) -> Objective:
+    """An objective for points in the plane."""
     if family == "vae":
-        return VAE(dim=2, latent=2, width=128, std=0.1, learn_std=True)
+        return ELBO(VAE(dim=2, latent=2, width=128, std=0.1, learn_std=True))
     if family == "gan":
         G = gan.MLPGenerator(shape=(2,), n_classes=1, latent=2, width=128)
         return gan.ClassConditional(G, gan.ProjectionDiscriminator(shape=(2,), n_classes=1, width=128))
     if family == "flow":
         return flows.MaximumLikelihood(flows.RealNVP.for_vectors(dim=2, n_couplings=8, width=64, actnorm=True), lr=5e-3)
-    return diffusion.DDPM(diffusion.MLP(dim=2, width=56), diffusion.Schedule.cosine(T=200), predict="v")
+    ddpm = diffusion.DDPM(diffusion.MLP(dim=2, width=56), diffusion.Schedule.cosine(T=200), predict="v")
+    return diffusion.Denoising(ddpm)
 
 
-def on_digits(family: str) -> nn.Module:
-    """A task for digits, given their class."""
+def on_digits(family: str) -> Objective:
+    """An objective for digits, given their class."""
     if family == "vae":
-        return VAE(dim=64, latent=16, width=256, std=0.3, n_classes=10, learn_std=True)
+        return ELBO(VAE(dim=64, latent=16, width=256, std=0.3, n_classes=10, learn_std=True))
     if family == "gan":
         return gan.ClassConditional(gan.MLPGenerator(width=256), gan.ProjectionDiscriminator(width=256))
     if family == "flow":
@@ -59,11 +62,12 @@ def on_digits(family: str) -> nn.Module:
             dim=64, n_couplings=16, width=64, levels=17, n_classes=10, mask="random", dropout=0.3, actnorm=True
         )
         return flows.MaximumLikelihood(flow)
-    return diffusion.DDPM(diffusion.UNet.digits(), diffusion.Schedule.cosine(T=1000), predict="v", levels=17)
+    ddpm = diffusion.DDPM(diffusion.UNet.digits(), diffusion.Schedule.cosine(T=1000), predict="v", levels=17)
+    return diffusion.Denoising(ddpm)
 
 
 def examples(what: str, family: str, seed: int = 0) -> Tensor | tuple[Tensor, ...]:
-    """What a task is trained on, in the form that its family takes."""
+    """What an objective is trained on, in the form that its family takes."""
     generator = torch.Generator().manual_seed(seed)
     if what == "ring":
         points = ring().sample(POINTS, generator)
@@ -76,14 +80,15 @@ def examples(what: str, family: str, seed: int = 0) -> Tensor | tuple[Tensor, ..
 
 
 def side(what: str, family: str, seed: int = 0, steps: int | None = None) -> tuple[nn.Module, train.History]:
-    """One of the trainings."""
+    """One of the trainings: the model, and its history."""
     torch.manual_seed(seed)
-    task = on_points(family) if what == "ring" else on_digits(family)
+    objective = on_points(family) if what == "ring" else on_digits(family)
+    batches, steps = examples(what, family, seed), steps or STEPS[what][family]
     options = {"batch_size": BATCH[what][family], "clip": None if family == "gan" else 1.0, "log_every": 100}
     busy = time.process_time()
-    history = train.fit(task, examples(what, family, seed), steps=steps or STEPS[what][family], seed=seed, **options)
+    history = train.fit(objective, batches, steps=steps, seed=seed, **options)
     history.seconds = time.process_time() - busy
-    return task, history
+    return objective.model, history
 
 
 ALL: dict[str, Callable[[], tuple[nn.Module, train.History]]] = {
@@ -94,12 +99,12 @@ ALL: dict[str, Callable[[], tuple[nn.Module, train.History]]] = {
 
 def cost(what: str, rounds: int = 7) -> dict[str, float]:
     """Seconds of a processor for one step of each family: the median of several rounds, the families in turn."""
-    tasks = {family: (on_points if what == "ring" else on_digits)(family) for family in FAMILIES}
+    objectives = {family: (on_points if what == "ring" else on_digits)(family) for family in FAMILIES}
     seconds = {family: [] for family in FAMILIES}
     for _ in range(rounds):
-        for family, task in tasks.items():
+        for family, objective in objectives.items():
             batches, busy = examples(what, family), time.process_time()
-            train.fit(task, batches, steps=20, batch_size=BATCH[what][family], progress=False)
+            train.fit(objective, batches, steps=20, batch_size=BATCH[what][family], progress=False)
             seconds[family].append((time.process_time() - busy) / 20)
     return {family: statistics.median(values) for family, values in seconds.items()}
 
