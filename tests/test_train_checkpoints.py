@@ -21,6 +21,7 @@ from train_objectives import (
     LONG,
     ONES,
     Climber,
+    Crash,
     Regression,
     TwoPlayers,
     assert_same,
@@ -28,6 +29,7 @@ from train_objectives import (
     quiet_fit,
     regression_data,
     state,
+    stop_at,
     trained,
 )
 
@@ -81,18 +83,6 @@ def test_damaged_weights_are_refused(tmp_path: Path, content: bytes) -> None:
 # --- checkpoints ---------------------------------------------------------------------------------------------------
 
 
-class Crash(Exception):  # noqa: N818
-    pass
-
-
-def stop_at(step: int):
-    def callback(now: int, objective: nn.Module) -> None:
-        if now >= step:
-            raise Crash
-
-    return callback
-
-
 def loader() -> torch.utils.data.DataLoader:
     return torch.utils.data.DataLoader(points(), batch_size=7, shuffle=True)  # type: ignore[arg-type]
 
@@ -121,17 +111,18 @@ def test_resumed_is_as_never_stopped(tmp_path: Path, make_data) -> None:
 
 
 def in_another_process(path: Path, until: int, how: signal.Signals) -> int:
-    """Train in a process of its own, and send it a signal once it says that it has come so far."""
-    process = subprocess.Popen(
-        [sys.executable, train_objectives.__file__, str(path)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if int(line) >= until:
-            break
-    process.send_signal(how)
-    process.stdout.close()
-    return process.wait(timeout=60)
+    """Train in a process of its own, and send it a signal when it says that it has come so far, and waits."""
+    command, pipe = [sys.executable, train_objectives.__file__, str(path)], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) >= until:
+                break
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+        process.send_signal(how)
+    return process.returncode
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
@@ -276,7 +267,7 @@ def test_a_checkpoint_of_another_task_or_optimizer_is_refused(tmp_path: Path) ->
     with pytest.raises(ValueError, match=r"net.0.weight was '.*\(8, 2\)', now '.*\(9, 2\)'"):
         quiet_fit(wide, data, steps=3, checkpoint=path, resume=True)
     assert all(torch.equal(value, before[name]) for name, value in wide.state_dict().items())
-    with pytest.raises(ValueError, match=r"training.*: lr of 'net' was 0.01, now 0.02$"):
+    with pytest.raises(ValueError, match=r"training.*: lr of 'net', group 0 was 0.01, now 0.02$"):
         quiet_fit(Regression(lr=0.02), data, steps=3, checkpoint=path, resume=True)
 
 

@@ -1,7 +1,6 @@
 """Small objectives for the tests of `train`. Run as a script, it trains until somebody kills it."""
 
 import sys
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,12 +113,24 @@ def trained(checkpoint: Path | None = None, data=None, **arguments) -> tuple[Two
     )
 
 
+class Crash(Exception):  # noqa: N818
+    pass
+
+
+def stop_at(step: int):
+    def callback(now: int, objective: nn.Module) -> None:
+        if now >= step:
+            raise Crash
+
+    return callback
+
+
 def main(path: str) -> None:
-    """The training that is killed: it says how far it is, slowly."""
+    """The training that is killed: it says how far it is, and waits for an answer."""
 
     def say(step: int, objective: nn.Module) -> None:
         print(step, flush=True)
-        time.sleep(0.05)
+        sys.stdin.readline()
 
     trained(Path(path), callback=say)
 

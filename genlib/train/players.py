@@ -66,7 +66,7 @@ class Player:
         """The optimizer's class and settings, by names that say whose they are."""
         about: dict[str, Any] = {f"optimizer {self.name!r}": type(self.optimizer).__name__}
         for i, (group, lr) in enumerate(zip(self.optimizer.param_groups, self.base_lr, strict=True)):
-            which = f"of {self.name!r}" + (f", group {i}" if len(self.base_lr) > 1 else "")
+            which = f"of {self.name!r}, group {i}"
             settings = {**group, "lr": lr, "params": len(group["params"]), "initial_lr": None}
             about |= {f"{key} {which}": value for key, value in settings.items()}
         return about
@@ -155,8 +155,9 @@ def in_turn(
     while turn is not None:
         yield players[turn[0]], parts(turn)
         turn = ask(0)
-    for other in losses[1:]:
-        next(other, None)  # to their ends, as the first
+    for batch in range(1, len(losses)):  # to their ends, as the first
+        if ask(batch) is not None:
+            raise ValueError("losses: expected the same turns for each batch, but the first one had fewer")
 
 
 def check_turn(turn: Any, players: Mapping[str, Player]) -> None:

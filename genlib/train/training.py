@@ -103,6 +103,7 @@ class Training:
         settings = {name: value for name, value in vars(self.asked).items() if name not in NO_SETTINGS}
         settings |= {"calls back": self.asked.callback is not None, "processes": self.processes.size}
         settings |= {"averaged": bool(self.average.mean), "config": config_of(self.objective)}
+        settings["trained"] = sum(p.requires_grad for p in self.objective.parameters())
         for player in self.players.values():
             settings |= player.settings()
         for name, x in self.tensors().items():
