@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 from gencourse.checks.answer import Answer
 from gencourse.checks.lab_2_flows.given import FLOAT32_TOL, Coupling, Map, Named, normal, random_flow, stack, through
 from gencourse.checks.spec import Exercise
+from genlib import flows
 
 
 def _own_sample(z: Tensor, inverses: Sequence[Map], temperature: float) -> Tensor:
@@ -60,7 +61,7 @@ def _(answer: Answer, g: Generator) -> None:
 @SAMPLE.check("it takes float32, and genlib's layers", "Compare with flows.RealNVP.for_vectors(4).inverse(z).")
 def _(answer: Answer, g: Generator) -> None:
     flow, z = random_flow(4, g), normal((6, 4), g)
-    back = tuple(Named(f"inverse of layer {k}", layer.inverse) for k, layer in enumerate(flow.layers))
+    back = tuple(Named(f"inverse of layer {k}", flows.Inverse(layer)) for k, layer in enumerate(flow.layers))
     answer.gives([z, back, 0.5], flow.inverse(0.5 * z)[0])
     z, layers, temperature = _numbers(g)
     x = answer(z.float(), _back(layers), temperature)
