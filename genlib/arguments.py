@@ -164,7 +164,7 @@ def _number(value: Any, kind: type, interval: str, call: Call) -> Any:
         below = number < high if interval[-1] == ")" else number <= high
     except (AttributeError, TypeError, ValueError, RuntimeError, OverflowError):
         return NO
-    return number if above and below and math.isfinite(number) else NO
+    return number if above and below and (kind is int or math.isfinite(number)) else NO
 
 
 def _sequence(value: Any, item: Any, length: int | None, call: Call) -> Any:

@@ -111,6 +111,7 @@ def test_numbers_arrive_as_pythons_own_and_sequences_as_tuples() -> None:
     assert got["betas"] == (0.0, 0.5)
     assert setting(steps=range(1, 3))["steps"] == (1, 2)
     assert setting(anything=setting)["anything"] is setting
+    assert check("number", 10**400, int) == 10**400
     assert setting(dropout=0, share=1)["share"] == 1
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64, Real
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from genlib.arguments import Natural, Share, Width, check, checked
+from genlib.arguments import LONGEST, Natural, Share, Width, check, checked
 
 Numbers = Any  # a tensor, an array, or lists of numbers
 Shares = Annotated[Float[Tensor, " N"], "[0, 1]"]
@@ -248,7 +248,7 @@ def _float64(name: str, value: Numbers, hint: Any, **sizes: int) -> Tensor:
     """A copy of numbers of any kind, on the CPU."""
     if not isinstance(value, Tensor):
         try:  # by numpy, since torch reads lists of numbers as float32
-            value = torch.as_tensor(np.asarray(value))
+            value = torch.as_tensor(np.asarray(None if len(value) > LONGEST else value))
         except (TypeError, ValueError, RuntimeError, OverflowError):
             raise ValueError(f"{name}: expected numbers, got {type(value).__name__}") from None
     return check(name, value, Annotated[hint, "finite"], **sizes).detach().cpu().double().clone()

@@ -25,6 +25,7 @@ TRAIN_ROWS = 88  # of a texture; the other 40 are held out
 TINTS = ((0.24, -0.08, -0.16), (-0.10, 0.20, -0.10), (0.0, 0.0, 0.0))
 CHUNK, MOST = 1 << 22, 1 << 26  # pixels that are made at once, and in all
 Side = Annotated[int, "[1, 4096]"]  # of a picture, in pixels
+Channels = Annotated[int, "[1, 3]"]
 Cells = Annotated[int, "[1, 10000]"]
 
 
@@ -36,7 +37,7 @@ class Pairs(NamedTuple):
 
 
 @checked
-def textures(n: Count, size: Side = 32, seed: Seed = 0, channels: int = 1, *, cells: Cells = 4) -> Pairs:
+def textures(n: Count, size: Side = 32, seed: Seed = 0, channels: Channels = 1, *, cells: Cells = 4) -> Pairs:
     """Random label maps, and photos made of brick, grass and gravel.
 
         y[i] = Σ_c x[c, i] · texture_c[place_c + i],    i a pixel, c a class
