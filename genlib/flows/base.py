@@ -13,35 +13,25 @@ from genlib.flows.layer import total
 
 @runtime_checkable
 class Density(Protocol):
-    """Anything with a density and samples will do, such as a `data.GaussianMixture`."""
+    """Anything with a density, (B,), nats, and samples, (n, ...), will do, such as a `data.GaussianMixture`."""
 
-    def log_prob(self, z: Tensor, /) -> Tensor:
-        """(B,), nats."""
-        ...
+    def log_prob(self, z: Tensor, /) -> Tensor: ...
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """(n, ...)."""
-        ...
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor: ...
 
 
 class Normal:
-    """N(0, I), of the same dimension as x: a bijection cannot change it.
-
-        log p(z) = −½ |z|² − ½ D log 2π
+    """N(0, I), of the same dimension as x: a bijection cannot change it. log p(z) = −½ |z|² − ½ D log 2π
 
     Args:
         shape: that of one z, (D,) or (C, H, W).
-    Raises:
-        ValueError: for what is no shape; in use, for z of another.
+    Raises: ValueError for what is no shape; in use, for z of another.
     """
 
     @checked
     def __init__(self, shape: Sizes) -> None:
         self.shape = shape
         self.constant = 0.5 * math.prod(shape) * math.log(2 * math.pi)
-
-    def __repr__(self) -> str:
-        return f"Normal({self.shape})"
 
     @checked
     def log_prob(self, z: Float[Tensor, "B {self.shape}"]) -> Tensor:

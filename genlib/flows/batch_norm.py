@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from genlib.arguments import Positive, Width, checked
-from genlib.flows.layer import Condition, Pair, per_channel
-from genlib.flows.linear import X, alike, check_statistics
+from genlib.flows.layer import Condition, Pair, alike, per_channel
+from genlib.flows.linear import X, check_statistics
 
 
 class BatchNorm(nn.Module):
@@ -22,9 +22,8 @@ class BatchNorm(nn.Module):
         n: the number of coordinates or channels.
         momentum: the rate of the running averages, in (0, 1].
         eps: ε > 0.
-    Raises:
-        ValueError: for numbers out of range; in use, for x of another number of channels; in training mode, for fewer
-            than two values of each channel, such as a single vector, and for the inverse.
+    Raises: ValueError for numbers out of range; in use, for x of another number of channels; in training mode, for
+        fewer than two values of each channel, such as a single vector, and for the inverse.
     Ref: Dinh et al. 2017, §3.7 and app. E.
     """
 
@@ -38,12 +37,8 @@ class BatchNorm(nn.Module):
         self.register_buffer("mean", torch.zeros(n))
         self.register_buffer("var", torch.ones(n))
 
-    def extra_repr(self) -> str:
-        return f"eps={self.eps}"
-
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
-        """z; log |det ∂z/∂x|, (B,), nats."""
         mean, var = self.mean, self.var
         if self.training:
             check_statistics(x)
@@ -56,8 +51,10 @@ class BatchNorm(nn.Module):
 
     @checked
     def inverse(self, z: X, condition: Condition = None) -> Pair:
-        """x; log |det ∂x/∂z|, (B,), nats."""
         if self.training:
             raise ValueError("inverse: batch norm has one in evaluation mode only; call eval() first")
         log_s = -0.5 * torch.log(self.var + self.eps)
         return z * per_channel(torch.exp(-log_s), z) + per_channel(self.mean, z), -alike(log_s, z)
+
+    def extra_repr(self) -> str:
+        return f"eps={self.eps}"

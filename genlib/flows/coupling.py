@@ -20,6 +20,7 @@ from genlib.flows.nets import MLP, ConvNet
 Net = Callable[[Tensor, Tensor | None], Tensor]
 X = Float[Tensor, "B {self.n} {self.rest}"]
 LARGEST = 80.0  # nats: a factor of 6e34. float32 ends at exp(88.7)
+Bound = Annotated[float, f"(0, {LARGEST}]"]
 
 
 class Coupling(nn.Module):
@@ -36,6 +37,8 @@ class Coupling(nn.Module):
         net: a callable `net(x, condition)`; left out, an `MLP` of width 64, which takes vectors alone, or for a
             (C, H, W) mask a `ConvNet`.
         apart: True or False to insist on one of the two ways; None takes the faster one.
+    Raises: ValueError for a mask that changes nothing, or keeps nothing, or cannot be obeyed `apart`; in use, for x of
+        another shape, and for a network that gives more or fewer numbers, which broadcasting might let pass.
     """
 
     n_out = 1  # numbers that the network gives for each changed one
@@ -54,30 +57,21 @@ class Coupling(nn.Module):
 
     @staticmethod
     def sizes(mask: Mask, apart: bool | None = None) -> tuple[int, int]:
-        """How many features the network is given, and how many it answers for; times 2 if affine: log_s and shift.
-
-        Raises:
-            ValueError: for a mask that keeps or changes nothing, or that differs from pixel to pixel where `apart`.
-        """
+        """How many features the network is given, and how many it answers for; times 2 if affine: log_s and shift."""
         mask = as_mask(mask)
         kept = by_coordinate(mask)
         if apart and kept is None:
             raise ValueError("apart: expected False, for this mask differs from pixel to pixel; got True")
         return (len(mask),) * 2 if kept is None or apart is False else (int(kept.sum()), int((~kept).sum()))
 
-    def extra_repr(self) -> str:
-        return f"mask={in_short(self.mask)}, apart={self.apart}"
-
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
-        """z; log |det ∂z/∂x|, (B,), nats."""
         kept, changed = self.parts(x)
         changed, log_s = self.there(kept, changed, condition)
         return self.whole(kept, changed), self.stretch(log_s)
 
     @checked
     def inverse(self, z: X, condition: Condition = None) -> Pair:
-        """x; log |det ∂x/∂z|, (B,), nats."""
         kept, changed = self.parts(z)
         changed, log_s = self.back(kept, changed, condition)
         return self.whole(kept, changed), -self.stretch(log_s)
@@ -109,17 +103,15 @@ class Coupling(nn.Module):
         return total(log_s if self.apart else log_s * ~self._like(log_s))
 
     def answer(self, kept: Tensor, condition: Tensor | None) -> Tensor:
-        """What the network says of x_1.
-
-        Raises:
-            ValueError: for more or fewer numbers than are needed: broadcasting might let them pass.
-        """
+        """What the network says of x_1."""
         answer, (B, _, *rest) = self.net(kept, condition), kept.shape
-        wanted = (B, self.n_answers, *rest)
-        if not isinstance(answer, Tensor) or answer.shape != wanted:
+        if not isinstance(answer, Tensor) or answer.shape != (B, self.n_answers, *rest):
             came = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-            raise ValueError(f"net: expected shape {wanted}, {self.n_out} for each that is changed, got {came}")
+            raise ValueError(f"net: expected shape {(B, self.n_answers, *rest)}, got {came}")
         return answer if answer.dtype == kept.dtype else answer.to(kept.dtype)  # autocast makes it half as precise
+
+    def extra_repr(self) -> str:
+        return f"mask={in_short(self.mask)}, apart={self.apart}"
 
     def _like(self, x: Tensor) -> Tensor:
         """The mask in a shape that multiplies x."""
@@ -156,9 +148,7 @@ class AffineCoupling(Coupling):
         mask, net, apart: as for `Coupling`; the network gives twice as many numbers as are changed: raw, then shift.
         bound: the scale, in nats, above 0 and at most 80; or where it starts, if it is learned.
         learned: whether the scale is learned, one for each changed coordinate or channel, as in the paper.
-    Raises:
-        ValueError: for a mask that changes nothing, or keeps nothing; in use, for x of another shape, and for a network
-            that gives more or fewer numbers.
+    Raises: ValueError as `Coupling`, and for a bound out of range.
     Ref: Dinh et al. 2017, eqs. 4–8; the learned scale: §4.1.
 
     >>> layer = AffineCoupling([True, False])
@@ -173,16 +163,13 @@ class AffineCoupling(Coupling):
         mask: Mask,
         net: Net | None = None,
         *,
-        bound: Annotated[float, f"(0, {LARGEST}]"] = 2.0,
+        bound: Bound = 2.0,
         learned: bool = False,
         apart: bool | None = None,
     ) -> None:
         super().__init__(mask, net, apart=apart)
         self.bound = bound
         self.scale = nn.Parameter(torch.full((self.n_answers // 2,), bound)) if learned else None
-
-    def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, bound={'learned' if self.scale is not None else self.bound}"
 
     def there(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
         log_s, shift = self.log_s_and_shift(kept, condition)
@@ -198,17 +185,16 @@ class AffineCoupling(Coupling):
         scale = self.bound if self.scale is None else per_channel(self.scale.clamp(-LARGEST, LARGEST), raw)
         return scale * torch.tanh(raw), shift
 
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, bound={'learned' if self.scale is not None else self.bound}"
+
 
 class AdditiveCoupling(Coupling):
-    """The coupling of NICE: shift alone. It keeps volumes: log |det ∂z/∂x| = 0.
-
-        z_1 = x_1,    z_2 = x_2 + shift(x_1)
+    """The coupling of NICE: z_1 = x_1, z_2 = x_2 + shift(x_1). It keeps volumes: log |det ∂z/∂x| = 0.
 
     Args:
         mask, net, apart: as for `Coupling`; the network gives as many numbers as are changed.
-    Raises:
-        ValueError: as for `AffineCoupling`.
-    Ref: Dinh et al. 2015, §3.2.
+    Raises: ValueError as `Coupling`. Ref: Dinh et al. 2015, §3.2.
     """
 
     def there(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:

@@ -35,10 +35,8 @@ class Flow(nn.Module):
         base: p_Z, anything with `log_prob` and `sample`; N(0, I) if left out.
         levels: how many values a pixel has, if the data are whole numbers 0..levels − 1. `flow(x)` then takes
             dequantized x in [0, 1], and all preprocessing is among the layers, so in log_det.
-        n_classes: classes 0..n_classes − 1, told to every network; None for a flow without labels.
-        n_condition: or vectors of so many numbers, told to every network.
-    Raises:
-        ValueError: for what is no layer, shape or density; in use, for x or labels that do not fit.
+        n_classes: every network is told one of so many classes; or `n_condition`, a vector of so many numbers.
+    Raises: ValueError for what is no layer, shape or density; in use, for x or labels that do not fit.
     Ref: Dinh et al. 2017, eqs. 2 and 3.
     """
 
@@ -60,49 +58,26 @@ class Flow(nn.Module):
             raise ValueError(f"n_condition: expected None beside n_classes={n_classes}, got {n_condition}")
         self.shape, self.levels, self.n_classes, self.n_condition = shape, levels, n_classes, n_condition
         self.base: Density = Normal(shape) if base is None else base
-        if isinstance(self.base, Normal) and self.base.shape != shape:
-            raise ValueError(f"base: expected a density for z of shape {shape}, got {base}")
+        if getattr(self.base, "shape", shape) != shape:
+            raise ValueError(f"base: expected a density for z of shape {shape}, got one for {self.base.shape}")
         self.layers = Compose(layers)
-
-    def config(self) -> dict[str, Any]:
-        """What the weights do not say: of each layer its class and settings (its `extra_repr`), and the flow's own."""
-        layers = {
-            name: f"{type(layer).__name__}({layer.extra_repr()})"
-            for name, layer in self.layers.named_modules(prefix="layers")
-            if hasattr(layer, "inverse") and not isinstance(layer, Compose)
-        }
-        base = f"{type(self.base).__name__}{self.shape}"
-        if not isinstance(self.base, Normal):  # another one of the same class has another density somewhere
-            z = torch.linspace(-1, 1, math.prod(self.shape), device=self._like().device).view(1, *self.shape)
-            base += f", log p {self.base.log_prob(z).item():.4g} at ±1"
-        own = {"base": base, "levels": self.levels, "n_classes": self.n_classes, "n_condition": self.n_condition}
-        return {**layers, **own}
-
-    @checked
-    def condition(self, label: Label = None) -> Tensor | None:
-        """What the layers are told: one-hot classes, or the vectors themselves, (B, n), float; or None."""
-        return told(label, self.n_classes, self._like())
 
     @checked
     def forward(self, x: X, label: Label = None) -> Pair:
-        """From data to base.
+        """z, like x, and log |det ∂z/∂x| of the whole map, (B,), nats, in float32 or better.
 
         Args:
             x: (B, *shape), float; for a flow with `levels`, dequantized, in [0, 1].
             label: (B,) int64 in 0..n_classes − 1, or (B, n_condition), float; None for a flow without either.
-        Returns:
-            z, like x; log_det, (B,), nats, of the whole map, in float32 or better.
-        Raises:
-            ValueError: for another shape, dtype or class; for x where a layer has no value.
+        Raises: ValueError for another shape, dtype or class; for x where a layer has no value.
         """
         return self.layers(x, told(label, self.n_classes, x))
 
     @checked
     def inverse(self, z: X, label: Label = None) -> Pair:
-        """From base to data: x, like z, and log |det ∂x/∂z|, (B,), nats. Arguments as for `forward`.
+        """x, like z, and log |det ∂x/∂z|, (B,), nats. Arguments as for `forward`.
 
-        Raises:
-            ValueError: as `forward`; in training mode, for a flow with dropout or batch statistics.
+        Raises: ValueError as `forward`; in training mode, for a flow with dropout or batch statistics.
         """
         if self.training and any(map(_by_chance, self.modules())):
             raise ValueError("inverse: in training mode, dropout and batch statistics leave none; call eval() first")
@@ -112,10 +87,9 @@ class Flow(nn.Module):
     def log_prob(self, x: Annotated[X, "finite"], label: Label = None) -> Tensor:
         """log p(x), or log p(x | label): (B,), nats. Exact. Arguments as for `forward`.
 
-            log p_X(x) = log p_Z(f(x)) + log |det ∂f/∂xᵀ|
+        log p_X(x) = log p_Z(f(x)) + log |det ∂f/∂xᵀ|
 
-        Raises:
-            ValueError: as `forward`; for NaN or infinite x; for a base that takes no such z.
+        Raises: ValueError as `forward`; for NaN or infinite x; for a base that takes no such z.
         """
         z, log_det = self.layers(x, told(label, self.n_classes, x))
         try:
@@ -135,17 +109,14 @@ class Flow(nn.Module):
         *,
         temperature: NonNegative = 1.0,
     ) -> Tensor:
-        """n independent draws: z from the base, then x = f⁻¹(z). In evaluation mode, without gradients.
+        """n independent draws, (n, *shape): z from the base, then x = f⁻¹(z). In evaluation mode, without gradients.
+
+        For a flow with `levels` they are dequantized: `quantize(x, levels)` makes whole numbers of them.
 
         Args:
-            n: how many.
             label: (n,) int64, or one class for all, or (n, n_condition), float; None for a flow without either.
-            temperature: z is multiplied by it, >= 0; below 1 for fewer odd ones and less variety. Only for the base
-                N(0, I).
-        Returns:
-            (n, *shape); for a flow with `levels`, dequantized: `quantize(x, levels)` makes whole numbers of it.
-        Raises:
-            ValueError: for another number of labels, a temperature with another base, or a base of another shape.
+            temperature: z is multiplied by it, >= 0; below 1 for fewer odd ones and less variety. Only for N(0, I).
+        Raises: ValueError for another number of labels, a temperature with another base, a base of another shape.
         Ref: temperature: Kingma & Dhariwal 2018, §6.
         """
         if temperature != 1 and not isinstance(self.base, Normal):
@@ -154,7 +125,7 @@ class Flow(nn.Module):
             z = self.base.sample(n, generator=generator)
             if z.shape != (n, *self.shape):
                 raise ValueError(f"base: expected draws of shape {(n, *self.shape)}, got {tuple(z.shape)}")
-            z = temperature * z.to(self._like())
+            z = temperature * z.to(self.like())
             return self.layers.inverse(z, told(label, self.n_classes, z))[0]
 
     @checked
@@ -174,29 +145,41 @@ class Flow(nn.Module):
         With K = 1 it is the usual one; with more draws of u it comes down towards −log₂ P(x_int)/D.
 
         Args:
-            x_int: (B, *shape), whole numbers in 0..levels − 1.
-            label: as for `forward`.
+            x_int: (B, *shape), whole numbers in 0..levels − 1; `label` as for `forward`.
             n_importance: K, draws of u for each example.
             batch_size: how many go through the flow at once.
-        Returns:
-            (B,), float64.
-        Raises:
-            ValueError: for a flow without `levels`, floats, or values that are no such levels.
+        Returns: (B,), float64.
+        Raises: ValueError for a flow without `levels`, floats, or values that are no such levels.
         Ref: Theis et al. 2016, §3.1; K > 1: Burda et al. 2016, eq. 8; Ho et al. 2019, §4.2.
         """
         if self.levels is None:
             raise ValueError("levels: expected a flow built with levels=, the number of values of a pixel; got None")
-        log_p = []
+        log_p, dims = [], math.prod(self.shape)
         with evaluating(self):
             for _ in range(n_importance):
-                x = dequantize(x_int, self.levels, generator, self._like().dtype).split(batch_size)
+                x = dequantize(x_int, self.levels, generator, self.like().dtype).split(batch_size)
                 labels = [None] * len(x) if label is None else label.split(batch_size)
                 log_p.append(torch.cat([self.log_prob(*pair) for pair in zip(x, labels, strict=True)]).cpu().double())
-        dims = math.prod(self.shape)
         log_P = torch.stack(log_p).logsumexp(0) - math.log(n_importance) - dims * math.log(self.levels)
         return -log_P * (BITS / dims)
 
-    def _like(self) -> Tensor:
+    @checked
+    def condition(self, label: Label = None) -> Tensor | None:
+        """What the layers are told: one-hot classes, or the vectors themselves, (B, n), float; or None."""
+        return told(label, self.n_classes, self.like())
+
+    def config(self) -> dict[str, Any]:
+        """What the weights do not say: of each layer its class and settings (its `extra_repr`), and the flow's own."""
+        base = f"{type(self.base).__name__}{self.shape}"
+        if not isinstance(self.base, Normal):  # another one of the same class has another density somewhere
+            z = torch.linspace(-1, 1, math.prod(self.shape), device=self.like().device).view(1, *self.shape)
+            base += f", log p {self.base.log_prob(z).item():.4g} at ±1"
+        own = {"base": base, "levels": self.levels, "n_classes": self.n_classes, "n_condition": self.n_condition}
+        layers = {k: m for k, m in self.layers.named_modules(prefix="layers") if hasattr(m, "inverse")}
+        said = {k: f"{type(m).__name__}({m.extra_repr()})" for k, m in layers.items() if not isinstance(m, Compose)}
+        return said | own
+
+    def like(self) -> Tensor:
         """A tensor whose device and dtype are the flow's."""
         own = weight(self)
         return torch.empty(0) if own is None else own

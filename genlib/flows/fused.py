@@ -1,8 +1,5 @@
-"""Couplings in a row, on vectors, without putting x together in between.
-
-A coupling splits x, changes one part and joins the two again; the next one splits it anew. Where it changes the part
-that was kept, splitting and joining is wasted: the two parts only trade places. Same numbers, fewer steps.
-"""
+"""Couplings in a row without putting x together in between: where one changes what the one before it kept, the two
+parts only trade places."""
 
 from itertools import groupby
 from typing import Any
@@ -18,39 +15,32 @@ from genlib.flows.layer import Condition, Pair, total
 
 @checked
 def fused(flow: Flow) -> Flow:
-    """A flow that computes the same, on the same parameters, faster: couplings in a row keep the parts of x apart.
+    """A flow that computes the same on the same parameters, faster. To train it trains `flow`; store and load that one.
 
-    To train `fused(flow)` trains `flow`; store and load that one.
-
-    Args:
-        flow: one whose layers are couplings with masks that take turns, such as `RealNVP.for_vectors`.
-    Raises:
-        ValueError: for what is no flow.
+    Raises: ValueError for what is no flow.
     """
     layers: list[nn.Module] = []
-    for parts, group in groupby(flow.layers, lambda layer: getattr(layer, "halves", None)):
+    for halves, group in groupby(flow.layers, lambda layer: getattr(layer, "halves", None)):
         run = list(group)
-        layers += [Chain(run)] if parts and len(run) > 1 else run
+        layers += [Chain(run)] if halves and len(run) > 1 else run
     options = {name: getattr(flow, name) for name in ("base", "levels", "n_classes", "n_condition")}
     return Flow(layers, flow.shape, **options).train(flow.training)
 
 
 class Chain(nn.Module):
-    """Couplings that deal x out in the same two parts."""
+    """Couplings that split x into the same two parts."""
 
     def __init__(self, couplings: list[Any]) -> None:
         super().__init__()
-        self.couplings = nn.ModuleList(couplings)
-        self.n, self.rest, self.halves = couplings[0].n, couplings[0].rest, couplings[0].halves
+        self.couplings, first = nn.ModuleList(couplings), couplings[0]
+        self.n, self.rest, self.halves = first.n, first.rest, first.halves
 
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
-        """z; log |det ∂z/∂x|, (B,), nats."""
         return self._through("there", list(self.couplings), x, condition)
 
     @checked
     def inverse(self, z: X, condition: Condition = None) -> Pair:
-        """x; log |det ∂x/∂z|, (B,), nats."""
         x, log_det = self._through("back", list(self.couplings)[::-1], z, condition)
         return x, -log_det
 

@@ -30,34 +30,23 @@ class Compose(nn.ModuleList):
 
     Args:
         layers: modules with `forward` and `inverse`, as above.
-    Raises:
-        ValueError: for what is no such module; in use, for a layer that x does not fit.
+    Raises: ValueError for what is no such module; in use, for a layer that x does not fit.
     Ref: Dinh et al. 2017, §3.5.
-
-    >>> class Double(nn.Module):
-    ...     def forward(self, x, condition=None):
-    ...         return 2 * x, math.log(2) * x.new_full((len(x),), x.shape[1])
-    ...     def inverse(self, z, condition=None):
-    ...         return z / 2, -math.log(2) * z.new_full((len(z),), z.shape[1])
-    >>> Compose([Double(), Double()])(torch.ones(1, 3))[0]
-    tensor([[4., 4., 4.]])
     """
 
     def __init__(self, layers: Iterable[nn.Module] = ()) -> None:
         layers = list(layers) if isinstance(layers, Iterable) else [layers]
-        for i, layer in enumerate(layers):
+        for layer in layers:
             if not (isinstance(layer, nn.Module) and hasattr(layer, "inverse")):
-                raise ValueError(f"layers: expected Modules with an inverse, number {i} is a {type(layer).__name__}")
+                raise ValueError(f"layers: expected Modules with an inverse, got a {type(layer).__name__}")
         super().__init__(layers)
 
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
-        """z = f(x); log |det ∂z/∂x|, (B,), nats."""
         return _through(self, x, condition)
 
     @checked
     def inverse(self, z: X, condition: Condition = None) -> Pair:
-        """x = f⁻¹(z); log |det ∂x/∂z|, (B,), nats."""
         return _through(map(attrgetter("inverse"), reversed(self)), z, condition)
 
 
@@ -72,33 +61,32 @@ def _through(maps: Iterable[Any], x: Tensor, condition: Tensor | None) -> Pair:
 
 
 class Inverse(nn.Module):
-    """A layer the other way round: its forward map is the other's inverse.
-
-    Raises:
-        ValueError: for what is no layer; in use, as that layer.
-    """
+    """A layer the other way round: its forward map is the other's inverse. Raises: ValueError for what is no layer."""
 
     @checked
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         if not hasattr(layer, "inverse"):
-            raise ValueError(f"layer: expected a Module with an inverse, got {type(layer).__name__}")
+            raise ValueError(f"layer: expected a Module with an inverse, got a {type(layer).__name__}")
         self.layer: Any = layer
 
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
-        """z = f⁻¹(x); log |det ∂z/∂x|, (B,), nats."""
         return self.layer.inverse(x, condition)
 
     @checked
     def inverse(self, z: X, condition: Condition = None) -> Pair:
-        """x = f(z); log |det ∂x/∂z|, (B,), nats."""
         return self.layer(z, condition)
 
 
 def total(log_s: Tensor) -> Tensor:
     """The sum for each example, (B,), in float32 or better."""
     return log_s.flatten(1).sum(1, dtype=wide(log_s))
+
+
+def alike(log_s: Tensor, x: Tensor) -> Tensor:
+    """What channels that are stretched alike everywhere add up to, for each example: H · W · Σ log_s, (B,)."""
+    return (log_s.sum(dtype=wide(log_s)) * x.shape[2:].numel()).expand(len(x))
 
 
 def wide(x: Tensor) -> torch.dtype:
@@ -109,8 +97,3 @@ def wide(x: Tensor) -> torch.dtype:
 def per_channel(value: Tensor, x: Tensor) -> Tensor:
     """(D,) in the shape that multiplies x: (D,) for (B, D), (C, 1, 1) for (B, C, H, W)."""
     return value.view(-1, *[1] * (x.dim() - 2))
-
-
-def pixels(x: Tensor) -> int:
-    """H · W of pictures, 1 for vectors."""
-    return x.shape[2:].numel()

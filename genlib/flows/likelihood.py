@@ -8,12 +8,15 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
-from genlib.arguments import Label, NonNegative, check, checked, weight
+from genlib.arguments import Label, NonNegative, check, checked
 from genlib.common import Turn, adam, fusible, unpack
 from genlib.flows.flow import BITS, Flow
 from genlib.flows.muon import Muon
 from genlib.flows.nets import MLP
 from genlib.flows.preprocessing import dequantize
+
+POINTS = Annotated[Float[Tensor, "B {flow.shape}"], "finite"]
+INTEGERS = Annotated[Integer[Tensor, "B {flow.shape}"], "[0, {flow.levels})"]
 
 
 class MaximumLikelihood(nn.Module):
@@ -22,8 +25,7 @@ class MaximumLikelihood(nn.Module):
         points:   loss = −mean log p(x), nats
         integers: loss = bits per dimension of (x_int + u)/levels, new noise u at every step
 
-    A batch is x, or (x, label) for a flow with classes or conditions. (A flow without takes (x, label), too, and
-    leaves the labels alone.)
+    A batch is x, or (x, label) for a flow with classes or conditions. (A flow without leaves labels alone.)
 
     Args:
         flow: what is trained, from then on `model`.
@@ -31,12 +33,11 @@ class MaximumLikelihood(nn.Module):
         weight_decay: how much all weights are pulled to zero in each step, times the learning rate (AdamW).
         muon: the learning rate of `Muon`, such as 0.05, for the matrices between the hidden layers of each `MLP`; at 0
             they are Adam's, too. Points are learned in half the steps so.
-    Raises:
-        ValueError: for negative numbers; for `muon` above 0 with a flow that has no such matrices.
+    Raises: ValueError for negative numbers; for `muon` above 0 with a flow that has no such matrices.
     Ref: Dinh et al. 2017, eq. 3; dequantization: Theis et al. 2016, §3.1.
     """
 
-    averaged = True  # train.fit leaves the averaged weights in it
+    averaged = True  # after `train.fit` the model has the averaged weights
 
     @checked
     def __init__(
@@ -47,54 +48,40 @@ class MaximumLikelihood(nn.Module):
         if muon and not self._matrices():
             raise ValueError(f"muon: expected 0 for a flow without matrices between hidden layers, got {muon:g}")
 
-    def config(self) -> dict[str, Any]:
-        """That of the flow, and what changes its training: the shares that its networks drop."""
-        return self.model.config() | {"dropout": [m.dropout for m in self.modules() if isinstance(m, MLP)]}
-
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One for the flow: Adam, or with `muon` both."""
-        parameters = list(self.model.parameters())
+        parameters, matrices = list(self.model.parameters()), self._matrices()
         if not self.muon:
             return {"flow": adam(parameters, self.lr, weight_decay=self.weight_decay)}
-        matrices = self._matrices()
         others = [p for p in parameters if all(p is not matrix for matrix in matrices)]
         options = {"weight_decay": self.weight_decay, "fused": fusible(parameters)}
         return {"flow": Muon(matrices, others, self.muon, self.lr, **options)}
 
-    def check(self, batch: Any) -> None:
-        """Look at the values of a first batch.
-
-        Raises:
-            ValueError: for x of another shape or kind, or no such whole numbers, NaN, and for no such labels.
-        """
-        flow = self.model
-        x, label = self._unpacked(batch)
-        points = Annotated[Float[Tensor, "B {flow.shape}"], "finite"]
-        integers = Annotated[Integer[Tensor, "B {flow.shape}"], "[0, {flow.levels})"]
-        check("x", x, points if flow.levels is None else integers, flow=flow)
-        check("label", label, Label, self=flow, n=len(x))
-
     def losses(self, batch: Any, generator: torch.Generator | None = None) -> Iterator[Turn]:
         """("flow", the loss, {}), once.
 
-        Args:
-            batch: x, (B, *shape), float; for a flow with `levels`, x_int, whole numbers; or (x, label).
-        Raises:
-            ValueError: for anything else.
+        Args: batch, x, (B, *shape), float; for a flow with `levels`, x_int, whole numbers; or (x, label).
+        Raises: ValueError for anything else.
         """
-        flow = self.model
-        x, label = self._unpacked(batch)
+        flow, (x, label) = self.model, self._parts(batch)
         if flow.levels is None:
             yield "flow", -flow.log_prob(x, label).mean(), {}
             return
-        like, dims = weight(flow), math.prod(flow.shape)
-        dtype = None if like is None else like.dtype
-        log_p = flow.log_prob(dequantize(x, flow.levels, generator, dtype), label)
-        yield "flow", (math.log(flow.levels) - log_p.mean() / dims) * BITS, {}
+        log_p = flow.log_prob(dequantize(x, flow.levels, generator, flow.like().dtype), label)
+        yield "flow", (math.log(flow.levels) - log_p.mean() / math.prod(flow.shape)) * BITS, {}
 
-    def _unpacked(self, batch: Any) -> tuple[Tensor, Tensor | None]:
-        conditional = self.model.n_classes or self.model.n_condition
-        return unpack(batch, None if conditional else False)
+    def check(self, batch: Any) -> None:
+        """Look at the values of a batch. Raises: ValueError for x or labels that the flow does not know."""
+        flow, (x, label) = self.model, self._parts(batch)
+        check("x", x, POINTS if flow.levels is None else INTEGERS, flow=flow)
+        check("label", label, Label, self=flow, n=len(x))
+
+    def config(self) -> dict[str, Any]:
+        """That of the flow, and the shares that its networks drop in training."""
+        return self.model.config() | {"dropout": [m.dropout for m in self.modules() if isinstance(m, MLP)]}
+
+    def _parts(self, batch: Any) -> tuple[Tensor, Tensor | None]:
+        return unpack(batch, None if self.model.n_classes or self.model.n_condition else False)
 
     def _matrices(self) -> list[Tensor]:
         """The weights between hidden layers."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genlib.arguments import Seed, Width, checked
-from genlib.flows.layer import Condition, Pair, per_channel, pixels, wide
+from genlib.flows.layer import Condition, Pair, alike, per_channel, wide
 
 X = Float[Tensor, "B {self.n} ..."]
 
@@ -23,9 +23,8 @@ class ActNorm(nn.Module):
 
     Args:
         n: the number of coordinates or channels.
-    Raises:
-        ValueError: for x of another number; for a first batch with fewer than two values of each channel, such as a
-            single vector.
+    Raises: ValueError for x of another number; for a first batch with fewer than two values of each channel, such as a
+        single vector.
     Ref: Kingma & Dhariwal 2018, §3.1.
     """
 
@@ -38,36 +37,32 @@ class ActNorm(nn.Module):
         self.log_s = nn.Parameter(torch.zeros(n))
         self.shift = nn.Parameter(torch.zeros(n))
         self.register_buffer("initialised", torch.tensor(False))
-        self.waits = True  # what the buffer says, for Python: a GPU is not asked at every step
+        self.waits = True  # so that a GPU is not asked at every step
 
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
-        """z; log |det ∂z/∂x|, (B,), nats."""
         if self.training and self.waits:
             self._initialise(x)
         return torch.addcmul(per_channel(self.shift, x), x, per_channel(self.log_s.exp(), x)), alike(self.log_s, x)
 
     @checked
     def inverse(self, z: X, condition: Condition = None) -> Pair:
-        """x; log |det ∂x/∂z|, (B,), nats."""
         return (z - per_channel(self.shift, z)) * per_channel(torch.exp(-self.log_s), z), -alike(self.log_s, z)
 
     @torch.no_grad()
     def _initialise(self, x: Tensor) -> None:
-        if not torch.compiler.is_compiling() and self.initialised:
-            self.waits = False
-            return
-        check_statistics(x)
-        var, mean = torch.var_mean(x.transpose(0, 1).flatten(1), dim=1, correction=0)
-        var = torch.where(var > 1e-12, var, 1.0)  # a channel that never changes is only moved to 0
-        self.log_s.copy_(-0.5 * var.log())
-        self.shift.copy_(-mean * self.log_s.exp())
-        self.initialised.fill_(True)
+        if torch.compiler.is_compiling() or not self.initialised:
+            check_statistics(x)
+            var, mean = torch.var_mean(x.transpose(0, 1).flatten(1), dim=1, correction=0)
+            var = torch.where(var > 1e-12, var, 1.0)  # a channel that never changes is only moved to 0
+            self.log_s.copy_(-0.5 * var.log())
+            self.shift.copy_(-mean * self.log_s.exp())
+            self.initialised.fill_(True)
         self.waits = False
 
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)
-        self.waits = not self.initialised
+        self.waits = True
 
 
 class InvertibleConv(nn.Module):
@@ -81,8 +76,7 @@ class InvertibleConv(nn.Module):
     Args:
         n: the number of channels or coordinates, at most 4096.
         seed: of the rotation.
-    Raises:
-        ValueError: for numbers out of range; in use, for x of another number of channels.
+    Raises: ValueError for numbers out of range; in use, for x of another number of channels.
     Ref: Kingma & Dhariwal 2018, eqs. 9–11.
     """
 
@@ -95,14 +89,11 @@ class InvertibleConv(nn.Module):
         self.n = n
         generator = torch.Generator().manual_seed(seed)
         rotation = torch.linalg.qr(torch.randn(n, n, dtype=torch.float64, generator=generator)).Q
-        P, L, U = torch.linalg.lu(rotation)
-        dtype = torch.get_default_dtype()
-        diagonal = U.diagonal()
-        self.register_buffer("P", P.to(dtype))
-        self.register_buffer("sign", diagonal.sign().to(dtype))
-        self.lower = nn.Parameter(L.tril(-1).to(dtype))
-        self.upper = nn.Parameter(U.triu(1).to(dtype))
-        self.log_d = nn.Parameter(diagonal.abs().log().to(dtype))
+        P, L, U = (factor.to(torch.get_default_dtype()) for factor in torch.linalg.lu(rotation))
+        self.register_buffer("P", P)
+        self.register_buffer("sign", U.diagonal().sign())
+        self.lower, self.upper = nn.Parameter(L.tril(-1)), nn.Parameter(U.triu(1))
+        self.log_d = nn.Parameter(U.diagonal().abs().log())
 
     def weight(self) -> Tensor:
         """W, (n, n)."""
@@ -111,14 +102,11 @@ class InvertibleConv(nn.Module):
 
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
-        """z; log |det ∂z/∂x|, (B,), nats."""
         W = self.weight().to(x.dtype)
-        z = functional.linear(x, W) if x.dim() == 2 else (W @ x.flatten(2)).view_as(x)
-        return z, alike(self.log_d, x)
+        return functional.linear(x.movedim(1, -1), W).movedim(-1, 1), alike(self.log_d, x)
 
     @checked
     def inverse(self, z: X, condition: Condition = None) -> Pair:
-        """x; log |det ∂x/∂z|, (B,), nats."""
         P, L, U = self._factors()
         columns = z.transpose(0, 1).flatten(1).to(P.dtype)  # (n, B · H · W)
         y = torch.linalg.solve_triangular(L, P.mT @ columns, upper=False, unitriangular=True)
@@ -127,18 +115,12 @@ class InvertibleConv(nn.Module):
 
     def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
         """P, L and U, in float32 or better."""
-        P, sign, lower, upper, log_d = (
-            value.to(wide(value)) for value in (self.P, self.sign, self.lower, self.upper, self.log_d)
-        )
-        return P, lower.tril(-1) + torch.eye(self.n).to(P), upper.triu(1) + torch.diag(sign * log_d.exp())
-
-
-def alike(log_s: Tensor, x: Tensor) -> Tensor:
-    """log |det|, the same for all examples: (B,)."""
-    return (log_s.sum(dtype=wide(log_s)) * pixels(x)).expand(len(x))
+        factors = self.P, self.lower.tril(-1), self.upper.triu(1), self.sign, self.log_d
+        P, L, U, sign, log_d = (factor.to(wide(factor)) for factor in factors)
+        return P, L + torch.eye(self.n).to(L), U + torch.diag(sign * log_d.exp())
 
 
 def check_statistics(x: Tensor) -> None:
     """Raise `ValueError` where a channel's mean and variance would be those of a single value, or of none."""
-    if len(x) * pixels(x) < 2:
+    if x[:, :1].numel() < 2:
         raise ValueError(f"x: expected at least two values of each channel in training, got shape {tuple(x.shape)}")

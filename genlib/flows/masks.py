@@ -21,13 +21,7 @@ Several = Annotated[int, "[2, 16384]"]  # of one there is nothing to keep, or no
 def halves(dim: Several, swap: bool = False) -> Tensor:
     """The first half is kept, the second is changed; of an odd number of coordinates, the larger half is changed.
 
-    Args:
-        dim: D, at least 2.
-    Returns:
-        (D,) bool.
-    Raises:
-        ValueError: for fewer coordinates.
-    Ref: Dinh et al. 2015, §3.2.
+    Returns: (dim,) bool. Raises: ValueError for dim below 2. Ref: Dinh et al. 2015, §3.2.
 
     >>> halves(5)
     tensor([ True,  True, False, False, False])
@@ -37,19 +31,11 @@ def halves(dim: Several, swap: bool = False) -> Tensor:
 
 @checked
 def random(dim: Several, swap: bool = False, *, seed: Seed = 0, generator: torch.Generator | None = None) -> Tensor:
-    """Half of the coordinates are kept, a random half.
+    """A random half of the coordinates is kept, drawn from the generator, or else the same for the same seed.
 
-    Args:
-        dim: D, at least 2.
-        seed: the same seed, the same mask.
-        generator: draw from it instead; then `seed` is not used.
-    Returns:
-        (D,) bool, D // 2 of them True (with `swap`: False).
-    Raises:
-        ValueError: for fewer coordinates.
+    Returns: (dim,) bool, dim // 2 of them True (with `swap`: False). Raises: ValueError for dim below 2.
     """
-    if generator is None:
-        generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed) if generator is None else generator
     order = torch.randperm(dim, generator=generator, device=generator.device).cpu()
     return (order < dim // 2) ^ swap
 
@@ -58,17 +44,8 @@ def random(dim: Several, swap: bool = False, *, seed: Seed = 0, generator: torch
 def checkerboard(shape: Sizes, swap: bool = False) -> Tensor:
     """Kept where row + column is odd, as the dark squares of a board; the same in every channel.
 
-    Args:
-        shape: (C, H, W), or (H, W) for one channel; at least two pixels.
-    Returns:
-        (C, H, W) bool.
-    Raises:
-        ValueError: for another shape, or a single pixel.
-    Ref: Dinh et al. 2017, §3.4.
-
-    >>> checkerboard((2, 3)).int()
-    tensor([[[0, 1, 0],
-             [1, 0, 1]]], dtype=torch.int32)
+    Args: shape, (C, H, W), or (H, W) for one channel; at least two pixels.
+    Returns: (C, H, W) bool. Raises: ValueError for another shape. Ref: Dinh et al. 2017, §3.4.
     """
     C, H, W = (1, *shape)[-3:] if len(shape) in (2, 3) else (0, 0, 0)
     if H * W < 2:
@@ -81,13 +58,8 @@ def checkerboard(shape: Sizes, swap: bool = False) -> Tensor:
 def channel(shape: tuple[Width, Width, Width], swap: bool = False) -> Tensor:
     """The first half of the channels is kept, whole, the second is changed.
 
-    Args:
-        shape: (C, H, W), C at least 2.
-    Returns:
-        (C, H, W) bool.
-    Raises:
-        ValueError: for another shape, or a single channel.
-    Ref: Dinh et al. 2017, §3.4.
+    Args: shape, (C, H, W), C at least 2.
+    Returns: (C, H, W) bool. Raises: ValueError for another shape. Ref: Dinh et al. 2017, §3.4.
     """
     if shape[0] < 2:
         raise ValueError(f"shape: expected (C, H, W) with at least two channels, got {shape}")
@@ -95,19 +67,14 @@ def channel(shape: tuple[Width, Width, Width], swap: bool = False) -> Tensor:
 
 
 def as_mask(mask: Mask) -> Tensor:
-    """A copy, on the CPU, of a mask that keeps something and changes something; lists of bools will do.
-
-    Raises:
-        ValueError: for anything else.
-    """
+    """A copy, on the CPU, of a mask, or of lists of bools. Raises: ValueError if it does not both keep and change."""
     try:
         taken = torch.as_tensor(mask).detach().cpu().to_dense().clone()
     except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"mask: expected bools of shape (D,) or (C, H, W), got {type(mask).__name__}") from None
-    if taken.dtype != torch.bool or taken.dim() not in (1, 3):
-        raise ValueError(f"mask: expected bools of shape (D,) or (C, H, W), got {taken.dtype}, {tuple(taken.shape)}")
-    if taken.all() or not taken.any():
-        raise ValueError("mask: expected some True, to look at, and some False, to transform; got all alike")
+        taken = torch.empty(())
+    if taken.dtype != torch.bool or taken.dim() not in (1, 3) or taken.all() or not taken.any():
+        came = f"{taken.dtype}, {tuple(taken.shape)}, {taken.tolist()}" if taken.numel() < 9 else type(mask).__name__
+        raise ValueError(f"mask: expected bools of shape (D,) or (C, H, W), some True, some False, got {came}")
     return taken
 
 

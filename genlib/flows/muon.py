@@ -10,8 +10,8 @@ from torch import Tensor
 from genlib.arguments import NonNegative, checked
 
 # Five rounds bring every singular value to about 1, between .7 and 1.2, that is not much smaller than the largest.
-Below1 = Annotated[float, "[0, 1)"]
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+Rate = Annotated[float, "[0, 1)"]
 
 
 class Muon(torch.optim.Adam):
@@ -32,8 +32,7 @@ class Muon(torch.optim.Adam):
         rounds: of the iteration for `orth`.
         weight_decay: of both, times their learning rates.
         fused: whether Adam updates the others in one kernel; not every device has it (`common.fusible`).
-    Raises:
-        ValueError: for numbers out of range, and for matrices that are none.
+    Raises: ValueError for numbers out of range, and for matrices that are none.
     Ref: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; Loshchilov & Hutter 2019.
     """
 
@@ -45,8 +44,8 @@ class Muon(torch.optim.Adam):
         lr: NonNegative = 0.05,
         lr_adam: NonNegative = 2e-3,
         *,
-        momentum: Below1 = 0.95,
-        betas: tuple[Below1, Below1] = (0.9, 0.999),
+        momentum: Rate = 0.95,
+        betas: tuple[Rate, Rate] = (0.9, 0.999),
         rounds: Annotated[int, "[1, 100]"] = 5,
         weight_decay: NonNegative = 0.0,
         fused: bool = False,
@@ -54,9 +53,9 @@ class Muon(torch.optim.Adam):
         for matrix in matrices:
             if matrix.dim() != 2:
                 raise ValueError(f"matrices: expected tensors with two axes, got shape {tuple(matrix.shape)}")
-        own = {"lr": lr, "momentum": momentum, "rounds": rounds}
+        own = {"params": list(matrices), "lr": lr, "momentum": momentum, "rounds": rounds}
         options = {"betas": betas, "weight_decay": weight_decay, "decoupled_weight_decay": True, "fused": fused}
-        super().__init__([{"params": list(matrices), **own}, {"params": list(others)}], lr=lr_adam, **options)
+        super().__init__([own, {"params": list(others)}], lr=lr_adam, **options)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

@@ -13,23 +13,21 @@ from torch.nn.utils import parametrizations
 from genlib.arguments import Depth, Dropout, Label, Width, check, checked
 
 Layer = TypeVar("Layer", bound=nn.Module)
-Few = Annotated[int, "[0, 1000]"]  # blocks
-Told = Annotated[int, "[0, 16384]"]  # features of a condition
+Blocks = Annotated[int, "[0, 1000]"]
+Told = Annotated[int, "[0, 16384]"]
 
 
 class MLP(nn.Module):
     """Dense layers for vectors: `mlp(x, condition)`, (B, n_in) to (B, n_out).
 
     Args:
-        n_in, n_out: features in and out.
-        width: features of the hidden layers.
+        n_in, n_out, width: features in, out, and of the hidden layers.
         depth: how many hidden layers, at least 1; each is dense, ReLU, dropout.
         n_condition: features of the condition, which enters the first layer; 0 for none.
         dropout: the share of hidden features that is dropped in training, in [0, 1).
         he: whether the weights between hidden layers start as N(0, 2/width), which keeps the size of features from
             ReLU to ReLU; else as in torch, with a sixth of that variance.
-    Raises:
-        ValueError: for sizes out of range; in use, for x or a condition of another size.
+    Raises: ValueError for sizes out of range; in use, for x or a condition of another size.
     Ref: He et al. 2015, eq. 10.
     """
 
@@ -49,14 +47,13 @@ class MLP(nn.Module):
         self.first = nn.Linear(n_in, width)
         self.condition = nn.Linear(n_condition, width, bias=False) if n_condition else None
         self.hidden = nn.ModuleList([nn.Linear(width, width) for _ in range(depth - 1)])
-        if he:
-            for layer in self.hidden:
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
+        for layer in self.hidden if he else []:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
         self.last = _zero(nn.Linear(width, n_out))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        # functional.linear does without a module's hooks, which in a small network cost as much as the ReLU; and so do
-        # checks: arguments are looked at when they do not fit.
+        # In a small network hooks and checks cost as much as the ReLU does: so functional.linear goes without hooks,
+        # and arguments are looked at where they do not fit.
         try:
             h = functional.linear(x, self.first.weight, self.first.bias)
             if self.condition is not None or condition is not None:
@@ -78,14 +75,12 @@ class ConvNet(nn.Module):
     """Residual convolutions for pictures: `net(x, condition)`, (B, n_in, H, W) to (B, n_out, H, W).
 
     Args:
-        n_in, n_out: channels in and out.
-        width: feature maps of the hidden layers.
+        n_in, n_out, width: channels in and out, and feature maps of the hidden layers.
         n_blocks: residual blocks of two 3 × 3 convolutions.
         n_condition: features of the condition, which enters after the first convolution; 0 for none.
         norm: batch norm before each ReLU and weight norm on every convolution, as in the paper.
         dropout: the share of feature maps' values dropped in training, in each block, in [0, 1).
-    Raises:
-        ValueError: for sizes out of range; in use, for x or a condition of another size.
+    Raises: ValueError for sizes out of range; in use, for x or a condition of another size.
     Ref: Dinh et al. 2017, §3.7 and §4.1; He et al. 2016.
     """
 
@@ -95,7 +90,7 @@ class ConvNet(nn.Module):
         n_in: Width,
         n_out: Width,
         width: Width = 32,
-        n_blocks: Few = 2,
+        n_blocks: Blocks = 2,
         n_condition: Told = 0,
         norm: bool = False,
         dropout: Dropout = 0.0,
@@ -104,7 +99,7 @@ class ConvNet(nn.Module):
         self.n_in, self.n_condition = n_in, n_condition
         self.first = _conv(n_in, width, norm)
         self.condition = nn.Linear(n_condition, width) if n_condition else None
-        self.blocks = nn.ModuleList([_Block(width, norm, dropout) for _ in range(n_blocks)])
+        self.blocks = nn.ModuleList([_block(width, norm, dropout) for _ in range(n_blocks)])
         self.norm = _norm(width, norm)
         self.last = _zero(nn.Conv2d(width, n_out, 1))
 
@@ -114,22 +109,14 @@ class ConvNet(nn.Module):
         if self.condition is not None:
             h = h + self.condition(condition)[:, :, None, None]
         for block in self.blocks:
-            h = block(h)
+            h = h + block(h)
         return self.last(functional.relu(self.norm(h)))
 
 
-class _Block(nn.Module):
-    """h plus what two convolutions make of it."""
-
-    def __init__(self, width: int, norm: bool, dropout: float) -> None:
-        super().__init__()
-        self.norm_1, self.conv_1 = _norm(width, norm), _conv(width, width, norm)
-        self.norm_2, self.conv_2 = _norm(width, norm), _conv(width, width, norm)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, h: Tensor) -> Tensor:
-        inner = self.conv_1(functional.relu(self.norm_1(h)))
-        return h + self.conv_2(self.dropout(functional.relu(self.norm_2(inner))))
+def _block(width: int, norm: bool, dropout: float) -> nn.Module:
+    """What is added to the feature maps: two convolutions of them."""
+    first = _norm(width, norm), nn.ReLU(), _conv(width, width, norm)
+    return nn.Sequential(*first, _norm(width, norm), nn.ReLU(), nn.Dropout(dropout), _conv(width, width, norm))
 
 
 def _conv(n_in: int, n_out: int, norm: bool) -> nn.Module:

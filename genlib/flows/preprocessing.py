@@ -27,16 +27,11 @@ def dequantize(
     generator: torch.Generator | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """x = (x_int + u)/levels with u uniform on [0, 1), new for every pixel.
+    """x = (x_int + u)/levels with u uniform on [0, 1), new for every pixel: like x_int, float, in [0, 1].
 
-    Args:
-        x_int: any shape, whole numbers in 0..levels − 1.
-        levels: at least 2; 256 for most pictures, 17 for the digits.
-        dtype: a float type; torch's default if left out.
-    Returns:
-        x, like x_int, float, in [0, 1].
-    Raises:
-        ValueError: for floats, and for values outside of 0..levels − 1.
+    Args: x_int, whole numbers in 0..levels − 1, of any shape; levels, 256 for most pictures, 17 for the digits; dtype,
+        a float type, or None for torch's default.
+    Raises: ValueError for floats, and for values outside of 0..levels − 1.
     """
     dtype = torch.get_default_dtype() if dtype is None else dtype
     if not dtype.is_floating_point:
@@ -51,8 +46,7 @@ def dequantize(
 def quantize(x: Annotated[Float[Tensor, "..."], "finite"], levels: Levels) -> Tensor:
     """The picture that x is a noisy form of: floor(levels · x), between 0 and levels − 1; int64, like x.
 
-    Raises:
-        ValueError: for whole numbers, and for NaN or infinite values.
+    Raises: ValueError for whole numbers, and for NaN or infinite values.
     """
     return (x.to(wide(x)) * levels).floor().clamp(0, levels - 1).long()
 
@@ -66,9 +60,8 @@ class Logit(nn.Module):
 
     Args:
         alpha: α in (0, ½).
-    Raises:
-        ValueError: for α out of range; for x that has no value: there is some room beside [0, 1], for samples that lie
-            there, but none for whole numbers or for [−1, 1].
+    Raises: ValueError for α out of range; for x that has no value: there is some room beside [0, 1], for samples that
+        lie there, but none for whole numbers or for [−1, 1].
     Ref: Dinh et al. 2017, §4.1.
     """
 
@@ -76,26 +69,22 @@ class Logit(nn.Module):
     def __init__(self, alpha: Annotated[float, "(0, 0.5)"] = 0.05) -> None:
         super().__init__()
         self.alpha, self.slope = alpha, 1 - 2 * alpha
-        room = (alpha - min(alpha / 2, 1e-6)) / self.slope  # to its very end, y would be rounded to 0 or 1
+        room = (alpha - min(alpha / 2, 1e-6)) / self.slope  # at the very ends, y would be rounded to 0 or 1
         self.low, self.high = -room, 1 + room
 
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha}"
-
     @checked
-    def forward(
-        self, x: Annotated[Float[Tensor, "B D ..."], "({self.low}, {self.high})"], condition: Condition = None
-    ) -> Pair:
-        """z; log |det ∂z/∂x|, (B,), nats."""
+    def forward(self, x: Annotated[X, "({self.low}, {self.high})"], condition: Condition = None) -> Pair:
         y = self.alpha + self.slope * x.to(wide(x))
         log_y, log_rest = y.log(), torch.log1p(-y)
         return (log_y - log_rest).to(x.dtype), total(math.log(self.slope) - log_y - log_rest)
 
     @checked
     def inverse(self, z: X, condition: Condition = None) -> Pair:
-        """x; log |det ∂x/∂z|, (B,), nats."""
         log_y, log_rest = logsigmoid(z), logsigmoid(-z)
         return (z.sigmoid() - self.alpha) / self.slope, -total(math.log(self.slope) - log_y - log_rest)
+
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha}"
 
 
 class Standardise(nn.Module):
@@ -105,8 +94,7 @@ class Standardise(nn.Module):
 
     Args:
         mean, std: those of x, std > 0; left out, those of the uniform distribution on [0, 1].
-    Raises:
-        ValueError: for numbers out of range.
+    Raises: ValueError for numbers out of range.
     """
 
     @checked
@@ -114,18 +102,13 @@ class Standardise(nn.Module):
         super().__init__()
         self.mean, self.std = mean, std
 
-    def extra_repr(self) -> str:
-        return f"mean={self.mean}, std={self.std}"
-
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
-        """z; log |det ∂z/∂x|, (B,), nats."""
-        return (x - self.mean) / self.std, -self._stretch(x)
+        return (x - self.mean) / self.std, total(x.new_full(x.shape, -math.log(self.std)))
 
     @checked
     def inverse(self, z: X, condition: Condition = None) -> Pair:
-        """x; log |det ∂x/∂z|, (B,), nats."""
-        return z * self.std + self.mean, self._stretch(z)
+        return z * self.std + self.mean, total(z.new_full(z.shape, math.log(self.std)))
 
-    def _stretch(self, x: Tensor) -> Tensor:
-        return x.new_full((len(x),), math.log(self.std) * math.prod(x.shape[1:]), dtype=wide(x))
+    def extra_repr(self) -> str:
+        return f"mean={self.mean}, std={self.std}"

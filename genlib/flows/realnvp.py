@@ -10,23 +10,20 @@ from genlib.arguments import Depth, Dropout, Levels, Seed, Width, checked
 from genlib.flows import masks
 from genlib.flows.base import Density
 from genlib.flows.batch_norm import BatchNorm
-from genlib.flows.coupling import LARGEST, AffineCoupling
+from genlib.flows.coupling import AffineCoupling, Bound
 from genlib.flows.flow import Flow
 from genlib.flows.layer import Compose, Inverse
 from genlib.flows.linear import ActNorm
-from genlib.flows.nets import MLP, ConvNet, Few
+from genlib.flows.nets import MLP, Blocks, ConvNet
 from genlib.flows.preprocessing import Logit, Standardise
 from genlib.flows.shape import FactorOut, Squeeze
 
 Preprocessing = Literal["logit", "standardise"]
 PREPROCESSING = {"logit": Logit, "standardise": Standardise}
-Bound = Annotated[float, f"(0, {LARGEST}]"]
 
 
 class RealNVP(Flow):
-    """A flow of affine couplings: `for_vectors`, `for_images`, and the paper's own, `paper`.
-
-    Ref: Dinh et al. 2017.
+    """A flow of affine couplings: `for_vectors`, `for_images`, and the paper's own, `paper`. Ref: Dinh et al. 2017.
 
     >>> flow = RealNVP.for_vectors(dim=2)
     >>> z, log_det = flow(torch.zeros(5, 2))
@@ -58,22 +55,17 @@ class RealNVP(Flow):
         """Couplings on vectors; every second one changes what the one before it kept.
 
         Args:
-            dim: D, at least 2.
-            n_couplings, width, depth: how many couplings; the features and the number of their hidden layers.
-            levels: the number of values of a coordinate, for data that are whole numbers; see `Flow`.
-            n_classes, n_condition: for a flow given the class, or vectors; see `Flow`.
-            mask: "halves", always the same two; or "random", new ones for every second coupling, which mixes quicker
-                where there are many coordinates.
-            dropout: the share of hidden features dropped in training.
-            bound: log_s stays inside ±bound.
+            dim, n_couplings, width, depth: D, at least 2; how many couplings; the features and the number of their
+                hidden layers.
+            levels, n_classes, n_condition, base: as for `Flow`; with `levels`, preprocessing comes first: "logit", or
+                "standardise", a mere scale and shift.
+            mask: "halves", always the same two; or "random", new ones for every second coupling, drawn from `seed`,
+                which mixes quicker where there are many coordinates.
+            dropout, bound: the share of hidden features dropped in training; log_s stays inside ±bound.
             actnorm: a learned scale and shift for each coordinate before every second coupling.
             he: how the networks' hidden weights start, see `MLP`. Left out, True without `levels`: points are learned
                 faster so; with few pictures the smaller start of torch generalises better.
-            preprocessing: with `levels`: "logit", or "standardise", a mere scale and shift.
-            base: p_Z; N(0, I) if left out.
-            seed: of the random masks.
-        Raises:
-            ValueError: for sizes and numbers out of range.
+        Raises: ValueError for sizes and numbers out of range.
         """
         layers: list[nn.Module] = [] if levels is None else [PREPROCESSING[preprocessing]()]
         kept, generator = masks.halves(dim), torch.Generator().manual_seed(seed)
@@ -98,7 +90,7 @@ class RealNVP(Flow):
         *,
         n_scales: Annotated[int, "[1, 14]"] | None = None,
         width: Width = 32,
-        n_blocks: Few = 2,
+        n_blocks: Blocks = 2,
         n_classes: Width | None = None,
         n_condition: Width | None = None,
         norm: bool = False,
@@ -115,19 +107,14 @@ class RealNVP(Flow):
 
         Args:
             shape: (C, H, W) of one picture; H and W divisible by 2^(n_scales − 1).
-            levels: the number of values of a pixel.
+            levels, n_classes, n_condition, preprocessing, base: as for `for_vectors`.
             n_scales: left out, as many as there are until a side has 4 pixels, or is odd.
             width: feature maps of the networks at the first scale, doubled each time that H and W are halved.
-            n_blocks: residual blocks in each network.
-            n_classes, n_condition: for a flow given the class, or vectors; see `Flow`.
+            n_blocks, dropout: residual blocks in each network, and the share of their features dropped in training.
             norm: batch norm and weight norm in the networks, batch norm on the couplings' outputs, and the scale of
                 log_s learned, all as in the paper.
-            dropout: the share of feature maps' values dropped in training.
             bound: log_s stays inside ±bound; with `norm`, where the learned scale starts.
-            preprocessing: "logit", or "standardise", a mere scale and shift.
-            base: p_Z; N(0, I) if left out.
-        Raises:
-            ValueError: for sizes that cannot be halved so often, and numbers out of range.
+        Raises: ValueError for sizes that cannot be halved so often, and numbers out of range.
         Ref: Dinh et al. 2017, §3.4–3.7 and §4.1.
         """
         C, H, W = shape
@@ -167,10 +154,7 @@ class RealNVP(Flow):
         """The flow of the paper for CIFAR-10: two scales, 8 residual blocks, 64 feature maps.
 
         Further arguments of `for_images` change it, as in `RealNVP.paper(n_classes=10)`.
-
-        Raises:
-            ValueError: as `for_images`.
-        Ref: Dinh et al. 2017, §4.1.
+        Raises: ValueError as `for_images`. Ref: Dinh et al. 2017, §4.1.
         """
         preset = {"n_scales": 2, "width": 64, "n_blocks": 8, "norm": True, "bound": 1.0}
         return cls.for_images(shape, **{**preset, **changes})  # type: ignore[arg-type]

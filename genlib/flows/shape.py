@@ -18,14 +18,12 @@ class Squeeze(nn.Module):
     Channel i·C + c of the result is channel c of the i-th corner: top left, top right, bottom left, bottom right. A
     permutation, so log |det| = 0.
 
-    Raises:
-        ValueError: for a height or width that is odd; for the inverse, for channels that are not divisible by 4.
+    Raises: ValueError for a height or width that is odd; for the inverse, for channels that are not divisible by 4.
     Ref: Dinh et al. 2017, §3.6.
     """
 
     @checked
     def forward(self, x: Float[Tensor, "B C H W"], condition: Condition = None) -> Pair:
-        """z, (B, 4C, H/2, W/2); zeros, (B,)."""
         B, C, H, W = x.shape
         if H % 2 or W % 2:
             raise ValueError(f"x: expected an even height and width, to be halved, got shape {tuple(x.shape)}")
@@ -34,7 +32,6 @@ class Squeeze(nn.Module):
 
     @checked
     def inverse(self, z: Float[Tensor, "B C H W"], condition: Condition = None) -> Pair:
-        """x, (B, C/4, 2H, 2W); zeros, (B,)."""
         B, C, H, W = z.shape
         if C % 4:
             raise ValueError(f"z: expected channels divisible by 4, got shape {tuple(z.shape)}")
@@ -50,41 +47,34 @@ class FactorOut(nn.Module):
     Args:
         inner: the layer that the channels that go on go through; it must leave their shape as it is.
         mask: (C,) bool, True for the channels that go on.
-    Raises:
-        ValueError: for what is no layer or no such mask; in use, for an inner layer that changes shapes.
+    Raises: ValueError for what is no layer or no such mask; in use, for an inner layer that changes shapes.
     Ref: Dinh et al. 2017, eqs. 13–16.
     """
 
     mask: Tensor
     order: Tensor
-    back: Tensor
+    before: Tensor
 
     @checked
     def __init__(self, inner: nn.Module, mask: Mask) -> None:
         super().__init__()
         mask = as_mask(mask)
+        if not hasattr(inner, "inverse"):
+            raise ValueError(f"inner: expected a Module with an inverse, got a {type(inner).__name__}")
         if mask.dim() != 1:
             raise ValueError(f"mask: expected shape (C,), got {tuple(mask.shape)}")
-        if not hasattr(inner, "inverse"):
-            raise ValueError(f"inner: expected a Module with an inverse, got {type(inner).__name__}")
-        self.inner: Any = inner
         self.n, self.split = len(mask), [int(mask.sum()), int((~mask).sum())]
+        self.inner: Any = inner
         order = torch.argsort(~mask, stable=True)
-        self.register_buffer("mask", mask, persistent=False)
-        self.register_buffer("order", order, persistent=False)
-        self.register_buffer("back", torch.argsort(order), persistent=False)
-
-    def extra_repr(self) -> str:
-        return f"mask={in_short(self.mask)}"
+        for name, value in (("mask", mask), ("order", order), ("before", torch.argsort(order))):
+            self.register_buffer(name, value, persistent=False)
 
     @checked
     def forward(self, x: Float[Tensor, "B {self.n} ..."], condition: Condition = None) -> Pair:
-        """z, like x; the inner layer's log_det, (B,), nats."""
         return self._through(self.inner, x, condition)
 
     @checked
     def inverse(self, z: Float[Tensor, "B {self.n} ..."], condition: Condition = None) -> Pair:
-        """x, like z; the inner layer's log_det, (B,), nats."""
         return self._through(self.inner.inverse, z, condition)
 
     def _through(self, inner: Callable[..., Pair], x: Tensor, condition: Tensor | None) -> Pair:
@@ -93,4 +83,7 @@ class FactorOut(nn.Module):
         if out.shape != goes_on.shape:
             came = f"{tuple(goes_on.shape)} to {tuple(out.shape)}"
             raise ValueError(f"inner: expected a layer that leaves shapes as they are, got one from {came}")
-        return torch.cat([out, finished], dim=1).index_select(1, self.back), log_det
+        return torch.cat([out, finished], dim=1).index_select(1, self.before), log_det
+
+    def extra_repr(self) -> str:
+        return f"mask={in_short(self.mask)}"
