@@ -25,8 +25,7 @@ class Autoencoder(nn.Module):
         width: features of the two hidden layers of each network; 0 is no hidden layer, so that both are linear
             (then the best codes are those of principal components).
         n_classes, n_condition: both networks are told a label, one of so many classes or a vector of so many numbers.
-    Raises:
-        ValueError: for labels of both kinds.
+    Raises: ValueError for labels of both kinds.
     Ref: Hinton & Salakhutdinov 2006.
 
     >>> Autoencoder(dim=64, latent=8, width=32).reconstruct(torch.zeros(5, 64)).shape
@@ -62,11 +61,7 @@ class Autoencoder(nn.Module):
         """x, (B, D), through its code, a VAE's mean, and back: (B, D)."""
         return self._ask(self.decoder, self._ask(self.encoder, x, label)[:, : self.latent], label)
 
-    @checked
-    def reconstruct(self, x: Pictures, label: Label = None) -> Tensor:
-        """The same without gradients."""
-        with evaluating(self):
-            return self(x, label)
+    reconstruct = torch.no_grad()(forward)  # the same without gradients
 
     @checked
     def sample(self, n: Natural, label: Label = None, generator: Generator | None = None) -> Tensor:

@@ -14,9 +14,9 @@ from genlib.common import Turn, adam, draw, unpack
 
 
 class Reconstruction(nn.Module):
-    """Trains an autoencoder `ae` on x, (B, D), or (x, label); where it is told no labels, they are left alone.
+    """Trains an autoencoder: loss = mean over pixels of (x − d(e(x)))².
 
-    loss = mean over pixels of (x − d(e(x)))²
+    A batch is x, (B, D), or (x, label); an autoencoder that is told no labels leaves them alone.
     """
 
     averaged = True  # train.fit leaves the averaged weights in the model
@@ -51,7 +51,7 @@ class Reconstruction(nn.Module):
 
 
 class ELBO(Reconstruction):
-    """Trains a VAE on x, (B, D), or (x, label).
+    """Trains a VAE, on batches as those of `Reconstruction`.
 
         loss = −(log p(x | z) − beta · KL(q(z | x) ‖ p(z))) / D,   z = m + s · ε, the mean over the batch: nats a pixel
 

@@ -13,8 +13,7 @@ def generate(G: nn.Module, x_or_label: Tensor, z: Tensor | None = None, generato
     Args:
         G: any Module that is called as G(x, z, generator).
         x_or_label, z: as G takes them; z is drawn if left out.
-    Raises:
-        ValueError: for what G refuses.
+    Raises: ValueError for what G refuses.
     """
     with evaluating(G):
         return G(x_or_label, z, generator)

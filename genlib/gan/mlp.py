@@ -16,7 +16,7 @@ Told = Annotated[Tensor, "label"]  # see `arguments.Label`
 Noise = Annotated[Float[Tensor, "B {self.latent}"], "finite"]
 
 
-class OfPictures(nn.Module):
+class Labelled(nn.Module):
     """What the two have in common: the shape of one picture, (C, H, W), and what a label is."""
 
     def __init__(self, shape: Sizes, n_classes: int | None, n_condition: int | None) -> None:
@@ -33,7 +33,7 @@ class OfPictures(nn.Module):
         return {"shape": list(self.shape), "n_classes": self.n_classes, "n_condition": self.n_condition}
 
 
-class MLPGenerator(OfPictures):
+class MLPGenerator(Labelled):
     """G(label, z): a picture of a class, (B, *shape), in [−1, 1].
 
     Args:
@@ -42,8 +42,7 @@ class MLPGenerator(OfPictures):
             of ten digits.
         latent: the dimension of z, which is N(0, I).
         width, depth: features and number of hidden layers; each is dense, batch norm, ReLU.
-    Raises:
-        ValueError: for labels of both kinds, or over a million pixels.
+    Raises: ValueError for labels of both kinds, or over a million pixels.
     """
 
     @checked
@@ -68,8 +67,7 @@ class MLPGenerator(OfPictures):
     def forward(self, label: Told, z: Noise | None = None, generator: Generator | None = None) -> Tensor:
         """(B, *shape). label: (B,) int64, or (B, n_condition); z: (B, latent), drawn if left out.
 
-        Raises:
-            ValueError: for fewer than two examples in training, for batch norm would make 0 of one.
+        Raises: ValueError for fewer than two examples in training, for batch norm would make 0 of one.
         """
         if self.training and len(label) < 2:
             raise ValueError(f"label: expected at least two examples in training, got {len(label)}")
@@ -86,7 +84,7 @@ class MLPGenerator(OfPictures):
             return self(label, generator=generator)
 
 
-class ProjectionDiscriminator(OfPictures):
+class ProjectionDiscriminator(Labelled):
     """D(label, y): one logit for each picture, given its class; where a label is a vector c, V c stands for e_label.
 
         D(label, y) = wᵀ φ(y) + b + e_labelᵀ φ(y)

@@ -78,19 +78,17 @@ class PatchDiscriminator(nn.Module):
         Args:
             x: what y belongs to, (B, C, H, W); None for a D that is not shown it (with `projection`: for v_0 · φ(y)).
             y: an image, (B, C', H, W), in [−1, 1].
-        Raises:
-            ValueError: for other channels, and for images of which no patch, or a norm of one number, is left.
+        Raises: ValueError for other channels, and for images of which no patch, or a norm of one number, is left.
         """
         of_x, of_y = 0 if x is None else x.shape[1], y.shape[1]
         wanted = (of_x and self.projection, self.in_channels) if self.projection else (of_x, self.in_channels - of_x)
         if (of_x, of_y) != wanted:
             raise ValueError(f"x, y: expected {wanted[0]} and {wanted[1]} channels, got {of_x} and {of_y}")
         least = 3 * 2**self.n_layers if self.n_layers else 1
-        if len(y) == 0 or min(y.shape[2:]) < least:
-            raise ValueError(f"y: expected at least one example, of at least {least} × {least}, got {tuple(y.shape)}")
-        normed = y[:, 0] if self.norm == "batch" else y[0, 0]
-        if normed.numel() == 1 and self.n_layers == 0 and self.norm != "none":
-            raise ValueError(f"y: expected more than one pixel, for a norm of one is 0, got {tuple(y.shape)}")
+        normed = y.shape[2:].numel() * (len(y) if self.norm == "batch" else 1)  # a norm of one number would be 0
+        if len(y) == 0 or min(y.shape[2:]) < least or (normed == 1 and self.norm != "none"):
+            expected = f"at least one example, {least} × {least} or larger, and to norm more than one pixel"
+            raise ValueError(f"y: expected {expected}, got {tuple(y.shape)}")
         if not self.projection:
             return self.layers(y if x is None else torch.cat([x, y], dim=1))
         logits, factors = self.layers(y).split([1, self.projection], dim=1)

@@ -13,13 +13,13 @@ def r1(logits: Float[Tensor, "..."], y: Float[Tensor, "B ..."]) -> Tensor:
 
     Args:
         logits: D(x, y), (B, ...), of a real y, (B, ...), with `requires_grad`; those of one example are added up.
-    Raises:
-        ValueError: where there are no logits, or they do not depend on y.
+    Raises: ValueError where there are no logits, or they do not depend on y.
     Ref: Mescheder et al. 2018, eq. 9.
     """
-    if not (y.requires_grad and logits.requires_grad and logits.numel()):
-        raise ValueError("logits: expected at least one logit, computed from a y with requires_grad=True")
-    (slope,) = torch.autograd.grad(logits.sum(), y, create_graph=True, allow_unused=True)
+    known = y.requires_grad and logits.requires_grad and logits.numel() > 0
+    (slope,) = torch.autograd.grad(logits.sum(), y, create_graph=True, allow_unused=True) if known else (None,)
     if slope is None:
-        raise ValueError("logits: expected logits computed from y, but they do not depend on it")
+        raise ValueError(
+            "logits: expected at least one logit, of a y with requires_grad=True; these do not depend on it"
+        )
     return slope[..., None].square().flatten(1).sum(1).mean()  # y may be (B,)

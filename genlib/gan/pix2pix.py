@@ -31,8 +31,7 @@ class Pix2Pix(nn.Module):
         adversarial: at 0, L1 is all there is, and D is not trained.
         gamma, mismatched, variety: γ, m and v, 0 in the paper; two answers are to be `apart`.
         conditional: whether D is shown x; False only to see what happens then.
-    Raises:
-        ValueError: for no loss at all, and for mismatched pairs without a D that is shown x, or of one example.
+    Raises: ValueError for no loss at all, and for mismatched pairs without a D that is shown x, or of one example.
     Ref: Isola et al. 2017, eqs. 1–4, §3.3; x': Reed et al. 2016, §4.2; z': Yang et al. 2019, eq. 2, without |z − z'|.
     """
 
@@ -112,8 +111,8 @@ class Pix2Pix(nn.Module):
     def config(self) -> dict[str, Any]:
         """What must be the same to go on: the settings of G and D, and those of the losses."""
         names = "objective", "conditional", "lam", "adversarial", "gamma", "mismatched", "variety", "apart"
-        networks = {name: getattr(network, "config", dict)() for name, network in self.named_children()}
-        return networks | {name: getattr(self, name) for name in names}
+        nets = {f"{n}.{k}": v for n, net in self.named_children() for k, v in getattr(net, "config", dict)().items()}
+        return nets | {name: getattr(self, name) for name in names}
 
     def _pair(self, batch: Any) -> tuple[Tensor, Tensor]:
         x, y = unpack(batch, pair=True)

@@ -33,8 +33,7 @@ class UNetGenerator(nn.Module):
         noise: channels of z; 0 for none.
         dropout: the share dropped in up to three inner decoder blocks.
         norm: "batch" as in the paper, "instance" or "none".
-    Raises:
-        ValueError: for dropout at depth 2, where there is no inner block.
+    Raises: ValueError for dropout at depth 2, where there is no inner block.
     Ref: Isola et al. 2017, §3.2 and §6.1.1.
 
     >>> UNetGenerator(3, 1, width=8, depth=2, noise=2)(torch.zeros(5, 3, 8, 12)).shape
@@ -84,8 +83,7 @@ class UNetGenerator(nn.Module):
             x: (B, in_channels, H, W); H and W divisible by 2^depth.
             z: (B, noise, H, W), standard normal; drawn if left out.
             generator: of z, and of what is dropped.
-        Raises:
-            ValueError: for x of another size, or of no examples.
+        Raises: ValueError for x of another size, or of no examples.
         """
         side = 2**self.depth
         if x.numel() == 0 or x.shape[2] % side or x.shape[3] % side:
@@ -108,8 +106,7 @@ class UNetGenerator(nn.Module):
     def sample(self, n: Count, label: Picture, generator: Generator | None = None) -> Tensor:
         """n answers, (n, out_channels, H, W), in evaluation and without gradients, to x = label: n pictures, or one.
 
-        Raises:
-            ValueError: for any other number of pictures.
+        Raises: ValueError for any other number of pictures.
         """
         if len(label) not in (1, n):
             raise ValueError(f"label: expected one picture, or as many as n = {n}, got {len(label)}")
