@@ -34,7 +34,8 @@ from train_objectives import (
 )
 
 from genlib import train
-from genlib.train.stopping import Interrupted, signals_noted
+from genlib.train.around import signals_noted
+from genlib.train.history import Interrupted
 
 # --- weights -------------------------------------------------------------------------------------------------------
 

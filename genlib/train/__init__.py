@@ -23,9 +23,8 @@ An *objective* is a Module with two methods and a flag:
     (1.0, 200)
 """
 
-from genlib.train.history import History
+from genlib.train.history import History, Interrupted, NotFiniteError
 from genlib.train.loop import fit
-from genlib.train.stopping import Interrupted, NotFiniteError
 from genlib.train.weights import load, save
 
 __all__ = ["History", "Interrupted", "NotFiniteError", "fit", "load", "save"]

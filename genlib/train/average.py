@@ -29,7 +29,7 @@ class Average:
         # Where buffers are kept, not the buffers: a module may well put a new tensor in the place of an old one.
         buffers: list[dict[str, Any]] = [module._buffers for module in objective.modules()]
         self.places = [(own, name) for own in buffers for name, buffer in own.items() if buffer is not None]
-        self.buffers = [kept[name].clone() for kept, name in self.places]
+        self.buffers = [own[name].clone() for own, name in self.places]
 
     @torch.no_grad()
     def update(self, k: int) -> None:
@@ -38,20 +38,13 @@ class Average:
             rate = max(self.least, 8 / (k + 8))
             torch._foreach_lerp_([*self.mean.values()], [*self.parameters.values()], rate)  # pyright: ignore
         if self.buffers:
-            torch._foreach_copy_(self.buffers, [kept[name] for kept, name in self.places])  # pyright: ignore
+            torch._foreach_copy_(self.buffers, [own[name] for own, name in self.places])  # pyright: ignore
 
     @torch.no_grad()
     def put(self, values: dict[str, Tensor]) -> None:
-        """Into the objective's parameters."""
+        """These values into the objective's parameters."""
         for name, parameter in self.parameters.items():
             parameter.copy_(values[name])
-
-    @torch.no_grad()
-    def load(self, mean: dict[str, Tensor]) -> None:
-        """Go on from this mean, and from the buffers that the objective has."""
-        for name, own in self.mean.items():
-            own.copy_(mean[name])
-        self.buffers = [kept[name].clone() for kept, name in self.places]
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -66,5 +59,5 @@ class Average:
     @torch.no_grad()
     def restore_buffers(self) -> None:
         """The objective's buffers become what they were after the last `update`."""
-        for (buffers, name), kept in zip(self.places, self.buffers, strict=True):
-            buffers[name].copy_(kept)
+        for (own, name), kept in zip(self.places, self.buffers, strict=True):
+            own[name].copy_(kept)

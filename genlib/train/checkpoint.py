@@ -13,7 +13,7 @@ from genlib.train.files import write_whole
 from genlib.train.weights import checksum, differences, refuse
 
 FORMAT = "genlib training state, version 2"
-MAY_CHANGE = ("log_every", "checkpoint_every", "calls back")  # when a training goes on
+MAY_CHANGE = ("log_every", "checkpoint_every", "calls back")  # when a training goes on; its budget may grow
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
@@ -33,10 +33,9 @@ def read_state(path: Path, content: bytes) -> dict[str, Any]:
             if packed or sum(member.file_size for member in members) > len(content) or archive.testzip():
                 raise ValueError
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        known = state["format"] == FORMAT
-        sound = known and state.pop("checksum") == _checksum(state)
+        sound = state["format"] == FORMAT and state.pop("checksum") == _checksum(state)
     except Exception:  # anything can come of a file that somebody else has made
-        known = sound = False
+        sound = False
     if not sound:
         raise ValueError(f"checkpoint: {path} is damaged, or no training state of this version of genlib ({FORMAT})")
     return state
@@ -49,11 +48,8 @@ def _checksum(state: dict[str, Any]) -> int:
 def check_same_training(path: Path, stored: dict[str, Any], now: dict[str, Any]) -> None:
     """Raise `ValueError` that names each setting in which a training differs from the one in the checkpoint."""
     longer = [name for name in ("steps", "seconds") if stored[name] and now[name] and stored[name] <= now[name]]
-    kept = {name: value for name, value in stored.items() if name not in (*longer, *MAY_CHANGE)}
-    new = {name: value for name, value in now.items() if name not in (*longer, *MAY_CHANGE)}
-    refuse(
-        f"resume: {path} is of another training (for a new one from its weights: train.load)", differences(kept, new)
-    )
+    was, new = ({**settings, **dict.fromkeys([*longer, *MAY_CHANGE])} for settings in (stored, now))
+    refuse(f"resume: {path} is of another training (its weights alone: train.load)", differences(was, new))
 
 
 def plain(name: str, value: Any) -> Any:

@@ -14,16 +14,13 @@ except ImportError:  # Windows has no such locks
 
 def check_file(name: str, path: str | os.PathLike) -> Path:
     """A path where a file is, or could be."""
-    text = os.fspath(path)
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise ValueError(f"{name}: expected a path, got {path!r}")
     try:
-        if Path(text).exists() and not Path(text).is_file():
-            kind = "the folder" if Path(text).is_dir() else "the device"
-            raise ValueError(f"{name}: expected a file, got {kind} {text}")
-    except OSError as error:  # a name that is too long, a folder that may not be looked into
-        raise ValueError(f"{name}: {text} is no path that can be used ({error.strerror})") from None
-    return Path(text)
+        text = os.fspath(path)
+        if not isinstance(text, str) or "\0" in text or (Path(text).exists() and not Path(text).is_file()):
+            raise OSError(0, "the folder" if os.path.isdir(text) else "a device, or no path at all,")
+        return Path(text)
+    except OSError as error:  # also for a name that is too long, or a folder that may not be looked into
+        raise ValueError(f"{name}: expected a file, got {error.strerror} {str(path)!r}") from None
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
@@ -41,7 +38,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
             os.fsync(folder)
             os.close(folder)
     except OSError as error:
-        raise OSError(error.errno, f"not written ({error.strerror or error})", str(path)) from None
+        raise OSError(error.errno, f"not written ({error.strerror})", str(path)) from None
     finally:
         with suppress(OSError):
             part.unlink()
@@ -50,14 +47,13 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 @contextmanager
 def locked(name: str, path: Path) -> Iterator[None]:
     """The path is this training's own, for as long as it lasts and its process lives."""
-    lock = path.with_name(f".{path.name[:100]}.lock")
+    lock, taken = path.with_name(f".{path.name[:100]}.lock"), False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(lock, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o666)
     except OSError as error:
         raise ValueError(f"{name}: {path.parent} is no folder that can be written to ({error.strerror})") from None
     with os.fdopen(file):
-        taken = False
         try:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

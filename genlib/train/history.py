@@ -1,4 +1,4 @@
-"""What a training leaves behind besides the weights: curves."""
+"""What a training leaves behind besides the weights: curves, or the reason why it has ended."""
 
 import json
 import math
@@ -26,8 +26,8 @@ class History:
         time: seconds since the start at each entry, callbacks not counted.
         seconds: how long the training took in all, callbacks not counted.
         command: what to type to repeat it, for a training that is kept; empty otherwise.
-        raw: the objective's state_dict with the weights that were not averaged; None if none were averaged, and in a
-            history from the disk.
+        raw: the objective's state_dict as it was before the average came into it; None where there was no average,
+            and in a history from the disk.
 
     >>> history = History(step=[10, 20], logs={"loss": [0.5, 0.25]})
     >>> history
@@ -58,10 +58,10 @@ class History:
         return {name: value for name, value in vars(self).items() if name != "raw"}
 
     @classmethod
-    def from_dict(cls, content: object) -> "History":
+    def from_dict(cls, content: Any) -> "History":
         """The inverse of `to_dict`; `ValueError` for anything else."""
-        names = set(cls.__dataclass_fields__) - {"raw"}
-        if not isinstance(content, dict) or set(content) != names:
+        names = cls.__dataclass_fields__.keys() - {"raw"}
+        if not isinstance(content, dict) or content.keys() != names:
             raise ValueError(f"history: expected the entries {', '.join(sorted(names))}, and no others")
         history = cls(**content)
         curves = [history.time, *history.logs.values(), *history.lr.values()]
@@ -87,6 +87,18 @@ class History:
             raise ValueError(f"path: {file} is damaged, or no history ({error})") from None
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during `fit`. The step was finished, the state saved; `history` has the curves so far."""
+
+    def __init__(self, message: str, history: History) -> None:
+        super().__init__(message)
+        self.history = history
+
+
+class NotFiniteError(FloatingPointError):
+    """A loss or a gradient is NaN or infinite: training has stopped, the objective is as the last good step left it."""
+
+
 class Means:
     """Means of scalars over some steps. They are added up where they are: a GPU is asked once for all the steps."""
 
@@ -96,21 +108,21 @@ class Means:
     def add(self, values: Mapping[str, Any]) -> None:
         for name, value in values.items():
             total, n = self.sums.get(name, (0.0, 0))
-            self.sums[name] = total + scalar(f"logs: {name}", value), n + 1
+            self.sums[name] = total + scalar("logs", name, value), n + 1
 
     def pop(self) -> dict[str, float]:
         sums, self.sums = self.sums, {}
         return {name: float(total) / n for name, (total, n) in sums.items()}
 
 
-def scalar(name: str, value: Any) -> Any:
+def scalar(what: str, name: Any, value: Any) -> Any:
     """A number, or a tensor of one, where it is."""
     if isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex():
-        return value.detach().reshape(())
-    if not isinstance(value, Real):
+        value = value.detach().reshape(())
+    elif not isinstance(value, Real) or not isinstance(name, str):
         got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-        raise ValueError(f"{name}: expected a scalar, got {got}")
-    return float(value)
+        raise ValueError(f"{what}: expected {name!r} to be a scalar, got {got}")
+    return value
 
 
 def _changed(value: Any, change: Callable[[Any], Any]) -> Any:

@@ -12,7 +12,7 @@ from torch import nn
 
 from genlib.arguments import Count, Natural, Positive, Seed, Share, checked
 from genlib.train.history import History
-from genlib.train.players import added, in_turn
+from genlib.train.players import in_turn
 from genlib.train.processes import together
 from genlib.train.training import prepared
 
@@ -89,19 +89,17 @@ def fit(
         GENLIB_MAX_STEPS in the environment bounds the number of steps. Under `torchrun` the processes train together.
     """
     with prepared(SimpleNamespace(**locals())) as now:
-        while not (now.stopped or now.spent()):
+        while not now.stopped and now.share() < 1:
             for player in now.players.values():
-                player.set_lr(now.budget.lr_factor(now.step, now.elapsed))
-            losses = [objective.losses(now.batches.next(), now.generator) for _ in range(accumulate)]  # type: ignore
-            for player, parts in in_turn(losses, now.players, now.autocast):
+                player.set_lr(lr_factor(now.step, now.share(), decay, warmup))
+            losses = [objective.losses(next(now.stream), now.generator) for _ in range(accumulate)]  # type: ignore
+            for player, loss, logs, last in in_turn(losses, now.players, now.autocast):
                 own = [p for p in player.parameters if p.requires_grad]
-                sums, told = None, []
-                for loss, logs in parts:  # of one batch after the other
-                    scaled = loss if player.scale == 1 else loss * player.scale
-                    gradients = torch.autograd.grad(scaled, own, allow_unused=True)
-                    sums = added(sums, (loss.detach().reshape(()), *gradients))
-                    told.append(logs)
-                wish, clock = bool(now.received), time.perf_counter() - now.start
+                scaled = loss if player.scale == 1 else loss * player.scale
+                player.add(loss, torch.autograd.grad(scaled, own, allow_unused=True), logs)
+                if not last:  # the other batches of the step take this turn first
+                    continue
+                (sums, told), wish, clock = player.take(), bool(now.received), time.perf_counter() - now.start
                 own, gradients, loss, norm, now.stopped, now.elapsed = now.processes.mean(own, sums, wish, clock)
                 loss, norm = loss / accumulate, norm / (player.scale * accumulate)
                 if math.isfinite(loss) and math.isfinite(norm):
@@ -115,13 +113,22 @@ def fit(
             now.average.update(now.step)
             now.step += 1
             if now.step == 1:  # a first forward pass may have set weights from its own batch
-                now.broadcast()
-            if now.step % log_every == 0 or now.spent():
+                now.processes.broadcast(objective)
+            if now.step % log_every == 0 or now.share() == 1:
                 now.log()
                 if callback is not None:
                     now.call(callback)
             if now.bar is not None:
-                now.bar.show(now.step, now.elapsed, now.history.logs)
-            if now.step % checkpoint_every == 0 or now.stopped or now.spent():
+                now.show()
+            if now.step % checkpoint_every == 0 or now.stopped or now.share() == 1:
                 now.save()
     return now.history
+
+
+def lr_factor(step: int, share: float, decay: str | None, warmup: int) -> float:
+    """What the learning rates are multiplied by in this step, counted from 0, when so much of the budget is used.
+
+    cosine: ½ (1 + cos(π · share))      linear: 1 − share      warm-up: times (step + 1)/warmup, at most 1
+    """
+    factor = {"cosine": (1 + math.cos(math.pi * share)) / 2, "linear": 1 - share, None: 1.0}[decay]
+    return factor * min(1.0, (step + 1) / max(1, warmup))

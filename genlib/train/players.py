@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-NONE = inspect.Parameter("closure", inspect.Parameter.KEYWORD_ONLY, default=None)
+NO_CLOSURE = inspect.Parameter("closure", inspect.Parameter.KEYWORD_ONLY, default=None)
 PATIENCE = 30  # fp16 gradients that overflow so many times in a row are not a matter of scale any more
 
 
@@ -25,13 +25,27 @@ class Player:
         self.name, self.optimizer, self.scaled = name, optimizer, scaled
         self.parameters: list[Tensor] = [p for group in optimizer.param_groups for p in group["params"]]
         self.base_lr = [group["lr"] for group in optimizer.param_groups]
-        self.scale = 2.0**16 if scaled else 1.0
-        self.good = self.bad = 0  # turns in a row
+        self.scale, self.good, self.bad = 2.0**16 if scaled else 1.0, 0, 0  # good and bad turns in a row
+        self.sums: list[Any] = []  # of the batches of this step: loss and gradients
+        self.told: list[Mapping[str, Any]] = []  # their logs
 
     def set_lr(self, factor: float) -> None:
         """The learning rates that the optimizer came with, times a factor."""
         for group, base in zip(self.optimizer.param_groups, self.base_lr, strict=True):
             group["lr"] = base * factor
+
+    def add(self, loss: Tensor, gradients: Sequence[Tensor | None], logs: Mapping[str, Any]) -> None:
+        """What came of one more batch. Where there is no gradient it counts as 0, and sparse ones become dense."""
+        parts = (loss.detach().reshape(()), *gradients)
+        new = [x.to_dense() if x is not None and x.layout != torch.strided else x for x in parts]
+        if self.sums:
+            new = [b if a is None else a if b is None else a + b for a, b in zip(self.sums, new, strict=True)]
+        self.sums, self.told = new, [*self.told, logs]
+
+    def take(self) -> tuple[list[Any], list[Mapping[str, Any]]]:
+        """What was added up, which is then forgotten."""
+        sums, told, self.sums, self.told = self.sums, self.told, [], []
+        return sums, told
 
     def update(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor], factor: float) -> None:
         """One step of the optimizer, with the gradients times a factor."""
@@ -65,23 +79,22 @@ class Player:
     def settings(self) -> dict[str, Any]:
         """The optimizer's class and settings, by names that say whose they are."""
         about: dict[str, Any] = {f"optimizer {self.name!r}": type(self.optimizer).__name__}
-        for i, (group, lr) in enumerate(zip(self.optimizer.param_groups, self.base_lr, strict=True)):
-            which = f"of {self.name!r}, group {i}"
-            settings = {**group, "lr": lr, "params": len(group["params"]), "initial_lr": None}
-            about |= {f"{key} {which}": value for key, value in settings.items()}
+        for i, group in enumerate(self.optimizer.param_groups):
+            settings = {**group, "lr": self.base_lr[i], "params": len(group["params"]), "initial_lr": None}
+            about |= {f"{key} of {self.name!r}, group {i}": value for key, value in settings.items()}
         return about
 
 
 def device_of(objective: Any) -> torch.device:
     """The device of an objective's parameters; `ValueError` for what is no objective, or cannot be trained."""
-    for method in ("optimizers", "losses"):
-        if not callable(getattr(objective, method, None)):
-            raise ValueError(f"objective: expected a Module with {method}(), got a {type(objective).__name__} without")
+    if not hasattr(objective, "losses") or not hasattr(objective, "optimizers"):
+        got = type(objective).__name__
+        raise ValueError(f"objective: expected a Module with optimizers() and losses(batch, generator), got {got}")
     device, trained = None, False
     for name, p in objective.named_parameters():
         device, trained = device or p.device, trained or p.requires_grad
         if p.is_meta or p.device != device or (p.requires_grad and torch.finfo(p.dtype).bits < 32):
-            # in half precision small updates would vanish in the rounding, those of the average first
+            # In half precision small updates would vanish in the rounding, those of the average first.
             got = f"{name} is {str(p.dtype)[6:]} on {p.device}"
             raise ValueError(f'objective: expected float32 parameters on {device} (see precision="bf16"), {got}')
     if device is None or not trained:
@@ -91,14 +104,11 @@ def device_of(objective: Any) -> torch.device:
 
 def autocast_in(precision: str, device: torch.device) -> Callable[[], AbstractContextManager]:
     """Matrix products in half precision; `ValueError` where the device cannot do them."""
-    able = torch.amp.is_autocast_available(device.type)
-    if precision == "fp16":
-        able = able and device.type != "cpu"
-    elif device.type == "cuda":
-        able = able and torch.cuda.is_bf16_supported()
+    able = torch.amp.is_autocast_available(device.type) and (precision == "bf16" or device.type != "cpu")
+    if device.type == "cuda" and precision == "bf16":
+        able = torch.cuda.is_bf16_supported()
     if not able:
-        other = ' (try "bf16")' if precision == "fp16" and device.type == "cuda" else ""
-        raise ValueError(f"precision: {precision} is not possible on {device}, expected None{other}")
+        raise ValueError(f"precision: {precision} is not possible on {device}, expected another or None")
     return partial(torch.autocast, device.type, dtype={"bf16": torch.bfloat16, "fp16": torch.float16}[precision])
 
 
@@ -112,71 +122,49 @@ def players_of(objective: Any, scaled: bool) -> dict[str, Player]:
         if not isinstance(name, str) or not isinstance(optimizer, torch.optim.Optimizer):
             raise ValueError(f"optimizers: expected a torch.optim.Optimizer, {name!r} is {type(optimizer).__name__}")
         players[name] = player = Player(name, optimizer, scaled)
-        if not own.issuperset(map(id, player.parameters)):
-            raise ValueError(f"optimizers: {name!r} has parameters that are not the objective's")
-        closure = inspect.signature(optimizer.step).parameters.get("closure", NONE)
+        closure = inspect.signature(optimizer.step).parameters.get("closure", NO_CLOSURE)
         if closure.default is closure.empty or isinstance(optimizer, torch.optim.SparseAdam):
             needs = f"{type(optimizer).__name__}, which needs a closure, or sparse gradients"
             raise ValueError(f"optimizers: expected what takes plain gradients, {name!r} is {needs}")
+        if not own.issuperset(map(id, player.parameters)):
+            raise ValueError(f"optimizers: {name!r} has parameters that are not the objective's")
     return players
 
 
 def in_turn(
     losses: Sequence[Any], players: Mapping[str, Player], autocast: Callable[[], AbstractContextManager]
-) -> Iterator[tuple[Player, Iterator[tuple[Tensor, Mapping[str, Any]]]]]:
-    """Whose turn it is, and (loss, logs) of one batch of the step after the other: they all take each turn together.
+) -> Iterator[tuple[Player, Tensor, Mapping[str, Any], bool]]:
+    """Whose turn it is, the loss and the logs; all batches of a step take each turn, and then True comes with the last.
 
     Args:
         losses: what an objective's `losses` gave, for each batch.
         players: by name.
         autocast: entered for each turn, and left: it keeps casts of the weights, and they are about to change.
     """
-
-    def ask(batch: int) -> Any:
-        with autocast():
-            turn = next(losses[batch], None)
-        if turn is not None:
-            check_turn(turn, players)
-        return turn
-
-    def parts(turn: Any) -> Iterator[Any]:
-        yield turn[1:]
-        for batch in range(1, len(losses)):
-            other = ask(batch)
-            if other is None or other[0] != turn[0]:
-                raise ValueError(f"losses: expected the same turns for each batch, got {turn[0]!r} not for all")
-            yield other[1:]
-
-    if not hasattr(losses[0], "__next__"):
+    if not isinstance(losses[0], Iterator):
         raise ValueError(f"losses: expected a generator of (name, loss, logs), got {type(losses[0]).__name__}")
-    turn = ask(0)
-    if turn is None:
-        raise ValueError("losses: expected at least one turn for each batch, but it yielded nothing")
-    while turn is not None:
-        yield players[turn[0]], parts(turn)
-        turn = ask(0)
-    for batch in range(1, len(losses)):  # to their ends, as the first
-        if ask(batch) is not None:
-            raise ValueError("losses: expected the same turns for each batch, but the first one had fewer")
+    name: str | None = ""
+    while name is not None:
+        for batch, turns in enumerate(losses):
+            with autocast():
+                turn = next(turns, None)
+            if batch and name != (turn and turn[0]):
+                raise ValueError(f"losses: expected the same turns for each batch, got {name!r} for the first alone")
+            if turn is None and name == "":
+                raise ValueError("losses: expected at least one turn for each batch, but it yielded nothing")
+            name = None if turn is None else check_turn(turn, players)
+            if turn is not None:
+                yield players[turn[0]], turn[1], turn[2], batch + 1 == len(losses)
 
 
-def check_turn(turn: Any, players: Mapping[str, Player]) -> None:
-    """That it is (name, loss, logs), of one of the players, with a loss that can be differentiated."""
+def check_turn(turn: Any, players: Mapping[str, Player]) -> str:
+    """The name in (name, loss, logs), if it is a player's, and the loss can be differentiated."""
     if not isinstance(turn, tuple) or len(turn) != 3 or not isinstance(turn[2], Mapping):
-        raise ValueError(f"losses: expected (name, loss, logs) with logs a dict, got {type(turn).__name__}")
+        raise ValueError(f"losses: expected (name, loss, logs) with logs a dict, got {turn!r:.60}")
     name, loss, _ = turn
     if not isinstance(name, str) or name not in players:
         raise ValueError(f"losses: there is no optimizer {name!r}, expected one of {sorted(players)}")
-    if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point():
-        got = f"{loss.dtype} of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
-        raise ValueError(f"losses: expected the loss of {name!r} to be a float scalar tensor, got {got}")
-    if not loss.requires_grad:
-        raise ValueError(f"losses: the loss of {name!r} depends on no parameter (was it detached?)")
-
-
-def added(sums: list[Tensor | None] | None, parts: Sequence[Tensor | None]) -> list[Tensor | None]:
-    """One more of several lists of tensors that are added up; None counts as 0, and sparse ones become dense."""
-    dense = [x.to_dense() if x is not None and x.layout != torch.strided else x for x in parts]
-    if sums is None:
-        return dense
-    return [a if b is None else b if a is None else a + b for a, b in zip(sums, dense, strict=True)]
+    if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point() or not loss.requires_grad:
+        got = f"shape {tuple(loss.shape)}, {loss.dtype}" if isinstance(loss, Tensor) else type(loss).__name__
+        raise ValueError(f"losses: expected the loss of {name!r} to be a scalar tensor, got {got} (was it detached?)")
+    return name

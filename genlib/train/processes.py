@@ -3,13 +3,13 @@
 import atexit
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from genlib.arguments import checked
 
@@ -21,7 +21,7 @@ class Processes:
     """This process among the others: rank 0 shows progress and writes files, all compute gradients on their own data.
 
     `torchrun --nproc-per-node=2 script.py` sets the environment from which this one starts. On GPUs every process has
-    to put its objective on a GPU of its own before, `cuda:$LOCAL_RANK`, and to call `torch.cuda.set_device`.
+    to put its objective on a GPU of its own before, `cuda:$LOCAL_RANK`.
     """
 
     def __init__(self) -> None:
@@ -56,13 +56,12 @@ class Processes:
                 raise ValueError(f"processes: process {rank} cannot train, so none does ({refusal})")
 
     @torch.no_grad()
-    def broadcast(self, tensors: Iterable[Tensor]) -> None:
-        """Everybody gets what the first one has, in place."""
-        if self.size > 1:
-            for tensor in tensors:
-                whole = tensor.detach().contiguous()
-                dist.broadcast(whole, 0)
-                tensor.copy_(whole)
+    def broadcast(self, objective: nn.Module) -> None:
+        """Everybody gets the weights and buffers of the first one, in place."""
+        for tensor in (*objective.parameters(), *objective.buffers()) if self.size > 1 else ():
+            whole = tensor.detach().contiguous()
+            dist.broadcast(whole, 0)
+            tensor.copy_(whole)
 
     def mean(
         self, parameters: list[Tensor], sums: list[Any], stop: bool, clock: float

@@ -1,29 +1,31 @@
 """All that changes while an objective is trained: put together, gone on with, saved, and left in order."""
 
 import copy
+import itertools
 import json
 import math
 import os
+import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from genlib.train.around import derive_seed, preserved_rng, rng_state, seed_all, set_rng_state, signals_noted
 from genlib.train.average import Average
-from genlib.train.batches import make_batches
-from genlib.train.budget import Bar, Budget, within_max_steps
+from genlib.train.batches import LoaderBatches, TensorBatches
 from genlib.train.checkpoint import check_same_training, plain, read_state, write_state
 from genlib.train.files import check_file, locked
-from genlib.train.history import History, Means, scalar
+from genlib.train.history import History, Interrupted, Means, NotFiniteError, scalar
 from genlib.train.players import Player, autocast_in, device_of, players_of
 from genlib.train.processes import Processes
-from genlib.train.seeds import derive_seed, preserved_rng, rng_state, seed_all, set_rng_state
-from genlib.train.stopping import NotFiniteError, signals_noted, stop
-from genlib.train.weights import config_of, differences, put, refuse, save, tensors_of
+from genlib.train.weights import config_of, differences, kind_of, put, refuse, save, tensors_of
 
 NO_SETTINGS = ("objective", "data", "checkpoint", "resume", "progress", "callback")
 
@@ -41,15 +43,18 @@ def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
             stack.enter_context(preserved_rng(device))  # for optimizers() and loaders, too, are the user's code
             seed_all(device, derive_seed("global", asked.seed, processes.rank))
             now = Training(asked, device, processes)
-            content = b"" if asked.checkpoint is None else now.claim_checkpoint(stack)
+            content = b"" if now.path is None else now.claim(now.path, stack)
         if processes.size > 1:
             content = now.compare_with_first(content)
         with processes.agreeing():
             state = now.find_place(content) if content else {}
-            now.check_first_batch()
-        with processes.agreeing():
-            if state:
-                now.go_on_from(state)
+            stream = iter(now.batches)
+            now.stream = itertools.chain([first := next(stream)], stream)
+            if callable(getattr(now.objective, "check", None)):
+                with preserved_rng(device):
+                    now.objective.check(first)
+        if state:
+            now.go_on_from(state)
         stack.enter_context(torch.enable_grad())
         now.received = stack.enter_context(signals_noted())
         try:
@@ -57,21 +62,20 @@ def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
             yield now
         finally:
             now.leave()
-        processes.broadcast(asked.objective.buffers())
-        processes.gather(None)  # until the first one has saved
+        processes.broadcast(now.objective)
+        processes.gather("")  # the others wait until the first one has saved
     if now.stopped and not now.enough:
         kept = f"{now.path} has the state: resume=True goes on from it" if now.path else "no checkpoint was asked for"
-        stop(now.received, f"stopped after step {now.step}, the objective keeps its weights, {kept}", now.history)
+        message = f"stopped after step {now.step}, the objective keeps its weights, {kept}"
+        if now.received[:1] != [signal.SIGTERM]:  # Ctrl-C; or another process got the signal
+            raise Interrupted(message, now.history)
+        if callable(signal.getsignal(signal.SIGTERM)):
+            signal.raise_signal(signal.SIGTERM)  # somebody else's handler
+        sys.exit(128 + signal.SIGTERM)
 
 
 class Training:
-    """What there is of a training besides the loop.
-
-    Args:
-        asked: the arguments of `fit`.
-        device: where the objective is.
-        processes: who train it.
-    """
+    """What there is of a training besides the loop; `asked` are the arguments of `fit`."""
 
     def __init__(self, asked: SimpleNamespace, device: torch.device, processes: Processes) -> None:
         if (asked.steps is None) == (asked.seconds is None):
@@ -83,20 +87,23 @@ class Training:
         self.objective: Any = asked.objective
         self.path = None if asked.checkpoint is None else check_file("checkpoint", asked.checkpoint)
         self.autocast = nullcontext if asked.precision is None else autocast_in(asked.precision, device)
-        self.batches = make_batches(asked.data, asked.batch_size, asked.accumulate, asked.seed, device, processes)
+        batches = TensorBatches if isinstance(asked.data, Tensor | tuple) else LoaderBatches
+        self.batches = batches(asked, device, processes)
         self.generator = torch.Generator(device).manual_seed(derive_seed("losses", asked.seed, processes.rank))
         self.players = players_of(self.objective, asked.precision == "fp16")
         self.average = Average(self.objective, asked.ema_decay)
-        asked.steps = within_max_steps(asked.steps, asked.seconds, processes.first)
-        self.budget = Budget(asked.steps, asked.seconds, asked.decay, asked.warmup)
+        asked.steps = within_max_steps(asked.steps, asked.seconds, say=processes.first)
+        self.means, self.history = Means(), History()
         self.step, self.elapsed, self.start = 0, 0.0, 0.0
         self.saved_at: int | None = None
-        self.stopped = self.enough = False  # by a signal or by the callback; by the callback
-        self.means, self.history = Means(), History()
-        self.bar: Bar | None = None
         self.received: list[int] = []  # signals
+        self.stopped = self.enough = False  # by a signal or by the callback; by the callback
+        self.stream: Iterator[Any] = iter(())  # of batches
+        self.bar: Any = None
 
-    # --- before the first step ---------------------------------------------------------------------------------------
+    def tensors(self) -> dict[str, Tensor]:
+        """The objective's state_dict, and the buffers that are not part of it: they may change in training, too."""
+        return {**dict(self.objective.named_buffers()), **tensors_of("objective", self.objective)}
 
     def fingerprint(self) -> dict[str, Any]:
         """What has to be the same in all processes, and for a training to go on; plain values (JSON's)."""
@@ -107,31 +114,25 @@ class Training:
         for player in self.players.values():
             settings |= player.settings()
         for name, x in self.tensors().items():
-            shape = "" if name.endswith("_extra_state") else f" of shape {tuple(x.shape)}"
-            settings[name] = f"{str(x.dtype)[6:]}{shape}"
+            settings[name] = str(x.dtype) if name.endswith("_extra_state") else kind_of(x)
         return json.loads(json.dumps(settings, default=lambda x: x.tolist() if hasattr(x, "tolist") else str(x)))
 
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """The objective's state_dict, and the buffers that are not part of it: they may change in training, too."""
-        return {**dict(self.objective.named_buffers()), **tensors_of("objective", self.objective)}
-
-    def claim_checkpoint(self, stack: ExitStack) -> bytes:
-        """Nobody else may use the file meanwhile. What is in it, if the training is to go on from there."""
-        assert self.path is not None
-        if self.path.suffix != ".pt":
-            raise ValueError(f"checkpoint: expected a file that ends in .pt, got {self.path}")
+    def claim(self, path: Path, stack: ExitStack) -> bytes:
+        """Nobody else may use the checkpoint meanwhile. What is in it, if the training is to go on from there."""
+        if path.suffix != ".pt":
+            raise ValueError(f"checkpoint: expected a file that ends in .pt, got {path}")
         plain("optimizers", {name: player.state_dict() for name, player in self.players.items()})
         self.fingerprint()
         if not self.processes.first:
             return b""
-        stack.enter_context(locked("checkpoint", self.path))
-        if self.path.exists() and self.asked.resume is None:
+        stack.enter_context(locked("checkpoint", path))
+        if path.exists() and self.asked.resume is None:
             other = "resume=True goes on from it, resume=False starts anew and overwrites it"
-            raise ValueError(f"checkpoint: {self.path} exists. {other}")
-        return (self.path.read_bytes() or b"nothing") if self.path.exists() and self.asked.resume else b""
+            raise ValueError(f"checkpoint: {path} exists. {other}")
+        return (path.read_bytes() or b"nothing") if path.exists() and self.asked.resume else b""
 
     def compare_with_first(self, content: bytes) -> bytes:
-        """That all processes do the same, and what the first one has read."""
+        """That all processes do the same; and what the first one has read."""
         own = self.fingerprint()
         first, content = self.processes.gather((own, content))[0]
         with self.processes.agreeing():
@@ -141,61 +142,62 @@ class Training:
     def find_place(self, content: bytes) -> dict[str, Any]:
         """The state in a checkpoint, if it is this training's. Batches and random numbers go on from there."""
         assert self.path is not None
-        state = read_state(self.path, content)
-        if self.processes.first:
+        state, first = read_state(self.path, content), self.processes.first
+        if first:
             check_same_training(self.path, state["settings"], {**self.fingerprint(), "data": self.batches.describe()})
         self.batches.load_state_dict(state["batches"])
         try:
-            rng = state["rng"] if self.processes.first else {}  # the others' are not kept
+            rng = state["rng"] if first else {}  # the others' are not kept
             self.generator.set_state(rng["losses"])
             set_rng_state(self.device, rng)
         except (LookupError, TypeError, ValueError, RuntimeError):
             seed = derive_seed("resumed", self.asked.seed, self.processes.rank, state["step"])
             seed_all(self.device, seed)
             self.generator.manual_seed(seed)
-            if self.processes.first:
+            if first:
                 print(f"resume: {self.path} has random states of another device; the training goes on with new ones")
         return state
-
-    def check_first_batch(self) -> None:
-        """The objective may look at its values."""
-        batch = self.batches.peek()
-        if callable(getattr(self.objective, "check", None)):
-            with preserved_rng(self.device):
-                self.objective.check(batch)
 
     def go_on_from(self, state: dict[str, Any]) -> None:
         for name, player in self.players.items():
             player.load_state_dict(state["players"][name])
         put("checkpoint", self.objective, state["objective"])
-        self.average.load(state["average"])
+        self.average = Average(self.objective, self.asked.ema_decay)
+        for name, mean in self.average.mean.items():
+            mean.copy_(state["average"][name])
         self.means, self.history = Means(state["means"]), History.from_dict(json.loads(state["history"]))
-        self.step = self.saved_at = state["step"]
-        self.elapsed = state["elapsed"]
+        self.step, self.elapsed, self.saved_at = state["step"], state["elapsed"], state["step"]
 
     def begin(self) -> None:
         self.objective.train()
         for player in self.players.values():
             player.optimizer.zero_grad()
-        self.broadcast()
+        self.processes.broadcast(self.objective)
         if self.asked.progress and self.processes.first and os.environ.get("TQDM_DISABLE", "") in ("", "0"):
-            self.bar = Bar(self.budget, self.step)
+            from tqdm.auto import tqdm
+
+            look: dict[str, Any] = {"total": self.asked.steps, "initial": self.step, "unit": "step"}
+            if self.asked.steps is None:
+                look = {"total": self.asked.seconds, "bar_format": "{l_bar}{bar}| {n:.0f}/{total:.0f} s{postfix}"}
+            self.bar = tqdm(**look)
         self.start = time.perf_counter() - self.elapsed
 
-    # --- while it runs -----------------------------------------------------------------------------------------------
-
-    def spent(self) -> bool:
-        """Whether the budget is."""
-        return self.budget.share(self.step, self.elapsed) >= 1
-
-    def broadcast(self) -> None:
-        self.processes.broadcast([*self.objective.parameters(), *self.objective.buffers()])
+    def share(self) -> float:
+        """How much of the budget is used, by steps or by time: 0 at the start, 1 at the end."""
+        steps, seconds = self.asked.steps, self.asked.seconds
+        return min(1.0, max(self.step / steps if steps else 0.0, self.elapsed / seconds if seconds else 0.0))
 
     def log(self) -> None:
         """One entry in the history."""
         lr = {name: float(player.optimizer.param_groups[0]["lr"]) for name, player in self.players.items()}
         self.history.append(self.step, self.elapsed, lr, self.means.pop())
         self.history.seconds = self.elapsed
+
+    def show(self) -> None:
+        """How far it is, on the bar."""
+        done = self.step if self.asked.steps else min(self.elapsed, self.asked.seconds)
+        self.bar.set_postfix({name: f"{curve[-1]:.3g}" for name, curve in self.history.logs.items()}, refresh=False)
+        self.bar.update(done - self.bar.n)
 
     def call(self, callback: Any) -> None:
         """Let the user look, at what `fit` would leave; what that takes does not count."""
@@ -210,7 +212,7 @@ class Training:
                 raise ValueError(f"callback: expected a dict of numbers, False or None, got {type(answer).__name__}")
             for name, value in (answer or {}).items():
                 curve = self.history.logs.setdefault(name, [math.nan] * len(self.history.step))
-                curve[-1] = float(scalar(f"callback: {name}", value))
+                curve[-1] = float(scalar("callback", name, value))
         if any(self.processes.gather(answer is False)):
             self.enough = self.stopped = True
         self.start += time.perf_counter() - begin
@@ -220,20 +222,18 @@ class Training:
         if math.isfinite(loss) and player.overflow():
             return
         self.average.restore_buffers()
-        last = "There is no checkpoint"
-        if self.path is not None and self.saved_at is not None:
-            last = f"The last good checkpoint is {self.path}, from step {self.saved_at}"
         what, cause = f"the loss is {loss}", "a logarithm or a division at 0, an exp without bound"
         if math.isfinite(loss):
             what, cause = "the loss is finite, its gradient is not", "the derivative of a root or a norm at 0"
         if self.asked.precision is not None:
             cause += f"; too little range or accuracy in {self.asked.precision}"
         lr = max(float(group["lr"]) for group in player.optimizer.param_groups)
-        but = "" if self.average.mean or len(self.players) == 1 else ", but for what came before in this one"
+        but = "" if self.average.mean or len(self.players) == 1 else ", but for earlier turns in this one"
+        kept = f"The last good checkpoint is {self.path}, from step {self.saved_at}"
         raise NotFiniteError(
             f"step {self.step + 1}, optimizer {player.name!r}: {what}. The objective is left as step {self.step} left "
-            f"it{but}. {last}. Likely causes: a learning rate that is too high (it was {lr:.3g}); data on a scale that the "
-            f"model does not expect; {cause}."
+            f"it{but}. {kept if self.path and self.saved_at else 'There is no checkpoint'}. Likely causes: a learning "
+            f"rate that is too high (it was {lr:.3g}); data on a scale that the model does not expect; {cause}."
         )
 
     def save(self) -> None:
@@ -271,3 +271,15 @@ class Training:
             self.history.raw = copy.deepcopy(self.objective.state_dict())
         self.average.put(self.average.mean)
         self.objective.eval()
+
+
+def within_max_steps(steps: int | None, seconds: float | None, say: bool) -> int | None:
+    """The steps, bounded by GENLIB_MAX_STEPS in the environment, so that notebooks can be run through quickly."""
+    text = os.environ.get("GENLIB_MAX_STEPS", "").strip()
+    if text and not (text.isdecimal() and int(text)):
+        raise ValueError(f"GENLIB_MAX_STEPS: expected a whole number, at least 1, got {text!r}")
+    if not text or (steps is not None and steps <= int(text)):
+        return steps
+    if say:
+        print(f"GENLIB_MAX_STEPS: {text} steps instead of {f'{seconds:g} s' if steps is None else f'{steps} steps'}")
+    return int(text)

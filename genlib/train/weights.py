@@ -12,11 +12,8 @@ from genlib.arguments import checked
 from genlib.train.files import check_file, write_whole
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
-WIDER = {
-    torch.float16: (torch.float32, torch.float64),
-    torch.bfloat16: (torch.float32, torch.float64),
-    torch.float32: (torch.float64,),
-}
+HALF = (torch.float16, torch.bfloat16)
+NARROWER = {torch.float32: HALF, torch.float64: (*HALF, torch.float32)}
 
 
 @checked
@@ -53,25 +50,25 @@ def load(module: AnyModule, path: str | os.PathLike) -> AnyModule:
     """
     from safetensors import SafetensorError, safe_open
 
-    file, config = check_file("path", path), config_of(module)
-    wanted = tensors_of("module", module)
+    file, config, wanted = check_file("path", path), config_of(module), tensors_of("module", module)
     try:
         with safe_open(file, "pt") as content:
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
             about = json.loads((content.metadata() or {}).get("genlib", "null"))
         about = about or {"config": config, "checksum": checksum(tensors)}
-        sound, found = about["checksum"] == checksum(tensors), differences(about["config"], config)
+        found, sound = differences(about["config"], config), about["checksum"] == checksum(tensors)
     except (SafetensorError, ValueError, TypeError, LookupError, AttributeError):
-        sound, found = False, []
+        found, sound = [], False
     if not sound:
         raise ValueError(f"path: {file} is damaged, or no safetensors file")
     found += [f"{name} is missing" for name in wanted if name not in tensors]
     for name, x in tensors.items():
-        like = wanted.get(name)
-        if like is None:
+        like = wanted.get(name, x)
+        resized = x.shape != like.shape and not name.endswith("_extra_state")  # which may be of any length
+        if name not in wanted:
             found.append(f"{name} is not expected")
-        elif not _fits(name, x, like):
-            found.append(f"{name} is {_kind(x)}, expected {_kind(like)}")
+        elif resized or x.dtype not in (like.dtype, *NARROWER.get(like.dtype, ())):
+            found.append(f"{name} is {kind_of(x)}, expected {kind_of(like)}")
         elif x.is_floating_point() and x.isnan().any():
             found.append(f"{name} has NaN")
     refuse(f"path: {file} does not fit this {type(module).__name__}", found)
@@ -82,8 +79,8 @@ def load(module: AnyModule, path: str | os.PathLike) -> AnyModule:
 def config_of(module: nn.Module) -> dict[str, Any]:
     """What the weights of a module do not say, in plain values; empty where it has no `config()`."""
     config = getattr(module, "config", None)
-    try:
-        plain = json.loads(json.dumps(config() if callable(config) else {}, default=_plain))
+    try:  # numpy's numbers and tensors become plain
+        plain = json.loads(json.dumps(config() if callable(config) else {}, default=lambda value: value.tolist()))
         return dict(plain.items())
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"config: expected a dict of plain values from {type(module).__name__} ({error})") from None
@@ -93,8 +90,8 @@ def tensors_of(name: str, module: nn.Module) -> dict[str, Tensor]:
     """The state_dict, if all of it is tensors that a file can hold."""
     state = module.state_dict()
     for key, x in state.items():
-        lazy = isinstance(x, nn.parameter.UninitializedTensorMixin)
-        if not isinstance(x, Tensor) or lazy or x.layout != torch.strided or x.is_nested or x.is_meta or x.is_quantized:
+        lazy = not isinstance(x, Tensor) or nn.parameter.is_lazy(x)
+        if lazy or x.layout != torch.strided or x.is_nested or x.is_meta or x.is_quantized:
             raise ValueError(f"{name}: expected a state of plain tensors with values, {key} is a {type(x).__name__}")
     return state
 
@@ -135,7 +132,7 @@ def refuse(complaint: str, found: list[str]) -> None:
 def checksum(value: Any, crc: int = 0) -> int:
     """A CRC-32 of tensors and plain values, whatever holds them."""
     if isinstance(value, Tensor):
-        crc = zlib.crc32(_kind(value).encode(), crc)
+        crc = zlib.crc32(kind_of(value).encode(), crc)
         return zlib.crc32(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data, crc)
     if isinstance(value, dict):
         value = [item for key in sorted(value, key=str) for item in (key, value[key])]
@@ -147,15 +144,5 @@ def checksum(value: Any, crc: int = 0) -> int:
     return zlib.crc32(repr(value if plain else type(value)).encode(), crc)
 
 
-def _fits(name: str, x: Tensor, like: Tensor) -> bool:
-    same = x.shape == like.shape or name.endswith("_extra_state")  # which may be of any length
-    return same and (x.dtype == like.dtype or like.dtype in WIDER.get(x.dtype, ()))
-
-
-def _kind(x: Tensor) -> str:
+def kind_of(x: Tensor) -> str:
     return f"{str(x.dtype)[6:]} of shape {tuple(x.shape)}"
-
-
-def _plain(value: Any) -> Any:
-    """For JSON: numpy's numbers and arrays, and tensors."""
-    return value.tolist()

@@ -1,8 +1,11 @@
-"""All that is random in a training: torch, numpy and Python's `random` are seeded, and afterwards put back."""
+"""What a training changes around it, and puts back: random states, and the handlers of signals."""
 
 import random
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,7 @@ def derive_seed(*parts: int | str) -> int:
 
 
 def seed_all(device: torch.device, seed: int) -> None:
-    """Seed the global generators of the CPU and of this device. (`torch.manual_seed` would seed all GPUs.)"""
+    """Seed what is global: Python, numpy, torch's CPU and this device. (`torch.manual_seed` would seed all GPUs.)"""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002  (what users' code draws from)
     torch.default_generator.manual_seed(seed)
@@ -52,3 +55,26 @@ def preserved_rng(device: torch.device) -> Iterator[None]:
         yield
     finally:
         set_rng_state(device, before)
+
+
+@contextmanager
+def signals_noted() -> Iterator[list[int]]:
+    """The first Ctrl-C or SIGTERM is only noted, in the list. A second one does at once what it always does."""
+    received: list[int] = []
+    before: dict[int, Any] = {}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) > 1:
+            signal.signal(number, before[number])
+            signal.raise_signal(number)
+
+    if threading.current_thread() is threading.main_thread():  # Python lets no other thread do this
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) not in (None, signal.SIG_IGN):  # ignored, as under nohup: it stays so
+                before[number] = signal.signal(number, note)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
