@@ -593,6 +593,7 @@ class TestIdentity:
             (1.0, torch.ones(1).to_sparse(), 1e-6, "rhs: expected a real tensor"),
             (1.0, torch.ones(1, device="meta"), 1e-6, "rhs: expected a real tensor"),
             (1.0, torch.empty(1, dtype=torch.bits8), 1e-6, "rhs: expected a real tensor"),
+            (1.0, torch.nested.nested_tensor([torch.ones(1)]), 1e-6, "rhs: expected a real tensor"),
             (1.0, 1.0, "small", "tol: expected .*'small'"),
             (1.0, 1.0, None, "tol"),
         ],

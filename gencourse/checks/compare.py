@@ -152,7 +152,7 @@ def _two_sides(name: str, lhs: object, rhs: object) -> tuple[Tensor, Tensor]:
 def _float64(name: str, value: object) -> Tensor:
     if isinstance(value, int | float | np.number | np.ndarray) and np.asarray(value).dtype.kind in "biuf":
         return torch.from_numpy(np.array(value, dtype=np.float64))
-    if isinstance(value, Tensor) and value.layout == torch.strided and not value.is_complex():
+    if isinstance(value, Tensor) and value.layout == torch.strided and not (value.is_complex() or value.is_nested):
         with contextlib.suppress(RuntimeError):  # of kinds that have no numbers to look at
             return value.detach().cpu().double()
     raise ValueError(f"{name}: expected a real tensor, NumPy array or number, got {type(value).__name__}")

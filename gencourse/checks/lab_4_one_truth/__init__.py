@@ -13,13 +13,4 @@ from gencourse.checks.lab_4_one_truth.importance import IMPORTANCE
 from gencourse.checks.lab_4_one_truth.p_value import P_VALUE
 from gencourse.checks.lab_4_one_truth.responsibilities import RESPONSIBILITIES
 
-EXERCISES = [
-    DISTANCES,
-    RESPONSIBILITIES,
-    COVERAGE,
-    GAP,
-    BOUND_GAP,
-    IMPORTANCE,
-    ENERGY,
-    P_VALUE,
-]
+EXERCISES = [DISTANCES, RESPONSIBILITIES, COVERAGE, GAP, BOUND_GAP, IMPORTANCE, ENERGY, P_VALUE]
