@@ -123,7 +123,7 @@ def random_flow(**settings: Any) -> flows.RealNVP:
         with torch.no_grad():
             for parameter in flow.parameters():
                 parameter.add_(0.2 * torch.randn(parameter.shape))
-    return flow
+    return flow.eval()
 
 
 @pytest.fixture(params=["shipped", "random", "actnorm"])
@@ -210,6 +210,18 @@ def test_integer_data_and_short_samples_are_drawn_too() -> None:
     x = torch.randn(10, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert widgets.FlowWarpExplorer(random_flow(), x).drawn()["samples"].shape == (5, 10, 2)
     assert widgets.FlowWarpExplorer(random_flow().double(), x).drawn()["samples"].shape == (5, 10, 2)
+
+
+def test_a_flow_of_half_precision_is_drawn_in_full_and_one_that_diverges_is_refused() -> None:
+    whole, half = random_flow(), random_flow().bfloat16()
+    x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
+    numbers = [widgets.FlowWarpExplorer(flow, x).drawn() for flow in (whole, half)]
+    for name in ("mean_1", "std_2", "log_det", "log_p", "peak"):
+        np.testing.assert_allclose(numbers[1][name], numbers[0][name], atol=0.05)
+    with torch.no_grad():
+        next(whole.parameters()).fill_(math.nan)
+    with pytest.raises(ValueError, match=r"^flow: .*NaN"):
+        widgets.FlowWarpExplorer(whole, x)
 
 
 def test_a_widget_leaves_generators_weights_and_threads_alone() -> None:

@@ -17,7 +17,7 @@ from genlib import train
 from genlib.arguments import check, checked, weight
 from genlib.common import evaluating
 from genlib.data import Moons
-from genlib.flows import Flow, RealNVP
+from genlib.flows import Flow, Logit, RealNVP
 
 WEIGHTS = Path(__file__).with_name("warp.safetensors")  # made by tools/train_warp.py
 MOONS = Moons(std=0.1)
@@ -130,8 +130,8 @@ def _moons_tables() -> tuple[Tables, float]:
 def _drawable(flow: Flow) -> Flow:
     """A flow on the plane that asks for no condition."""
     if flow.shape != (2,) or flow.n_classes is not None or flow.n_condition is not None:
-        told = "" if flow.n_classes is None else f" and {flow.n_classes} classes"
-        raise ValueError(f"flow: expected one on the plane, of shape (2,), and without classes, got {flow.shape}{told}")
+        came = f"shape {flow.shape}" + ("" if flow.n_classes is None else f" and {flow.n_classes} classes")
+        raise ValueError(f"flow: expected one on the plane, of shape (2,), and without classes, got {came}")
     if not 1 <= len(flow.layers) <= MAX_LAYERS:
         raise ValueError(f"flow: expected 1 to {MAX_LAYERS} layers, got {len(flow.layers)}")
     return flow
@@ -225,11 +225,14 @@ def _density(flow: Flow, like: Tensor, n: int, limit: float, side: int) -> Tenso
     fine = (torch.arange(2 * side, dtype=torch.float64) + 0.5) * (limit / side) - limit  # two by two to a pixel
     height, width = torch.meshgrid(fine.flip(0), fine, indexing="ij")
     h = torch.stack([width.flatten(), height.flatten()], dim=1).to(like)
-    log_det = _wide(h.new_zeros(len(h)))
+    log_det, inside = _wide(h.new_zeros(len(h))), True
     for layer in flow.layers[n:]:
+        if isinstance(layer, Logit):  # there are no levels beyond its ends
+            inside = ((h > layer.low) & (h < layer.high)).all(1)
+            h = torch.where(inside[:, None], h, 0.5)
         h, term = layer(h)
         log_det = log_det + term
-    p = (flow.base.log_prob(_wide(h)) + log_det).exp().nan_to_num(0)  # of levels there is nothing outside of [0, 1]
+    p = (flow.base.log_prob(_wide(h)) + log_det).exp() * inside
     return p.view(side, 2, side, 2).mean((1, 3))
 
 
