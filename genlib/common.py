@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 Turn = tuple[str, Tensor, dict[str, Tensor]]  # whose turn, its loss, logs: what an objective yields to `train.fit`
 
@@ -37,7 +36,7 @@ def told(label: Tensor | None, n_classes: int | None, like: Tensor) -> Tensor | 
     """What networks are told of a label, (B, n), in the dtype of `like`: one-hot classes, or the vectors themselves."""
     if label is None or not n_classes:
         return label
-    return functional.one_hot(label, n_classes).to(like.dtype)
+    return like.new_zeros(len(label), n_classes).scatter(1, label[:, None], 1.0)  # one_hot cannot be mapped by vmap
 
 
 def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:

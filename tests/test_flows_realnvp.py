@@ -161,7 +161,7 @@ PAPER_PARAMETERS = 18_424_153
         (lambda: RealNVP.for_images((1, 4, 4), n_scales=3), "n_scales"),
         (lambda: RealNVP.for_images((3, 2, 2), n_scales=2), "n_scales"),
         (lambda: RealNVP.for_images((1, 2, 8), n_scales=0), "n_scales"),
-        (lambda: RealNVP.for_images((8, 8)), "shape"),
+        (lambda: RealNVP.for_images((8, 8)), "shape"),  # type: ignore
         (lambda: RealNVP.for_images((1, 8, 8), levels=1), "levels"),
         (lambda: RealNVP.for_images((1, 8, 8), width=0), "width"),
         (lambda: RealNVP.for_images((1, 8, 8), 17)(torch.zeros(2, 1, 8, 7)), "x"),

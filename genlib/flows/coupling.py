@@ -6,7 +6,7 @@ z_1 = x_1,    z_2 = exp(log_s(x_1)) · x_2 + shift(x_1)
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from genlib.arguments import checked
 from genlib.flows.layer import Condition, Pair, per_channel, total
-from genlib.flows.masks import Mask, as_mask, by_coordinate, in_short
+from genlib.flows.masks import Mask, Split, as_mask, by_coordinate
 from genlib.flows.nets import MLP, ConvNet
 
 Net = Callable[[Tensor, Tensor | None], Tensor]
@@ -23,7 +23,7 @@ LARGEST = 80.0  # nats: a factor of 6e34. float32 ends at exp(88.7)
 Bound = Annotated[float, f"(0, {LARGEST}]"]
 
 
-class Coupling(nn.Module):
+class Coupling(Split):
     """What all couplings share: the mask, and two ways to obey it.
 
     *Apart*: x is split into what is kept and what is changed, and the network sees and answers for nothing else:
@@ -42,18 +42,13 @@ class Coupling(nn.Module):
     """
 
     n_out = 1  # numbers that the network gives for each changed one
-    mask: Tensor
-    order: Tensor | None
-    before: Tensor | None
 
     @checked
     def __init__(self, mask: Mask, net: Net | None = None, *, apart: bool | None = None) -> None:
-        super().__init__()
-        self.register_buffer("mask", as_mask(mask))
+        super().__init__(mask)
         n_in, n_out = self.sizes(self.mask, apart)
         self.net = (MLP if self.mask.dim() == 1 else ConvNet)(n_in, self.n_out * n_out) if net is None else net
-        self.apart = apart is not False and by_coordinate(self.mask) is not None
-        self._index()
+        self.apart, self.n_answers = apart is not False and by_coordinate(self.mask) is not None, self.n_out * n_out
 
     @staticmethod
     def sizes(mask: Mask, apart: bool | None = None) -> tuple[int, int]:
@@ -62,7 +57,7 @@ class Coupling(nn.Module):
         kept = by_coordinate(mask)
         if apart and kept is None:
             raise ValueError("apart: expected False, for this mask differs from pixel to pixel; got True")
-        return (len(mask),) * 2 if kept is None or apart is False else (int(kept.sum()), int((~kept).sum()))
+        return (len(mask), len(mask)) if kept is None or apart is False else (int(kept.sum()), int((~kept).sum()))
 
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
@@ -86,17 +81,10 @@ class Coupling(nn.Module):
 
     def parts(self, x: Tensor) -> Pair:
         """x_1, what the network sees, and x_2, what is changed; by mask, both have the shape of x."""
-        if not self.apart:
-            return x * self._like(x), x
-        ordered = x if self.order is None else x.index_select(1, self.order)
-        return ordered.split_with_sizes(self.halves[0], 1)[:: self.step]
+        return super().parts(x) if self.apart else (x * self._like(x), x)
 
-    def whole(self, kept: Tensor, changed: Tensor) -> Tensor:
-        """z from z_1 and z_2."""
-        if not self.apart:
-            return torch.where(self._like(kept), kept, changed)
-        z = torch.cat([kept, changed][:: self.step], dim=1)
-        return z if self.before is None else z.index_select(1, self.before)
+    def whole(self, x_1: Tensor, x_2: Tensor) -> Tensor:
+        return super().whole(x_1, x_2) if self.apart else torch.where(self._like(x_1), x_1, x_2)
 
     def stretch(self, log_s: Tensor) -> Tensor:
         """log |det|, (B,): the sum over what is changed."""
@@ -111,28 +99,11 @@ class Coupling(nn.Module):
         return answer if answer.dtype == kept.dtype else answer.to(kept.dtype)  # autocast makes it half as precise
 
     def extra_repr(self) -> str:
-        return f"mask={in_short(self.mask)}, apart={self.apart}"
+        return f"{super().extra_repr()}, apart={self.apart}"
 
     def _like(self, x: Tensor) -> Tensor:
         """The mask in a shape that multiplies x."""
         return self.mask if self.mask.dim() == 3 else per_channel(self.mask, x)
-
-    def _index(self) -> None:
-        """Where x_1 and x_2 are, and how many; anew when a mask was loaded."""
-        self.n, self.rest = len(self.mask), tuple(self.mask.shape[1:]) or ...  # a (C,) mask does for any pictures
-        sizes, kept = self.sizes(self.mask, self.apart), by_coordinate(self.mask)
-        self.n_answers = self.n_out * sizes[1]
-        if self.apart and kept is not None:
-            self.step = 1 if kept[0] else -1  # the part with the first coordinate stands first
-            order = torch.argsort(kept != kept[0], stable=True)
-            self.halves = list(sizes[:: self.step]), order.tolist()
-            mixed = order.tolist() != list(range(self.n))
-            self.register_buffer("order", order if mixed else None, persistent=False)
-            self.register_buffer("before", torch.argsort(order) if mixed else None, persistent=False)
-
-    def _load_from_state_dict(self, *args: Any) -> None:
-        super()._load_from_state_dict(*args)
-        self._index()
 
 
 class AffineCoupling(Coupling):

@@ -21,6 +21,7 @@ from genlib.flows.nets import MLP
 from genlib.flows.preprocessing import dequantize
 
 X = Float[Tensor, "B {self.shape}"]
+Told = Annotated[Tensor | None, "label"]
 BITS = 1 / math.log(2)  # bits in a nat
 
 
@@ -58,12 +59,12 @@ class Flow(nn.Module):
             raise ValueError(f"n_condition: expected None beside n_classes={n_classes}, got {n_condition}")
         self.shape, self.levels, self.n_classes, self.n_condition = shape, levels, n_classes, n_condition
         self.base: Density = Normal(shape) if base is None else base
-        if getattr(self.base, "shape", shape) != shape:
+        if isinstance(self.base, Normal) and self.base.shape != shape:
             raise ValueError(f"base: expected a density for z of shape {shape}, got one for {self.base.shape}")
         self.layers = Compose(layers)
 
     @checked
-    def forward(self, x: X, label: Label = None) -> Pair:
+    def forward(self, x: X, label: Told = None) -> Pair:
         """z, like x, and log |det ∂z/∂x| of the whole map, (B,), nats, in float32 or better.
 
         Args:
@@ -74,7 +75,7 @@ class Flow(nn.Module):
         return self.layers(x, told(label, self.n_classes, x))
 
     @checked
-    def inverse(self, z: X, label: Label = None) -> Pair:
+    def inverse(self, z: X, label: Told = None) -> Pair:
         """x, like z, and log |det ∂x/∂z|, (B,), nats. Arguments as for `forward`.
 
         Raises: ValueError as `forward`; in training mode, for a flow with dropout or batch statistics.
@@ -84,7 +85,7 @@ class Flow(nn.Module):
         return self.layers.inverse(z, told(label, self.n_classes, z))
 
     @checked
-    def log_prob(self, x: Annotated[X, "finite"], label: Label = None) -> Tensor:
+    def log_prob(self, x: Annotated[X, "finite"], label: Told = None) -> Tensor:
         """log p(x), or log p(x | label): (B,), nats. Exact. Arguments as for `forward`.
 
         log p_X(x) = log p_Z(f(x)) + log |det ∂f/∂xᵀ|
@@ -126,13 +127,13 @@ class Flow(nn.Module):
             if z.shape != (n, *self.shape):
                 raise ValueError(f"base: expected draws of shape {(n, *self.shape)}, got {tuple(z.shape)}")
             z = temperature * z.to(self.like())
-            return self.layers.inverse(z, told(label, self.n_classes, z))[0]
+            return self.layers.inverse(z, told(label, self.n_classes, z))[0]  # type: ignore[arg-type]
 
     @checked
     def bits_per_dim(
         self,
         x_int: Integer[Tensor, "B {self.shape}"],
-        label: Label = None,
+        label: Told = None,
         *,
         n_importance: Annotated[int, "[1, 65536]"] = 1,
         batch_size: Count = 512,
@@ -164,7 +165,7 @@ class Flow(nn.Module):
         return -log_P * (BITS / dims)
 
     @checked
-    def condition(self, label: Label = None) -> Tensor | None:
+    def condition(self, label: Told = None) -> Tensor | None:
         """What the layers are told: one-hot classes, or the vectors themselves, (B, n), float; or None."""
         return told(label, self.n_classes, self.like())
 

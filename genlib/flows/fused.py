@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from genlib.arguments import checked
-from genlib.flows.coupling import X
+from genlib.flows.coupling import Coupling, X
 from genlib.flows.flow import Flow
 from genlib.flows.layer import Condition, Pair, total
 
@@ -20,11 +20,15 @@ def fused(flow: Flow) -> Flow:
     Raises: ValueError for what is no flow.
     """
     layers: list[nn.Module] = []
-    for halves, group in groupby(flow.layers, lambda layer: getattr(layer, "halves", None)):
+    for halves, group in groupby(flow.layers, _halves):
         run = list(group)
         layers += [Chain(run)] if halves and len(run) > 1 else run
     options = {name: getattr(flow, name) for name in ("base", "levels", "n_classes", "n_condition")}
     return Flow(layers, flow.shape, **options).train(flow.training)
+
+
+def _halves(layer: nn.Module) -> Any:
+    return layer.halves if isinstance(layer, Coupling) and layer.apart else None
 
 
 class Chain(nn.Module):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genlib.arguments import Seed, Sizes, Width, checked
 
@@ -88,3 +88,47 @@ def in_short(mask: Tensor) -> str:
     """The mask as zeros and ones, or of a long one a digest: another text for another mask."""
     bits = "".join("01"[kept] for kept in mask.flatten().tolist())
     return bits if len(bits) <= 64 else hashlib.sha256(bits.encode()).hexdigest()[:16]
+
+
+class Split(nn.Module):
+    """x in two parts, where a mask of whole coordinates or channels is True and where it is not; and x again."""
+
+    mask: Tensor
+    order: Tensor | None
+    before: Tensor | None
+
+    def __init__(self, mask: Mask) -> None:
+        super().__init__()
+        self.register_buffer("mask", as_mask(mask))
+        self._index()
+
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x_1 and x_2."""
+        ordered = x if self.order is None else x.index_select(1, self.order)
+        x_1, x_2 = ordered.split_with_sizes(self.halves[0], 1)[:: self.step]
+        return x_1, x_2
+
+    def whole(self, x_1: Tensor, x_2: Tensor) -> Tensor:
+        """x from its parts."""
+        x = torch.cat([x_1, x_2][:: self.step], dim=1)
+        return x if self.before is None else x.index_select(1, self.before)
+
+    def extra_repr(self) -> str:
+        return f"mask={in_short(self.mask)}"
+
+    def _index(self) -> None:
+        """Where the parts are; anew when a mask was loaded."""
+        self.n, self.rest = len(self.mask), tuple(self.mask.shape[1:]) or ...  # a (C,) mask does for any pictures
+        kept = by_coordinate(self.mask)
+        if kept is None:
+            return
+        self.step = 1 if kept[0] else -1  # the part with the first coordinate stands first
+        order, first = torch.argsort(kept != kept[0], stable=True), int((kept == kept[0]).sum())
+        self.halves = [first, self.n - first], order.tolist()
+        mixed = order.tolist() != list(range(self.n))
+        self.register_buffer("order", order if mixed else None, persistent=False)
+        self.register_buffer("before", torch.argsort(order) if mixed else None, persistent=False)
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self._index()

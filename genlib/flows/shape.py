@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlib.arguments import checked
 from genlib.flows.layer import Condition, Pair, wide
-from genlib.flows.masks import Mask, as_mask, in_short
+from genlib.flows.masks import Mask, Split
 
 
 class Squeeze(nn.Module):
@@ -39,7 +38,7 @@ class Squeeze(nn.Module):
         return x.reshape(B, C // 4, 2 * H, 2 * W), z.new_zeros(B, dtype=wide(z))
 
 
-class FactorOut(nn.Module):
+class FactorOut(Split):
     """Some channels go on through further layers, the others are finished: they are part of z as they are.
 
         z = (inner(x_1), x_2),    log |det ∂z/∂x| = that of `inner`
@@ -51,23 +50,14 @@ class FactorOut(nn.Module):
     Ref: Dinh et al. 2017, eqs. 13–16.
     """
 
-    mask: Tensor
-    order: Tensor
-    before: Tensor
-
     @checked
     def __init__(self, inner: nn.Module, mask: Mask) -> None:
-        super().__init__()
-        mask = as_mask(mask)
+        super().__init__(mask)
         if not hasattr(inner, "inverse"):
             raise ValueError(f"inner: expected a Module with an inverse, got a {type(inner).__name__}")
-        if mask.dim() != 1:
-            raise ValueError(f"mask: expected shape (C,), got {tuple(mask.shape)}")
-        self.n, self.split = len(mask), [int(mask.sum()), int((~mask).sum())]
+        if self.mask.dim() != 1:
+            raise ValueError(f"mask: expected shape (C,), got {tuple(self.mask.shape)}")
         self.inner: Any = inner
-        order = torch.argsort(~mask, stable=True)
-        for name, value in (("mask", mask), ("order", order), ("before", torch.argsort(order))):
-            self.register_buffer(name, value, persistent=False)
 
     @checked
     def forward(self, x: Float[Tensor, "B {self.n} ..."], condition: Condition = None) -> Pair:
@@ -78,12 +68,9 @@ class FactorOut(nn.Module):
         return self._through(self.inner.inverse, z, condition)
 
     def _through(self, inner: Callable[..., Pair], x: Tensor, condition: Tensor | None) -> Pair:
-        goes_on, finished = x.index_select(1, self.order).split(self.split, dim=1)
+        goes_on, finished = self.parts(x)
         out, log_det = inner(goes_on, condition)
         if out.shape != goes_on.shape:
             came = f"{tuple(goes_on.shape)} to {tuple(out.shape)}"
             raise ValueError(f"inner: expected a layer that leaves shapes as they are, got one from {came}")
-        return torch.cat([out, finished], dim=1).index_select(1, self.before), log_det
-
-    def extra_repr(self) -> str:
-        return f"mask={in_short(self.mask)}"
+        return self.whole(out, finished), log_det
