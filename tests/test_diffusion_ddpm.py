@@ -342,7 +342,7 @@ def test_trains_in_any_dtype(dtype: torch.dtype) -> None:
         ({"variance": "learned", "schedule": Schedule([0.5])}, "variance: 'learned' needs"),
         (
             {"variance": "learned", "net": MLP(2, 8)},
-            "variance: got 'learned' for a net built with learned_variance=False",
+            "variance: got 'learned' for a net with learned_variance=False",
         ),
         ({"net": MLP(2, 8, learned_variance=True)}, "learned_variance=True"),
         ({"levels": 1}, "levels"),
@@ -396,7 +396,7 @@ def test_wrong_inputs() -> None:
         DDPM(lambda x, t, label: None, S).denoise(x, t)  # type: ignore[arg-type, return-value]
     for batch, message in itertools.chain(
         [(torch.zeros(0, 2), "batch"), (torch.zeros(4, dtype=torch.int64), "batch"), ([], "batch"), (None, "batch")],
-        [((x, t[:3]), "label"), ((x, t.double()), "label")],
+        [((x, t[:3]), "batch"), ((x, t.double()), "label")],
     ):
         with pytest.raises(ValueError, match=message):
             only_loss(model, batch)

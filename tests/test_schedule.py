@@ -1,6 +1,8 @@
 """The forward process against the chain simulated, Bayes on a grid, and autograd; at the edges t = 1, t = T, T = 1."""
 
+import copy
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -196,6 +198,133 @@ def test_nothing_is_changed_in_place_and_empty_batches_pass() -> None:
     assert s.q_sample(none, torch.zeros(0, dtype=torch.int64), none).shape == (0, 2)
 
 
+@pytest.mark.parametrize("alpha_bar_T", [1e-16, 1.4e-17, 1e-22, 2e-30])
+def test_a_chain_of_few_steps_is_exact_where_hardly_any_signal_is_left(alpha_bar_T: float) -> None:
+    """Its β' is 1 − ᾱ_T, which rounds to 1: no number between 0 and 1 any more, and yet √ᾱ_T x_0 is in x_T."""
+    s = Schedule([0.5, *[1 - (2 * alpha_bar_T) ** (1 / 4)] * 4])
+    assert float(s.alpha_bar[5]) == pytest.approx(alpha_bar_T, rel=1e-9)
+    for steps in ([5], [1, 5], [2, 3, 5]):
+        chain = s.respaced(steps)
+        assert torch.equal(chain.alpha_bar[1:], s.alpha_bar[steps])
+        assert torch.equal(chain.one_minus_alpha_bar[1:], s.one_minus_alpha_bar[steps])
+        t, one = torch.tensor([chain.T]), torch.ones(1, 1, dtype=torch.float64)
+        x_T = chain.q_sample(one, t, 0 * one)
+        assert float(x_T) == pytest.approx(math.sqrt(alpha_bar_T), rel=1e-9)
+        assert torch.allclose(chain.alpha.cumprod(0), chain.alpha_bar, rtol=1e-9, atol=0)
+        assert chain.log_beta[1:].isfinite().all()
+        assert chain.respaced([chain.T]).alpha_bar[1] == s.alpha_bar[5]
+    assert Schedule.linear(T=10).respaced([10]).beta[1] == 1  # as 0.1.0 refused
+
+
+def test_respaced_does_not_cancel_where_the_noise_is_tiny() -> None:
+    chain = Schedule([1e-12, 2e-12, 3e-12]).respaced([1, 3])
+    assert torch.allclose(chain.beta[1:], torch.tensor([1e-12, 5e-12], dtype=torch.float64), rtol=1e-9, atol=0)
+    assert (torch.signbit(chain.beta) == 0).all()
+
+
+def test_its_text_tells_schedules_apart_and_processors_not() -> None:
+    cosine = Schedule.cosine(T=1000)
+    others = [
+        Schedule.cosine(T=999),
+        Schedule.cosine(T=1000, s=0.0081),
+        Schedule.linear(T=1000),
+        Schedule.linear(T=1000, beta_T=0.0201),
+        Schedule(cosine.beta[1:].flip(0)),
+        Schedule([0.1]),
+    ]
+    assert len({repr(s) for s in [cosine, *others]}) == 7
+    rounded = Schedule(cosine.beta[1:] * (1 + 1e-13))
+    assert repr(rounded) == repr(cosine)
+    assert repr(Schedule([0.5, 0.5])) == "Schedule(T=2, log-SNR 0, -1.0986 at t = 1, 2)"
+
+
+def test_copies_stay_behind_when_it_is_pickled_or_copied() -> None:
+    s, t = Schedule.cosine(T=5), torch.tensor([1, 5])
+    x_t = s.q_sample(torch.ones(2, 1), t, torch.ones(2, 1))
+    for other in (pickle.loads(pickle.dumps(s)), copy.deepcopy(s)):
+        assert not other._copies
+        assert torch.equal(other.q_sample(torch.ones(2, 1), t, torch.ones(2, 1)), x_t)
+
+
+def calls(s: Schedule, x: torch.Tensor, t: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    values = (s.q_sample(x, t, y), *s.q_posterior(x, y, t), s.convert(x, y, t, "v", "score"))
+    return *values, s.snr(t), s.prior_kl(x)
+
+
+def test_one_example_at_a_time_under_vmap() -> None:
+    s, x, t, y = Schedule.cosine(T=9), normal(5, 3).float(), torch.tensor([1, 2, 5, 8, 9]), normal(5, 3, seed=1).float()
+    rows = torch.func.vmap(lambda *row: [out[0] for out in calls(s, *(v[None] for v in row))])(x, t, y)
+    for got, expected in zip(rows, calls(s, x, t, y), strict=True):
+        assert torch.allclose(got, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_it_compiles_whole(backend: str) -> None:
+    s, x, t, y = Schedule.cosine(T=9), normal(5, 3).float(), torch.tensor([1, 2, 5, 8, 9]), normal(5, 3, seed=1).float()
+    torch._dynamo.reset()
+    compiled = torch.compile(calls, fullgraph=True, backend=backend)
+    for _ in range(2):  # with no copies, and with those that were made outside
+        for got, expected in zip(compiled(s, x, t, y), calls(Schedule.cosine(T=9), x, t, y), strict=True):
+            assert torch.allclose(got, expected, rtol=1e-6)
+        s.q_sample(x, t, y)
+
+
+class Noiser(torch.nn.Module):
+    def __init__(self, schedule: Schedule) -> None:
+        super().__init__()
+        self.schedule = schedule
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return calls(self.schedule, x, t, y)
+
+
+def test_no_tensor_of_a_graph_or_a_transform_stays_in_it() -> None:
+    """Whoever comes first must not leave a tensor behind that means nothing outside."""
+    x, t, y = normal(2, 3).float(), torch.tensor([1, 9]), normal(2, 3, seed=1).float()
+
+    def transforms(s: Schedule) -> None:
+        torch.func.jacrev(lambda x: s.q_sample(x[None], t[:1], y[:1])[0])(x[0])
+        torch.func.vmap(torch.func.grad(lambda x, t: s.q_sample(x[None], t[None], y[:1]).sum()))(x, t)
+        torch.func.jvp(lambda x: s.q_posterior(x, y, t)[0], (x,), (y,))
+
+    users: list[Callable[[Schedule], Any]] = [
+        lambda s: torch.compile(calls, fullgraph=True, backend="aot_eager")(s, x, t, y),
+        lambda s: torch.export.export(Noiser(s), (x, t, y)),
+        lambda s: torch.export.export(Noiser(s), (x, t, y), strict=True),
+        transforms,
+    ]
+    for use in users:
+        s = Schedule.cosine(T=9)
+        torch._dynamo.reset()
+        use(s)
+        for copied in s._copies.values():
+            assert type(copied) is torch.Tensor
+            assert not torch._C._functorch.is_functorch_wrapped_tensor(copied)
+        assert torch.equal(s.q_sample(x, t, y), Schedule.cosine(T=9).q_sample(x, t, y))
+
+
+class NoFloat64(torch.Tensor):
+    """As on Apple's GPUs."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        out = super().__torch_function__(func, types, args, kwargs or {})
+        if func is torch.Tensor.cpu:
+            return out.as_subclass(torch.Tensor)
+        if isinstance(out, torch.Tensor) and out.dtype == torch.float64:
+            raise TypeError("there is no float64 on this device")
+        return out
+
+
+def test_it_works_where_there_is_no_float64() -> None:
+    s, t, x_0 = SCHEDULES["linear"], torch.tensor([1, 1000]), normal(2, 3).float()
+    there = x_0.as_subclass(NoFloat64)
+    with pytest.raises(TypeError, match="no float64"):
+        there.double()
+    assert torch.equal(s.prior_kl(there), s.prior_kl(x_0))
+    assert torch.equal(s.q_sample(there, t, there).cpu(), s.q_sample(x_0, t, x_0))
+
+
 ANY: Any = Schedule  # so that wrong types can be handed over on purpose
 X = torch.zeros(2, 3)
 STEPS = torch.tensor([1, 2])
@@ -232,6 +361,17 @@ STEPS = torch.tensor([1, 2])
         (lambda s: ANY.linear(beta_T="0.02"), "beta_T: .*got '0.02'"),
         (lambda s: ANY.cosine(s=-1), "s: "),
         (lambda s: ANY.cosine(T=True), "T: "),
+        (lambda s: ANY.cosine(T=10**12), "T: "),
+        (lambda s: ANY([0.5, *[1e-10] * 3]).respaced([2, 1]), "steps: .*upwards"),
+        (lambda s: ANY([0.9999] * 8), "beta: expected ᾱ_T"),
+        (lambda s: s.visited("3"), "steps: "),
+        (lambda s: s.visited(8), r"steps: .*1, 7.*got 8"),
+        (lambda s: s.quadratic_steps(0), "n: .*got 0"),
+        (lambda s: s.q_sample(X.to_sparse(), STEPS, X), "x_0: .*sparse"),
+        (lambda s: s.q_sample(X, STEPS, X.to(torch.float8_e4m3fn)), "eps: .*float8"),
+        (lambda s: s.q_sample(X.to(torch.complex64), STEPS, X), "x_0: .*complex64"),
+        (lambda s: s.q_sample(X, STEPS.to("meta"), X), "t: .*on meta|t: .*on cpu"),
+        (lambda s: s.prior_kl(X.to_sparse()), "x_0: .*sparse"),
     ],
 )
 def test_refuses(call: Callable[[Any], Any], message: str) -> None:

@@ -20,9 +20,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlib.arguments import Count, Levels, check, checked
-from genlib.common import draw, evaluating
+from genlib.common import draw
 from genlib.diffusion.ddpm import DDPM, q_posterior
-from genlib.diffusion.schedule import Schedule
+from genlib.diffusion.samplers import Denoised
+from genlib.diffusion.schedule import Schedule, exactly
 
 Between = Annotated[int, "[1, {most}]"] | Sequence[Annotated[int, "[2, {T}]"]] | None
 BITS = 1 / math.log(2)  # bits in a nat
@@ -31,24 +32,14 @@ q_sample = inspect.unwrap(Schedule.q_sample)
 
 @dataclass(frozen=True)
 class Bound:
-    """Every term of the bound for a batch, in bits for each dimension of x_0. Smaller is better.
+    """Every term of the bound for a batch, in bits for each dimension of x_0. Smaller is better."""
 
-    Attributes:
-        L_T: (B,).
-        L_t: (B, T − 1): column t − 2 is L_{t−1}, the term of step t, for t = 2..T. If only some steps were evaluated,
-            (B, n), the terms of those steps, unweighted.
-        L_0: (B,).
-        t: the steps of the columns of L_t, (T − 1,) or (n,).
-        T: the number of steps of the chain.
-        dims: the dimensions of one x_0, so that one bit per dimension is `dims` · log 2 nats.
-    """
-
-    L_T: Tensor
-    L_t: Tensor
-    L_0: Tensor
-    t: Tensor
-    T: int
-    dims: int
+    L_T: Tensor  # (B,)
+    L_t: Tensor  # (B, n): L_{t−1}, the term of step t, unweighted, for the n steps in `t`
+    L_0: Tensor  # (B,)
+    t: Tensor  # (n,): 2..T, or those that were evaluated
+    T: int  # the steps of the chain
+    dims: int  # of one x_0: one bit for each is dims · log 2 nats
 
     @property
     def total(self) -> Tensor:
@@ -76,21 +67,18 @@ def vlb(
     """The variational bound on −log p_θ(x_0), every term, in bits per dimension; one draw of x_t for each.
 
     Args:
-        ddpm: the model.
         x_0: (B, D, ...), float, finite; pictures on the grid of their `levels` from −1 to 1, as x/8 − 1 for the digits.
-        label: as for `DDPM.denoise`.
-        levels: instead of the model's own.
+        label: as for `DDPM.denoise`; and `levels`, instead of the model's own.
         steps: which of 2..T to evaluate. None: all. A number n: n of them, evenly spread from a random start, each as
             likely as any other. Or the steps themselves.
         batch_size: pairs of an example and a step that go through the net at once.
-        generator: for the noise and the random start.
     Raises: ValueError for what does not fit the model, pictures without `levels`, or off their grid.
     Ref: Ho et al. 2020, eq. 5.
     """
     x_0 = check("x_0", x_0, Annotated[Float[Tensor, "B D ..."], "finite"], self=ddpm)
     label, levels = ddpm.told("x_0", x_0.shape, label), ddpm.levels if levels is None else levels
     exact, x_0 = on_grid("x_0", x_0, levels), x_0.to(torch.promote_types(x_0.dtype, torch.float32))
-    schedule, B, unit = ddpm.schedule, len(x_0), BITS / math.prod(x_0.shape[1:])
+    schedule, B, unit = ddpm.schedule, len(x_0), BITS / max(1, math.prod(x_0.shape[1:]))
 
     # One term of every example at every step: B · (n + 1) pairs, in batches that need not end with an example.
     t = torch.cat([torch.ones(1, dtype=torch.int64), _between(schedule.T, steps, generator)])
@@ -99,11 +87,10 @@ def vlb(
         row, step = pair % B, t[pair // B]
         x, here = x_0[row.to(x_0.device)], step.to(x_0.device)
         x_t = q_sample(schedule, x, here, draw(x.shape, x, generator))
-        with evaluating(ddpm):
-            guess = ddpm.guess(x_t, here, None if label is None else label[row.to(label.device)], 0.0, clip=False)
+        guess = ddpm.guess(x_t, here, None if label is None else label[row.to(label.device)], 0.0, clip=False)
         # The network in its own precision, the small differences that the terms are made of in double.
-        x_t, v = x_t.cpu().double(), None if guess.v is None else guess.v.cpu().double()
-        mean, log_var = ddpm.step_back(guess.x_0.cpu().double(), v, x_t, step, schedule)
+        x_t, v = exactly(x_t), None if guess.v is None else exactly(guess.v)
+        mean, log_var = ddpm.step_back(Denoised(exactly(guess.x_0), exactly(guess.eps), v), x_t, step, schedule)
         terms[pair] = step_term(schedule, exact[row], x_t, step, mean, log_var, levels)
     terms = terms.view(len(t), B).T * unit
     return Bound(schedule.prior_kl(exact) * unit, terms[:, 1:], terms[:, 0], t[1:], schedule.T, x_0[:1].numel())
@@ -123,12 +110,7 @@ def _between(T: int, steps: Any, generator: torch.Generator | None) -> Tensor:
 def step_term(
     schedule: Schedule, x_0: Tensor, x_t: Tensor, t: Tensor, mean: Tensor, log_var: Tensor, levels: int | None
 ) -> Tensor:
-    """The bound's term of step t, given p_θ(x_{t−1} | x_t) = N(mean, exp(log_var)): L_{t−1}, or L_0 where t = 1.
-
-    (B,), nats, summed over the dimensions.
-    """
-    if x_0.dtype in (torch.float16, torch.bfloat16):
-        x_0, x_t, mean, log_var = x_0.float(), x_t.float(), mean.float(), log_var.float()
+    """The bound's term of step t, (B,), nats, of p_θ(x_{t−1} | x_t) = N(mean, exp(log_var)): L_{t−1}; L_0 at t = 1."""
     posterior_mean, _ = q_posterior(schedule, x_0, x_t, t)
     # At t = 1 this table holds β̃_2, so that the KL is finite there, and then not used.
     kl = gaussian_kl(posterior_mean, schedule._at("log_beta_tilde", t, x_t), mean, log_var)
@@ -160,12 +142,10 @@ def discretised_nll(x: Tensor, mean: Tensor, log_var: Tensor, levels: int) -> Te
     left = torch.where(x > mean, mean - x - half_bin, x - half_bin - mean) * scale
     right = left + 2 * half_bin * scale
     tail_left, tail_right = torch.special.log_ndtr(left), torch.special.log_ndtr(right)
-    smallest = torch.finfo(x.dtype).tiny
-    inside = tail_right + torch.log((-torch.expm1(tail_left - tail_right)).clamp(min=smallest))
+    inside = tail_right + torch.log((-torch.expm1(tail_left - tail_right)).clamp(min=torch.finfo(x.dtype).tiny))
     lowest = torch.special.log_ndtr((x + half_bin - mean) * scale)
     highest = torch.special.log_ndtr((mean - x + half_bin) * scale)
-    log_p = torch.where(x < -1 + half_bin, lowest, torch.where(x > 1 - half_bin, highest, inside))
-    return -log_p
+    return -torch.where(x < -1 + half_bin, lowest, torch.where(x > 1 - half_bin, highest, inside))
 
 
 def on_grid(name: str, x: Tensor, levels: int | None) -> Tensor:
@@ -173,13 +153,12 @@ def on_grid(name: str, x: Tensor, levels: int | None) -> Tensor:
 
     Raises: ValueError for pictures without levels, and for x off their grid by more than its own rounding.
     """
-    x, eps, pictures = x.cpu().double(), torch.finfo(x.dtype).eps, x.dim() == 4  # not every device has float64
+    if levels is None and x.dim() == 4:
+        raise ValueError("levels: expected the grey levels of the pictures, such as 17 or 256, got None")
     if levels is None:
-        if pictures:
-            raise ValueError("levels: expected the grey levels of the pictures, such as 17 or 256, got None")
-        return x
-    level = (x + 1) * ((levels - 1) / 2)
+        return exactly(x)
+    level = (exactly(x) + 1) * ((levels - 1) / 2)
     near = level.round().clamp(0, levels - 1)
-    if not bool(((level - near).abs() <= 0.05 + eps * (levels - 1) / 4).all()):
+    if not bool(((level - near).abs() <= 0.05 + torch.finfo(x.dtype).eps * (levels - 1) / 4).all()):
         raise ValueError(f"{name}: expected values on the grid of {levels} levels from -1 to 1, got others")
     return near * (2 / (levels - 1)) - 1

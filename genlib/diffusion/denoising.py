@@ -12,10 +12,12 @@ from torch.nn import functional
 from genlib.arguments import NonNegative, Share, check, checked
 from genlib.common import Turn, adam, draw, unpack
 from genlib.diffusion.bound import BITS, on_grid, step_term
-from genlib.diffusion.ddpm import ANY, DDPM, convert, none
+from genlib.diffusion.ddpm import DDPM, MANY, convert, none
+from genlib.diffusion.samplers import Denoised
 from genlib.diffusion.schedule import Schedule
 
 q_sample = inspect.unwrap(Schedule.q_sample)
+KIND = Float[Tensor, "B D ..."]
 
 
 class Denoising(nn.Module):
@@ -29,11 +31,11 @@ class Denoising(nn.Module):
         ddpm: the model.
         lr: learning rate of Adam; 4e-3 suits small nets, the paper's take 2e-4 (256²: 2e-5).
         label_dropout: the share of labels hidden in training, so that one net is both conditional and not.
-        lam: λ, the weight of the bound where the variance is learned; the bound is in bits per dimension.
+        lam: λ, the weight of the bound, in bits per dimension, where the variance is learned.
         weight: w, a function of t, (B,) int64, that gives (B,), such as min-SNR's; None for the papers' w = 1.
     Raises: ValueError for other arguments.
-    Ref: Ho et al. 2020, eq. 14; λ: Nichol & Dhariwal 2021, eq. 16; hidden labels: Ho & Salimans 2022; weights: Hang
-        et al. 2023.
+    Ref: Ho et al. 2020, eq. 14; λ: Nichol & Dhariwal 2021, eq. 16; hidden labels: Ho & Salimans 2022; w: Hang et al.
+        2023.
     """
 
     averaged = True  # after `train.fit` the model has the averaged weights
@@ -52,10 +54,9 @@ class Denoising(nn.Module):
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for the net. Raises: ValueError if there is nothing in it to train."""
-        parameters = list(self.parameters())
-        if not parameters:
+        if not list(self.parameters()):
             raise ValueError("net: expected a module with parameters to train, got none")
-        return {"net": adam(parameters, self.lr)}
+        return {"net": adam(self.parameters(), self.lr)}
 
     @checked
     def losses(self, batch: Any, generator: torch.Generator | None = None) -> Iterator[Turn]:
@@ -65,7 +66,8 @@ class Denoising(nn.Module):
             the noise, and which labels are hidden.
         Raises: ValueError for a batch that does not fit the net.
         """
-        x_0, label = self.check(batch, values=False)
+        x_0, label = self._parts(batch)
+        x_0 = x_0.to(torch.promote_types(x_0.dtype, torch.float32))
         model, schedule, B = self.model, self.model.schedule, len(x_0)
         where = x_0.device if generator is None else generator.device
         t = torch.randint(1, schedule.T + 1, (B,), generator=generator, device=where).to(x_0.device)
@@ -86,28 +88,29 @@ class Denoising(nn.Module):
             yield "net", simple, {}
             return
         # The bound moves the variance only: its pull on the mean is noisy, and L_simple is there for that.
-        guess = convert(schedule, value.detach(), x_t, t, model.predict, "x_0")
-        mean, log_var = model.step_back(guess, v, x_t, t, schedule)
+        x_0_guess = convert(schedule, value.detach(), x_t, t, model.predict, "x_0")
+        mean, log_var = model.step_back(Denoised(x_0_guess, eps, v), x_t, t, schedule)
         term = step_term(schedule, x_0, x_t, t, mean, log_var, model.levels)
         # One random t stands for the sum over all T.
         vlb = schedule.T * term.mean() * (BITS / x_0[0].numel())
         yield "net", simple + self.lam * vlb, {"simple": simple.detach(), "vlb": vlb.detach()}
 
-    def check(self, batch: Any, values: bool = True) -> tuple[Tensor, Tensor | None]:
-        """x_0 and its label, if they fit the net; the model remembers the shape of an x, if it knew none.
+    def check(self, batch: Any) -> None:
+        """Look at a batch once; the model remembers the shape of an x, if it knew none.
 
-        Args: batch, as for `losses`; values, whether to look for NaN and for pictures off the grid of their levels.
-        Raises: ValueError for a batch that does not fit.
+        Raises: ValueError for one that does not fit the net, NaN, and pictures off the grid of the levels that the
+            bound is computed with.
         """
+        x_0, _ = self._parts(batch)
+        check("batch", x_0, Annotated[KIND, "finite"])
+        if self.model.variance == "learned":
+            on_grid("batch", x_0, self.model.levels)
+        self.model.shape = self.model.shape or tuple(x_0.shape[1:])
+
+    def _parts(self, batch: Any) -> tuple[Tensor, Tensor | None]:
         model = self.model
-        x_0, label = unpack(batch, None if model.n_classes == ANY else bool(model.n_classes or model.n_condition))
-        kind = Float[Tensor, "B D ..."]
-        x_0 = check("batch", x_0, Annotated[kind, "finite"] if values else kind, self=model)
-        label = model.told("batch", x_0.shape, label)
-        if model.variance == "learned" and (values or model.levels is None):
-            on_grid("batch", x_0, model.levels)
-        model.shape = model.shape or tuple(x_0.shape[1:])
-        return x_0, label
+        x_0, label = unpack(batch, None if model.n_classes == MANY else bool(model.n_classes or model.n_condition))
+        return check("batch", x_0, KIND, self=model), model.told("batch", x_0.shape, label)
 
     def config(self) -> dict[str, Any]:
         """What must be the same to go on with a training: the model's, and what is minimised."""

@@ -6,30 +6,22 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genlib.arguments import Depth, LabelOrNone, Natural, Width, checked
+from genlib.arguments import Depth, LabelOrNone, Width, checked
 from genlib.diffusion.embedding import StepEmbedding, linear
 
 
 class MLP(nn.Module):
-    """A denoiser for points: `mlp(x_t, t, label)`, like x_t.
+    """A denoiser for points: `mlp(x_t, t, label)`, like x_t. Before training its answer is 0.
 
-    `depth` residual blocks of two dense layers; each is told the step, and the condition if there is one. Its last
-    layer starts at zero, so before training the answer is 0.
+    `depth` residual blocks of two dense layers; each is told the step, and the label if there is one.
 
     Args:
         dim: D, the dimension of the points.
-        width: features of the hidden layers.
-        depth: the number of blocks.
-        n_classes: classes 0..n_classes − 1; None is a network without classes.
+        width: features of the hidden layers, and `depth`, the number of blocks.
+        n_classes: of labels 0..n_classes − 1; or `n_condition`, the entries of labels that are vectors; or neither.
         learned_variance: give 2D numbers, the second half for `DDPM(variance="learned")`.
-        n_condition: entries of the vectors that it is told instead of classes.
-    Raises:
-        ValueError: for other numbers, or both n_classes and n_condition.
+    Raises: ValueError for other numbers, or both n_classes and n_condition.
     Ref: sinusoidal steps: Ho et al. 2020, app. B; residual blocks: He et al. 2016.
-
-    >>> import torch
-    >>> MLP(dim=2, width=16)(torch.zeros(5, 2), torch.full((5,), 3)).shape
-    torch.Size([5, 2])
     """
 
     @checked
@@ -43,39 +35,26 @@ class MLP(nn.Module):
         n_condition: Width | None = None,
     ) -> None:
         super().__init__()
-        self.dim, self.learned_variance, self.n_classes, self.n_condition = (
-            dim,
-            learned_variance,
-            n_classes,
-            n_condition,
-        )
+        self.n_classes, self.n_condition = n_classes, n_condition
+        self.dim, self.learned_variance = dim, learned_variance
         self.embedding = StepEmbedding(width, width, n_classes, n_condition)
         self.first = linear(dim, width)
-        self.blocks = nn.ModuleList([_Block(width) for _ in range(depth)])
+        self.blocks = nn.ModuleList(map(_Block, [width] * depth))
         self.last = linear(width, 2 * dim if learned_variance else dim)
         nn.init.zeros_(self.last.weight)
 
-    @checked
-    def check_shape(self, shape: Sequence[Natural], name: str = "x_t") -> None:
-        """Raise `ValueError`, about this name, unless points of this shape, (B, D), can go through."""
+    def _check_shape(self, shape: Sequence[int], name: str = "x_t") -> None:
         if len(shape) != 2 or shape[1] != self.dim:
-            raise ValueError(f"{name}: expected shape (B, {self.dim}), got {shape}")
+            raise ValueError(f"{name}: expected shape (B, {self.dim}), got {tuple(shape)}")
 
     @checked
     def forward(self, x_t: Float[Tensor, "B ..."], t: Int64[Tensor, " B"], label: LabelOrNone = None) -> Tensor:
-        """What the network says about x_t.
+        """What the network says about x_t (B, D), float, at step t, (B,) int64.
 
-        Args:
-            x_t: (B, D), float.
-            t: (B,) int64, the step.
-            label: (B,) int64, −1 where there is none; or (B, n_condition) float, a row of NaN where there is none; or
-                None, for none at all.
-        Returns:
-            (B, D), or (B, 2D) with `learned_variance`.
-        Raises:
-            ValueError: for tensors of other kinds or shapes.
+        Args: label, (B,) int64, −1 for none; (B, n_condition) float, a row of NaN for none; or None, for none at all.
+        Returns: (B, D), or (B, 2D) with `learned_variance`. Raises: ValueError for tensors of other kinds or shapes.
         """
-        self.check_shape(x_t.shape)
+        self._check_shape(x_t.shape)
         told = self.embedding(t, label)
         h = self.first(x_t)
         for block in self.blocks:

@@ -3,26 +3,23 @@
     *x_ts, x_0 = ddim(model, shape=(16, 1, 8, 8), steps=25)      the whole trajectory
     x_0 = last(ddim(model, shape=(16, 1, 8, 8), steps=25))       its end alone
 
-All walk down steps T = τ_n > ... > τ_1 > τ_0 = 0 of the model's chain: all of them or some. The chain that visits only
-those is a chain again, with ᾱ'_i = ᾱ_{τ_i}, and its own β'_i and β̃'_i: `Schedule.respaced`. Each sampler is a generator
-function of such a `Chain`, decorated with `sampler`; so is one of your own.
+All walk down steps T = τ_n > ... > τ_1 > τ_0 = 0 of the model's chain: all of them or some. Those are a chain again,
+with ᾱ'_i = ᾱ_{τ_i} (`Schedule.respaced`), and each sampler is a generator function of such a `Chain`.
 """
 
 import functools
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from genlib.arguments import Count, NonNegative, Share, check, checked, weight
-from genlib.common import draw, evaluating
+from genlib.common import draw
 
-Generator = torch.Generator | None
-Start = Annotated[Float[Tensor, "{shape}"], "finite"] | None
+Noise = Annotated[Float[Tensor, "{shape}"], "finite"] | None
 
 
 class Denoised(NamedTuple):
@@ -34,47 +31,42 @@ class Denoised(NamedTuple):
 
 
 class Chain:
-    """A model's chain of which some steps are visited, and the model that is asked there: what samplers walk along.
-
-    Attributes:
-        schedule: the respaced chain, i = 0..n.
-        downwards: i = n..1.
-        x_T: where to start; float32 where the net has half precision, in which many small steps do not add up.
-    """
+    """The steps that a sampler visits, `downwards` from i = n to 1 in a `schedule` of their own, and the model, asked
+    there. x_T is where to start: float32 where the net has half precision, in which many small steps do not add up."""
 
     @checked
     def __init__(
         self,
         model: Any,
         shape: Sequence[Count],
-        steps,
-        label,
+        steps: Any,
+        label: Any,
         guidance: NonNegative,
         clip: bool,
-        generator: Generator,
-        x_T,
+        generator: torch.Generator | None,
+        x_T: Any,
     ) -> None:
-        if not isinstance(model, nn.Module) or not hasattr(model, "step_back"):
+        if not hasattr(model, "step_back"):
             raise ValueError(f"model: expected a DDPM, got {type(model).__name__}")
         if len(shape) < 2:
             raise ValueError(f"shape: expected (B, ...), such as (16, 1, 8, 8) or (500, 2), got {shape}")
-        self.model: Any = model
-        self.guidance, self.clip, self.generator = guidance, clip, generator
-        self.label = model.told("shape", shape, label, guidance)
-        self.steps = [0, *model.schedule.visited(steps)]
+        self.model, self.guidance, self.clip, self.generator = model, guidance, clip, generator
+        self.label, self.steps = model.told("shape", shape, label, guidance), [0, *model.schedule.visited(steps)]
         self.schedule, self.downwards = model.schedule.respaced(self.steps[1:]), range(len(self.steps) - 1, 0, -1)
-        x_T = check("x_T", x_T, Start, self=model, shape=shape)
+        x_T = check("x_T", x_T, Noise, self=model, shape=shape)
         if x_T is None:
             own = weight(model)
             x_T = draw(tuple(shape), torch.empty(0) if own is None else own, generator)
-        x_T = x_T.detach() if x_T.requires_grad else x_T
-        self.x_T = x_T.to(torch.promote_types(x_T.dtype, torch.float32))
+        x_T = x_T.to(torch.promote_types(x_T.dtype, torch.float32))
+        self.x_T: Tensor = x_T.detach() if x_T.requires_grad else x_T
 
     def ask(self, x_t: Tensor, i: int) -> Denoised:
-        """What the model makes of x_t, at step i of this chain."""
-        t = torch.full((len(x_t),), self.steps[i], device=x_t.device)
-        with evaluating(self.model):
-            return self.model.guess(x_t, t, self.label, self.guidance, self.clip)
+        """What the model makes of x_t, at step i."""
+        return self.model.guess(x_t, self.at(self.steps[i]), self.label, self.guidance, self.clip)
+
+    def at(self, step: int) -> Tensor:
+        """The step, for each example."""
+        return torch.full((len(self.x_T),), step, device=self.x_T.device)
 
     def noise(self) -> Tensor:
         """z ~ N(0, I), like x_T."""
@@ -82,7 +74,7 @@ class Chain:
 
 
 def sampler(walk: Callable[..., Iterator[Tensor]]) -> Callable[..., Iterator[Tensor]]:
-    """A sampler, of a generator function of a `Chain` and of what else the sampler is told, such as `eta`.
+    """A decorator: a sampler, from a generator function of a `Chain` and of options of its own, such as `eta`.
 
     Args of every sampler:
         model: a `DDPM`.
@@ -112,15 +104,13 @@ def ancestral(chain: Chain) -> Iterator[Tensor]:
 
         x_{t−1} = μ̃_t(x_0-guess, x_t) + σ_t z
 
-    Where only some steps are visited, β' and β̃' are those of the chain that visits only these.
-    Args, Returns, Raises: as for every `sampler`.
+    Where only some steps are visited, β' and β̃' are those of the chain that visits only these. Args: see `sampler`.
     Ref: Ho et al. 2020, algorithm 2; fewer steps: Nichol & Dhariwal 2021, §4.
     """
     x_t = chain.x_T
     for i in chain.downwards:
         yield x_t
-        guess, t = chain.ask(x_t, i), torch.full((len(x_t),), i, device=x_t.device)
-        x_t, log_var = chain.model.step_back(guess.x_0, guess.v, x_t, t, chain.schedule)
+        x_t, log_var = chain.model.step_back(chain.ask(x_t, i), x_t, chain.at(i), chain.schedule)
         if i > 1:
             x_t = x_t + torch.exp(0.5 * log_var) * chain.noise()
     yield x_t
@@ -132,10 +122,8 @@ def ddim(chain: Chain, eta: Share = 0.0) -> Iterator[Tensor]:
 
         x_s = √ᾱ_s x_0-guess + √(1 − ᾱ_s − σ²) ε + σ z,   σ² = η² (1 − ᾱ_s)/(1 − ᾱ_t) (1 − ᾱ_t/ᾱ_s)
 
-    s is the step visited after t, and x_0-guess and ε are what the model makes of x_t.
-    η = 0 is a fixed map from x_T to x_0; η = 1 is `ancestral` with the variance β̃. No noise in the last step.
-
-    Args: eta: η, from 0 to 1; the others, Returns, Raises: as for every `sampler`.
+    s is the step visited after t, and x_0-guess and ε are what the model makes of x_t. No noise in the last step.
+    η = 0 is a fixed map from x_T to x_0; η = 1 is `ancestral` with the variance β̃. Args: η in 0..1; see `sampler`.
     Ref: Song et al. 2021 (DDIM), eq. 12.
     """
     signal, variance = chain.schedule.sqrt_alpha_bar.tolist(), chain.schedule.one_minus_alpha_bar.tolist()
@@ -159,9 +147,8 @@ def heun(chain: Chain) -> Iterator[Tensor]:
         x̄' = x̄_t + (σ_s − σ_t) ε(x_t, t)                      Euler's method: DDIM with η = 0
         x̄_s = x̄_t + (σ_s − σ_t) (ε(x_t, t) + ε(x', s))/2      the mean of the slopes at both ends
 
-    The last step, to σ = 0, is one of Euler's, for there is no ε to ask for at t = 0.
-
-    Args, Returns, Raises: as for every `sampler`.
+    The last step is one of Euler's, for there is no ε to ask for at t = 0; so is the first, in which σ may come down
+    from 10⁴: the slope hardly changes all the way, and a mean with that at the end is worse. Args: see `sampler`.
     Ref: Karras et al. 2022, algorithm 1; the equation: Song et al. 2021 (DDIM), eq. 14.
     """
     signal, noise = chain.schedule.sqrt_alpha_bar.tolist(), chain.schedule.sqrt_one_minus_alpha_bar.tolist()
@@ -170,18 +157,19 @@ def heun(chain: Chain) -> Iterator[Tensor]:
         yield x_t
         guess = chain.ask(x_t, i)
         x_t = signal[i - 1] * guess.x_0 + noise[i - 1] * guess.eps
-        if i > 1:
+        if 1 < i < len(noise) - 1:
             h = noise[i - 1] - signal[i - 1] * noise[i] / signal[i]  # √ᾱ_s (σ_s − σ_t)
             x_t = x_t + h / 2 * (chain.ask(x_t, i - 1).eps - guess.eps)
     yield x_t
 
 
-def last(x_ts: Iterable[Tensor]) -> Tensor:
-    """The last of the tensors, x_0, without keeping the others: `x_0 = last(ddim(...))`.
-
-    Raises: ValueError if there is none.
-    """
-    end = deque(x_ts, maxlen=1)
-    if not end:
-        raise ValueError("x_ts: expected at least one tensor, got none")
-    return end.pop()
+@checked
+def last(x_ts: Iterator[Tensor] | Sequence[Tensor]) -> Tensor:
+    """The last of the tensors, x_0, without keeping the others. Raises: ValueError if there is none."""
+    x_t = None
+    for x_t in x_ts:
+        if not isinstance(x_t, Tensor):
+            break
+    if not isinstance(x_t, Tensor):
+        raise ValueError(f"x_ts: expected tensors, at least one, got {type(x_t).__name__}")
+    return x_t

@@ -24,7 +24,6 @@ Step = Annotated[int, "[1, {self.T}]"]
 Times = Annotated[Int64[Tensor, " B"], "[1, {self.T}]"]
 Data = Annotated[Float[Tensor, "B *S"], "finite"]
 MAX_BETA = 0.999
-MIN_ALPHA_BAR = 1e-30  # below, x_0 = (x_t − ...)/√ᾱ_t means nothing any more, in no precision
 
 
 class Schedule:
@@ -32,17 +31,18 @@ class Schedule:
 
     Tables have length T + 1 and are indexed by the step t itself: `alpha_bar[t]` is ᾱ_t, `beta[0]` is 0 and
     `alpha_bar[0]` is 1, the data before any noise. (Other libraries' 0-based `alphas_cumprod` is `alpha_bar[1:]`.)
-    They are float64, on the CPU; results are of the dtype and on the device of the data.
+    They are float64, on the CPU. In all methods, t is (B,) int64 in 1..T; x_0, x_t and whatever goes with them are
+    (B, ...), float, finite and alike, and results are like these; a ValueError is raised for others.
 
-    Args:
-        beta: β_1..β_T, T >= 1, each inside (0, 1). A tensor, an array or a list.
-    Raises: ValueError if `beta` is none of these, is empty, has a value outside (0, 1), or leaves no signal at all.
+    Args: beta, β_1..β_T, T >= 1, each inside (0, 1): a tensor, an array or a list.
+    Raises: ValueError for anything else, and if no signal is left at all.
     Ref: Ho et al. 2020, eqs. 2 and 4.
 
-    >>> s = Schedule([0.1, 0.2])
-    >>> s.alpha_bar
+    >>> Schedule([0.1, 0.2]).alpha_bar
     tensor([1.0000, 0.9000, 0.7200], dtype=torch.float64)
     """
+
+    least = 1e-30  # of ᾱ_T: below, x_0 = (x_t − ...)/√ᾱ_t means nothing any more, in no precision
 
     @checked
     def __init__(self, beta: Sequence[Inside]) -> None:
@@ -50,28 +50,25 @@ class Schedule:
             raise ValueError("beta: expected at least one β_t, got none")
         table = torch.tensor([0.0, *beta], dtype=torch.float64, device="cpu")
         self._fill(table, 1 - table, (1 - table).cumprod(0), torch.log1p(-table).cumsum(0))
-        if self.alpha_bar[-1] < MIN_ALPHA_BAR:
-            t = int((self.alpha_bar < MIN_ALPHA_BAR).nonzero()[0])
-            raise ValueError(f"beta: expected ᾱ_t of at least {MIN_ALPHA_BAR:g}, too little signal is left at t = {t}")
+        if self.alpha_bar[-1] < self.least:
+            raise ValueError(f"beta: expected ᾱ_T of at least {self.least:g}, got {self.alpha_bar[-1]:g}")
 
     def _fill(self, beta: Tensor, alpha: Tensor, alpha_bar: Tensor, log_alpha_bar: Tensor) -> None:
         """All tables, from these four, for what is small in one of them is lost in the rounding of another."""
         self.T, self.beta, self.alpha, self.alpha_bar = len(beta) - 1, beta, alpha, alpha_bar
-        self.log_alpha_bar, self.one_minus_alpha_bar = log_alpha_bar, -torch.expm1(log_alpha_bar)
+        self.log_alpha_bar, self.one_minus_alpha_bar = log_alpha_bar, log_alpha_bar.expm1().abs()
         self.sqrt_alpha_bar, self.sqrt_one_minus_alpha_bar = alpha_bar.sqrt(), self.one_minus_alpha_bar.sqrt()
-        before = self.one_minus_alpha_bar.roll(1)  # 1 − ᾱ_{t−1}
-        before[:2] = 0
-        noise = self.one_minus_alpha_bar.clamp(min=1e-300)  # so that 0/0 is 0, at t = 0
+        before, noise = self.one_minus_alpha_bar.roll(1), self.one_minus_alpha_bar.clamp(min=1e-300)  # 0/0 is 0 here
+        before[:2] = 0  # 1 − ᾱ_{t−1} at t = 1
         self.beta_tilde = before / noise * beta  # the variance of q(x_{t−1} | x_t, x_0); 0 at t = 1
-        self.posterior_x_0, self.posterior_x_t = (
-            alpha_bar.roll(1).sqrt() * beta / noise,
+        self.posterior_x_t, self.posterior_x_0 = (
             alpha.sqrt() * (before / noise),
+            alpha_bar.roll(1).sqrt() * beta / noise,
         )
         self.posterior_x_0[:2] = 1  # exactly: at t = 1 the posterior is the point x_0
         # Variances that a *model* may have. Its σ_1² cannot be β̃_1 = 0, for then L_0 were infinite: β̃_2 stands there.
-        of_model = self.beta_tilde.clone()
-        of_model[1] = self.beta_tilde[min(2, self.T)]
-        self.log_beta, self.log_beta_tilde = beta.log(), of_model.log()
+        self.log_beta, self.log_beta_tilde = beta.log(), self.beta_tilde.log()
+        self.log_beta_tilde[1] = self.log_beta_tilde[min(2, self.T)]
         self._copies: dict[tuple[str, torch.device, torch.dtype], Tensor] = {}
 
     @classmethod
@@ -82,9 +79,7 @@ class Schedule:
             β_t = c · (β_1 + (β_T − β_1)(t − 1)/(T − 1)),   c = 1000/T,   clipped at 0.999
 
         The end points are those of T = 1000; c keeps ᾱ_T about the same for any other T. With T = 1 only β_T is used.
-
-        Args: T in 1..1,000,000; beta_1 and beta_T inside (0, 1), before the factor c.
-        Raises: ValueError for others, or where no signal is left.
+        Raises: ValueError unless T is in 1..1,000,000, β_1 and β_T are inside (0, 1), and some signal is left.
         Ref: Ho et al. 2020, §4; the factor: Nichol & Dhariwal 2021, in their code.
 
         >>> Schedule.linear(T=1000).alpha_bar[1000]
@@ -100,12 +95,9 @@ class Schedule:
 
             ᾱ_t = f(t)/f(0),   f(t) = cos²((t/T + s)/(1 + s) · π/2),   β_t = 1 − ᾱ_t/ᾱ_{t−1}, clipped at 0.999
 
-        Args: T in 1..1,000,000; s inside (0, 1), an offset, so that the first steps are not vanishingly small.
-        Raises: ValueError for others.
+        Without the offset s, the first steps would be vanishingly small.
+        Raises: ValueError unless T is in 1..1,000,000 and s inside (0, 1).
         Ref: Nichol & Dhariwal 2021, eq. 17.
-
-        >>> Schedule.cosine(T=1000).beta[1000]
-        tensor(0.9990, dtype=torch.float64)
         """
         t = torch.arange(T + 1, dtype=torch.float64, device="cpu")
         f = torch.cos((t / T + s) / (1 + s) * (math.pi / 2)) ** 2
@@ -123,12 +115,8 @@ class Schedule:
 
     @checked
     def visited(self, steps: Step | Sequence[Step] | None) -> list[int]:
-        """Which of 1..T a sampler visits, upwards.
-
-        Args:
-            steps: None: all. A number n: n of them, at round(linspace(T, 0, n + 1)), without the 0. Or the steps
-                themselves, T among them, in any order.
-        Raises: ValueError for steps outside of 1..T, twice the same, or without T.
+        """Which of 1..T a sampler visits, upwards. None: all. A number n: n of them, at round(linspace(T, 0, n + 1)),
+        without the 0. Or the steps themselves, in any order. Raises: ValueError for others, twice the same, or no T.
 
         >>> Schedule.linear(T=10).visited(4)
         [2, 5, 8, 10]
@@ -142,13 +130,10 @@ class Schedule:
 
     @checked
     def quadratic_steps(self, n: Step) -> list[int]:
-        """Steps closer together near the data, for a sampler's `steps=`: round(T · linspace(1, 0, n + 1)²).
+        """For a sampler's `steps=`, closer together near the data: round(T · linspace(1, 0, n + 1)²), without the 0.
 
-        Those that coincide are taken once, so it may be fewer than n. Raises: ValueError unless n is in 1..T.
+        Those that coincide are taken once, so they may be fewer than n. Raises: ValueError unless n is in 1..T.
         Ref: Song et al. 2021 (DDIM), app. D.2.
-
-        >>> Schedule.linear(T=100).quadratic_steps(5)
-        [4, 16, 36, 64, 100]
         """
         return sorted({round(self.T * (i / n) ** 2) for i in range(1, n + 1)} - {0})
 
@@ -169,7 +154,7 @@ class Schedule:
         kept = [0, *steps]
         log_alpha = self.log_alpha_bar[[0, *kept]].diff()  # that of α'_0 = 1, too
         chain = Schedule.__new__(Schedule)  # β'_i may be so near 1 that it is 1, which no β that is given may be
-        chain._fill(-torch.expm1(log_alpha), log_alpha.exp(), self.alpha_bar[kept], self.log_alpha_bar[kept])
+        chain._fill(log_alpha.expm1().abs(), log_alpha.exp(), self.alpha_bar[kept], self.log_alpha_bar[kept])
         return chain
 
     def _at(self, table: str, t: Tensor, like: Tensor) -> Tensor:
@@ -178,29 +163,23 @@ class Schedule:
         values = self._copies.get(key)
         if values is None:
             values = getattr(self, table).to(like.device, like.dtype)
-            if type(values) is Tensor and not torch.compiler.is_compiling():  # none that lives in a graph alone
+            in_graph = torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None
+            if type(values) is Tensor and not in_graph:  # what lives in a graph or a transform dies with it
                 self._copies[key] = values
         return values[t].view(-1, *[1] * (like.dim() - 1))
 
     @checked
     def snr(self, t: Times) -> Tensor:
-        """Signal-to-noise ratio, ᾱ_t/(1 − ᾱ_t): (B,), float64, on the CPU; its logarithm is the log-SNR, in nats.
-
-        Raises: ValueError unless t is (B,) int64 in 1..T.
-
-        >>> Schedule([0.1, 0.2]).snr(torch.tensor([2]))
-        tensor([2.5714], dtype=torch.float64)
-        """
-        return (self.alpha_bar / self.one_minus_alpha_bar)[t.cpu()]
+        """Signal-to-noise ratio, ᾱ_t/(1 − ᾱ_t): (B,), float64 (float32 where there is none); its log is in nats."""
+        like = t.new_empty((), dtype=torch.float32 if t.device.type == "mps" else torch.float64)
+        return self._at("alpha_bar", t, like) / self._at("one_minus_alpha_bar", t, like)
 
     @checked
     def q_sample(self, x_0: Data, t: Times, eps: Data) -> Tensor:
-        """x_t, drawn from q(x_t | x_0) in one go.
+        """x_t, drawn from q(x_t | x_0) in one go, with standard normal noise ε.
 
             x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε
 
-        Args: x_0 (B, ...), float, finite; t (B,) int64 in 1..T; eps, standard normal noise, like x_0.
-        Returns: x_t, like x_0. Raises: ValueError for tensors of other kinds or shapes.
         Ref: Ho et al. 2020, eq. 4.
         """
         _alike(x_0, t=t, eps=eps)
@@ -213,8 +192,7 @@ class Schedule:
             μ̃_t = √ᾱ_{t−1} β_t/(1 − ᾱ_t) x_0 + √α_t (1 − ᾱ_{t−1})/(1 − ᾱ_t) x_t
             β̃_t = (1 − ᾱ_{t−1})/(1 − ᾱ_t) β_t
 
-        Args: x_0 and x_t (B, ...), float, finite, of one shape; t (B,) int64 in 1..T.
-        Returns: mean, like x_0; var, (B, 1, ..., 1). Raises: ValueError for tensors of other kinds or shapes.
+        Returns: mean, like x_0; var, (B, 1, ..., 1).
         Ref: Ho et al. 2020, eqs. 6 and 7.
         """
         _alike(x_0, t=t, x_t=x_t)
@@ -228,10 +206,7 @@ class Schedule:
             x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε      v = √ᾱ_t ε − √(1 − ᾱ_t) x_0      score = −ε/√(1 − ᾱ_t)
 
         The score is ∇ log q(x_t | x_0); with E[ε | x_t] in place of ε it is ∇ log q(x_t), that of the marginal.
-
-        Args: value, what is known, and x_t, (B, ...), float, finite; t (B,) int64 in 1..T; what the source is, and what
-            the target is to be: "eps", "x_0", "v" or "score".
-        Returns: the target, like x_t. Raises: ValueError for tensors of other kinds or shapes, and other names.
+        Args: source, what the value is; target, what is wanted: "eps", "x_0", "v" or "score".
         Ref: v: Salimans & Ho 2022, app. D; the score: Song et al. 2021, §3.
         """
         _alike(x_t, t=t, value=value)
@@ -255,12 +230,16 @@ class Schedule:
 
             L_T = KL(q(x_T | x_0) ‖ N(0, I)) = ½ Σ_i [ᾱ_T (x_0,i² − 1) − log(1 − ᾱ_T)]
 
-        Args: x_0 (B, ...), float, finite.
-        Returns: (B,), nats, float64, on the CPU. Raises: ValueError for another tensor.
+        Returns: (B,), nats, float64, on the CPU.
         Ref: Ho et al. 2020, eq. 5.
         """
-        x_0 = x_0.cpu().double()  # in this order: not every device has float64
-        return (0.5 * (self.alpha_bar[-1] * (x_0**2 - 1) - self.one_minus_alpha_bar[-1].log())).flatten(1).sum(1)
+        kl = 0.5 * (self.alpha_bar[-1] * (exactly(x_0) ** 2 - 1) - self.one_minus_alpha_bar[-1].log())
+        return kl[:, None].flatten(1).sum(1)
+
+
+def exactly(x: Tensor) -> Tensor:
+    """x in float64; moved to the CPU first, for not every device has it."""
+    return (x if x.is_meta else x.cpu()).double()
 
 
 def _alike(x: Tensor, **others: Tensor) -> None:

@@ -1,11 +1,9 @@
 """The network that looks at a noisy picture and says what the noise is: down, across, up again, with skips.
 
-Every block is told the step t, and the condition if there is one, by a vector that is added to its features. The last
-convolution of each block, and of the network, starts at zero: before training a block does nothing, and the
-network's answer is 0 everywhere.
+Every block is told the step t, and the label if there is one, by a vector that is added to its features. The last
+convolution of each block, and of the network, starts at zero: before training a block does nothing, the answer is 0.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genlib.arguments import Depth, Dropout, LabelOrNone, Natural, Width, checked
+from genlib.arguments import Depth, Dropout, LabelOrNone, Width, checked
 from genlib.diffusion.embedding import StepEmbedding, linear
 
 
@@ -31,17 +29,11 @@ class UNet(nn.Module):
         n_blocks: residual blocks in each level, on the way down.
         attention: where else to attend, as fractions of the size: 2 means at the level of half the size.
         heads: how many heads attention has; must divide the widths it meets.
-        n_classes: classes 0..n_classes − 1; None is a network without classes.
+        n_classes: of labels 0..n_classes − 1; or `n_condition`, the entries of labels that are vectors; or neither.
         dropout: the share of features dropped inside the blocks while training, 0 <= dropout < 1.
         learned_variance: give 2C channels, the second half for `DDPM(variance="learned")`.
-        n_condition: entries of the vectors that it is told instead of classes.
-    Raises:
-        ValueError: for other numbers; no level, heads that do not divide, both n_classes and n_condition.
+    Raises: ValueError for other numbers, no level, heads that do not divide, both n_classes and n_condition.
     Ref: Ho et al. 2020, app. B; class embedding and heads: Dhariwal & Nichol 2021, §3.
-
-    >>> unet = UNet(channels=1, width=8)
-    >>> unet(torch.zeros(5, 1, 8, 8), torch.full((5,), 3)).shape
-    torch.Size([5, 1, 8, 8])
     """
 
     @checked
@@ -60,24 +52,21 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         widths, fractions = [width * mult for mult in mults], [2**i for i in range(len(mults))]
-        if not mults or len(mults) > 16:
+        if not 1 <= len(mults) <= 16:
             raise ValueError(f"mults: expected one for each level, such as (1, 2, 2), got {mults}")
         if not set(attention) <= set(fractions):
             raise ValueError(f"attention: expected fractions of the size among {fractions}, got {attention}")
         attends = [fraction in attention for fraction in fractions]
-        for C in {widths[-1], *(C for C, wanted in zip(widths, attends, strict=True) if wanted)}:
-            if C % heads:
-                raise ValueError(f"heads: expected a divisor of the {C} channels attended to, got {heads}")
-        self.channels, self.learned_variance = channels, learned_variance
-        self.n_classes, self.n_condition = n_classes, n_condition
-        self.heads, self.dropout, self.fraction = heads, dropout, fractions[-1]
+        if any(C % heads for C, wanted in zip(widths, [*attends[:-1], True], strict=True) if wanted):
+            raise ValueError(f"heads: expected a divisor of the channels attended to, {widths}, got {heads}")
+        self.channels, self.fraction, self.learned_variance = channels, fractions[-1], learned_variance
+        self.n_classes, self.n_condition, self.heads, self.dropout = n_classes, n_condition, heads, dropout
         self.embedding = StepEmbedding(width, 4 * width, n_classes, n_condition)
 
         def block(n_in: int, n_out: int, attend: bool) -> list[nn.Module]:
             return [ResidualBlock(n_in, n_out, 4 * width, dropout), *([Attention(n_out, heads)] if attend else [])]
 
-        self.first = _conv(channels, width)
-        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        self.first, self.down, self.up = _conv(channels, width), nn.ModuleList(), nn.ModuleList()
         C, skips = width, [width]
         for i, (n_out, attend) in enumerate(zip(widths, attends, strict=True)):
             for _ in range(n_blocks):
@@ -101,10 +90,7 @@ class UNet(nn.Module):
     def paper(cls, size: Width = 32, **changes: Any) -> "UNet":
         """The networks of the DDPM paper, for size 32 (CIFAR-10; 35,746,307 parameters) and 256 (113,673,219).
 
-        Further arguments of `UNet` change it, as in `UNet.paper(n_classes=10)`.
-
-        Raises:
-            ValueError: for another size, or arguments that `UNet` refuses.
+        Args: changes, further arguments of `UNet`, as in `UNet.paper(n_classes=10)`. Raises: ValueError for others.
         Ref: Ho et al. 2020, app. B.
         """
         presets = {
@@ -117,46 +103,28 @@ class UNet(nn.Module):
 
     @classmethod
     def digits(cls, **changes: Any) -> "UNet":
-        """The small network of this course for its 8 × 8 digits: 164,689 parameters, ten classes.
-
-        Further arguments of `UNet` change it, as in `UNet.digits(learned_variance=True)`.
-
-        Raises:
-            ValueError: for arguments that `UNet` refuses.
-        """
+        """The small network of this course for its 8 × 8 digits: 164,689 parameters, 10 classes; changed as `paper`."""
         return cls(**{"channels": 1, "width": 16, "mults": (1, 2), "n_blocks": 1, "n_classes": 10, **changes})
 
     def config(self) -> dict[str, Any]:
         """What the weights do not say."""
         return {"heads": self.heads}
 
-    @checked
-    def check_shape(self, shape: Sequence[Natural], name: str = "x_t") -> None:
-        """Raise `ValueError`, about this name, unless pictures of this shape, (B, C, H, W), can go through."""
-        n = self.fraction
-        if len(shape) != 4 or shape[1] != self.channels:
-            raise ValueError(f"{name}: expected shape (B, {self.channels}, H, W), got {shape}")
-        if min(shape[2:]) < 1 or shape[2] % n or shape[3] % n:
+    def _check_shape(self, shape: Sequence[int], name: str = "x_t") -> None:
+        C, n = self.channels, self.fraction
+        if len(shape) != 4 or shape[1] != C or not all(side and side % n == 0 for side in shape[2:]):
             raise ValueError(
-                f"{name}: expected height and width divisible by {n} (they are halved {int(math.log2(n))} times), "
-                f"got {shape[2:]}"
+                f"{name}: expected shape (B, {C}, H, W), with H and W divisible by {n}, got {tuple(shape)}"
             )
 
     @checked
     def forward(self, x_t: Float[Tensor, "B ..."], t: Int64[Tensor, " B"], label: LabelOrNone = None) -> Tensor:
-        """What the network says about x_t.
+        """What the network says about x_t (B, C, H, W), float, at step t, (B,) int64.
 
-        Args:
-            x_t: (B, C, H, W), float.
-            t: (B,) int64, the step.
-            label: (B,) int64, −1 where there is none; or (B, n_condition) float, a row of NaN where there is none; or
-                None, for none at all.
-        Returns:
-            (B, C, H, W), or (B, 2C, H, W) with `learned_variance`.
-        Raises:
-            ValueError: for tensors of other kinds or shapes.
+        Args: label, (B,) int64, −1 for none; (B, n_condition) float, a row of NaN for none; or None, for none at all.
+        Returns: like x_t, with 2C channels if `learned_variance`. Raises: ValueError for other kinds or shapes.
         """
-        self.check_shape(x_t.shape)
+        self._check_shape(x_t.shape)
         told = self.embedding(t, label)
         x = self.first(x_t)
         skips = [x]
