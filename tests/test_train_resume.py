@@ -14,6 +14,7 @@ from train_objectives import (
     Regression,
     TwoPlayers,
     assert_same,
+    draw_from_all,
     points,
     quiet_fit,
     regression_data,
@@ -324,7 +325,7 @@ class Careful(TwoPlayers):
         self.refuse = refuse
 
     def check(self, batch):
-        torch.rand(3), np.random.rand(), random.random()  # noqa: NPY002
+        draw_from_all()
         self.checked.append(batch)
         if self.refuse:
             raise ValueError("batch: expected other values")

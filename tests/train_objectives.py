@@ -1,9 +1,11 @@
 """Small objectives for the tests of `train`. Run as a script, it trains until somebody kills it."""
 
+import random
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -97,6 +99,13 @@ def assert_same(a: nn.Module, b: nn.Module) -> None:
     for (name, x), (other, y) in zip(a.state_dict().items(), b.state_dict().items(), strict=True):
         assert name == other
         assert torch.equal(x, y), name
+
+
+def draw_from_all() -> None:
+    """One number from each global generator."""
+    torch.rand(1)
+    np.random.rand()  # noqa: NPY002
+    random.random()
 
 
 def quiet_fit(objective, data, **arguments):

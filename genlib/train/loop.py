@@ -12,7 +12,7 @@ from torch import nn
 
 from genlib.arguments import Count, Natural, Positive, Seed, Share, checked
 from genlib.train.history import History
-from genlib.train.players import in_turn
+from genlib.train.players import added, in_turn
 from genlib.train.processes import together
 from genlib.train.training import prepared
 
@@ -53,25 +53,22 @@ def fit(
             epoch; or a DataLoader, or a list of batches. A batch is a tensor, or a tuple like `data`.
         steps, seconds: exactly one of them: how many updates, or how long by the clock (callbacks not counted).
             Only with `steps` does the same seed give the same weights.
-        batch_size: examples in a batch, for each process; what would not fill a step is left out, and data smaller
-            than that make one. A loader has a batch size of its own.
-        seed: of the order, of the generator handed to `losses`, and of the global generators of torch, numpy and
-            Python, which are put back.
-        ema_decay: the final decay of the average, in [0, 1]; 0 means no averaging. The raw weights are then in
-            `history.raw`.
+        batch_size: examples in a batch, for each process. What would not fill a step is left out, but data smaller than
+            that make one. A loader has a batch size of its own.
+        seed: of the order, the generator of `losses`, and torch's, numpy's and Python's own, which are put back.
+        ema_decay: the final decay of the average, in [0, 1]; 0 for none. Raw weights stay in `history.raw`.
         clip: the largest norm of one optimizer's gradients, None for no bound.
-        decay: of the learning rates, from what the optimizers say to 0 over the budget: "cosine", "linear" or None.
-        warmup: steps over which the learning rates first rise.
-        accumulate: how many batches a step takes, with the mean of their gradients: as one batch of so many times the
+        decay, warmup: of the learning rates, from what the optimizers say to 0 over the budget: "cosine", "linear" or
+            None; and over how many steps they first rise.
+        accumulate: how many batches a step takes, for the mean of their gradients: as one batch of so many times the
             size, at the memory of one. (What looks at a whole batch, such as batch norm, still sees one.)
         precision: None: as the parameters are; "bf16" or "fp16": matrix products in half precision (torch.amp).
-        checkpoint: a file ending in ".pt" that gets the state of the training every `checkpoint_every` steps and at
-            the end; beside it, ending in ".safetensors", the weights of `objective.model` (without such an attribute,
-            of the objective) that `fit` would leave, for `train.load`.
+        checkpoint: a file ending in ".pt" for the state of the training, every `checkpoint_every` steps and at the end.
+            Beside it, ending in ".safetensors", are the weights of `objective.model` (if there is none, of the
+            objective) that `fit` would leave, for `train.load`.
         resume: if `checkpoint` exists: True goes on from it, False starts anew, None refuses. A training that goes on
             needs the same settings, data and `objective.config()`; with `steps`, one process and the same machine it
-            ends in the very same weights. Only its budget may have grown: the learning rates are from then on those
-            of the longer training.
+            ends in the very same weights. Its budget may have grown: the learning rates are then the longer one's.
         log_every: an entry in the history every so many steps.
         progress: whether to show a bar (tqdm); TQDM_DISABLE=1 hides it as well.
         callback: called as callback(step, objective) at each entry, the objective in evaluation mode with the weights
@@ -79,12 +76,12 @@ def fit(
     Returns:
         The history, with `seconds`, how long it took.
     Raises:
-        ValueError: for wrong arguments, and for a checkpoint that is damaged or another training's, before anything is
-            changed; and for an objective that breaks the rules.
+        ValueError: for wrong arguments and for a checkpoint that is damaged or another training's, before anything
+            changes, with several processes in all of them; and for an objective that breaks the rules.
         NotFiniteError: when a loss or gradient is NaN or infinite; it names the step and likely causes.
         Interrupted: a KeyboardInterrupt, after Ctrl-C, once the step is finished and the state saved. SIGTERM does the
             same and then ends the process. A second signal ends it at once.
-        OSError: when the checkpoint cannot be written; an older one is then as it was.
+        OSError: when a checkpoint cannot be written; an older one is then as it was.
     Notes:
         GENLIB_MAX_STEPS in the environment bounds the number of steps. Under `torchrun` the processes train together.
     """
@@ -93,13 +90,15 @@ def fit(
             for player in now.players.values():
                 player.set_lr(lr_factor(now.step, now.share(), decay, warmup))
             losses = [objective.losses(next(now.stream), now.generator) for _ in range(accumulate)]  # type: ignore
+            sums, told = [], []
             for player, loss, logs, last in in_turn(losses, now.players, now.autocast):
                 own = [p for p in player.parameters if p.requires_grad]
                 scaled = loss if player.scale == 1 else loss * player.scale
-                player.add(loss, torch.autograd.grad(scaled, own, allow_unused=True), logs)
+                gradients = torch.autograd.grad(scaled, own, allow_unused=True)
+                sums, told = added(sums, (loss.detach().reshape(()), *gradients)), [*told, logs]
                 if not last:  # the other batches of the step take this turn first
                     continue
-                (sums, told), wish, clock = player.take(), bool(now.received), time.perf_counter() - now.start
+                wish, clock = bool(now.received), time.perf_counter() - now.start
                 own, gradients, loss, norm, now.stopped, now.elapsed = now.processes.mean(own, sums, wish, clock)
                 loss, norm = loss / accumulate, norm / (player.scale * accumulate)
                 if math.isfinite(loss) and math.isfinite(norm):
@@ -110,6 +109,7 @@ def fit(
                 label = "loss" if len(now.players) == 1 else f"loss_{player.name}"
                 for values in ({label: loss}, *told):
                     now.means.add(values)
+                sums, told = [], []
             now.average.update(now.step)
             now.step += 1
             if now.step == 1:  # a first forward pass may have set weights from its own batch

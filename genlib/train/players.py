@@ -26,26 +26,11 @@ class Player:
         self.parameters: list[Tensor] = [p for group in optimizer.param_groups for p in group["params"]]
         self.base_lr = [group["lr"] for group in optimizer.param_groups]
         self.scale, self.good, self.bad = 2.0**16 if scaled else 1.0, 0, 0  # good and bad turns in a row
-        self.sums: list[Any] = []  # of the batches of this step: loss and gradients
-        self.told: list[Mapping[str, Any]] = []  # their logs
 
     def set_lr(self, factor: float) -> None:
         """The learning rates that the optimizer came with, times a factor."""
         for group, base in zip(self.optimizer.param_groups, self.base_lr, strict=True):
             group["lr"] = base * factor
-
-    def add(self, loss: Tensor, gradients: Sequence[Tensor | None], logs: Mapping[str, Any]) -> None:
-        """What came of one more batch. Where there is no gradient it counts as 0, and sparse ones become dense."""
-        parts = (loss.detach().reshape(()), *gradients)
-        new = [x.to_dense() if x is not None and x.layout != torch.strided else x for x in parts]
-        if self.sums:
-            new = [b if a is None else a if b is None else a + b for a, b in zip(self.sums, new, strict=True)]
-        self.sums, self.told = new, [*self.told, logs]
-
-    def take(self) -> tuple[list[Any], list[Mapping[str, Any]]]:
-        """What was added up, which is then forgotten."""
-        sums, told, self.sums, self.told = self.sums, self.told, [], []
-        return sums, told
 
     def update(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor], factor: float) -> None:
         """One step of the optimizer, with the gradients times a factor."""
@@ -168,3 +153,11 @@ def check_turn(turn: Any, players: Mapping[str, Player]) -> str:
         got = f"shape {tuple(loss.shape)}, {loss.dtype}" if isinstance(loss, Tensor) else type(loss).__name__
         raise ValueError(f"losses: expected the loss of {name!r} to be a scalar tensor, got {got} (was it detached?)")
     return name
+
+
+def added(sums: list[Any], parts: Sequence[Tensor | None]) -> list[Any]:
+    """One more list of tensors on top of others. None counts as 0, and what is sparse becomes dense."""
+    dense = [x.to_dense() if x is not None and x.layout != torch.strided else x for x in parts]
+    if not sums:
+        return dense
+    return [b if a is None else a if b is None else a + b for a, b in zip(sums, dense, strict=True)]

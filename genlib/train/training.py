@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from genlib.arguments import Count, check
 from genlib.train.around import derive_seed, preserved_rng, rng_state, seed_all, set_rng_state, signals_noted
 from genlib.train.average import Average
 from genlib.train.batches import LoaderBatches, TensorBatches
@@ -45,14 +46,17 @@ def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
             now = Training(asked, device, processes)
             content = b"" if now.path is None else now.claim(now.path, stack)
         if processes.size > 1:
-            content = now.compare_with_first(content)
+            own = now.fingerprint()
+            first, content = processes.gather((own, content))[0]
+            with processes.agreeing():
+                refuse("processes: the first one trains something else", differences(first, own))
         with processes.agreeing():
             state = now.find_place(content) if content else {}
             stream = iter(now.batches)
-            now.stream = itertools.chain([first := next(stream)], stream)
+            now.stream = itertools.chain([batch := next(stream)], stream)
             if callable(getattr(now.objective, "check", None)):
                 with preserved_rng(device):
-                    now.objective.check(first)
+                    now.objective.check(batch)
         if state:
             now.go_on_from(state)
         stack.enter_context(torch.enable_grad())
@@ -130,14 +134,6 @@ class Training:
             other = "resume=True goes on from it, resume=False starts anew and overwrites it"
             raise ValueError(f"checkpoint: {path} exists. {other}")
         return (path.read_bytes() or b"nothing") if path.exists() and self.asked.resume else b""
-
-    def compare_with_first(self, content: bytes) -> bytes:
-        """That all processes do the same; and what the first one has read."""
-        own = self.fingerprint()
-        first, content = self.processes.gather((own, content))[0]
-        with self.processes.agreeing():
-            refuse("processes: the first one trains something else", differences(first, own))
-        return content
 
     def find_place(self, content: bytes) -> dict[str, Any]:
         """The state in a checkpoint, if it is this training's. Batches and random numbers go on from there."""
@@ -222,18 +218,16 @@ class Training:
         if math.isfinite(loss) and player.overflow():
             return
         self.average.restore_buffers()
-        what, cause = f"the loss is {loss}", "a logarithm or a division at 0, an exp without bound"
-        if math.isfinite(loss):
-            what, cause = "the loss is finite, its gradient is not", "the derivative of a root or a norm at 0"
-        if self.asked.precision is not None:
-            cause += f"; too little range or accuracy in {self.asked.precision}"
+        what = "the loss is finite, its gradient is not" if math.isfinite(loss) else f"the loss is {loss}"
+        half = f"; too little range or accuracy in {self.asked.precision}" if self.asked.precision else ""
         lr = max(float(group["lr"]) for group in player.optimizer.param_groups)
         but = "" if self.average.mean or len(self.players) == 1 else ", but for earlier turns in this one"
         kept = f"The last good checkpoint is {self.path}, from step {self.saved_at}"
         raise NotFiniteError(
             f"step {self.step + 1}, optimizer {player.name!r}: {what}. The objective is left as step {self.step} left "
             f"it{but}. {kept if self.path and self.saved_at else 'There is no checkpoint'}. Likely causes: a learning "
-            f"rate that is too high (it was {lr:.3g}); data on a scale that the model does not expect; {cause}."
+            f"rate that is too high (it was {lr:.3g}); data on a scale that the model does not expect; a logarithm, a "
+            f"division or the derivative of a root or a norm at 0; an exp without bound{half}."
         )
 
     def save(self) -> None:
@@ -241,18 +235,12 @@ class Training:
         self.saved_at = self.step
         if self.path is None or not self.processes.first:
             return
-        state = {
-            "settings": {**self.fingerprint(), "data": self.batches.describe()},
-            "step": self.step,
-            "elapsed": self.elapsed,
-            "objective": self.tensors(),
-            "average": self.average.mean,
-            "players": {name: player.state_dict() for name, player in self.players.items()},
-            "batches": self.batches.state_dict(),
-            "rng": {**rng_state(self.device), "losses": self.generator.get_state()},
-            "means": {name: (float(total), n) for name, (total, n) in self.means.sums.items()},
-            "history": json.dumps(self.history.to_dict()),
-        }
+        state: dict[str, Any] = {"settings": {**self.fingerprint(), "data": self.batches.describe()}}
+        state |= {"step": self.step, "elapsed": self.elapsed, "history": json.dumps(self.history.to_dict())}
+        state |= {"objective": self.tensors(), "average": self.average.mean, "batches": self.batches.state_dict()}
+        state["players"] = {name: player.state_dict() for name, player in self.players.items()}
+        state["means"] = {name: (float(total), n) for name, (total, n) in self.means.sums.items()}
+        state["rng"] = {**rng_state(self.device), "losses": self.generator.get_state()}
         write_state(self.path, state)
         model = getattr(self.objective, "model", None)
         with self.average.inside():
@@ -275,11 +263,10 @@ class Training:
 
 def within_max_steps(steps: int | None, seconds: float | None, say: bool) -> int | None:
     """The steps, bounded by GENLIB_MAX_STEPS in the environment, so that notebooks can be run through quickly."""
-    text = os.environ.get("GENLIB_MAX_STEPS", "").strip()
-    if text and not (text.isdecimal() and int(text)):
-        raise ValueError(f"GENLIB_MAX_STEPS: expected a whole number, at least 1, got {text!r}")
-    if not text or (steps is not None and steps <= int(text)):
+    text = os.environ.get("GENLIB_MAX_STEPS", "").strip() or None
+    most = check("GENLIB_MAX_STEPS", int(text) if text and text.isdecimal() else text, Count | None)
+    if most is None or (steps is not None and steps <= most):
         return steps
     if say:
-        print(f"GENLIB_MAX_STEPS: {text} steps instead of {f'{seconds:g} s' if steps is None else f'{steps} steps'}")
-    return int(text)
+        print(f"GENLIB_MAX_STEPS: {most} steps instead of {f'{seconds:g} s' if steps is None else f'{steps} steps'}")
+    return most

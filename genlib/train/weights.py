@@ -53,7 +53,7 @@ def load(module: AnyModule, path: str | os.PathLike) -> AnyModule:
     file, config, wanted = check_file("path", path), config_of(module), tensors_of("module", module)
     try:
         with safe_open(file, "pt") as content:
-            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+            tensors: dict[str, Any] = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
             about = json.loads((content.metadata() or {}).get("genlib", "null"))
         about = about or {"config": config, "checksum": checksum(tensors)}
         found, sound = differences(about["config"], config), about["checksum"] == checksum(tensors)
