@@ -61,20 +61,16 @@ class Muon(torch.optim.Adam):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of both."""
         loss = None if closure is None else torch.enable_grad()(closure)()
-        groups = [group for group in self.param_groups if "rounds" in group]
-        grads = {p: p.grad for group in groups for p in group["params"] if p.grad is not None}
+        group, alike = self.param_groups[0], defaultdict(list)
+        grads = {p: p.grad for p in group["params"] if p.grad is not None}
         for p in grads:  # Adam leaves alone what has no gradient
             p.grad = None
         super().step()
         for p, grad in grads.items():
             p.grad = grad
-        for group in groups:
-            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
-            for p in group["params"]:
-                if p.grad is not None:
-                    alike[p.shape].append(p)
-            for matrices in alike.values():
-                self._step_alike(matrices, group)
+            alike[p.shape].append(p)
+        for matrices in alike.values():
+            self._step_alike(matrices, group)
         return loss
 
     def _step_alike(self, matrices: list[Tensor], group: dict[str, Any]) -> None:
