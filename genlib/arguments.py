@@ -76,7 +76,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         _hold(arguments, hints, {"": arguments})
         return function(**arguments)  # type: ignore[call-arg]
 
-    wrapper.__code__ = wrapper.__code__.replace()  # one of its own: torch compiles so many versions of each and no more
+    wrapper.__code__ = wrapper.__code__.replace()  # type: ignore  # one of its own: torch compiles so many versions of each and no more
     return wrapper  # type: ignore[return-value]
 
 
@@ -124,11 +124,11 @@ def _take(value: Any, hint: Any, extras: Sequence[Any], call: Call) -> Any:
                 return taken
         return NO
     if kind is Tensor and inner:
-        return value if _is_tensor(value, *inner, extras, call) else NO
+        return value if _is_tensor(value, *inner, extras, call) else NO  # type: ignore
     if kind in (int, float):
         return _number(value, kind, extras[0] if extras else "(-inf, inf)", call)
     if kind is Sequence:
-        return _sequence(value, *inner, call)
+        return _sequence(value, *inner, call)  # type: ignore
     if kind is Literal:
         return value if isinstance(value, str) and value in inner else NO
     return value if (callable(value) if kind is Callable else isinstance(value, kind)) else NO
@@ -225,7 +225,7 @@ def _has_values(value: Tensor, wanted: str, call: Call) -> bool:
 def _is_visible(value: Tensor, call: Call) -> bool:
     """Whether looking at values is free, or wanted, and is allowed: not inside of `vmap`, `grad` and the like."""
     free = value.device.type == "cpu" or (LOOK in call and not value.is_meta)
-    return free and torch._C._functorch.peek_interpreter_stack() is None
+    return free and torch._C._functorch.peek_interpreter_stack() is None  # type: ignore
 
 
 def _label(value: Any, kind: str, call: Call) -> Any:
@@ -237,7 +237,7 @@ def _label(value: Any, kind: str, call: Call) -> Any:
     if isinstance(value, int) and n_classes and "n" in call[""]:
         like = _own(call)
         number = _number(value, int, f"[{low}, {n_classes})", call)
-        return NO if number is NO else torch.full((B,), number, device=None if like is None else like.device)
+        return NO if number is NO else torch.full((B,), number, device=None if like is None else like.device)  # type: ignore
     if not isinstance(value, Tensor) or not _is_at_home(value, call) or not value.dim():
         return NO
     if B is None:  # where the label comes first, as in D(label, y), it says how many there are

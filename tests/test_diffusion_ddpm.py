@@ -369,7 +369,7 @@ def test_wrong_arguments(arguments: dict, message: str) -> None:
 )
 def test_wrong_arguments_of_the_objective(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Denoising(**({"ddpm": DDPM(MLP(2, 8), S)} | arguments))
+        Denoising(**({"ddpm": DDPM(MLP(2, 8), S)} | arguments))  # type: ignore
 
 
 def test_wrong_inputs() -> None:

@@ -271,7 +271,7 @@ def test_heun_is_of_second_order_and_ddim_of_first() -> None:
     sigma = torch.linspace(0, 5, 961, dtype=torch.float64)
     alpha_bar = 1 / (1 + sigma**2)
     p = GaussianMixture([[-0.5], [1.0]], [[[0.05]], [[0.04]]], [0.6, 0.4])
-    model = known(Schedule(1 - alpha_bar[1:] / alpha_bar[:-1]), p)
+    model = known(Schedule(1 - alpha_bar[1:] / alpha_bar[:-1]), p)  # type: ignore
     assert orders(heun, model, [60, 120, 240]) == pytest.approx([2, 2], abs=0.2)
     assert orders(ddim, model, [60, 120, 240]) == pytest.approx([1, 1], abs=0.1)
 
@@ -321,8 +321,8 @@ def test_heun_of_two_steps_is_ddim(steps: int) -> None:
 
 def test_heun_takes_no_more_lines_than_ddim() -> None:
     def lines(sampler: Any) -> int:
-        tree = ast.parse(inspect.getsource(diffusion.samplers))
-        (body,) = (node.body[1:] for node in tree.body if getattr(node, "name", "") == sampler.__name__)
+        tree = ast.parse(inspect.getsource(diffusion.samplers))  # type: ignore
+        (body,) = (node.body[1:] for node in tree.body if getattr(node, "name", "") == sampler.__name__)  # type: ignore
         return body[-1].end_lineno - body[0].lineno  # type: ignore[operator]
 
     assert lines(heun) <= lines(ddim)

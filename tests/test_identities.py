@@ -16,7 +16,7 @@ from genlib.diffusion.bound import step_term
 S = Schedule([0.02, 0.1, 0.3, 0.25, 0.6])  # no two steps alike
 # The mixture of the lecture, and the chain in which its bound is computed: T = 50, σ_t² = β_t.
 MIXTURE = GaussianMixture([[-0.5], [1.0]], [[[0.01]], [[0.0025]]], [0.9, 0.1])
-CHAIN = Schedule(torch.linspace(1e-3, 0.3, 50, dtype=torch.float64))
+CHAIN = Schedule(torch.linspace(1e-3, 0.3, 50, dtype=torch.float64))  # type: ignore
 
 
 def generator(seed: int = 0) -> torch.Generator:

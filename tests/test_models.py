@@ -59,7 +59,7 @@ def chain(predict: Any, variance: Any, label: Tensor | None = None, pictures: bo
     x = PICTURES if pictures else X
     net: Any = diffusion.MLP(D, width=8, depth=2, learned_variance=learned, **told)
     if pictures:
-        net = diffusion.UNet(1, width=8, mults=(1, 2), n_blocks=1, learned_variance=learned, **told)
+        net = diffusion.UNet(1, width=8, mults=(1, 2), n_blocks=1, learned_variance=learned, **told)  # type: ignore
     ddpm = diffusion.DDPM(net, STEPS, predict, variance, levels=17 if pictures else None, shape=tuple(x.shape[1:]))
     inputs = (x, T) if label is None else (x, T, label)
 
@@ -170,7 +170,7 @@ def assert_close(these: list[Tensor], those: list[Tensor], tol: float = 1e-5) ->
 
 def test_every_parameter_gets_a_finite_gradient(case: Case) -> None:
     case.objective.train()
-    owned = case.objective.optimizers()
+    owned = case.objective.optimizers()  # type: ignore
     for name, loss, _ in case.objective.losses(case.batch, torch.Generator().manual_seed(0)):  # type: ignore[operator]
         parameters = [p for group in owned.pop(name).param_groups for p in group["params"]]
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)

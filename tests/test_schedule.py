@@ -253,7 +253,7 @@ def calls(s: Schedule, x: torch.Tensor, t: torch.Tensor, y: torch.Tensor) -> tup
 
 def test_one_example_at_a_time_under_vmap() -> None:
     s, x, t, y = Schedule.cosine(T=9), normal(5, 3).float(), torch.tensor([1, 2, 5, 8, 9]), normal(5, 3, seed=1).float()
-    rows = torch.func.vmap(lambda *row: [out[0] for out in calls(s, *(v[None] for v in row))])(x, t, y)
+    rows = torch.func.vmap(lambda *row: [out[0] for out in calls(s, *(v[None] for v in row))])(x, t, y)  # type: ignore
     for got, expected in zip(rows, calls(s, x, t, y), strict=True):
         assert torch.allclose(got, expected, rtol=1e-6)
 
@@ -299,7 +299,7 @@ def test_no_tensor_of_a_graph_or_a_transform_stays_in_it() -> None:
         use(s)
         for copied in s._copies.values():
             assert type(copied) is torch.Tensor
-            assert not torch._C._functorch.is_functorch_wrapped_tensor(copied)
+            assert not torch._C._functorch.is_functorch_wrapped_tensor(copied)  # type: ignore
         assert torch.equal(s.q_sample(x, t, y), Schedule.cosine(T=9).q_sample(x, t, y))
 
 
@@ -310,7 +310,7 @@ class NoFloat64(torch.Tensor):
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         out = super().__torch_function__(func, types, args, kwargs or {})
         if func is torch.Tensor.cpu:
-            return out.as_subclass(torch.Tensor)
+            return out.as_subclass(torch.Tensor)  # type: ignore
         if isinstance(out, torch.Tensor) and out.dtype == torch.float64:
             raise TypeError("there is no float64 on this device")
         return out

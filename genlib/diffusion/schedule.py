@@ -19,6 +19,7 @@ from genlib.arguments import checked
 
 Quantity = Literal["eps", "x_0", "v", "score"]
 Inside = Annotated[float, "(0, 1)"]
+Given = Annotated[Float[Tensor, " T"], "(0, 1)"]
 Horizon = Annotated[int, "[1, 1000000]"]
 Step = Annotated[int, "[1, {self.T}]"]
 Times = Annotated[Int64[Tensor, " B"], "[1, {self.T}]"]
@@ -45,7 +46,7 @@ class Schedule:
     least = 1e-30  # of ᾱ_T: below, x_0 = (x_t − ...)/√ᾱ_t means nothing any more, in no precision
 
     @checked
-    def __init__(self, beta: Sequence[Inside]) -> None:
+    def __init__(self, beta: Sequence[Inside] | Given) -> None:
         if not beta:
             raise ValueError("beta: expected at least one β_t, got none")
         table = torch.tensor([0.0, *beta], dtype=torch.float64, device="cpu")
@@ -163,7 +164,7 @@ class Schedule:
         values = self._copies.get(key)
         if values is None:
             values = getattr(self, table).to(like.device, like.dtype)
-            in_graph = torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None
+            in_graph = torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None  # type: ignore
             if type(values) is Tensor and not in_graph:  # what lives in a graph or a transform dies with it
                 self._copies[key] = values
         return values[t].view(-1, *[1] * (like.dim() - 1))
