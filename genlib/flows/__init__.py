@@ -1,14 +1,12 @@
 """Normalizing flows: bijections with cheap Jacobians, and so densities that can be computed, learned and drawn from."""
 
 from genlib.flows import masks
-from genlib.flows.base import Density, Normal
-from genlib.flows.batch_norm import BatchNorm
 from genlib.flows.coupling import AdditiveCoupling, AffineCoupling, Coupling
-from genlib.flows.flow import Flow
+from genlib.flows.flow import Density, Flow, Normal
 from genlib.flows.fused import fused
 from genlib.flows.layer import Compose, Inverse
 from genlib.flows.likelihood import MaximumLikelihood
-from genlib.flows.linear import ActNorm, InvertibleConv
+from genlib.flows.linear import ActNorm, BatchNorm, InvertibleConv
 from genlib.flows.muon import Muon
 from genlib.flows.nets import MLP, ConvNet
 from genlib.flows.preprocessing import Logit, Standardise, dequantize, quantize

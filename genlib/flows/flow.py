@@ -5,7 +5,7 @@ log p_X(x) = log p_Z(f(x)) + log |det ∂f/∂xᵀ|
 
 import math
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Integer
@@ -14,15 +14,48 @@ from torch.nn.modules import batchnorm, dropout
 
 from genlib.arguments import Count, Label, Levels, Natural, NonNegative, Sizes, Width, checked, weight
 from genlib.common import evaluating, told
-from genlib.flows.base import Density, Normal
-from genlib.flows.batch_norm import BatchNorm
-from genlib.flows.layer import Compose, Pair
+from genlib.flows.layer import Compose, Pair, total
+from genlib.flows.linear import BatchNorm
 from genlib.flows.nets import MLP
 from genlib.flows.preprocessing import dequantize
 
 X = Float[Tensor, "B {self.shape}"]
 Told = Annotated[Tensor | None, "label"]
 BITS = 1 / math.log(2)  # bits in a nat
+
+
+@runtime_checkable
+class Density(Protocol):
+    """Anything with a density, (B,), nats, and samples, (n, ...), will do, such as a `data.GaussianMixture`."""
+
+    def log_prob(self, z: Tensor, /) -> Tensor: ...
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor: ...
+
+
+class Normal:
+    """N(0, I), of the same dimension as x: a bijection cannot change it. log p(z) = −½ |z|² − ½ D log 2π
+
+    Args:
+        shape: that of one z, (D,) or (C, H, W).
+    Raises: ValueError for what is no shape; in use, for z of another.
+    """
+
+    @checked
+    def __init__(self, shape: Sizes) -> None:
+        self.shape = shape
+        self.constant = 0.5 * math.prod(shape) * math.log(2 * math.pi)
+
+    @checked
+    def log_prob(self, z: Float[Tensor, "B {self.shape}"]) -> Tensor:
+        """(B,), nats."""
+        return -0.5 * total(z.square()) - self.constant
+
+    @checked
+    def sample(self, n: Natural, generator: torch.Generator | None = None) -> Tensor:
+        """(n, *shape), float32, on the generator's device."""
+        device = "cpu" if generator is None else generator.device
+        return torch.randn(n, *self.shape, dtype=torch.float32, device=device, generator=generator)
 
 
 class Flow(nn.Module):

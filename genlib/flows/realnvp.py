@@ -8,12 +8,10 @@ from torch import Tensor, nn
 
 from genlib.arguments import Depth, Dropout, Levels, Seed, Width, checked
 from genlib.flows import masks
-from genlib.flows.base import Density
-from genlib.flows.batch_norm import BatchNorm
 from genlib.flows.coupling import AffineCoupling, Bound
-from genlib.flows.flow import Flow
+from genlib.flows.flow import Density, Flow
 from genlib.flows.layer import Compose, Inverse
-from genlib.flows.linear import ActNorm
+from genlib.flows.linear import ActNorm, BatchNorm
 from genlib.flows.nets import MLP, Blocks, ConvNet
 from genlib.flows.preprocessing import Logit, Standardise
 from genlib.flows.shape import FactorOut, Squeeze
