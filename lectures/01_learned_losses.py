@@ -33,7 +33,7 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 from torch.nn.functional import softplus
 
 from genlib import data, metrics, train
-from genlib.autoencoder import VAE, Autoencoder
+from genlib.autoencoder import ELBO, VAE, Autoencoder, Reconstruction
 
 g = torch.Generator().manual_seed(0)
 torch.set_default_dtype(torch.float64)  # identities are shown in double precision
@@ -160,7 +160,7 @@ torch.set_default_dtype(torch.float32)
 pixels, held = real.flatten(1).float(), held_out.flatten(1).float()
 torch.manual_seed(0)
 autoencoder = Autoencoder(dim=64, latent=8, width=96)
-history = train.fit(autoencoder, pixels, steps=1200, seed=0)
+history = train.fit(Reconstruction(autoencoder), pixels, steps=1200, seed=0)
 error = (held - autoencoder.reconstruct(held)).square().mean() / (held - pixels.mean(0)).square().mean()
 print(f"trained in {history.seconds:.0f} s; {error:.0%} of the held-out digits' variance is lost")
 
@@ -232,7 +232,7 @@ checks.identity("KL of two Gaussians (5)", linear.kl(x), torchs, tol=1e-12)
 torch.set_default_dtype(torch.float32)
 torch.manual_seed(0)
 vae = VAE(dim=64, latent=8, width=96, std=0.3)
-history = train.fit(vae, pixels, steps=1200, seed=0)
+history = train.fit(ELBO(vae), pixels, steps=1200, seed=0)
 error = (held - vae.reconstruct(held)).square().mean() / (held - pixels.mean(0)).square().mean()
 print(f"trained in {history.seconds:.0f} s; {error:.0%} of the held-out digits' variance is lost")
 print(
@@ -397,7 +397,7 @@ checks.identity("equal densities: V = −2 log 2", equal, -2 * math.log(2), tol=
 
 # %%
 class TellApart(torch.nn.Module):
-    """A discriminator of real and generated points: a task for `train.fit`."""
+    """A discriminator of real and generated points: an objective for `train.fit`."""
 
     def __init__(self, dim, width=64):
         super().__init__()
@@ -416,9 +416,9 @@ class TellApart(torch.nn.Module):
 def trained(p, p_gen, steps=600):
     """A discriminator of two mixtures that has seen 20,000 points of each."""
     torch.manual_seed(0)
-    task = TellApart(p.dim)
-    history = train.fit(task, (p.sample(20_000, g), p_gen.sample(20_000, g)), steps=steps, batch_size=512, seed=0)
-    return task.D, history
+    objective, points = TellApart(p.dim), (p.sample(20_000, g), p_gen.sample(20_000, g))
+    history = train.fit(objective, points, steps=steps, batch_size=512, seed=0)
+    return objective.D, history
 
 
 # %% tags=["nbval-ignore-output"]

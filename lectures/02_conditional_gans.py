@@ -318,11 +318,11 @@ print(
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
 networks = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4), gan.PatchDiscriminator(4, width=24, n_layers=2)
-task = gan.Pix2Pix(*networks, lam=100.0, adversarial=0.0, lr=2e-3)  # D is not trained
+objective = gan.Pix2Pix(*networks, lam=100.0, adversarial=0.0, lr=2e-3)  # D is not trained
 many = data.textures(2000, seed=0)
-history = train.fit(task, many, steps=120, batch_size=8, seed=0)
-runs["l1"] = task.G, history
-photos["l1"] = answer(task.G, scenes.x)
+history = train.fit(objective, many, steps=120, batch_size=8, seed=0)
+runs["l1"] = objective.G, history
+photos["l1"] = answer(objective.G, scenes.x)
 print(f"trained in {history.seconds:.0f} s")
 
 # %% tags=["nbval-ignore-output"]
@@ -653,7 +653,7 @@ widgets.LambdaExplorer.load("runs/textures_lambda")
 
 
 # %% tags=["nbval-ignore-output"]
-def outline_task(lam, **other):
+def outline_objective(lam, **other):
     """A small pix2pix for pictures of 8 by 8 pixels."""
     torch.manual_seed(0)
     G = gan.UNetGenerator(1, 1, width=16, depth=2, noise=1)
@@ -661,13 +661,18 @@ def outline_task(lam, **other):
 
 
 pairs, held_out = data.outlines("train"), data.outlines("test")
-small = {"L1": outline_task(100.0, adversarial=0.0), "cGAN + L1": outline_task(5.0), "cGAN": outline_task(0.0)}
+small = {
+    "L1": outline_objective(100.0, adversarial=0.0),
+    "cGAN + L1": outline_objective(5.0),
+    "cGAN": outline_objective(0.0),
+}
 trained = {
-    name: train.fit(task, pairs, steps=300, batch_size=32, seed=0, log_every=5) for name, task in small.items()
+    name: train.fit(objective, pairs, steps=300, batch_size=32, seed=0, log_every=5)
+    for name, objective in small.items()
 }
 
 # %% tags=["nbval-ignore-output"]
-drawn = {name: answer(task.G, held_out.x) for name, task in small.items()}
+drawn = {name: answer(objective.G, held_out.x) for name, objective in small.items()}
 drawn["L1, skip cut"] = without_skip(small["L1"].G, 0, held_out.x)
 for name, images in drawn.items():
     l1, detail = (images - held_out.y).abs().mean(), metrics.detail(images, held_out.y)
@@ -753,7 +758,7 @@ plots.image_rows(
 # Here are the first and the third line at once: the cGAN of section 10 again, but with the minimax loss, and a $D$ that learns ten times as fast as $G$.
 
 # %% tags=["nbval-ignore-output"]
-wrong = outline_task(0.0, objective="minimax", lr_D=2e-2)
+wrong = outline_objective(0.0, objective="minimax", lr_D=2e-2)
 trained["gone wrong"] = train.fit(wrong, pairs, steps=200, batch_size=32, seed=0, log_every=5)
 drawn["gone wrong"] = answer(wrong.G, held_out.x)
 for name in ("cGAN", "gone wrong"):

@@ -459,7 +459,7 @@ flow = flows.RealNVP.for_vectors(dim=2, n_couplings=8, width=64, actnorm=True)
 points, held_out = moons.sample(20_000, generator=g), moons.sample(20_000, generator=g)
 
 
-def gap(step, task):
+def gap(step, objective):
     with torch.no_grad():
         return {"gap": float(-flow.log_prob(held_out).mean()) - moons.entropy()}
 
@@ -553,8 +553,8 @@ torch.manual_seed(0)
 digit_flow = flows.RealNVP.for_vectors(
     64, n_couplings=16, width=96, mask="random", dropout=0.3, actnorm=True, levels=17, n_classes=10
 )
-task = flows.MaximumLikelihood(digit_flow)
-history = train.fit(task, (train_vectors, train_label), steps=350, batch_size=128, seed=0)
+objective = flows.MaximumLikelihood(digit_flow)
+history = train.fit(objective, (train_vectors, train_label), steps=350, batch_size=128, seed=0)
 bits = digit_flow.bits_per_dim(vectors, label, generator=g).mean()
 tighter = digit_flow.bits_per_dim(vectors, label, n_importance=16, generator=g).mean()
 print(f"flow      {bits:.2f} bits per pixel, given the class ({history.seconds:.0f} s of training)")

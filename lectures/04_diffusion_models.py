@@ -736,7 +736,7 @@ for t in range(50, 0, -1):
 truth = gmm.log_prob(grid[:, None]).exp()
 own = -torch.trapezoid(truth * density.clamp(min=1e-300).log(), grid)
 
-bound = best.vlb(gmm.sample(4000, generator=g).double(), generator=g).nats()
+bound = diffusion.vlb(best, gmm.sample(4000, generator=g).double(), generator=g).nats()
 print(f"entropy of the data        {gmm.entropy():6.2f} nats")
 print(f"model's own code length    {own:6.2f} nats")
 print(f"variational bound          {bound.total.mean():6.2f} nats")
@@ -756,7 +756,7 @@ checks.at_most("the variational bound holds (16)", own, bound.total.mean())
 gap = torch.full((2000, 1), 0.5)
 checks.at_most(
     "at one point, the bound may lie below the truth",
-    best.vlb(gap, generator=g).nats().total.mean(),
+    diffusion.vlb(best, gap, generator=g).nats().total.mean(),
     -gmm.log_prob(gap)[0],
 )
 
@@ -899,7 +899,7 @@ def eps_and_r(x_t, t, label=None):
 between = diffusion.DDPM(eps_and_r, short, predict="eps", variance="learned")
 points = gmm.sample(4000, generator=g).double()
 for name, model in {"β": best, "β̃": tilde, "measured": between}.items():
-    total = model.vlb(points, generator=torch.Generator().manual_seed(1)).nats().total.mean()
+    total = diffusion.vlb(model, points, generator=torch.Generator().manual_seed(1)).nats().total.mean()
     print(f"σ² = {name:9}  bound {total:6.2f} nats")
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -937,7 +937,7 @@ def noise():
 
 for n in (1000, 25):
     one_way = diffusion.ancestral(true, (500, 1), steps=n, x_T=start, generator=noise())
-    other_way = diffusion.ddim(true, (500, 1), n, eta=1.0, x_T=start, generator=noise())
+    other_way = diffusion.ddim(true, (500, 1), steps=n, eta=1.0, x_T=start, generator=noise())
     distance = torch.stack([(a - b).abs().max() for a, b in zip(one_way, other_way, strict=True)])
     checks.identity(f"DDIM with η = 1 is ancestral, {n} steps (18)", distance, torch.zeros(n + 1), tol=1e-9)
 
@@ -958,7 +958,7 @@ def error(samples):
 
 curves = {
     "ancestral": [error(diffusion.ancestral(true, (n, 1), steps=k, x_T=start, generator=g)) for k in counts],
-    "DDIM, η = 0": [error(diffusion.ddim(true, (n, 1), k, x_T=start)) for k in counts],
+    "DDIM, η = 0": [error(diffusion.ddim(true, (n, 1), steps=k, x_T=start)) for k in counts],
     "two true samples": [metrics.energy_distance(again, reference, unbiased=False)] * len(counts),
 }
 
@@ -993,12 +993,13 @@ torch.set_default_dtype(torch.float32)
 
 def new_model():
     net = diffusion.UNet.digits()
-    return diffusion.DDPM(net, diffusion.Schedule.cosine(T=1000), predict="v", levels=17, lr=4e-3)
+    return diffusion.DDPM(net, diffusion.Schedule.cosine(T=1000), predict="v", levels=17)
 
 
 torch.manual_seed(0)
 ddpm = new_model()
-history = train.fit(ddpm, data.digits("train"), steps=250, batch_size=32, seed=0)
+objective = diffusion.Denoising(ddpm, lr=4e-3)
+history = train.fit(objective, data.digits("train"), steps=250, batch_size=32, seed=0)
 print(f"{sum(p.numel() for p in ddpm.parameters()):,} parameters, trained in {history.seconds:.0f} s")
 
 # %% [markdown]
@@ -1028,9 +1029,9 @@ plots.figure(
 label = torch.arange(10).repeat(30)  # 30 digits of each class
 
 
-def sample(model, guidance=0.0, n_steps=10):
+def sample(model, guidance=0.0, steps=10):
     options = {"label": label, "guidance": guidance, "generator": torch.Generator().manual_seed(1)}
-    return diffusion.last(diffusion.ddim(model, (300, 1, 8, 8), n_steps, clip=True, **options))
+    return diffusion.last(diffusion.ddim(model, (300, 1, 8, 8), steps=steps, clip=True, **options))
 
 
 real, real_label = data.digits("test")
@@ -1058,7 +1059,8 @@ print("\nstored run\n" + repr(metrics.digits_report(longer, label)))
 # What the pictures are to be is decided early, while the eye still sees noise; the details come at the end.
 
 # %%
-*x_ts, x_0 = diffusion.ddim(stored, (10, 1, 8, 8), 25, label=torch.arange(10), clip=True, generator=noise())
+ten = torch.arange(10)
+*x_ts, x_0 = diffusion.ddim(stored, (10, 1, 8, 8), steps=25, label=ten, clip=True, generator=noise())
 shown = {f"t = {1000 - 40 * i}": x_ts[i] for i in (0, 10, 15, 20, 23)}
 shown["t = 0"] = x_0
 plots.image_rows(**shown, alt="Ten samples on their way from pure noise at t = 1000 to clean digits at t = 0.")
@@ -1071,7 +1073,7 @@ plots.image_rows(**shown, alt="Ten samples on their way from pure noise at t = 1
 # The reason is in section 9: $L_{\text{simple}}$ gives little weight to the first steps, where the eye sees nothing and most of the bits are.
 
 # %% tags=["nbval-ignore-output"]
-bound = stored.vlb(real[:12], real_label[:12], generator=noise())
+bound = diffusion.vlb(stored, real[:12], real_label[:12], generator=noise())
 print(f"bound of the stored run: {bound.total.mean():.2f} bits per pixel, on 12 held-out digits")
 
 # %% [markdown] slideshow={"slide_type": "slide"}

@@ -33,7 +33,7 @@ from gencourse import checks, plots
 from torch import nn
 
 from genlib import data, diffusion, flows, gan, metrics, train
-from genlib.autoencoder import VAE
+from genlib.autoencoder import ELBO, VAE
 
 torch.set_num_threads(1)  # the clocks below are those of one thread
 g = torch.Generator().manual_seed(0)
@@ -61,31 +61,31 @@ g = torch.Generator().manual_seed(0)
 
 # %%
 def on_points():
-    """A task of each family for points in the plane; a GAN wants a class, so there is one, always the same."""
+    """An objective of each family for points in the plane; a GAN wants a class, so there is one, always the same."""
     G = gan.MLPGenerator(shape=(2,), n_classes=1, latent=2, width=128)
     D = gan.ProjectionDiscriminator(shape=(2,), n_classes=1, width=128)
     flow = flows.RealNVP.for_vectors(dim=2, n_couplings=8, width=64, actnorm=True)
     chain = diffusion.Schedule.cosine(T=200)
     return {
-        "VAE": VAE(dim=2, latent=2, width=128, std=0.1, learn_std=True),
+        "VAE": ELBO(VAE(dim=2, latent=2, width=128, std=0.1, learn_std=True)),
         "GAN": gan.ClassConditional(G, D),
         "flow": flows.MaximumLikelihood(flow, lr=5e-3),
-        "DDPM": diffusion.DDPM(diffusion.MLP(dim=2, width=56), chain, predict="v"),
+        "DDPM": diffusion.Denoising(diffusion.DDPM(diffusion.MLP(dim=2, width=56), chain, predict="v")),
     }
 
 
 # %%
 def on_digits():
-    """A task of each family for digits, given their class."""
+    """An objective of each family for digits, given their class."""
     flow = flows.RealNVP.for_vectors(
         dim=64, n_couplings=16, width=64, levels=17, n_classes=10, mask="random", dropout=0.3, actnorm=True
     )
     chain = diffusion.Schedule.cosine(T=1000)
     return {
-        "VAE": VAE(dim=64, latent=16, width=256, std=0.3, n_classes=10, learn_std=True),
+        "VAE": ELBO(VAE(dim=64, latent=16, width=256, std=0.3, n_classes=10, learn_std=True)),
         "GAN": gan.ClassConditional(gan.MLPGenerator(width=256), gan.ProjectionDiscriminator(width=256)),
         "flow": flows.MaximumLikelihood(flow),
-        "DDPM": diffusion.DDPM(diffusion.UNet.digits(), chain, predict="v", levels=17),
+        "DDPM": diffusion.Denoising(diffusion.DDPM(diffusion.UNet.digits(), chain, predict="v", levels=17)),
     }
 
 
@@ -95,20 +95,19 @@ def on_digits():
 
 
 # %%
-def stored(tasks, what, seed=""):
-    """Put stored weights into the tasks, and return the history of each training."""
-    files = {family: f"runs/side_{what}_{family.lower()}{seed}" for family in tasks}
-    for family, task in tasks.items():
-        train.load(task, f"{files[family]}.safetensors")
-    return {family: train.History.load(f"{file}.json") for family, file in files.items()}
+def stored(objectives, what, seed=""):
+    """The models with stored weights, and the history of each training."""
+    files = {family: f"runs/side_{what}_{family.lower()}{seed}" for family in objectives}
+    models = {f: train.load(objective.model, f"{files[f]}.safetensors") for f, objective in objectives.items()}
+    return models, {family: train.History.load(f"{file}.json") for family, file in files.items()}
 
 
-points, digits = [on_points() for _ in range(3)], on_digits()
-of_points = [stored(tasks, "ring", f"_{seed}") for seed, tasks in enumerate(points)]
-of_digits = stored(digits, "digits")
-for tasks, trainings in ((points[0], of_points), (digits, [of_digits])):
-    for family, task in tasks.items():
-        size = sum(p.numel() for p in task.parameters())
+for_points, for_digits = [on_points() for _ in range(3)], on_digits()
+points, of_points = zip(*(stored(each, "ring", f"_{seed}") for seed, each in enumerate(for_points)), strict=True)
+digits, of_digits = stored(for_digits, "digits")
+for objectives, trainings in ((for_points[0], of_points), (for_digits, [of_digits])):
+    for family, objective in objectives.items():
+        size = sum(p.numel() for p in objective.parameters())
         for run in (training[family] for training in trainings):
             print(
                 f"{family:5} {size:>8,} parameters, {run.step[-1]:>5,} steps, {run.seconds:3.0f} s   {run.command}"
@@ -130,17 +129,17 @@ ring = data.GaussianMixture.ring(n=8, radius=0.6, std=0.06)
 mixture = data.GaussianMixture(ring.means, ring.covs, weights=torch.arange(1, 9) / 36)
 
 
-def draw(tasks, n, generator):
+def draw(models, n, generator):
     """n points of each family."""
     return {
-        "VAE": tasks["VAE"].sample(n, noise=True, generator=generator),
-        "GAN": tasks["GAN"].generate(torch.zeros(n, dtype=torch.int64), generator=generator),
-        "flow": tasks["flow"].flow.sample(n, generator=generator),
-        "DDPM": diffusion.last(diffusion.ancestral(tasks["DDPM"], (n, 2), generator=generator)),
+        "VAE": models["VAE"].sample(n, noise=True, generator=generator),
+        "GAN": models["GAN"].sample(n, 0, generator),
+        "flow": models["flow"].sample(n, generator=generator),
+        "DDPM": diffusion.last(diffusion.ancestral(models["DDPM"], (n, 2), generator=generator)),
     }
 
 
-made = [draw(tasks, 2000, g) for tasks in points]
+made = [draw(models, 2000, g) for models in points]
 truth, again = mixture.sample(2000, g), mixture.sample(2000, g)
 
 # %%
@@ -162,13 +161,13 @@ plots.figure(
 
 # %%
 @torch.no_grad()
-def above_entropy(tasks, x):
+def above_entropy(models, x):
     """Nats above log p(x), on average over points of the mixture; None where a family cannot say."""
     length = {
-        "VAE": -tasks["VAE"].elbo(x, n_draws=20, generator=g),
+        "VAE": -models["VAE"].elbo(x, n_draws=20, generator=g),
         "GAN": None,
-        "flow": -tasks["flow"].flow.log_prob(x),
-        "DDPM": tasks["DDPM"].vlb(x, generator=g, batch_size=4096).nats().total,
+        "flow": -models["flow"].log_prob(x),
+        "DDPM": diffusion.vlb(models["DDPM"], x, generator=g, batch_size=4096).nats().total,
     }
     own = mixture.log_prob(x).double().mean()  # minus the entropy, on these very points
     return {
@@ -176,7 +175,7 @@ def above_entropy(tasks, x):
     }
 
 
-gaps = [above_entropy(tasks, mixture.sample(1000, g)) for tasks in points]
+gaps = [above_entropy(models, mixture.sample(1000, g)) for models in points]
 
 # %%
 of = {family: torch.tensor([run[family] for run in gaps]) for family in ("VAE", "flow", "DDPM")}
@@ -289,7 +288,7 @@ def with_codes_of(x, vae):
     return vae.decode(z) + vae.log_std.exp() * torch.randn(x.shape, generator=g)
 
 
-decoded = [with_codes_of(truth, tasks["VAE"]) for tasks in points]
+decoded = [with_codes_of(truth, models["VAE"]) for models in points]
 own = torch.tensor([metrics.mode_coverage(x, mixture).outside for x in decoded])
 print("VAE, codes of true points:", *(f"{share:.3f}" for share in own))
 checks.at_most("less than half of what codes of the prior leave", own, outside["VAE"] / 2)
@@ -339,15 +338,15 @@ def nearest_level(x):
     return ((x.clamp(-1, 1) + 1) * 8).round() / 8 - 1
 
 
-def denoise(model, n_steps, seed=1):
+def denoise(model, steps, seed=1):
     options = {"label": label, "clip": True, "generator": torch.Generator().manual_seed(seed)}
-    return nearest_level(diffusion.last(diffusion.ddim(model, (300, 1, 8, 8), n_steps, **options)))
+    return nearest_level(diffusion.last(diffusion.ddim(model, (300, 1, 8, 8), steps=steps, **options)))
 
 
 sampler = {
     "VAE": lambda: from_cube((digits["VAE"].sample(300, label, noise=True, generator=g) + 1) / 2),
-    "GAN": lambda: nearest_level(digits["GAN"].generate(label, generator=g)),
-    "flow": lambda: from_cube(digits["flow"].flow.sample(300, label, generator=g)),
+    "GAN": lambda: nearest_level(digits["GAN"].sample(300, label, generator=g)),
+    "flow": lambda: from_cube(digits["flow"].sample(300, label, generator=g)),
     "DDPM": lambda: denoise(digits["DDPM"], calls),
 }
 
@@ -413,8 +412,8 @@ with torch.no_grad():
 bits = {
     "VAE": float(-elbo.mean() / (64 * math.log(2)) + math.log2(17 / 2)),
     "GAN": None,
-    "flow": float(digits["flow"].flow.bits_per_dim(x_int.repeat(20, 1), of_these.repeat(20), generator=g).mean()),
-    "DDPM": float(digits["DDPM"].vlb(real[:12], of_these, generator=g).total.mean()),
+    "flow": float(digits["flow"].bits_per_dim(x_int.repeat(20, 1), of_these.repeat(20), generator=g).mean()),
+    "DDPM": float(diffusion.vlb(digits["DDPM"], real[:12], of_these, generator=g).total.mean()),
 }
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -497,9 +496,9 @@ for n, images in long_pictures.items():
 
 
 # %%
-def kept(task, batch):
+def kept(objective, batch):
     """Bytes that autograd keeps in one training step, the parameters not counted."""
-    own, seen = {p.untyped_storage().data_ptr() for p in task.parameters()}, {}
+    own, seen = {p.untyped_storage().data_ptr() for p in objective.parameters()}, {}
 
     def put_away(tensor):
         storage = tensor.untyped_storage()
@@ -507,8 +506,9 @@ def kept(task, batch):
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(put_away, lambda tensor: tensor):
-        turns = [loss for _, loss, _ in task.train().losses(batch, g)]  # alive, so that no place is used twice
-    task.eval()
+        losses = objective.train().losses(batch, g)
+        turns = [loss for _, loss, _ in losses]  # alive, so that no place is used twice
+    objective.eval()
     return sum(seen.values()) if turns else 0
 
 
@@ -516,7 +516,7 @@ a_batch = data.digits("train").x[:64], data.digits("train").label[:64]
 batches = dict.fromkeys(digits, a_batch)
 batches["VAE"] = (a_batch[0].flatten(1), a_batch[1])
 batches["flow"] = (data.digits("train", integers=True).x[:64].flatten(1), a_batch[1])
-memory = {family: kept(task, batches[family]) / 64 / 1000 for family, task in digits.items()}  # kB per digit
+memory = {f: kept(objective, batches[f]) / 64 / 1000 for f, objective in for_digits.items()}  # kB per digit
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5. The table
@@ -559,7 +559,7 @@ frechet = {family: report.frechet_multiple for family, report in reports.items()
 copying = {family: report.copying for family, report in reports.items()}
 detail = {family: metrics.detail(images, real) for family, images in pictures.items()}
 error = {family: metrics.spectrum_error(images, real) for family, images in pictures.items()}
-weights = {family: sum(p.numel() for p in task.parameters()) * 4 / 1000 for family, task in digits.items()}
+weights = {f: sum(p.numel() for p in objective.parameters()) * 4 / 1000 for f, objective in for_digits.items()}
 
 # %%
 rows_of_digits = [
@@ -851,7 +851,7 @@ alpha_bar = ((times / rho) ** 2).flip(0)  # data first, as DDPM counts
 straight = diffusion.Schedule(1 - alpha_bar[1:] / alpha_bar[:-1])
 denoiser = diffusion.DDPM(lambda x_t, t, label: mixture.optimal_eps(x_t, t, straight), straight)
 start = torch.randn(100, 2, generator=g)
-by_ddim = torch.stack(list(diffusion.ddim(denoiser, (100, 2), 30, x_T=start)))
+by_ddim = torch.stack(list(diffusion.ddim(denoiser, (100, 2), steps=30, x_T=start)))
 by_euler = [rho[0] * start]
 for t, later in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
     by_euler.append(by_euler[-1] + (later - t) * best_velocity(by_euler[-1], t))

@@ -158,9 +158,9 @@ for name, dropout in {"no noise": 0.0, "dropout": 0.5}.items():
 # %%
 x, y_real = (part.double() for part in data.textures(4, size=16))
 G = gan.UNetGenerator(3, 1, width=4, depth=2)
-task = gan.Pix2Pix(G, gan.PatchDiscriminator(4, width=4, n_layers=1), lam=100.0, adversarial=0.0)
-((_, loss, _),) = task.losses((x, y_real))
-norm = (y_real - task.generate(x)).abs().flatten(1).sum(1).mean()  # the L1 norm of the difference
+objective = gan.Pix2Pix(G, gan.PatchDiscriminator(4, width=4, n_layers=1), lam=100.0, adversarial=0.0)
+((_, loss, _),) = objective.losses((x, y_real))
+norm = (y_real - gan.generate(G, x)).abs().flatten(1).sum(1).mean()  # the L1 norm of the difference
 per_pixel = loss.detach() / 100
 checks.identity("λ · mean over pixels is what is trained", per_pixel, norm / (1 * 16 * 16), tol=1e-9)
 print(f"the norm is {norm / per_pixel:.0f} times as large as the mean")
@@ -811,7 +811,7 @@ for t in range(50, 0, -1):
     weight, var = model.reverse(torch.ones(1, 1), torch.tensor([t]))
     variance = (weight**2 * variance + var).squeeze()
 own = 0.5 * ((2 * math.pi * variance).log() + 1 / variance)  # mean of −log p_θ over the data
-bound = model.vlb(normal.sample(4000, generator=g).double(), generator=g).nats().total.mean()
+bound = diffusion.vlb(model, normal.sample(4000, generator=g).double(), generator=g).nats().total.mean()
 simple = short.alpha_bar[1:].mean()  # E (ε − ε_θ)² is ᾱ_t here
 print(f"−log p_θ {own:.2f}   bound {bound:.2f}   L_simple {simple:.2f}   (entropy {normal.entropy():.2f})")
 checks.at_most("the bound lies above", own, bound)

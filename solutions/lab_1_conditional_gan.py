@@ -482,7 +482,7 @@ print(f"length of G's gradient: {own.norm():.4f}, of the leak: {leak.norm():.4f}
 # We shall see below what becomes of a training with this leak: it runs, and no error is raised.
 #
 # `train.fit` takes each loss's gradient over its own network's weights only, with `torch.autograd.grad`.
-# So nothing can leak there, whatever the task forgets.
+# So nothing can leak there, whatever the objective forgets.
 #
 # And the prediction: in D's loss alone.
 # In G's loss it would cut the only way from D's answer to G's weights, and G would get no gradient.
@@ -647,7 +647,7 @@ def diversity(samples):
 # %% [markdown]
 # ### The model
 #
-# Your functions become a task for `train.fit`: first D's turn, then G's, on the same fakes.
+# Your functions become an objective for `train.fit`: first D's turn, then G's, on the same fakes.
 # G is a U-Net that gets four channels of noise beside the map; D sees patches of 34 pixels.
 
 

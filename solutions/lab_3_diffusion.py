@@ -657,7 +657,7 @@ plots.figure(
 
 
 # %%
-class Task(torch.nn.Module):
+class Objective(torch.nn.Module):
     def __init__(self, net, predict, lr=2e-3):
         super().__init__()
         self.net, self.predict, self.lr = net, predict, lr
@@ -679,8 +679,8 @@ class Task(torch.nn.Module):
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
-task = Task(diffusion.UNet.digits(), predict="v")
-history = train.fit(task, data.digits("train"), steps=450, seed=0)
+objective = Objective(diffusion.UNet.digits(), predict="v")
+history = train.fit(objective, data.digits("train"), steps=450, seed=0)
 print(f"{history.step[-1]} steps in {history.seconds:.0f} s, loss {history.logs['loss'][-1]:.3f}")
 
 # %%
@@ -699,7 +699,7 @@ plots.figure(
 # %%
 def eps_of(x_t, t, label):
     with torch.no_grad():
-        return s.convert(task.net(x_t, t, label), x_t, t, "v", "eps")
+        return s.convert(objective.net(x_t, t, label), x_t, t, "v", "eps")
 
 
 def step_back(x_t, t, eps_hat, z):
@@ -1015,7 +1015,7 @@ measure("no root", rootless)
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
-dense = Task(diffusion.MLP(dim=64, width=256, depth=3, n_classes=10), predict="x_0", lr=1e-3)
+dense = Objective(diffusion.MLP(dim=64, width=256, depth=3, n_classes=10), predict="x_0", lr=1e-3)
 images, digit_class = data.digits("train")
 history = train.fit(dense, (images.flatten(1), digit_class), steps=2000, seed=0)
 print(f"{history.step[-1]} steps in {history.seconds:.0f} s")

@@ -349,7 +349,7 @@ def bound_gap(log_p, L_T, L_t, L_0, dims):
 # %%
 def gap_of_bound(model, p, x):
     """Of a diffusion model: the gap of its bound at points x of p, and the error."""
-    bound = model.vlb(x, generator=generator, batch_size=4096)
+    bound = diffusion.vlb(model, x, generator=generator, batch_size=4096)
     return bound_gap(p.log_prob(x).double(), bound.L_T, bound.L_t, bound.L_0, 2)
 
 
@@ -636,21 +636,21 @@ BUDGET = 1500
 def fit(name, model, steps=BUDGET, points=seen):
     """Train a model, and say what it took of the budget."""
     model.steps = getattr(model, "steps", 0) + steps
-    history = train.fit(model.task, model.batch(points), steps=steps, batch_size=128, seed=number)
+    history = train.fit(model.objective, model.batch(points), steps=steps, batch_size=128, seed=number)
     over = f", {model.steps - BUDGET} too many: say so in your report" if model.steps > BUDGET else ""
     print(f"{name}: {model.steps} of {BUDGET} steps used{over}; this time {history.seconds:.0f} s")
 
 
 # %% [markdown]
 # The four families.
-# Each has a `task` to be trained, `sample`, and `measured`, which gives the gap that can be measured of it, with its error, and what kind of a gap it is.
+# Each has an `objective` to be trained, `sample`, and `measured`, which gives the gap that can be measured of it, with its error, and what kind of a gap it is.
 
 
 # %%
 class Flow:
     def __init__(self, n_couplings=8, width=64, lr=5e-3):
         self.flow = flows.RealNVP.for_vectors(2, n_couplings, width, actnorm=True)
-        self.task = flows.MaximumLikelihood(self.flow, lr=lr)
+        self.objective = flows.MaximumLikelihood(self.flow, lr=lr)
 
     def batch(self, points):
         return points
@@ -666,46 +666,48 @@ class Flow:
 class Diffusion:
     def __init__(self, T=200, width=96, depth=3, lr=8e-3):
         net, schedule = diffusion.MLP(2, width=width, depth=depth), diffusion.Schedule.cosine(T=T)
-        self.task = diffusion.DDPM(net, schedule, predict="v", lr=lr)
+        self.ddpm = diffusion.DDPM(net, schedule, predict="v")
+        self.objective = diffusion.Denoising(self.ddpm, lr=lr)
 
     def batch(self, points):
         return points
 
     def sample(self, n):
-        return diffusion.last(diffusion.ancestral(self.task, (n, 2), generator=generator))
+        return diffusion.last(diffusion.ancestral(self.ddpm, (n, 2), generator=generator))
 
     def measured(self, x):
-        return *gap_of_bound(self.task, truth, x[:500]), "bound"
+        return *gap_of_bound(self.ddpm, truth, x[:500]), "bound"
 
 
 # %%
 class VAE:
     def __init__(self, latent=2, width=96, std=0.05, lr=5e-3):
-        self.task = autoencoder.VAE(2, latent, width, std=std, lr=lr)
+        self.vae = autoencoder.VAE(2, latent, width, std=std)
+        self.objective = autoencoder.ELBO(self.vae, lr=lr)
 
     def batch(self, points):
         return points
 
     def sample(self, n):
-        return self.task.sample(n, generator=generator, noise=True)
+        return self.vae.sample(n, generator=generator, noise=True)
 
     def measured(self, x, draws=200):
-        self.elbo, log_p_theta = importance(log_weights(self.task, x, draws))
+        self.elbo, log_p_theta = importance(log_weights(self.vae, x, draws))
         return *gap(truth.log_prob(x), log_p_theta), f"{draws} draws"
 
 
 # %%
 class GAN:
     def __init__(self, latent=8, width=96, gamma=0.1, lr=1e-3):
-        G = gan.MLPGenerator((2,), n_classes=1, latent=latent, width=width)
+        self.G = gan.MLPGenerator((2,), n_classes=1, latent=latent, width=width)
         D = gan.ProjectionDiscriminator((2,), n_classes=1, width=width)
-        self.task = gan.ClassConditional(G, D, "non_saturating", lr=lr, lr_D=lr, gamma=gamma)
+        self.objective = gan.ClassConditional(self.G, D, "non_saturating", lr=lr, lr_D=lr, gamma=gamma)
 
     def batch(self, points):  # a single class
         return points.clamp(-1, 1), torch.zeros(len(points), dtype=torch.int64)
 
     def sample(self, n):
-        return self.task.generate(torch.zeros(n, dtype=torch.int64), generator=generator)
+        return self.G.sample(n, 0, generator)
 
     def measured(self, x):
         return torch.tensor(math.nan), torch.tensor(math.nan), "none"
@@ -773,7 +775,7 @@ for name, row in rows.items():
 # Two of the gaps can be taken apart: how much of it is the model's fault, and how much comes from the way it is measured?
 
 # %% tags=["nbval-ignore-output"]
-slack, slack_error = gap_of_bound(unbeaten(truth, models["diffusion"].task.schedule.T), truth, held_out[:500])
+slack, slack_error = gap_of_bound(unbeaten(truth, models["diffusion"].ddpm.schedule.T), truth, held_out[:500])
 elbo, elbo_error = gap(truth.log_prob(held_out), models["VAE"].elbo)
 print(
     f"diffusion: {rows['diffusion']['gap']:.2f} by its bound; a perfect denoiser has {slack:.2f} ± {slack_error:.2f}"
