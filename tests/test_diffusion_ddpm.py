@@ -1,7 +1,11 @@
 """The objective and the model: targets, losses, the learned variance, labels hidden and guided towards."""
 
+import copy
+import io
 import itertools
 import math
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +13,7 @@ import torch
 from torch import nn
 
 from genlib.data import GaussianMixture
-from genlib.diffusion import DDPM, MLP, Denoising, Schedule, UNet, vlb
+from genlib.diffusion import DDPM, MLP, Denoising, Schedule, UNet, ancestral, ddim, heun, last, vlb
 
 S = Schedule.cosine(T=20)
 PREDICTIONS: list[Any] = ["eps", "x_0", "v"]
@@ -402,3 +406,278 @@ def test_wrong_inputs() -> None:
             only_loss(model, batch)
     with pytest.raises(ValueError, match="levels"):
         only_loss(DDPM(UNet(width=4, learned_variance=True), S, variance="learned"), torch.zeros(2, 1, 8, 8))
+
+
+# -- The model as it is used
+
+
+def test_sample_is_the_end_of_a_walk() -> None:
+    model = DDPM(awake(MLP(2, 8, n_classes=3)), S, shape=(2,))
+    label = torch.tensor([0, 2, 1])
+    for sampler, own in ((ddim, {"eta": 0.5}), (ancestral, {}), (heun, {})):
+        options: dict[str, Any] = {"steps": 7, "guidance": 0.5, "clip": True} | own
+        x_0 = model.sample(3, label, generator(), sampler=sampler, **options)
+        assert torch.equal(x_0, last(sampler(model, (3, 2), label=label, generator=generator(), **options)))
+    assert torch.equal(model.sample(4, 1, generator()), model.sample(4, torch.full((4,), 1), generator()))
+    # 50 steps if left out, or all of a chain that has fewer, here 20
+    assert torch.equal(model.sample(4, generator=generator()), model.sample(4, generator=generator(), steps=None))
+    assert model.sample(5, shape=(2,)).shape == (5, 2)
+
+
+def test_it_remembers_the_shape_of_what_it_was_trained_on() -> None:
+    """Also in its weights, and whatever was said first stays."""
+    model = DDPM(UNet.digits(), S)
+    with pytest.raises(ValueError, match=r"shape: .*got None"):
+        model.sample(2)
+    Denoising(model).check((torch.zeros(2, 1, 8, 8), torch.tensor([0, 9])))
+    assert model.shape == (1, 8, 8)
+    assert model.sample(2, steps=1).shape == (2, 1, 8, 8)
+    state = model.state_dict()
+    assert state["_extra_state"].dtype == torch.int64
+    assert state["_extra_state"].shape == DDPM(MLP(2, 8), S).state_dict()["_extra_state"].shape
+    loaded = DDPM(UNet.digits(), S)
+    loaded.load_state_dict(state)
+    assert loaded.shape == (1, 8, 8)
+    loaded.load_state_dict(DDPM(UNet.digits(), S).state_dict())  # which knows of none
+    assert loaded.shape == (1, 8, 8)
+    larger = DDPM(UNet.digits(), S, shape=[1, 16, 16])
+    Denoising(larger).check((torch.zeros(2, 1, 8, 8), torch.tensor([0, 9])))
+    assert larger.shape == (1, 16, 16)
+
+
+def test_config_tells_apart_what_the_weights_do_not() -> None:
+    def text(schedule: Schedule = S, net: Any = None, **arguments: Any) -> str:
+        return repr(DDPM(MLP(2, 8) if net is None else net, schedule, **arguments).config())
+
+    texts = [
+        text(),
+        text(Schedule.cosine(T=21)),
+        text(Schedule.linear(T=20)),
+        text(predict="v"),
+        text(variance="beta_tilde"),
+        text(levels=17),
+        text(net=UNet(width=4, heads=2)),
+    ]
+    assert len(set(texts)) == 7
+    assert text() == text(Schedule(S.beta[1:]))
+    config = DDPM(UNet(width=4), S).config()
+    assert config == {"predict": "eps", "variance": "beta", "levels": None, "schedule": repr(S), "heads": 1}
+
+    def of_objective(**arguments: Any) -> str:
+        return repr(Denoising(DDPM(UNet(width=4), S), **arguments).config())
+
+    others: list[dict[str, Any]] = [{"label_dropout": 0.2}, {"lam": 1.0}, {"weight": S.snr}]
+    assert len({of_objective(**arguments) for arguments in [{}, *others]}) == 4
+    assert of_objective() == of_objective(lr=1.0)  # the optimizer's own
+    assert of_objective() != repr(Denoising(DDPM(UNet(width=4, dropout=0.5), S)).config())
+
+
+def awake(net: Any) -> Any:
+    g = generator()
+    with torch.no_grad():
+        for p in net.parameters():
+            p.copy_(0.2 * torch.randn(p.shape, generator=g, dtype=p.dtype))
+    return net
+
+
+T_4 = torch.tensor([1, 5, 19, 20])
+POINTS, PICTURES = normal(4, 3).float(), normal(4, 1, 4, 4).float()
+CLASSES, VECTORS = torch.tensor([0, -1, 2, 1]), torch.cat([normal(3, 2).float(), torch.full((1, 2), math.nan)])
+NETS: dict[str, tuple[Callable[[], Any], tuple[torch.Tensor, ...]]] = {
+    "mlp": (lambda: MLP(3, 8, 2), (POINTS, T_4)),
+    "mlp, classes": (lambda: MLP(3, 8, 2, n_classes=3), (POINTS, T_4, CLASSES)),
+    "mlp, vectors": (lambda: MLP(3, 8, 2, n_condition=2), (POINTS, T_4, VECTORS)),
+    "unet, classes": (lambda: UNet(1, 4, (1, 2), 1, (1,), 2, n_classes=3), (PICTURES, T_4, CLASSES)),
+    "unet, vectors": (lambda: UNet(1, 4, (1, 2), 1, n_condition=2, learned_variance=True), (PICTURES, T_4, VECTORS)),
+}
+
+
+def built(name: str) -> tuple[DDPM, tuple[torch.Tensor, ...]]:
+    net, inputs = NETS[name]
+    net = awake(net())
+    return DDPM(net, S, "v", "learned" if net.learned_variance else "beta"), inputs
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_compiled_exported_mapped_pickled_and_copied_it_answers_the_same(name: str) -> None:
+    model, inputs = built(name)
+    expected = model(*inputs)[0]
+    torch._dynamo.reset()
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    assert torch.allclose(compiled(*inputs)[0], expected, atol=1e-5)
+    assert torch.allclose(torch.export.export(model, inputs).module()(*inputs)[0], expected, atol=1e-5)
+    mapped = torch.func.vmap(lambda *row: model(*(value[None] for value in row))[0][0])(*inputs)
+    assert torch.allclose(mapped, expected, atol=1e-5)
+    file = io.BytesIO()
+    torch.save(Denoising(model), file)
+    file.seek(0)
+    whole = torch.load(file, weights_only=False).model
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model), whole):
+        assert torch.equal(other(*inputs)[0], expected)
+        assert other.config() == model.config()
+
+
+# -- Conditions
+
+
+@pytest.mark.parametrize("name", ["mlp, vectors", "unet, vectors"])
+def test_a_row_of_nan_is_no_condition(name: str) -> None:
+    model, (x_t, t, _) = built(name)
+    c = torch.ones(4, 2)
+    none = model.denoise(x_t, t).x_0
+    assert torch.equal(model.denoise(x_t, t, torch.full((4, 2), math.nan)).x_0, none)
+    mixed = torch.cat([c[:1], torch.full((3, 2), math.nan)])
+    at = model.denoise(x_t, t, mixed).x_0
+    assert torch.allclose(at[1:], none[1:], atol=1e-4)
+    assert torch.allclose(at[0], model.denoise(x_t, t, c).x_0[0], atol=1e-4)
+    assert (at[0] - none[0]).abs().max() > 1e-3
+    assert (model.denoise(x_t, t, 0 * c).x_0 - none).abs().max() > 1e-3  # zeros are a condition as any other
+    given, w = model.denoise(x_t, t, c).eps, 1.5
+    guided = model.denoise(x_t, t, c, guidance=w).eps
+    assert torch.allclose(guided, (1 + w) * given - w * model.denoise(x_t, t).eps, atol=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_vectors_are_hidden_in_training_too(share: float) -> None:
+    seen = []
+
+    class Net(nn.Module):
+        n_condition = 2
+
+        def forward(self, x_t: torch.Tensor, t: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+            seen.append(label)
+            return torch.zeros_like(x_t)
+
+    label = torch.ones(20_000, 2)
+    only_loss(DDPM(Net(), S), (torch.zeros(20_000, 1), label), label_dropout=share)
+    hidden = seen[0].isnan()
+    assert torch.equal(hidden[:, 0], hidden[:, 1])
+    assert float(hidden[:, 0].double().mean()) == pytest.approx(share, abs=0.015)
+    assert (label == 1).all()
+    with pytest.raises(ValueError, match="batch"):
+        only_loss(DDPM(MLP(1, 8, n_condition=2), S), torch.zeros(4, 1))
+
+
+def test_training_with_hidden_vectors_has_finite_gradients() -> None:
+    model, (x, _, label) = built("mlp, vectors")
+    loss, _ = only_loss(model, (x, label), label_dropout=0.5)
+    loss.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_classes_or_vectors() -> None:
+    for net in (MLP, UNet):
+        with pytest.raises(ValueError, match=r"n_condition: .*got 2"):
+            net(n_classes=3, n_condition=2)
+        with pytest.raises(ValueError, match="n_condition"):
+            net(n_condition=0)
+
+
+# -- The objective
+
+
+@pytest.mark.parametrize("net", [MLP(2, 8, n_classes=3), MLP(2, 8, n_condition=3)], ids=["classes", "vectors"])
+def test_what_is_drawn_in_which_order(net: Any) -> None:
+    """The steps, the noise, and which labels are hidden: with a seed, a training is what it was."""
+    asked: list[torch.Tensor] = []
+    net.register_forward_pre_hook(lambda _, inputs: asked.extend(inputs))
+    x_0 = normal(5, 2).float()
+    label = torch.tensor([0, 1, 2, 0, 1]) if net.n_classes else normal(5, 3).float()
+    only_loss(DDPM(net, S), (x_0, label), seed=7, label_dropout=0.5)
+    g = generator(7)
+    t = torch.randint(1, 21, (5,), generator=g)
+    eps = torch.randn(5, 2, generator=g)
+    hidden = torch.rand(5, generator=g) < 0.5
+    assert torch.equal(asked[1], t)
+    assert torch.equal(asked[0], S.q_sample(x_0, t, eps))
+    assert torch.equal(asked[2] == -1 if net.n_classes else asked[2].isnan().all(1), hidden)
+
+
+def test_weights_of_steps() -> None:
+    """w(t) times each example's own mean of squares: against a loop; and None is w = 1."""
+    net, x_0 = TwoNumbers(), normal(6, 3)
+    model = DDPM(lambda x, t, _: net.a * x, S)
+
+    def weight(t: torch.Tensor) -> torch.Tensor:
+        return S.snr(t).clamp(max=5) / S.snr(t)  # min-SNR, for a net that says what ε is
+
+    loss, logs = only_loss(model, x_0, weight=weight)
+    g = generator(0)
+    t = torch.randint(1, 21, (6,), generator=g)
+    eps = torch.randn(6, 3, generator=g, dtype=torch.float64)
+    x_t = S.q_sample(x_0, t, eps)
+    rows = [float(weight(t)[i]) * float(((0.3 * x_t[i] - eps[i]) ** 2).mean()) for i in range(6)]
+    assert float(loss) == pytest.approx(sum(rows) / 6, rel=1e-6)  # 0.3 is a float32
+    assert logs == {}
+    ones, _ = only_loss(model, x_0, weight=lambda t: torch.ones(len(t)))
+    assert float(ones) == pytest.approx(float(only_loss(model, x_0)[0]), rel=1e-12)
+    wrongs: list[Any] = [lambda t: torch.ones(len(t), 1), lambda t: 1.0, lambda t: t, lambda t: torch.ones(1)]
+    for wrong in wrongs:
+        with pytest.raises(ValueError, match="weight: "):
+            only_loss(model, x_0, weight=wrong)
+
+
+def test_check_looks_at_values_once() -> None:
+    x, label = torch.zeros(4, 2), torch.tensor([0, 1, 2, -1])
+    objective = Denoising(DDPM(MLP(2, 8, n_classes=3), S))
+    objective.check((x, label))
+    grid = torch.zeros(2, 1, 8, 8)
+    learned = Denoising(DDPM(UNet(width=4, learned_variance=True), S, variance="learned", levels=17))
+    learned.check(grid)
+    for check, batch, message in (
+        (objective.check, (x * math.nan, label), "batch: .*NaN"),
+        (objective.check, (x, label + 1), r"label: .*3"),
+        (objective.check, (x, label - 1), r"label: .*-2"),
+        (objective.check, (torch.zeros(4, 3), label), r"batch: expected shape \(B, 2\)"),
+        (objective.check, (x.double(), label), "batch: .*float32.*got float64"),
+        (objective.check, x, "batch: "),
+        (objective.check, "x", "batch: "),
+        (learned.check, grid + 0.03, "batch: expected values on the grid of 17 levels"),
+        (learned.check, torch.zeros(2, 1, 6, 8), "batch: .*divisible by 4"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check(batch)
+    unseen = Denoising(DDPM(MLP(2, 8), S))
+    with pytest.raises(ValueError, match="batch"):
+        unseen.check(x * math.inf)
+    assert unseen.model.shape is None  # nothing has changed
+
+
+ODD: dict[str, Any] = {
+    "sparse": POINTS.to_sparse(),
+    "float8": POINTS.to(torch.float8_e4m3fn),
+    "complex": POINTS.to(torch.complex64),
+    "meta": POINTS.to("meta"),
+    "nested": torch.nested.nested_tensor([torch.ones(3), torch.ones(2)]),
+    "uint64": torch.ones(4, 3).to(torch.uint64),
+    "array": POINTS.numpy(),
+    "text": "x",
+    "None": None,
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ODD)
+def test_tensors_of_other_kinds_are_refused_by_name(kind: str) -> None:
+    odd, model = ODD[kind], DDPM(MLP(3, 8, n_condition=3), S)
+    objective = Denoising(model)
+    calls: list[tuple[Callable[[], Any], str]] = [
+        (lambda: model.net(odd, T_4), "x_t"),
+        (lambda: model.denoise(odd, T_4), "x_t"),
+        (lambda: model.denoise(POINTS, odd), "t"),
+        (lambda: model.reverse(odd, T_4), "x_t"),
+        (lambda: vlb(model, odd), "x_0"),
+        (lambda: list(objective.losses((odd, POINTS))), "batch"),
+        (lambda: objective.check((odd, POINTS)), "batch"),
+    ]
+    if odd is not None:
+        calls += [
+            (lambda: model.denoise(POINTS, T_4, odd), "label"),
+            (lambda: model.sample(4, odd, shape=(3,)), "label"),
+            (lambda: vlb(model, POINTS, odd), "label"),
+            (lambda: list(objective.losses((POINTS, odd))), "(label|batch)"),
+            (lambda: objective.check((POINTS, odd)), "(label|batch)"),
+        ]
+    for call, name in calls:
+        with pytest.raises(ValueError, match=rf"^{name}: expected"):
+            call()
