@@ -10,7 +10,7 @@ from torch.distributions import Normal, kl_divergence
 
 from genlib.data import GaussianMixture, digits
 from genlib.diffusion import DDPM, MLP, Bound, Schedule, UNet, vlb
-from genlib.diffusion.bound import discretised_nll, gaussian_kl, gaussian_nll, step_term
+from genlib.diffusion.bound import discretised_nll, gaussian_kl, gaussian_nll, on_grid, step_term
 
 LINEAR = Schedule.linear(T=10)
 
@@ -244,6 +244,73 @@ def test_step_term_takes_each_examples_own_step() -> None:
     assert torch.allclose(got, expected, atol=1e-10)
 
 
+@pytest.mark.parametrize(("dtype", "levels"), [(torch.bfloat16, 17), (torch.float16, 17), (torch.bfloat16, 256)])
+def test_pictures_in_half_precision(dtype: torch.dtype, levels: int) -> None:
+    """Where rounding has moved them off the grid, they are what was meant: the bound is near that in float32."""
+    x = torch.randint(levels, (4, 1, 8, 8), generator=generator()) / ((levels - 1) / 2) - 1
+    s = Schedule([0.01, 0.1, 0.5])
+
+    class Shrinks(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.tensor(0.5))
+
+        def forward(self, x_t: torch.Tensor, t: torch.Tensor, label: None) -> torch.Tensor:
+            return self.scale * x_t
+
+    half, single = (
+        vlb(DDPM(Shrinks().to(kind), s, "x_0", levels=levels), x.to(kind), generator=generator(1)).total
+        for kind in (dtype, torch.float32)
+    )
+    assert half.dtype == torch.float64
+    assert torch.allclose(half.mean(), single.mean(), rtol=0.15)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("levels", [2, 17, 64])
+def test_the_grid_is_found_again_whatever_the_rounding(dtype: torch.dtype, levels: int) -> None:
+    exact = torch.linspace(-1, 1, levels, dtype=torch.float64)
+    assert torch.allclose(on_grid("x", exact.to(dtype), levels), exact, atol=1e-12)
+    with pytest.raises(ValueError, match="x: expected values on the grid"):
+        on_grid("x", (exact + 0.5 / (levels - 1)).to(dtype), levels)
+
+
+def test_some_steps_by_name() -> None:
+    x_0 = normal(3, 2)
+    all_of_them = vlb(knows(torch.zeros(1, 2)), x_0, generator=generator())
+    some = vlb(knows(torch.zeros(1, 2)), x_0, steps=[2, 7], generator=generator())
+    assert some.t.tolist() == [2, 7]
+    assert some.L_t.shape == (3, 2)
+    assert torch.allclose(some.L_0, all_of_them.L_0)  # t = 1 is drawn first, in both
+    assert torch.allclose(some.total, some.L_T + some.L_t.sum(1) * 9 / 2 + some.L_0)
+
+
+class NoFloat64(torch.Tensor):
+    """As on Apple's GPUs."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        out = super().__torch_function__(func, types, args, kwargs or {})
+        if func is torch.Tensor.cpu:
+            return out.as_subclass(torch.Tensor)
+        if isinstance(out, torch.Tensor) and out.dtype == torch.float64:
+            raise TypeError("there is no float64 on this device")
+        return out
+
+
+@pytest.mark.parametrize("variance", ["beta", "learned"])
+def test_it_works_where_there_is_no_float64(variance: Any) -> None:
+    x_0 = normal(3, 2).float()
+    model = DDPM(MLP(2, 8, learned_variance=variance == "learned"), LINEAR, "v", variance)
+    there, here = (vlb(model, x, generator=generator()) for x in (x_0.as_subclass(NoFloat64), x_0))
+    assert type(there.total) is torch.Tensor
+    assert torch.equal(there.total, here.total)
+
+
+def test_no_dimensions_no_bits() -> None:
+    assert (vlb(DDPM(lambda x_t, t, label: x_t, LINEAR), torch.zeros(2, 0)).total == 0).all()
+
+
 @pytest.mark.parametrize(
     ("x_0", "arguments", "message"),
     [
@@ -256,6 +323,11 @@ def test_step_term_takes_each_examples_own_step() -> None:
         (torch.zeros(2), {}, "x_0"),
         (torch.zeros(2, 2), {"steps": 10}, "steps: .*1, 9.*got 10"),
         (torch.zeros(2, 2), {"steps": 0}, "steps"),
+        (torch.zeros(2, 2), {"steps": [1, 2]}, r"steps: .*2, 10.*got"),
+        (torch.zeros(2, 2), {"steps": [3, 3]}, "steps: expected different ones"),
+        (torch.zeros(2, 2), {"steps": []}, "steps"),
+        (torch.zeros(2, 2), {"batch_size": 10**12}, "batch_size"),
+        (torch.zeros(2, 2), {"generator": 0}, "generator"),
         (torch.zeros(2, 2), {"batch_size": 0}, "batch_size"),
         (torch.zeros(2, 2), {"label": torch.zeros(3, dtype=torch.int64)}, "label"),
         (torch.zeros(2, 2), {"label": torch.zeros(2)}, "label"),
