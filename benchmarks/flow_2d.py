@@ -29,9 +29,10 @@ def measure(density, seed: int, steps: int, batch_size: int, lr: float, muon: fl
     points = density.sample(steps * batch_size, torch.Generator().manual_seed(seed))  # each is seen once
     new = density.sample(100_000, torch.Generator().manual_seed(1000 + seed))
     cpu = time.process_time()
-    task = flows.MaximumLikelihood(flow, lr=lr, muon=muon)
-    history = train.fit(task, points, steps=steps, batch_size=batch_size, seed=seed, progress=False)
+    objective = flows.MaximumLikelihood(flows.fused(flow), lr=lr, muon=muon)
+    history = train.fit(objective, points, steps=steps, batch_size=batch_size, seed=seed, progress=False)
     cpu = time.process_time() - cpu
+    flow.eval()
     with torch.no_grad():
         gap = float((density.log_prob(new) - flow.log_prob(new)).double().mean())
         error = float((flow.inverse(flow(new)[0])[0] - new).norm() / new.norm())

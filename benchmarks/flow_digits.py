@@ -71,9 +71,10 @@ def measure(seed: int, given: bool, steps: int, batch_size: int, lr: float) -> l
         seed=seed,
     )
     cpu = time.process_time()
-    task = flows.MaximumLikelihood(flow, lr=lr)
-    history = train.fit(task, (x, label), steps=steps, batch_size=batch_size, seed=seed, progress=False)
+    objective = flows.MaximumLikelihood(flow, lr=lr)
+    history = train.fit(objective, (x, label), steps=steps, batch_size=batch_size, seed=seed, progress=False)
     cpu = time.process_time() - cpu
+    flow.eval()
     seen, held_out = bits(flow, x, label if given else None), bits(flow, x_new, told)
     tighter = bits(flow, x_new, told, n_importance=32)
     points = flows.dequantize(x_new, data.LEVELS, torch.Generator().manual_seed(0))
