@@ -102,10 +102,10 @@ def test_what_does_not_fit_is_refused_by_name(name: str, value: Any) -> None:
 
 def test_numbers_arrive_as_pythons_own_and_sequences_as_tuples() -> None:
     got = setting(
-        np.int64(3),
-        share=np.float32(0.5),
-        positive=torch.tensor(2.0),
-        steps=np.array([1, 2]),
+        np.int64(3),  # type: ignore
+        share=np.float32(0.5),  # type: ignore
+        positive=torch.tensor(2.0),  # type: ignore
+        steps=np.array([1, 2]),  # type: ignore
         betas=[0, 0.5],  # type: ignore
     )
     assert [type(got[name]) for name in ("count", "share", "positive")] == [int, float, float]

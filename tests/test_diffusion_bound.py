@@ -292,7 +292,7 @@ class NoFloat64(torch.Tensor):
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         out = super().__torch_function__(func, types, args, kwargs or {})
         if func is torch.Tensor.cpu:
-            return out.as_subclass(torch.Tensor)
+            return out.as_subclass(torch.Tensor)  # type: ignore
         if isinstance(out, torch.Tensor) and out.dtype == torch.float64:
             raise TypeError("there is no float64 on this device")
         return out

@@ -506,7 +506,7 @@ def test_compiled_exported_mapped_pickled_and_copied_it_answers_the_same(name: s
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     assert torch.allclose(compiled(*inputs)[0], expected, atol=1e-5)
     assert torch.allclose(torch.export.export(model, inputs).module()(*inputs)[0], expected, atol=1e-5)
-    mapped = torch.func.vmap(lambda *row: model(*(value[None] for value in row))[0][0])(*inputs)
+    mapped = torch.func.vmap(lambda *row: model(*(value[None] for value in row))[0][0])(*inputs)  # type: ignore
     assert torch.allclose(mapped, expected, atol=1e-5)
     file = io.BytesIO()
     torch.save(Denoising(model), file)
@@ -662,7 +662,7 @@ def test_tensors_of_other_kinds_are_refused_by_name(kind: str) -> None:
     odd, model = ODD[kind], DDPM(MLP(3, 8, n_condition=3), S)
     objective = Denoising(model)
     calls: list[tuple[Callable[[], Any], str]] = [
-        (lambda: model.net(odd, T_4), "x_t"),
+        (lambda: model.net(odd, T_4), "x_t"),  # type: ignore
         (lambda: model.denoise(odd, T_4), "x_t"),
         (lambda: model.denoise(POINTS, odd), "t"),
         (lambda: model.reverse(odd, T_4), "x_t"),

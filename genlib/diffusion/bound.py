@@ -76,7 +76,8 @@ def vlb(
     Ref: Ho et al. 2020, eq. 5.
     """
     x_0 = check("x_0", x_0, Annotated[Float[Tensor, "B D ..."], "finite"], self=ddpm)
-    label, levels = ddpm.told("x_0", x_0.shape, label), ddpm.levels if levels is None else levels
+    ddpm.check_shape(x_0.shape, "x_0")
+    label, levels = ddpm.told(len(x_0), label), ddpm.levels if levels is None else levels
     exact, x_0 = on_grid("x_0", x_0, levels), x_0.to(torch.promote_types(x_0.dtype, torch.float32))
     schedule, B, unit = ddpm.schedule, len(x_0), BITS / max(1, math.prod(x_0.shape[1:]))
 
@@ -148,13 +149,17 @@ def discretised_nll(x: Tensor, mean: Tensor, log_var: Tensor, levels: int) -> Te
     return -torch.where(x < -1 + half_bin, lowest, torch.where(x > 1 - half_bin, highest, inside))
 
 
+def check_levels(x: Tensor, levels: int | None) -> None:
+    if levels is None and x.dim() == 4:
+        raise ValueError("levels: expected the grey levels of the pictures, such as 17 or 256, got None")
+
+
 def on_grid(name: str, x: Tensor, levels: int | None) -> Tensor:
     """x in float64 on the CPU; if it is made of levels, rounded to the nearest of these values from −1 to 1.
 
     Raises: ValueError for pictures without levels, and for x off their grid by more than its own rounding.
     """
-    if levels is None and x.dim() == 4:
-        raise ValueError("levels: expected the grey levels of the pictures, such as 17 or 256, got None")
+    check_levels(x, levels)
     if levels is None:
         return exactly(x)
     level = (exactly(x) + 1) * ((levels - 1) / 2)

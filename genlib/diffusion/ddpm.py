@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from genlib.arguments import Count, LabelOrNone, Levels, NonNegative, Sizes, check, checked, weight
+from genlib.arguments import Count, LabelOrNone, Levels, Natural, NonNegative, Sizes, checked, weight
 from genlib.common import evaluating
 from genlib.diffusion.samplers import Denoised, ddim, last
 from genlib.diffusion.schedule import Schedule
@@ -102,13 +102,17 @@ class DDPM(nn.Module):
             return mean, chain._at("log_" + self.variance, t, x_t)
         return mean, guess.v * chain._at("log_beta", t, x_t) + (1 - guess.v) * chain._at("log_beta_tilde", t, x_t)
 
-    def told(self, name: str, shape: Sequence[int], label: Any, guidance: float = 0.0) -> Tensor | None:
-        """The label, if the net takes an x of this shape and is told such labels; if not, `ValueError`."""
-        if hasattr(self.net, "_check_shape"):
-            self.net._check_shape(shape, name)  # type: ignore[operator, union-attr]
+    @checked
+    def told(self, n: Natural, label: LabelOrNone, guidance: NonNegative = 0.0) -> Tensor | None:
+        """The label of n examples, if the net is told such; if not, `ValueError`."""
         if guidance and label is None:
             raise ValueError(f"label: expected one to guide towards, for guidance = {guidance:g}; got None")
-        return check("label", label, LabelOrNone, self=self, n=shape[0])
+        return label  # type: ignore[return-value]
+
+    def check_shape(self, shape: Sequence[int], name: str) -> None:
+        """Raise `ValueError`, about this name, if the net says that it cannot take an x of this shape."""
+        if hasattr(self.net, "_check_shape"):
+            self.net._check_shape(shape, name)  # type: ignore[operator, union-attr]
 
     @checked
     def denoise(
@@ -122,7 +126,7 @@ class DDPM(nn.Module):
         Raises: ValueError for what does not fit the net or the schedule, and guidance without a label.
         Ref: Ho & Salimans 2022, eq. 6.
         """
-        return self.guess(x_t, t, self.told("x_t", x_t.shape, label, guidance), guidance, clip)
+        return self.guess(x_t, t, self.told(len(x_t), label, guidance), guidance, clip)
 
     def reverse(self, x_t: Tensor, t: Tensor, label: Tensor | int | None = None) -> tuple[Tensor, Tensor]:
         """Mean and variance of p_θ(x_{t−1} | x_t): like x_t; and (B, 1, ..., 1), or like x_t where it is learned.

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genlib.arguments import NonNegative, Share, check, checked
+from genlib.arguments import LabelOrNone, NonNegative, Share, check, checked
 from genlib.common import Turn, adam, draw, unpack
-from genlib.diffusion.bound import BITS, on_grid, step_term
+from genlib.diffusion.bound import BITS, check_levels, on_grid, step_term
 from genlib.diffusion.ddpm import DDPM, MANY, convert, none
 from genlib.diffusion.samplers import Denoised
 from genlib.diffusion.schedule import Schedule
@@ -101,8 +101,9 @@ class Denoising(nn.Module):
         Raises: ValueError for one that does not fit the net, NaN, and pictures off the grid of the levels that the
             bound is computed with.
         """
-        x_0, _ = self._parts(batch)
+        x_0, label = self._parts(batch)
         check("batch", x_0, Annotated[KIND, "finite"])
+        check("label", label, LabelOrNone, self=self.model, n=len(x_0))  # its values on a GPU, too
         if self.model.variance == "learned":
             on_grid("batch", x_0, self.model.levels)
         self.model.shape = self.model.shape or tuple(x_0.shape[1:])
@@ -110,13 +111,13 @@ class Denoising(nn.Module):
     def _parts(self, batch: Any) -> tuple[Tensor, Tensor | None]:
         model = self.model
         x_0, label = unpack(batch, None if model.n_classes == MANY else bool(model.n_classes or model.n_condition))
-        return check("batch", x_0, KIND, self=model), model.told("batch", x_0.shape, label)
+        model.check_shape(check("batch", x_0, KIND, self=model).shape, "batch")
+        if model.variance == "learned":
+            check_levels(x_0, model.levels)
+        return x_0, model.told(len(x_0), label)
 
     def config(self) -> dict[str, Any]:
         """What must be the same to go on with a training: the model's, and what is minimised."""
-        own = {
-            "label_dropout": self.label_dropout,
-            "lam": self.lam,
-            "dropout": getattr(self.model.net, "dropout", None),
-        }
-        return {**self.model.config(), **own, "weight": self.weight and getattr(self.weight, "__qualname__", "unnamed")}
+        own = {name: getattr(self, name) for name in ("label_dropout", "lam")}
+        own["weight"] = self.weight and getattr(self.weight, "__qualname__", type(self.weight).__name__)
+        return self.model.config() | own | {"dropout": getattr(self.model.net, "dropout", 0.0)}

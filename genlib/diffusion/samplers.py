@@ -51,7 +51,8 @@ class Chain:
         if len(shape) < 2:
             raise ValueError(f"shape: expected (B, ...), such as (16, 1, 8, 8) or (500, 2), got {shape}")
         self.model, self.guidance, self.clip, self.generator = model, guidance, clip, generator
-        self.label, self.steps = model.told("shape", shape, label, guidance), [0, *model.schedule.visited(steps)]
+        model.check_shape(shape, "shape")
+        self.label, self.steps = model.told(shape[0], label, guidance), [0, *model.schedule.visited(steps)]
         self.schedule, self.downwards = model.schedule.respaced(self.steps[1:]), range(len(self.steps) - 1, 0, -1)
         x_T = check("x_T", x_T, Noise, self=model, shape=shape)
         if x_T is None:

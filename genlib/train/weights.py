@@ -53,7 +53,7 @@ def load(module: AnyModule, path: str | os.PathLike) -> AnyModule:
     file, config, wanted = check_file("path", path), config_of(module), tensors_of("module", module)
     try:
         with safe_open(file, "pt") as content:
-            tensors: dict[str, Any] = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
             about = json.loads((content.metadata() or {}).get("genlib", "null"))
         about = about or {"config": config, "checksum": checksum(tensors)}
         found, sound = differences(about["config"], config), about["checksum"] == checksum(tensors)
@@ -63,7 +63,7 @@ def load(module: AnyModule, path: str | os.PathLike) -> AnyModule:
         raise ValueError(f"path: {file} is damaged, or no safetensors file")
     found += [f"{name} is missing" for name in wanted if name not in tensors]
     for name, x in tensors.items():
-        like = wanted.get(name, x)
+        like: Any = wanted.get(name, x)
         resized = x.shape != like.shape and not name.endswith("_extra_state")  # which may be of any length
         if name not in wanted:
             found.append(f"{name} is not expected")
