@@ -32,7 +32,7 @@ def unpack(batch: Any, pair: bool | None = None) -> tuple[Tensor, Tensor | None]
     return parts[0], None if len(parts) == 1 or pair is False else parts[1]
 
 
-def told(label: Tensor | None, n_classes: int | None, like: Tensor) -> Tensor | None:
+def told(label: Any, n_classes: int | None, like: Tensor) -> Tensor | None:
     """What networks are told of a label, (B, n), in the dtype of `like`: one-hot classes, or the vectors themselves."""
     if label is None or not n_classes:
         return label

@@ -14,13 +14,12 @@ from torch.nn.modules import batchnorm, dropout
 
 from genlib.arguments import Count, Label, Levels, Natural, NonNegative, Sizes, Width, checked, weight
 from genlib.common import evaluating, told
-from genlib.flows.layer import Compose, Pair, total
+from genlib.flows.layer import INVERSE, Compose, Pair, through, total
 from genlib.flows.linear import BatchNorm
 from genlib.flows.nets import MLP
 from genlib.flows.preprocessing import dequantize
 
 X = Float[Tensor, "B {self.shape}"]
-Told = Annotated[Tensor | None, "label"]
 BITS = 1 / math.log(2)  # bits in a nat
 
 
@@ -97,7 +96,7 @@ class Flow(nn.Module):
         self.layers = Compose(layers)
 
     @checked
-    def forward(self, x: X, label: Told = None) -> Pair:
+    def forward(self, x: X, label: Label = None) -> Pair:
         """z, like x, and log |det ∂z/∂x| of the whole map, (B,), nats, in float32 or better.
 
         Args:
@@ -105,27 +104,27 @@ class Flow(nn.Module):
             label: (B,) int64 in 0..n_classes − 1, or (B, n_condition), float; None for a flow without either.
         Raises: ValueError for another shape, dtype or class; for x where a layer has no value.
         """
-        return self.layers(x, told(label, self.n_classes, x))
+        return through(self.layers, x, told(label, self.n_classes, x))
 
     @checked
-    def inverse(self, z: X, label: Told = None) -> Pair:
+    def inverse(self, z: X, label: Label = None) -> Pair:
         """x, like z, and log |det ∂x/∂z|, (B,), nats. Arguments as for `forward`.
 
         Raises: ValueError as `forward`; in training mode, for a flow with dropout or batch statistics.
         """
         if self.training and any(map(_by_chance, self.modules())):
             raise ValueError("inverse: in training mode, dropout and batch statistics leave none; call eval() first")
-        return self.layers.inverse(z, told(label, self.n_classes, z))
+        return through(map(INVERSE, reversed(self.layers)), z, told(label, self.n_classes, z))
 
     @checked
-    def log_prob(self, x: Annotated[X, "finite"], label: Told = None) -> Tensor:
+    def log_prob(self, x: Annotated[X, "finite"], label: Label = None) -> Tensor:
         """log p(x), or log p(x | label): (B,), nats. Exact. Arguments as for `forward`.
 
         log p_X(x) = log p_Z(f(x)) + log |det ∂f/∂xᵀ|
 
         Raises: ValueError as `forward`; for NaN or infinite x; for a base that takes no such z.
         """
-        z, log_det = self.layers(x, told(label, self.n_classes, x))
+        z, log_det = through(self.layers, x, told(label, self.n_classes, x))
         try:
             log_p = self.base.log_prob(z.to(log_det.dtype))
         except ValueError as error:
@@ -160,13 +159,13 @@ class Flow(nn.Module):
             if z.shape != (n, *self.shape):
                 raise ValueError(f"base: expected draws of shape {(n, *self.shape)}, got {tuple(z.shape)}")
             z = temperature * z.to(self.like())
-            return self.layers.inverse(z, told(label, self.n_classes, z))[0]  # type: ignore[arg-type]
+            return through(map(INVERSE, reversed(self.layers)), z, told(label, self.n_classes, z))[0]
 
     @checked
     def bits_per_dim(
         self,
         x_int: Integer[Tensor, "B {self.shape}"],
-        label: Told = None,
+        label: Label = None,
         *,
         n_importance: Annotated[int, "[1, 65536]"] = 1,
         batch_size: Count = 512,
@@ -192,13 +191,13 @@ class Flow(nn.Module):
         with evaluating(self):
             for _ in range(n_importance):
                 x = dequantize(x_int, self.levels, generator, self.like().dtype).split(batch_size)
-                labels = [None] * len(x) if label is None else label.split(batch_size)
+                labels = [None] * len(x) if label is None else label.split(batch_size)  # type: ignore
                 log_p.append(torch.cat([self.log_prob(*pair) for pair in zip(x, labels, strict=True)]).cpu().double())
         log_P = torch.stack(log_p).logsumexp(0) - math.log(n_importance) - dims * math.log(self.levels)
         return -log_P * (BITS / dims)
 
     @checked
-    def condition(self, label: Told = None) -> Tensor | None:
+    def condition(self, label: Label = None) -> Tensor | None:
         """What the layers are told: one-hot classes, or the vectors themselves, (B, n), float; or None."""
         return told(label, self.n_classes, self.like())
 

@@ -21,6 +21,7 @@ from genlib.arguments import checked
 X = Float[Tensor, "B D ..."]
 Condition = Float[Tensor, "B n"] | None
 Pair = tuple[Tensor, Tensor]
+INVERSE = attrgetter("inverse")
 
 
 class Compose(nn.ModuleList):
@@ -43,14 +44,15 @@ class Compose(nn.ModuleList):
 
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
-        return _through(self, x, condition)
+        return through(self, x, condition)
 
     @checked
     def inverse(self, z: X, condition: Condition = None) -> Pair:
-        return _through(map(attrgetter("inverse"), reversed(self)), z, condition)
+        return through(map(INVERSE, reversed(self)), z, condition)
 
 
-def _through(maps: Iterable[Any], x: Tensor, condition: Tensor | None) -> Pair:
+def through(maps: Iterable[Any], x: Tensor, condition: Tensor | None) -> Pair:
+    """What the last of these maps makes of x, and the sum of their log-determinants, (B,)."""
     log_det = x.new_zeros(len(x), dtype=wide(x))
     for i, layer in enumerate(maps):
         x, more = layer(x, condition)
