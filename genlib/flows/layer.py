@@ -36,11 +36,15 @@ class Compose(nn.ModuleList):
     """
 
     def __init__(self, layers: Iterable[nn.Module] = ()) -> None:
-        layers = list(layers) if isinstance(layers, Iterable) else [layers]
-        for layer in layers:
-            if not (isinstance(layer, nn.Module) and hasattr(layer, "inverse")):
-                raise ValueError(f"layers: expected Modules with an inverse, got a {type(layer).__name__}")
-        super().__init__(layers)
+        own = []
+        try:
+            for layer in layers if isinstance(layers, Iterable) else [layers]:
+                if not (isinstance(layer, nn.Module) and hasattr(layer, "inverse")):
+                    raise TypeError(f"a {type(layer).__name__}")
+                own.append(layer)
+        except (TypeError, RuntimeError) as error:
+            raise ValueError(f"layers: expected Modules with an inverse, got {error}") from None
+        super().__init__(own)
 
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:

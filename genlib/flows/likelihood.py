@@ -57,6 +57,7 @@ class MaximumLikelihood(nn.Module):
         options = {"weight_decay": self.weight_decay, "fused": fusible(parameters)}
         return {"flow": Muon(matrices, others, self.muon, self.lr, **options)}
 
+    @checked
     def losses(self, batch: Any, generator: torch.Generator | None = None) -> Iterator[Turn]:
         """("flow", the loss, {}), once.
 

@@ -57,6 +57,7 @@ class Muon(torch.optim.Adam):
         options = {"betas": betas, "weight_decay": weight_decay, "decoupled_weight_decay": True, "fused": fused}
         super().__init__([own, {"params": list(others)}], lr=lr_adam, **options)
 
+    @checked
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of both."""
