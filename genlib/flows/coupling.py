@@ -51,6 +51,7 @@ class Coupling(Split):
         self.apart, self.n_answers = apart is not False and by_coordinate(self.mask) is not None, self.n_out * n_out
 
     @staticmethod
+    @checked
     def sizes(mask: Mask, apart: bool | None = None) -> tuple[int, int]:
         """How many features the network is given, and how many it answers for; times 2 if affine: log_s and shift."""
         mask = as_mask(mask)
@@ -61,36 +62,36 @@ class Coupling(Split):
 
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
-        kept, changed = self.parts(x)
-        changed, log_s = self.there(kept, changed, condition)
-        return self.whole(kept, changed), self.stretch(log_s)
+        kept, changed = self._parts(x)
+        changed, log_s = self._there(kept, changed, condition)
+        return self._whole(kept, changed), self._stretch(log_s)
 
     @checked
     def inverse(self, z: X, condition: Condition = None) -> Pair:
-        kept, changed = self.parts(z)
-        changed, log_s = self.back(kept, changed, condition)
-        return self.whole(kept, changed), -self.stretch(log_s)
+        kept, changed = self._parts(z)
+        changed, log_s = self._back(kept, changed, condition)
+        return self._whole(kept, changed), -self._stretch(log_s)
 
-    def there(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
+    def _there(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
         """z_2 from x_2, as x_1 says, and the logarithm of how much each number of it is stretched."""
         raise NotImplementedError
 
-    def back(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
-        """x_2 from z_2, and what `there` would say of it."""
+    def _back(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
+        """x_2 from z_2, and what `_there` would say of it."""
         raise NotImplementedError
 
-    def parts(self, x: Tensor) -> Pair:
+    def _parts(self, x: Tensor) -> Pair:
         """x_1, what the network sees, and x_2, what is changed; by mask, both have the shape of x."""
-        return super().parts(x) if self.apart else (x * self._like(x), x)
+        return super()._parts(x) if self.apart else (x * self._like(x), x)
 
-    def whole(self, x_1: Tensor, x_2: Tensor) -> Tensor:
-        return super().whole(x_1, x_2) if self.apart else torch.where(self._like(x_1), x_1, x_2)
+    def _whole(self, x_1: Tensor, x_2: Tensor) -> Tensor:
+        return super()._whole(x_1, x_2) if self.apart else torch.where(self._like(x_1), x_1, x_2)
 
-    def stretch(self, log_s: Tensor) -> Tensor:
+    def _stretch(self, log_s: Tensor) -> Tensor:
         """log |det|, (B,): the sum over what is changed."""
         return total(log_s if self.apart else log_s * ~self._like(log_s))
 
-    def answer(self, kept: Tensor, condition: Tensor | None) -> Tensor:
+    def _answer(self, kept: Tensor, condition: Tensor | None) -> Tensor:
         """What the network says of x_1."""
         answer, (B, _, *rest) = self.net(kept, condition), kept.shape
         if not isinstance(answer, Tensor) or answer.shape != (B, self.n_answers, *rest):
@@ -142,17 +143,17 @@ class AffineCoupling(Coupling):
         self.bound = bound
         self.scale = nn.Parameter(torch.full((self.n_answers // 2,), bound)) if learned else None
 
-    def there(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
+    def _there(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
         log_s, shift = self.log_s_and_shift(kept, condition)
         return torch.addcmul(shift, changed, log_s.exp()), log_s
 
-    def back(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
+    def _back(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
         log_s, shift = self.log_s_and_shift(kept, condition)
         return (changed - shift) * torch.exp(-log_s), log_s
 
     def log_s_and_shift(self, kept: Tensor, condition: Tensor | None = None) -> Pair:
         """What the network makes of x_1: like x_2 each; by mask, like x, and only used where x is changed."""
-        raw, shift = self.answer(kept, condition).chunk(2, dim=1)
+        raw, shift = self._answer(kept, condition).chunk(2, dim=1)
         scale = self.bound if self.scale is None else per_channel(self.scale.clamp(-LARGEST, LARGEST), raw)
         return scale * torch.tanh(raw), shift
 
@@ -168,8 +169,8 @@ class AdditiveCoupling(Coupling):
     Raises: ValueError as `Coupling`. Ref: Dinh et al. 2015, §3.2.
     """
 
-    def there(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
-        return changed + self.answer(kept, condition), torch.zeros_like(changed)
+    def _there(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
+        return changed + self._answer(kept, condition), torch.zeros_like(changed)
 
-    def back(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
-        return changed - self.answer(kept, condition), torch.zeros_like(changed)
+    def _back(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
+        return changed - self._answer(kept, condition), torch.zeros_like(changed)

@@ -44,15 +44,15 @@ class Chain(nn.Module):
 
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
-        return self._through("there", list(self.couplings), x, condition)
+        return self._through("_there", list(self.couplings), x, condition)
 
     @checked
     def inverse(self, z: X, condition: Condition = None) -> Pair:
-        x, log_det = self._through("back", list(self.couplings)[::-1], z, condition)
+        x, log_det = self._through("_back", list(self.couplings)[::-1], z, condition)
         return x, -log_det
 
     def _through(self, way: str, couplings: list[Any], x: Tensor, condition: Tensor | None) -> Pair:
-        kept, changed = couplings[0].parts(x)
+        kept, changed = couplings[0]._parts(x)
         step, stretches = couplings[0].step, []
         for coupling in couplings:
             if coupling.halves != self.halves:
@@ -61,4 +61,4 @@ class Chain(nn.Module):
                 kept, changed, step = changed, kept, coupling.step
             changed, log_s = getattr(coupling, way)(kept, changed, condition)
             stretches.append(log_s)
-        return couplings[-1].whole(kept, changed), total(torch.cat(stretches, dim=1))
+        return couplings[-1]._whole(kept, changed), total(torch.cat(stretches, dim=1))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor, nn
 
 from genlib.arguments import Seed, Sizes, Width, checked
@@ -70,22 +71,27 @@ def as_mask(mask: Mask) -> Tensor:
     """A copy, on the CPU, of a mask, or of lists of bools. Raises: ValueError if it does not both keep and change."""
     try:
         taken = torch.as_tensor(mask).detach().cpu().to_dense().clone()
+        came = f"{str(taken.dtype)[6:]} of shape {tuple(taken.shape)}"
     except (TypeError, ValueError, RuntimeError):
-        taken = torch.empty(())
+        taken, came = torch.empty(()), type(mask).__name__
     if taken.dtype != torch.bool or taken.dim() not in (1, 3) or taken.all() or not taken.any():
-        came = f"{taken.dtype}, {tuple(taken.shape)}, {taken.tolist()}" if taken.numel() < 9 else type(mask).__name__
         raise ValueError(f"mask: expected bools of shape (D,) or (C, H, W), some True, some False, got {came}")
     return taken
 
 
-def by_coordinate(mask: Tensor) -> Tensor | None:
-    """(D,) or (C,): the mask of whole coordinates or channels; None if it differs from pixel to pixel."""
-    first = mask.flatten(1)[:, 0] if mask.dim() == 3 else mask
-    return first if mask.dim() == 1 or bool((mask == first[:, None, None]).all()) else None
+@checked
+def by_coordinate(mask: Bool[Tensor, "C ..."]) -> Tensor | None:
+    """(D,) or (C,): the mask of whole coordinates or channels; None if it differs from pixel to pixel.
+
+    Raises: ValueError for what is no mask.
+    """
+    rows = mask.flatten(1) if mask.dim() > 1 else mask[:, None]
+    return rows.all(1) if bool((rows.all(1) | ~rows.any(1)).all()) else None
 
 
-def in_short(mask: Tensor) -> str:
-    """The mask as zeros and ones, or of a long one a digest: another text for another mask."""
+@checked
+def in_short(mask: Bool[Tensor, "..."]) -> str:
+    """The mask as zeros and ones, or of a long one a digest: another text for another mask. Raises: as above."""
     bits = "".join("01"[kept] for kept in mask.flatten().tolist())
     return bits if len(bits) <= 64 else hashlib.sha256(bits.encode()).hexdigest()[:16]
 
@@ -102,19 +108,19 @@ class Split(nn.Module):
         self.register_buffer("mask", as_mask(mask))
         self._index()
 
-    def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x_1 and x_2."""
         ordered = x if self.order is None else x.index_select(1, self.order)
         x_1, x_2 = ordered.split_with_sizes(self.halves[0], 1)[:: self.step]
         return x_1, x_2
 
-    def whole(self, x_1: Tensor, x_2: Tensor) -> Tensor:
+    def _whole(self, x_1: Tensor, x_2: Tensor) -> Tensor:
         """x from its parts."""
         x = torch.cat([x_1, x_2][:: self.step], dim=1)
         return x if self.before is None else x.index_select(1, self.before)
 
     def extra_repr(self) -> str:
-        return f"mask={in_short(self.mask)}"
+        return f"mask={'...' if self.mask.is_meta else in_short(self.mask)}"
 
     def _index(self) -> None:
         """Where the parts are; anew when a mask was loaded."""

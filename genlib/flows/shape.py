@@ -68,9 +68,9 @@ class FactorOut(Split):
         return self._through(self.inner.inverse, z, condition)
 
     def _through(self, inner: Callable[..., Pair], x: Tensor, condition: Tensor | None) -> Pair:
-        goes_on, finished = self.parts(x)
+        goes_on, finished = self._parts(x)
         out, log_det = inner(goes_on, condition)
         if out.shape != goes_on.shape:
             came = f"{tuple(goes_on.shape)} to {tuple(out.shape)}"
             raise ValueError(f"inner: expected a layer that leaves shapes as they are, got one from {came}")
-        return self.whole(out, finished), log_det
+        return self._whole(out, finished), log_det
