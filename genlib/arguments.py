@@ -339,6 +339,6 @@ def _came(value: Any) -> str:
     if value.layout != torch.strided:
         words.append(f"({value.layout})")
     elif value.numel() and not value.is_nested and _is_visible(value, {}) and str(value.dtype)[6:] in FLOATS + INTS:
-        finite = value.is_floating_point() and not _has_values(value, "finite", {})
+        finite = value.is_floating_point() and not _has_values(value.detach(), "finite", {})
         words.append("with NaN or infinite values" if finite else f"with values {value.min():g}..{value.max():g}")
     return " ".join(words)

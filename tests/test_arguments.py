@@ -122,6 +122,8 @@ def test_numbers_arrive_as_pythons_own_and_sequences_as_tuples() -> None:
 def test_looking_at_values_asks_for_no_gradient(recwarn: pytest.WarningsRecorder) -> None:
     Chain().q_sample(X, T, X.clone().requires_grad_())
     assert check("x", X.sigmoid().requires_grad_(), Annotated[Float[Tensor, "..."], "[0, 1]"]).requires_grad
+    with pytest.raises(ValueError, match="eps"):
+        Chain().q_sample(X, T, X[:, :1].clone().requires_grad_())
     assert not recwarn.list
 
 
