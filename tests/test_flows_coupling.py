@@ -234,3 +234,10 @@ def test_no_argument_is_changed_in_place() -> None:
         before = x.clone()
         affine(mask).inverse(affine(mask)(x)[0])
         assert torch.equal(x, before)
+
+
+def test_it_can_be_shown_wherever_it_is() -> None:
+    layer = AffineCoupling([True, False, False], bound=1.5)
+    assert "mask=100, apart=True, bound=1.5" in repr(layer)
+    assert "mask=..." in repr(layer.to("meta"))
+    assert repr(AffineCoupling(masks.checkerboard((1, 16, 16)))).count("mask=") == 1

@@ -241,6 +241,16 @@ X, X_INT, LABEL = torch.zeros(2, 4), torch.zeros(2, 4, dtype=torch.int64), torch
     [
         (lambda: Flow([], (0,)), "shape"),
         (lambda: Flow([], (2, 3)), "shape"),
+        (lambda: Flow([], 3), "shape"),  # type: ignore
+        (lambda: Flow([], "ab"), "shape"),  # type: ignore
+        (lambda: Flow([], (2,), n_classes=2, n_condition=2), "n_condition"),
+        (lambda: PLAIN(None), "x"),  # type: ignore
+        (lambda: PLAIN(X.bfloat16()), "x"),
+        (lambda: PLAIN(X.to_sparse()), "x"),
+        (lambda: PLAIN(X.to("meta")), "x"),
+        (lambda: PLAIN.log_prob(X + 0j), "x"),
+        (lambda: PLAIN.sample(10**12), "n"),
+        (lambda: PLAIN.sample(2, generator=0), "generator"),  # type: ignore
         (lambda: Flow([], (2,), base=3), "base"),  # type: ignore
         (lambda: Flow([], (2,), levels=1), "levels"),
         (lambda: Flow([], (2,), n_classes=0), "n_classes"),
@@ -347,3 +357,21 @@ def test_whole_numbers_have_no_density_themselves() -> None:
     for call in (LEVELS, LEVELS.log_prob):
         with pytest.raises(ValueError, match=r"^x: expected a float tensor .*got int64"):
             call(X_INT)
+
+
+def test_data_on_a_device_without_float64_are_measured_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers go to the CPU first, and then to float64."""
+    seen: list[str] = []
+    double, cpu = Tensor.double, Tensor.cpu
+    monkeypatch.setattr(Tensor, "double", lambda x: (seen.append("double"), double(x))[1])
+    monkeypatch.setattr(Tensor, "cpu", lambda x: (seen.append("cpu"), cpu(x))[1])
+    LEVELS.bits_per_dim(X_INT)
+    assert seen[-2:] == ["cpu", "double"]
+
+
+def test_one_class_stands_for_all_that_are_drawn() -> None:
+    """And generators draw the same, whether a class comes as a number or as a tensor."""
+    flow = random_flow(RealNVP.for_vectors(4, 2, 8, n_classes=3))
+    one = flow.sample(5, 2, generator())
+    assert torch.equal(one, flow.sample(5, torch.full((5,), 2), generator()))
+    assert not torch.equal(one, flow.sample(5, 0, generator()))

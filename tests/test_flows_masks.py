@@ -68,6 +68,13 @@ def test_channel_keeps_whole_channels() -> None:
         lambda: masks.as_mask(torch.tensor([0, 1])),
         lambda: masks.as_mask(torch.zeros(2, 2, dtype=torch.bool)),
         lambda: masks.as_mask("halves"),
+        lambda: masks.as_mask(None),  # type: ignore
+        lambda: masks.as_mask(torch.nested.nested_tensor([torch.zeros(2)])),
+        lambda: masks.as_mask(torch.ones(2, device="meta").bool()),
+        lambda: masks.as_mask(torch.tensor(True)),
+        lambda: masks.by_coordinate(torch.ones(2)),
+        lambda: masks.in_short([True]),  # type: ignore
+        lambda: masks.halves(10**12),
     ],
 )
 def test_masks_that_leave_nothing_are_refused(make) -> None:

@@ -80,6 +80,9 @@ def test_quantize_keeps_inside_the_levels() -> None:
         (lambda: dequantize(torch.tensor([[0]]), 1), "levels"),
         (lambda: quantize(torch.tensor([[0]]), 17), "x"),
         (lambda: quantize(torch.tensor([[0.5]]), 0), "levels"),
+        (lambda: quantize(torch.tensor([[float("nan")]]), 17), "x"),
+        (lambda: dequantize(torch.tensor([[0]]), "many"), "levels"),  # type: ignore
+        (lambda: dequantize(torch.tensor([[0]]), 17, dtype=torch.int64), "dtype"),
     ],
 )
 def test_wrong_input_is_named(call, name: str) -> None:

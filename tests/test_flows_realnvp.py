@@ -148,6 +148,14 @@ PAPER_PARAMETERS = 18_424_153
     [
         (lambda: RealNVP.for_vectors(1), "dim"),
         (lambda: RealNVP.for_vectors(2, 0), "n_couplings"),
+        (lambda: RealNVP.for_vectors(2, 10**12), "n_couplings"),
+        (lambda: RealNVP.for_vectors(2**63), "dim"),
+        (lambda: RealNVP.for_vectors(2, depth=10**12), "depth"),
+        (lambda: RealNVP.for_vectors(2, n_classes=3, n_condition=3), "n_condition"),
+        (lambda: RealNVP.for_vectors(2, base=3), "base"),  # type: ignore
+        (lambda: RealNVP.for_vectors(2, actnorm="yes"), "actnorm"),  # type: ignore
+        (lambda: RealNVP.for_images((1, 10**9, 10**9)), "shape"),
+        (lambda: RealNVP.paper((3, 32)), "shape"),
         (lambda: RealNVP.for_vectors(2, mask="checkerboard"), "mask"),  # type: ignore
         (lambda: RealNVP.for_vectors(2, dropout=1.0), "dropout"),
         (lambda: RealNVP.for_vectors(2, levels=17, preprocessing="none"), "preprocessing"),  # type: ignore
