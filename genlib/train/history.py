@@ -61,13 +61,13 @@ class History:
     def from_dict(cls, content: Any) -> "History":
         """The inverse of `to_dict`; `ValueError` for anything else."""
         names = cls.__dataclass_fields__.keys() - {"raw"}
-        if not isinstance(content, dict) or content.keys() != names:
-            raise ValueError(f"history: expected the entries {', '.join(sorted(names))}, and no others")
-        history = cls(**content)
-        curves = [history.time, *history.logs.values(), *history.lr.values()]
-        if any(not isinstance(curve, list) or len(curve) != len(history.step) for curve in curves):
-            raise ValueError("history: expected curves of one length")
-        return history
+        tables = isinstance(content, dict) and content.keys() == names and (content["logs"], content["lr"])
+        if not tables or not all(isinstance(table, dict) for table in tables):
+            raise ValueError(f"content: expected the entries {', '.join(sorted(names))}, and no others")
+        curves = [content["step"], content["time"], *tables[0].values(), *tables[1].values()]
+        if any(not isinstance(curve, list) or len(curve) != len(curves[0]) for curve in curves):
+            raise ValueError("content: expected curves of one length")
+        return cls(**content)
 
     @checked
     def save(self, path: str | os.PathLike) -> None:
