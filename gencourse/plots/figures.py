@@ -48,7 +48,7 @@ COLOURS, SHADES = 64, 256  # in the file: of lines, points and words; where ther
 Aspect = Annotated[float, "[0.05, 50]"]  # how wide a panel is for a height of 1
 Columns = Annotated[int, "[1, 1000]"]
 Ends = tuple[Place | None, Place | None]
-Scale = Literal["linear", "log", "symlog", "logit"]
+Scale = Literal["linear", "log", "symlog"]
 SETTINGS: dict[str, Any] = {  # of the axes, beside what a panel draws
     **dict.fromkeys(("xlabel", "ylabel", "title"), str),
     **dict.fromkeys(("xlim", "ylim"), Ends),
@@ -76,15 +76,26 @@ class Panel:
 
     def __post_init__(self) -> None:
         for name, hint in get_type_hints(Panel, include_extras=True).items():
-            check(name, getattr(self, name), dict if name == "settings" else hint)
-        for name, value in self.settings.items():
-            if name not in SETTINGS:
-                raise ValueError(f"{name}: expected a setting of the axes, one of {', '.join(SETTINGS)}, got another")
-            value = check(name, value, SETTINGS[name] | None)
-            if isinstance(value, str):
-                words(name, value)
-            elif value is not None:
-                few(name, value)
+            taken = check(name, getattr(self, name), dict if name == "settings" else hint)
+            object.__setattr__(self, name, taken)  # a number as Python's own
+        settings = {name: _setting(name, value) for name, value in self.settings.items()}
+        object.__setattr__(self, "settings", settings)
+        for axis in (axis for axis in "xy" if settings.get(f"{axis}scale") == "log"):
+            end, ticks = (settings.get(f"{axis}lim") or ())[1:], settings.get(f"{axis}ticks") or ()
+            for name, values in (("lim", end), ("ticks", ticks)):
+                if any(value is not None and value <= 0 for value in values):
+                    raise ValueError(f"{axis}{name}: expected positive numbers on a logarithmic axis, got {values}")
+
+
+def _setting(name: str, value: Any) -> Any:
+    if name not in SETTINGS:
+        raise ValueError(f"{name}: expected one of the axes' settings {', '.join(SETTINGS)}, got another")
+    value = check(name, value, SETTINGS[name] | None)
+    if isinstance(value, str):
+        words(name, value)
+    elif value is not None:
+        few(name, value)
+    return value
 
 
 class Figure:
