@@ -20,6 +20,7 @@ import math
 
 import torch
 from gencourse import checks, plots
+from gencourse.checks.lab_4_one_truth.hidden import hidden_mixture
 from IPython.display import Markdown
 from torch.distributions import MultivariateNormal, Normal
 
@@ -49,7 +50,7 @@ generator = torch.Generator().manual_seed(0)
 # The one that you will be asked about stays behind the curtain until the end.
 
 # %%
-practice = data.hidden_mixture(3)
+practice = hidden_mixture(3)
 parts = practice.means, practice.covs, practice.weights
 x = practice.sample(4000, generator).double()
 for k, (w, cov) in enumerate(zip(practice.weights, practice.covs, strict=True)):
@@ -601,7 +602,7 @@ for name, samples in makers.items():
 
 # %%
 number = 7
-truth = data.hidden_mixture(number)
+truth = hidden_mixture(number)
 generator = torch.Generator().manual_seed(number)
 seen, held_out = truth.sample(4000, generator), truth.sample(4000, generator)
 truth

@@ -2,7 +2,6 @@
 
 from genlib.data.densities import Checkerboard, Moons, Rings
 from genlib.data.digits import LEVELS, Images, digits
-from genlib.data.hidden import HiddenMixture, hidden_mixture
 from genlib.data.mixture import GaussianMixture
 from genlib.data.outlines import outlines
 from genlib.data.textures import TEXTURES, Pairs, texture_crops, textures
@@ -12,13 +11,11 @@ __all__ = [
     "TEXTURES",
     "Checkerboard",
     "GaussianMixture",
-    "HiddenMixture",
     "Images",
     "Moons",
     "Pairs",
     "Rings",
     "digits",
-    "hidden_mixture",
     "outlines",
     "texture_crops",
     "textures",
