@@ -103,8 +103,8 @@ def _between(T: int, steps: Any, generator: torch.Generator | None) -> Tensor:
     if isinstance(steps, int):
         start = torch.rand(1, dtype=torch.float64, generator=generator, device=generator.device if generator else "cpu")
         return 2 + ((start.cpu() + torch.arange(steps)) * ((T - 1) / steps)).long().clamp(max=T - 2)
-    if steps is not None and len(set(steps)) in range(len(steps)):
-        raise ValueError(f"steps: expected different ones of 2..{T}, got {steps}")
+    if steps is not None and not 0 < len(set(steps)) == len(steps):
+        raise ValueError(f"steps: expected different ones of 2..{T}, at least one, got {steps}")
     return torch.arange(2, T + 1) if steps is None else torch.tensor(steps, dtype=torch.int64)
 
 
