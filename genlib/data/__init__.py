@@ -1,10 +1,9 @@
 """Data: densities whose truth is known, and real pictures small enough for a laptop."""
 
 from genlib.data.densities import Checkerboard, Moons, Rings
-from genlib.data.digits import LEVELS, Images, digits
+from genlib.data.digits import LEVELS, Images, Pairs, digits, outlines
 from genlib.data.mixture import GaussianMixture
-from genlib.data.outlines import outlines
-from genlib.data.textures import TEXTURES, Pairs, texture_crops, textures
+from genlib.data.textures import TEXTURES, texture_crops, textures
 
 __all__ = [
     "LEVELS",

@@ -19,14 +19,11 @@ Length = Annotated[float, "[0.001, 10]"]  # of a ring; steps of quadrature resol
 
 
 class Checkerboard:
-    """Uniform on the dark squares of a board over [−1, 1]²; outside of them the density is zero.
+    """Uniform on the dark squares of a board over [−1, 1]², an even number `cells` of squares along a side.
 
         log p(x) = −log 2 on the dark squares (half of the board's area 4), −∞ elsewhere
 
-    Args:
-        cells: squares along a side, even, in 2..1000.
-    Raises:
-        ValueError: for an odd number of cells.
+    Raises: ValueError for an odd number of cells.
 
     >>> Checkerboard().entropy() == math.log(2)
     True
@@ -72,14 +69,9 @@ class Rings:
 
         p(x) = mean over k of  exp(−(r² + R_k²)/2σ²) I₀(r R_k/σ²) / 2πσ²,    r = |x|
 
-    A point on circle k, at any angle, plus N(0, σ² I). I₀ is the modified Bessel function that the average over the
-    angle leaves behind.
-
-    Args:
-        radii: R_k, at least one, in [0.001, 10], each as likely as the others.
-        std: σ, in [0.001, 10].
-    Raises:
-        ValueError: without a radius.
+    A point at any angle on a circle with one of the `radii` R_k, plus N(0, σ² I) with σ = `std`. I₀ is the modified
+    Bessel function that the average over the angle leaves behind.
+    Raises: ValueError without a radius.
     """
 
     dim = 2
@@ -125,11 +117,8 @@ class Rings:
 class Moons:
     """Two interleaved half-circles with Gaussian noise, scaled to about [−1, 1]².
 
-    Each half-circle is a row of narrow Gaussians at even angles, closer together than σ: a mixture, so its density is
-    exact, and without a ripple that anyone could see (2 exp(−2π²) of it at most).
-
-    Args:
-        std: standard deviation of the noise, in [0.01, 1).
+    Each half-circle is a row of narrow Gaussians at even angles, closer together than their standard deviation `std`: a
+    mixture, so its density is exact, and without a ripple that anyone could see (2 exp(−2π²) of it at most).
     """
 
     dim = 2

@@ -1,7 +1,6 @@
 """A mixture of Gaussians: the one distribution of this course whose every truth is known in closed form.
 
-Its density, its score, and both again after any amount of diffusion noise; what a discriminator should find, and the
-divergence that it measures. So each family of models can be held against the truth before anything is trained.
+So each family of models can be held against the truth before anything is trained.
 """
 
 import math
@@ -34,11 +33,9 @@ class GaussianMixture:
     """p(x) = Σ_k w_k N(x; μ_k, Σ_k), with any number K of components in any dimension D.
 
     Args:
-        means: μ_k, (K, D).
-        covs: Σ_k, (K, D, D), symmetric and positive definite.
+        means, covs: μ_k, (K, D), and Σ_k, (K, D, D), symmetric and positive definite.
         weights: w_k, (K,), positive, adding up to 1; equal ones if left out.
-    Raises:
-        ValueError: for wrong shapes, NaN, a singular or asymmetric covariance, weights that do not sum to one.
+    Raises: ValueError for a singular or asymmetric covariance, and for weights that do not sum to one.
 
     >>> p = GaussianMixture([[0.0]], [[[1.0]]])
     >>> p.log_prob(torch.zeros(1, 1))
@@ -56,7 +53,6 @@ class GaussianMixture:
             raise ValueError("covs: expected symmetric matrices, got one that is not")
         if (weights <= 0).any() or abs(float(weights.sum()) - 1) > 1e-6:
             raise ValueError(f"weights: expected positive numbers that sum to 1, got {weights.tolist()}")
-
         self.means, self.covs, self.weights = means, covs, weights / weights.sum()
         # Σ_k = U_k diag(λ_k) U_kᵀ. Noise adds to every λ alike and leaves U as it is.
         self._lambda, self._U = torch.linalg.eigh(covs)
@@ -103,12 +99,11 @@ class GaussianMixture:
 
     @checked
     def noised(self, alpha_bar: Share) -> "GaussianMixture":
-        """q(x_t), the marginal of the diffusion chain where it has kept the share ᾱ_t of the signal: a mixture again.
+        """q(x_t), the marginal of the diffusion chain where it has kept the share ᾱ_t of the signal.
 
             q(x_t) = Σ_k w_k N(x_t; √ᾱ_t μ_k, ᾱ_t Σ_k + (1 − ᾱ_t) I)
 
-        Args:
-            alpha_bar: ᾱ_t, 0 <= ᾱ_t <= 1.
+        A mixture again: p itself where ᾱ_t = 1, and N(0, I) where it is 0.
         """
         a, eye = alpha_bar, torch.eye(self.dim, dtype=torch.float64)
         return GaussianMixture(math.sqrt(a) * self.means, a * self.covs + (1 - a) * eye, self.weights)
@@ -119,12 +114,7 @@ class GaussianMixture:
 
             E[ε | x_t] = −√(1 − ᾱ_t) ∇ log q(x_t)
 
-        Args:
-            x_t: (B, D), float.
-            t: (B,) int64 in 1..T.
-            schedule: anything with `alpha_bar`, of length T + 1.
-        Returns:
-            like x_t.
+        Like x_t, (B, D), for t, (B,), in 1..T. schedule: anything with `alpha_bar`, of length T + 1.
         Ref: Efron 2011 (Tweedie's formula); Ho et al. 2020, §3.2.
         """
         table = check("schedule", schedule.alpha_bar, Shares)
@@ -136,7 +126,7 @@ class GaussianMixture:
     def entropy(self) -> float:
         """H = −∫ p log p, in nats, by quadrature; in one and two dimensions.
 
-        Each component is integrated in its own axes, on grids that are refined until two of them agree to 1e-9.
+        Raises: ValueError in more dimensions, and where quadrature does not reach 1e-9.
 
         >>> round(GaussianMixture([[0.0]], [[[1.0]]]).entropy(), 6)  # ½ log 2πe
         1.418939
@@ -149,20 +139,16 @@ class GaussianMixture:
 
             logit D*(x) = log p(x) − log p_G(x),   so that   sigmoid(logit D*) = p / (p + p_G)
 
-        Args:
-            x: (B, D), float.
-            other: p_G, of the same dimension.
-        Returns:
-            (B,), like x. Where it is 0, x is as likely real as generated.
-        Raises:
-            ValueError: if the dimensions differ.
+        (B,), for x of shape (B, D). Where it is 0, x is as likely real as generated.
+        Raises: ValueError if the dimensions differ.
         Ref: Goodfellow et al. 2014, proposition 1.
 
         >>> p, p_G = GaussianMixture([[1.0]], [[[1.0]]]), GaussianMixture([[-1.0]], [[[1.0]]])
         >>> p.optimal_discriminator(torch.tensor([[0.0], [3.0]]), p_G)  # 2x
         tensor([0., 6.])
         """
-        self._same_space(other)
+        if other.dim != self.dim:
+            raise ValueError(f"other: expected a mixture in {self.dim} dimensions, got one in {other.dim}")
         return self.log_prob(x) - other.log_prob(x)
 
     @checked
@@ -172,27 +158,21 @@ class GaussianMixture:
             JS(p, q) = ½ KL(p ‖ m) + ½ KL(q ‖ m),   m = (p + q)/2
                      = log 2 + ½ E_p[log D*(x)] + ½ E_q[log(1 − D*(x))]
 
-        The second line is what a generator descends whose discriminator is always the best one.
-
-        Args:
-            other: q, of the same dimension.
-        Returns:
-            nats: 0 where the mixtures are equal, log 2 where they do not overlap. It is the same both ways.
-        Raises:
-            ValueError: in more than two dimensions, and if the grid cannot be refined until 1e-9 is reached.
+        In nats: 0 where the mixtures are equal, log 2 where they do not overlap, and the same both ways. The second
+        line is what a generator descends whose discriminator is always the best one.
+        Raises: ValueError if the dimensions differ or are more than two, and where quadrature does not reach 1e-9.
         Ref: Goodfellow et al. 2014, theorem 1.
 
         >>> p = GaussianMixture([[0.0]], [[[1.0]]])
         >>> round(p.jensen_shannon(GaussianMixture([[100.0]], [[[1.0]]])), 6)  # log 2
         0.693147
         """
-        self._same_space(other)
         right = self._quadrature("jensen_shannon", lambda x: logsigmoid(self.optimal_discriminator(x, other)), other)
         wrong = other._quadrature("jensen_shannon", lambda x: logsigmoid(other.optimal_discriminator(x, self)), self)
         return min(max(0.0, math.log(2) + (right + wrong) / 2), math.log(2))
 
     def _quadrature(self, name: str, function: Callable[[Tensor], Tensor], *others: "GaussianMixture") -> float:
-        """E[function(x)], on grids that are refined until two of them agree; `function` may know others, too."""
+        """E[function(x)], each component in its own axes, on grids that are refined until two of them agree to 1e-9."""
         if self.dim > 2:
             raise ValueError(f"{name}: by quadrature in 1 and 2 dimensions only, this mixture has {self.dim}")
         # The first step is no wider than the narrowest component: what lies between two points is seen by neither grid.
@@ -228,10 +208,6 @@ class GaussianMixture:
     def _score(self, x: Tensor, signal: Tensor, noise: Tensor) -> Tensor:
         log_joint, pull = self._log_joint(x, signal, noise)
         return -(log_joint.softmax(dim=1)[..., None] * pull).sum(dim=1)
-
-    def _same_space(self, other: "GaussianMixture") -> None:
-        if other.dim != self.dim:
-            raise ValueError(f"other: expected a mixture in {self.dim} dimensions, got one in {other.dim}")
 
 
 def place(generator: torch.Generator | None) -> torch.device:

@@ -1,12 +1,12 @@
 """Scenes made of real textures: a label map, and a photo of which the map tells everything but the texture's place.
 
-The best answer in absolute or squared error is a flat tone for each class. Whatever looks like a wall was not learned
+The best answer in absolute or squared error is a flat tone for each class: whatever looks like a wall was not learned
 from such an error. Where the textures come from is in textures.md.
 """
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from genlib.arguments import Count, Seed, checked
-from genlib.data.digits import Images, Split
+from genlib.data.digits import Images, Pairs, Split
 
 FILE = Path(__file__).with_name("textures.npz")
 TEXTURES = ("brick", "grass", "gravel")
@@ -29,36 +29,23 @@ Channels = Annotated[int, "[1, 3]"]
 Cells = Annotated[int, "[1, 10000]"]
 
 
-class Pairs(NamedTuple):
-    """Input and target pictures: `x, y = data.textures(100)`."""
-
-    x: Tensor
-    y: Tensor
-
-
 @checked
 def textures(n: Count, size: Side = 32, seed: Seed = 0, channels: Channels = 1, *, cells: Cells = 4) -> Pairs:
     """Random label maps, and photos made of brick, grass and gravel.
 
         y[i] = Σ_c x[c, i] · texture_c[place_c + i],    i a pixel, c a class
 
-    The map: each pixel belongs to the nearest of a few random points (Voronoi cells), and each point is of a random
-    class. The photo: a wall, a lawn and a path are laid out at random places, and the map says which one is seen. The
-    places are drawn anew for each photo and independently of its map. Up to 64 pixels a photo lies inside the texture;
-    beyond, the texture goes on as its mirror image.
+    The map: each pixel belongs to the nearest of so many random points (Voronoi `cells`), and each point is of a random
+    class. The photo: a wall, a lawn and a path lie at random places, drawn anew for each photo and independently of its
+    map, which says what is seen. Up to 64 pixels a photo lies inside the texture, which goes on as its mirror image.
 
     Args:
-        n: pairs; of at most 2²⁶ pixels in all.
-        size: pixels along a side, 1..4096.
-        seed: the same seed gives the same pairs.
-        channels: 1, grey; 3, red, green and blue: the grey picture plus a tint for each class that leaves the mean of
+        channels: 1, grey; 3, red, green and blue: the grey picture plus a tint for each class, which leaves the mean of
             the channels as it is, except where the sum is clipped.
-        cells: random points in a map, 1..10000.
     Returns:
         x, (n, 3, size, size), float32, one-hot: `TEXTURES` names its channels; y, (n, channels, size, size), float32 in
         [−1, 1]. Every grey texture has mean 0 and standard deviation 0.35, so a tone gives no class away.
-    Raises:
-        ValueError: for 2 channels, and for more pixels.
+    Raises: ValueError for 2 channels, and for more than 2²⁶ pixels in all.
 
     >>> x, y = textures(2, size=33)
     >>> x.shape, y.shape, float(x.sum(1).min()), float(x.sum(1).max())
@@ -87,14 +74,11 @@ def texture_crops(n: Count, size: Side = 16, seed: Seed = 0, split: Split = "all
     """Square cuttings of the three textures, and which one each is from: what a classifier of textures learns from.
 
     Args:
-        n: crops; of at most 2²⁶ pixels in all.
         size: pixels along a side; at most 128, the textures' side, or as many rows as the split has.
-        seed: the same seed gives the same crops.
         split: "train" (from the upper 88 rows of the textures), "test" (from the other 40), "all" (from anywhere).
     Returns:
         x, (n, 1, size, size), float32 in [−1, 1]; label, (n,) int64 in 0..2, an index into `TEXTURES`.
-    Raises:
-        ValueError: for a size that the split has no room for, and for more pixels.
+    Raises: ValueError for a size that the split has no room for, and for more than 2²⁶ pixels in all.
 
     >>> x, label = texture_crops(5, size=8)
     >>> x.shape, label.shape
