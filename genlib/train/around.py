@@ -17,34 +17,32 @@ def derive_seed(*parts: int | str) -> int:
     return random.Random("/".join(map(str, parts))).getrandbits(63)
 
 
+def _generators(device: torch.device) -> list[torch.Generator]:
+    """torch's global ones: the CPU's, and that of this device alone (`torch.manual_seed` would seed all GPUs)."""
+    if device.type == "cuda":
+        return [torch.default_generator, torch.cuda.default_generators[device.index]]
+    return [torch.default_generator, *([torch.mps._get_default_mps_generator()] if device.type == "mps" else [])]
+
+
 def seed_all(device: torch.device, seed: int) -> None:
-    """Seed what is global: Python, numpy, torch's CPU and this device. (`torch.manual_seed` would seed all GPUs.)"""
+    """Seed what is global: Python, numpy, torch's CPU and this device."""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002  (what users' code draws from)
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            torch.cuda.manual_seed(seed)
-    elif device.type == "mps":
-        torch.mps.manual_seed(seed)
+    for generator in _generators(device):
+        generator.manual_seed(seed)
 
 
 def rng_state(device: torch.device) -> dict[str, Any]:
     """Their states."""
-    state = {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}  # noqa: NPY002
-    if device.type in ("cuda", "mps"):
-        state["device"] = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.mps.get_rng_state()
-    return state
+    states = [generator.get_state() for generator in _generators(device)]
+    return {"python": random.getstate(), "numpy": np.random.get_state(), "torch": states}  # noqa: NPY002
 
 
 def set_rng_state(device: torch.device, state: dict[str, Any]) -> None:
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])  # noqa: NPY002
-    torch.set_rng_state(state["torch"])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state["device"], device)
-    elif device.type == "mps":
-        torch.mps.set_rng_state(state["device"])
+    for generator, own in zip(_generators(device), state["torch"], strict=True):
+        generator.set_state(own)
 
 
 @contextmanager
@@ -69,10 +67,10 @@ def signals_noted() -> Iterator[list[int]]:
             signal.signal(number, before[number])
             signal.raise_signal(number)
 
-    if threading.current_thread() is threading.main_thread():  # Python lets no other thread do this
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) not in (None, signal.SIG_IGN):  # ignored, as under nohup: it stays so
-                before[number] = signal.signal(number, note)
+    main = threading.current_thread() is threading.main_thread()  # Python lets no other thread do this
+    for number in (signal.SIGINT, signal.SIGTERM) if main else ():
+        if signal.getsignal(number) not in (None, signal.SIG_IGN):  # ignored, as under nohup: it stays so
+            before[number] = signal.signal(number, note)
     try:
         yield received
     finally:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from genlib.arguments import check
 from genlib.train.around import derive_seed, preserved_rng, seed_all
-from genlib.train.processes import Processes
+from genlib.train.processes import Alone
 from genlib.train.weights import checksum, kind_of
 
 FINITE = Annotated[Float[Tensor, "N ..."], "finite"]
@@ -30,7 +30,7 @@ class TensorBatches:
     batch.
     """
 
-    def __init__(self, asked: SimpleNamespace, device: torch.device, processes: Processes) -> None:
+    def __init__(self, asked: SimpleNamespace, device: torch.device, processes: Alone) -> None:
         self.columns = [x.detach().to(device) for x in _columns(asked.data)]
         self.make = operator.itemgetter(0) if isinstance(asked.data, Tensor) else getattr(asked.data, "_make", tuple)
         self.n, parts = len(self.columns[0]), processes.size * asked.accumulate
@@ -72,7 +72,7 @@ class LoaderBatches:
     n-th, unless the loader has a DistributedSampler.
     """
 
-    def __init__(self, asked: SimpleNamespace, device: torch.device, processes: Processes) -> None:
+    def __init__(self, asked: SimpleNamespace, device: torch.device, processes: Alone) -> None:
         self.data, self.seed, self.device, self.first = asked.data, asked.seed, device, processes.first
         other = isinstance(self.data, torch.utils.data.Dataset | str | bytes | dict | type)
         other = other or hasattr(self.data, "__array__") or hasattr(self.data, "__next__")

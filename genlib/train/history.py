@@ -105,8 +105,8 @@ class Means:
     def __init__(self, sums: Mapping[str, tuple[Any, int]] | None = None) -> None:
         self.sums = dict(sums or {})  # and how many there are
 
-    def add(self, values: Mapping[str, Any]) -> None:
-        for name, value in values.items():
+    def add(self, *logs: Mapping[str, Any]) -> None:
+        for name, value in (item for values in logs for item in values.items()):
             total, n = self.sums.get(name, (0.0, 0))
             self.sums[name] = total + scalar("logs", name, value), n + 1
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, Literal
 
-import torch
 from torch import nn
 
 from genlib.arguments import Count, Natural, Positive, Seed, Share, checked
 from genlib.train.history import History
-from genlib.train.players import added, in_turn
+from genlib.train.players import in_turn
 from genlib.train.processes import together
 from genlib.train.training import prepared
 
@@ -87,29 +86,18 @@ def fit(
     """
     with prepared(SimpleNamespace(**locals())) as now:
         while not now.stopped and now.share() < 1:
-            for player in now.players.values():
-                player.set_lr(lr_factor(now.step, now.share(), decay, warmup))
+            factor = lr_factor(now.step, now.share(), decay, warmup)
             losses = [objective.losses(next(now.stream), now.generator) for _ in range(accumulate)]  # type: ignore
-            sums, told = [], []
-            for player, loss, logs, last in in_turn(losses, now.players, now.autocast):
-                own = [p for p in player.parameters if p.requires_grad]
-                scaled = loss if player.scale == 1 else loss * player.scale
-                gradients = torch.autograd.grad(scaled, own, allow_unused=True)
-                sums, told = added(sums, (loss.detach().reshape(()), *gradients)), [*told, logs]
-                if not last:  # the other batches of the step take this turn first
-                    continue
-                wish, clock = bool(now.received), time.perf_counter() - now.start
-                own, gradients, loss, norm, now.stopped, now.elapsed = now.processes.mean(own, sums, wish, clock)
-                loss, norm = loss / accumulate, norm / (player.scale * accumulate)
+            for player, loss, logs in in_turn(losses, now.players, now.autocast):
+                player.set_lr(factor)
+                clock = time.perf_counter() - now.start
+                loss, now.stopped, now.elapsed = now.processes.mean(player, loss, bool(now.received), clock)
+                loss, norm = player.measured(loss)
                 if math.isfinite(loss) and math.isfinite(norm):
-                    clipped = clip / norm if clip is not None and norm > clip else 1.0
-                    player.update(own, gradients, clipped / (player.scale * accumulate))
+                    player.update(1.0 if clip is None or norm <= clip else clip / norm)
                 else:
                     now.not_finite(player, loss)
-                label = "loss" if len(now.players) == 1 else f"loss_{player.name}"
-                for values in ({label: loss}, *told):
-                    now.means.add(values)
-                sums, told = [], []
+                now.means.add({"loss" if len(now.players) == 1 else f"loss_{player.name}": loss}, *logs)
             now.average.update(now.step)
             now.step += 1
             if now.step == 1:  # a first forward pass may have set weights from its own batch
@@ -120,7 +108,7 @@ def fit(
                     now.call(callback)
             if now.bar is not None:
                 now.show()
-            if now.step % checkpoint_every == 0 or now.stopped or now.share() == 1:
+            if checkpoint and (now.step % checkpoint_every == 0 or now.stopped or now.share() == 1):
                 now.save()
     return now.history
 

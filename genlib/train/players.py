@@ -32,22 +32,30 @@ class Player:
         for group, base in zip(self.optimizer.param_groups, self.base_lr, strict=True):
             group["lr"] = base * factor
 
-    def update(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor], factor: float) -> None:
+    def add_gradients(self, loss: Tensor, share: float) -> None:
+        """Those of its own parameters alone, times a share; what is sparse becomes dense."""
+        if own := [p for p in self.parameters if p.requires_grad]:
+            (loss * (self.scale * share)).backward(inputs=own)
+        for p in own:
+            if p.grad is not None and p.grad.layout != torch.strided:
+                p.grad = p.grad.to_dense()
+
+    def measured(self, loss: Tensor) -> list[float]:
+        """The loss and the norm of the gradients. The device is waited for once."""
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        return torch.stack([loss.to(norm), norm / self.scale]).tolist()
+
+    def update(self, factor: float) -> None:
         """One step of the optimizer, with the gradients times a factor."""
-        if not parameters:
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        if not gradients:
             raise ValueError(f"losses: the loss of {self.name!r} depends on none of that optimizer's parameters")
-        if factor != 1:  # not in place: autograd may hand out one tensor for two parameters
-            gradients = torch._foreach_mul(gradients, factor)  # pyright: ignore
-        for p, g in zip(parameters, gradients, strict=True):
-            # In the memory layout of the parameter: fused optimizers walk through both side by side.
-            p.grad = g if g.stride() == p.stride() else torch.empty_like(p).copy_(g)
+        if factor != self.scale:
+            torch._foreach_mul_(gradients, factor / self.scale)  # pyright: ignore
         self.optimizer.step()
-        for p in parameters:
-            p.grad = None
-        if self.scaled:
-            self.good, self.bad = self.good + 1, 0
-            if self.good == 2000:
-                self.scale, self.good = min(self.scale * 2, 2.0**24), 0
+        self.good, self.bad = self.good + 1, 0
+        if self.scaled and self.good == 2000:
+            self.scale, self.good = min(self.scale * 2, 2.0**24), 0
 
     def overflow(self) -> bool:
         """After gradients that are not finite: whether a smaller scale is worth a try."""
@@ -70,20 +78,70 @@ class Player:
         return about
 
 
+def in_turn(
+    losses: Sequence[Any], players: Mapping[str, Player], autocast: Callable[[], AbstractContextManager]
+) -> Iterator[tuple[Player, Tensor, Sequence[Mapping[str, Any]]]]:
+    """Each turn of a step: whose it is, the loss, the mean over the step's batches, and what each of them logs.
+
+    The gradients of that loss are then in the player's parameters. A batch's graph is let go before the next one's.
+
+    Args:
+        losses: what an objective's `losses` gave, for each batch.
+        players: by name.
+        autocast: entered for each turn, and left: it keeps casts of the weights, and they are about to change.
+    """
+    turn = None
+    while True:
+        for player in players.values():
+            player.optimizer.zero_grad()
+        taken = [_taken(batch, players, autocast, 1 / len(losses)) for batch in losses]
+        before, turn = turn, taken[0][0]
+        if any(player is not turn for player, _, _ in taken):
+            names = [getattr(player, "name", "the end") for player, _, _ in taken]
+            raise ValueError(f"losses: expected the same turns for each batch, got {names}")
+        if turn is None and before is None:
+            raise ValueError("losses: expected at least one turn for each batch, but it yielded nothing")
+        if turn is None:
+            return
+        yield turn, torch.stack([loss for _, loss, _ in taken]).mean(), [logs for _, _, logs in taken]
+
+
+def _taken(
+    turns: Any, players: Mapping[str, Player], autocast: Callable[[], AbstractContextManager], share: float
+) -> Any:
+    """The next of a batch's turns: whose it is, the loss, the logs; None, None, None after the last."""
+    if not isinstance(turns, Iterator):
+        raise ValueError(f"losses: expected a generator of (name, loss, logs), got {type(turns).__name__}")
+    with autocast():
+        turn = next(turns, None)
+    if turn is None:
+        return None, None, None
+    if not isinstance(turn, tuple) or len(turn) != 3 or not isinstance(turn[2], Mapping):
+        raise ValueError(f"losses: expected (name, loss, logs) with logs a dict, got {turn!r:.60}")
+    name, loss, logs = turn
+    if not isinstance(name, str) or name not in players:
+        raise ValueError(f"losses: there is no optimizer {name!r}, expected one of {sorted(players)}")
+    if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point() or not loss.requires_grad:
+        got = f"shape {tuple(loss.shape)}, {loss.dtype}" if isinstance(loss, Tensor) else type(loss).__name__
+        raise ValueError(f"losses: expected the loss of {name!r} to be a scalar tensor, got {got} (was it detached?)")
+    players[name].add_gradients(loss, share)
+    return players[name], loss.detach().reshape(()), logs
+
+
 def device_of(objective: Any) -> torch.device:
     """The device of an objective's parameters; `ValueError` for what is no objective, or cannot be trained."""
     if not hasattr(objective, "losses") or not hasattr(objective, "optimizers"):
         got = type(objective).__name__
         raise ValueError(f"objective: expected a Module with optimizers() and losses(batch, generator), got {got}")
-    device, trained = None, False
-    for name, p in objective.named_parameters():
-        device, trained = device or p.device, trained or p.requires_grad
+    parameters = dict(objective.named_parameters())
+    if not any(p.requires_grad for p in parameters.values()):
+        raise ValueError("objective: expected parameters to train, got none")
+    device = next(iter(parameters.values())).device
+    for name, p in parameters.items():
         if p.is_meta or p.device != device or (p.requires_grad and torch.finfo(p.dtype).bits < 32):
             # In half precision small updates would vanish in the rounding, those of the average first.
             got = f"{name} is {str(p.dtype)[6:]} on {p.device}"
             raise ValueError(f'objective: expected float32 parameters on {device} (see precision="bf16"), {got}')
-    if device is None or not trained:
-        raise ValueError("objective: expected parameters to train, got none")
     return device
 
 
@@ -102,62 +160,13 @@ def players_of(objective: Any, scaled: bool) -> dict[str, Player]:
     optimizers, own = objective.optimizers(), set(map(id, objective.parameters()))
     if not isinstance(optimizers, dict) or not optimizers:
         raise ValueError(f"optimizers: expected a dict of name: torch.optim.Optimizer, got {optimizers!r}")
-    players = {}
     for name, optimizer in optimizers.items():
         if not isinstance(name, str) or not isinstance(optimizer, torch.optim.Optimizer):
             raise ValueError(f"optimizers: expected a torch.optim.Optimizer, {name!r} is {type(optimizer).__name__}")
-        players[name] = player = Player(name, optimizer, scaled)
         closure = inspect.signature(optimizer.step).parameters.get("closure", NO_CLOSURE)
         if closure.default is closure.empty or isinstance(optimizer, torch.optim.SparseAdam):
             needs = f"{type(optimizer).__name__}, which needs a closure, or sparse gradients"
             raise ValueError(f"optimizers: expected what takes plain gradients, {name!r} is {needs}")
-        if not own.issuperset(map(id, player.parameters)):
+        if not own.issuperset(id(p) for group in optimizer.param_groups for p in group["params"]):
             raise ValueError(f"optimizers: {name!r} has parameters that are not the objective's")
-    return players
-
-
-def in_turn(
-    losses: Sequence[Any], players: Mapping[str, Player], autocast: Callable[[], AbstractContextManager]
-) -> Iterator[tuple[Player, Tensor, Mapping[str, Any], bool]]:
-    """Whose turn it is, the loss and the logs; all batches of a step take each turn, and then True comes with the last.
-
-    Args:
-        losses: what an objective's `losses` gave, for each batch.
-        players: by name.
-        autocast: entered for each turn, and left: it keeps casts of the weights, and they are about to change.
-    """
-    if not isinstance(losses[0], Iterator):
-        raise ValueError(f"losses: expected a generator of (name, loss, logs), got {type(losses[0]).__name__}")
-    name: str | None = ""
-    while name is not None:
-        for batch, turns in enumerate(losses):
-            with autocast():
-                turn = next(turns, None)
-            if batch and name != (turn and turn[0]):
-                raise ValueError(f"losses: expected the same turns for each batch, got {name!r} for the first alone")
-            if turn is None and name == "":
-                raise ValueError("losses: expected at least one turn for each batch, but it yielded nothing")
-            name = None if turn is None else check_turn(turn, players)
-            if turn is not None:
-                yield players[turn[0]], turn[1], turn[2], batch + 1 == len(losses)
-
-
-def check_turn(turn: Any, players: Mapping[str, Player]) -> str:
-    """The name in (name, loss, logs), if it is a player's, and the loss can be differentiated."""
-    if not isinstance(turn, tuple) or len(turn) != 3 or not isinstance(turn[2], Mapping):
-        raise ValueError(f"losses: expected (name, loss, logs) with logs a dict, got {turn!r:.60}")
-    name, loss, _ = turn
-    if not isinstance(name, str) or name not in players:
-        raise ValueError(f"losses: there is no optimizer {name!r}, expected one of {sorted(players)}")
-    if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point() or not loss.requires_grad:
-        got = f"shape {tuple(loss.shape)}, {loss.dtype}" if isinstance(loss, Tensor) else type(loss).__name__
-        raise ValueError(f"losses: expected the loss of {name!r} to be a scalar tensor, got {got} (was it detached?)")
-    return name
-
-
-def added(sums: list[Any], parts: Sequence[Tensor | None]) -> list[Any]:
-    """One more list of tensors on top of others. None counts as 0, and what is sparse becomes dense."""
-    dense = [x.to_dense() if x is not None and x.layout != torch.strided else x for x in parts]
-    if not sums:
-        return dense
-    return [b if a is None else a if b is None else a + b for a, b in zip(sums, dense, strict=True)]
+    return {name: Player(name, optimizer, scaled) for name, optimizer in optimizers.items()}

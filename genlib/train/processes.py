@@ -4,7 +4,7 @@ import atexit
 import functools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, ParamSpec, TypeVar
 
 import torch
@@ -12,12 +12,29 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from genlib.arguments import checked
+from genlib.train.players import Player
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Processes:
+class Alone:
+    """A process that trains by itself, and so has nobody to agree with, or to wait for."""
+
+    rank, size, first = 0, 1, True
+    agreeing = nullcontext
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value]
+
+    def broadcast(self, objective: nn.Module) -> None:
+        pass
+
+    def mean(self, player: Player, loss: Tensor, stop: bool, clock: float) -> tuple[Tensor, bool, float]:
+        return loss, stop, clock
+
+
+class Processes(Alone):
     """This process among the others: rank 0 shows progress and writes files, all compute gradients on their own data.
 
     `torchrun --nproc-per-node=2 script.py` sets the environment from which this one starts. On GPUs every process has
@@ -25,27 +42,21 @@ class Processes:
     """
 
     def __init__(self) -> None:
-        self.rank, self.size = 0, 1
-        if dist.is_available() and (int(os.environ.get("WORLD_SIZE", "1")) > 1 or dist.is_initialized()):
-            if not dist.is_initialized():
-                dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-                atexit.register(lambda: dist.is_initialized() and dist.destroy_process_group())
-            self.rank, self.size = dist.get_rank(), dist.get_world_size()
+        if not dist.is_initialized():
+            dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+            atexit.register(lambda: dist.is_initialized() and dist.destroy_process_group())
+        self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self.first = self.rank == 0
 
     def gather(self, value: Any) -> list[Any]:
         """What each of them has."""
         values = [value] * self.size
-        if self.size > 1:
-            dist.all_gather_object(values, value)
+        dist.all_gather_object(values, value)
         return values
 
     @contextmanager
     def agreeing(self) -> Iterator[None]:
         """What one process refuses here, all refuse, so that nobody waits for it."""
-        if self.size == 1:
-            yield
-            return
         try:
             yield
         except Exception as error:
@@ -58,40 +69,35 @@ class Processes:
     @torch.no_grad()
     def broadcast(self, objective: nn.Module) -> None:
         """Everybody gets the weights and buffers of the first one, in place."""
-        for tensor in (*objective.parameters(), *objective.buffers()) if self.size > 1 else ():
+        for tensor in (*objective.parameters(), *objective.buffers()):
             whole = tensor.detach().contiguous()
             dist.broadcast(whole, 0)
             tensor.copy_(whole)
 
-    def mean(
-        self, parameters: list[Tensor], sums: list[Any], stop: bool, clock: float
-    ) -> tuple[list[Tensor], list[Tensor], float, float, bool, float]:
-        """The mean over the processes of loss and gradients, the same to the bit for each of them.
+    def mean(self, player: Player, loss: Tensor, stop: bool, clock: float) -> tuple[Tensor, bool, float]:
+        """The mean of a player's gradients over the processes, put in their place, the same to the bit for each.
 
-        Returns:
-            the parameters that have a gradient, these gradients, the loss, the norm of the gradients; whether any
-            process is to stop, and the first one's clock. The device is waited for once.
+        Returns: the mean of the losses; whether any process is to stop; the first one's clock.
         """
-        loss, *gradients = sums
-        if self.size == 1:
-            used = [(p, g) for p, g in zip(parameters, gradients, strict=True) if g is not None]
-            parameters, gradients = [p for p, _ in used], [g for _, g in used]
-            norm = torch.nn.utils.get_total_norm(gradients)
-            return parameters, gradients, *torch.stack([loss.to(norm), norm]).tolist(), stop, clock
+        own = [p for p in player.parameters if p.requires_grad]
         # One flat message: the gradients first, then which there are, the loss and the wishes.
-        like = next((g for g in gradients if g is not None), parameters[0])
-        present = [float(g is not None) for g in gradients]
-        tail = like.new_tensor([*present, 0.0, float(stop), clock * self.size * self.first])
+        pieces = [torch.zeros_like(p) if p.grad is None else p.grad for p in own]
+        present = [float(p.grad is not None) for p in own]
+        tail = own[0].new_tensor([*present, 0.0, float(stop), clock * self.size * self.first])
         tail[-3] = loss
-        pieces = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, gradients, strict=True)]
         message = torch.cat([*(piece.reshape(-1) for piece in pieces), tail])
         dist.all_reduce(message)
-        message /= self.size
-        *pieces, tail = message.split([*(p.numel() for p in parameters), len(tail)])
-        norm = torch.nn.utils.get_total_norm(pieces)
-        *present, value, stops, clock, size = torch.cat([tail, norm.reshape(1).to(tail)]).tolist()
-        used = [(p, g.view_as(p).to(p.dtype)) for p, g, n in zip(parameters, pieces, present, strict=True) if n]
-        return [p for p, _ in used], [g for _, g in used], value, size, stops > 0, clock
+        *pieces, tail = (message / self.size).split([*(p.numel() for p in own), len(tail)])
+        *present, stops, clock = (*tail[:-3].tolist(), *tail[-2:].tolist())
+        for p, piece, n in zip(own, pieces, present, strict=True):
+            p.grad = torch.empty_like(p).copy_(piece.view_as(p)) if n else None
+        return tail[-3], stops > 0, clock
+
+
+def processes_here() -> Alone:
+    """Those that `torchrun` has started, if it has."""
+    several = dist.is_available() and (int(os.environ.get("WORLD_SIZE", "1")) > 1 or dist.is_initialized())
+    return Processes() if several else Alone()
 
 
 def together(function: Callable[P, R]) -> Callable[P, R]:
@@ -100,7 +106,7 @@ def together(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        processes = Processes()
+        processes = processes_here()
         if processes.size > 1:
             with processes.agreeing():
                 hold(*args, **kwargs)

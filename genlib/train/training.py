@@ -25,7 +25,7 @@ from genlib.train.checkpoint import check_same_training, plain, read_state, writ
 from genlib.train.files import check_file, locked
 from genlib.train.history import History, Interrupted, Means, NotFiniteError, scalar
 from genlib.train.players import Player, autocast_in, device_of, players_of
-from genlib.train.processes import Processes
+from genlib.train.processes import Alone, processes_here
 from genlib.train.weights import config_of, differences, kind_of, put, refuse, save, tensors_of
 
 NO_SETTINGS = ("objective", "data", "checkpoint", "resume", "progress", "callback")
@@ -37,7 +37,7 @@ def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
 
     However it ends, the objective is left in evaluation mode with the weights that it is to have.
     """
-    processes = Processes()
+    processes = processes_here()
     with ExitStack() as stack:
         with processes.agreeing():
             device = device_of(asked.objective)
@@ -46,17 +46,13 @@ def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
             now = Training(asked, device, processes)
             content = b"" if now.path is None else now.claim(now.path, stack)
         if processes.size > 1:
-            own = now.fingerprint()
-            first, content = processes.gather((own, content))[0]
-            with processes.agreeing():
-                refuse("processes: the first one trains something else", differences(first, own))
+            content = now.agreed(content)
         with processes.agreeing():
             state = now.find_place(content) if content else {}
             stream = iter(now.batches)
             now.stream = itertools.chain([batch := next(stream)], stream)
-            if callable(getattr(now.objective, "check", None)):
-                with preserved_rng(device):
-                    now.objective.check(batch)
+            with preserved_rng(device):
+                getattr(now.objective, "check", list)(batch)
         if state:
             now.go_on_from(state)
         stack.enter_context(torch.enable_grad())
@@ -81,7 +77,14 @@ def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
 class Training:
     """What there is of a training besides the loop; `asked` are the arguments of `fit`."""
 
-    def __init__(self, asked: SimpleNamespace, device: torch.device, processes: Processes) -> None:
+    step, elapsed, start = 0, 0.0, 0.0  # of the clock when it would have begun, had it never been stopped
+    saved_at: int | None = None
+    received: list[int]  # signals
+    stopped = enough = False  # by a signal or by the callback; by the callback
+    stream: Iterator[Any]  # of batches
+    bar: Any = None
+
+    def __init__(self, asked: SimpleNamespace, device: torch.device, processes: Alone) -> None:
         if (asked.steps is None) == (asked.seconds is None):
             got = f"steps={asked.steps} and seconds={asked.seconds}"
             raise ValueError(f"steps, seconds: expected exactly one of the two, got {got}")
@@ -95,15 +98,9 @@ class Training:
         self.batches = batches(asked, device, processes)
         self.generator = torch.Generator(device).manual_seed(derive_seed("losses", asked.seed, processes.rank))
         self.players = players_of(self.objective, asked.precision == "fp16")
-        self.average = Average(self.objective, asked.ema_decay)
-        asked.steps = within_max_steps(asked.steps, asked.seconds, say=processes.first)
-        self.means, self.history = Means(), History()
-        self.step, self.elapsed, self.start = 0, 0.0, 0.0
-        self.saved_at: int | None = None
-        self.received: list[int] = []  # signals
-        self.stopped = self.enough = False  # by a signal or by the callback; by the callback
-        self.stream: Iterator[Any] = iter(())  # of batches
-        self.bar: Any = None
+        self.average, self.means, self.history = Average(self.objective, asked.ema_decay), Means(), History()
+        if "GENLIB_MAX_STEPS" in os.environ:
+            asked.steps = within_max_steps(asked.steps, asked.seconds, say=processes.first)
 
     def tensors(self) -> dict[str, Tensor]:
         """The objective's state_dict, and the buffers that are not part of it: they may change in training, too."""
@@ -120,6 +117,14 @@ class Training:
         for name, x in self.tensors().items():
             settings[name] = str(x.dtype) if name.endswith("_extra_state") else kind_of(x)
         return json.loads(json.dumps(settings, default=lambda x: x.tolist() if hasattr(x, "tolist") else str(x)))
+
+    def agreed(self, content: bytes) -> bytes:
+        """The first process's checkpoint, once all are found to train the same."""
+        own = self.fingerprint()
+        first, content = self.processes.gather((own, content))[0]
+        with self.processes.agreeing():
+            refuse("processes: the first one trains something else", differences(first, own))
+        return content
 
     def claim(self, path: Path, stack: ExitStack) -> bytes:
         """Nobody else may use the checkpoint meanwhile. What is in it, if the training is to go on from there."""
@@ -166,8 +171,6 @@ class Training:
 
     def begin(self) -> None:
         self.objective.train()
-        for player in self.players.values():
-            player.optimizer.zero_grad()
         self.processes.broadcast(self.objective)
         if self.asked.progress and self.processes.first and os.environ.get("TQDM_DISABLE", "") in ("", "0"):
             from tqdm.auto import tqdm
