@@ -3,15 +3,13 @@
 from genlib.metrics.classifier import Judge, classify, judge
 from genlib.metrics.digits import (
     DigitsReport,
-    class_histogram,
     copying,
     digits_report,
     frechet_distance,
     held_out_report,
     label_accuracy,
 )
-from genlib.metrics.distances import ModeCoverage, energy_distance, frechet_gaussian, mode_coverage
-from genlib.metrics.diversity import diversity
+from genlib.metrics.distances import ModeCoverage, diversity, energy_distance, frechet_gaussian, mode_coverage
 from genlib.metrics.spectra import detail, spectrum, spectrum_error
 from genlib.metrics.textures import texture_accuracy, texture_confusion, texture_judge
 
@@ -19,7 +17,6 @@ __all__ = [
     "DigitsReport",
     "Judge",
     "ModeCoverage",
-    "class_histogram",
     "classify",
     "copying",
     "detail",

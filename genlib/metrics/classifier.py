@@ -1,12 +1,12 @@
 """The judge: a small classifier of 8 × 8 digits that every generator of digits is measured with.
 
-It is trained once, on the 1500 training digits alone, by `python tools/train_judge.py`, and its weights are shipped:
-they define the scale of every number that is read off it.
+Trained once, on the 1500 training digits alone, by tools/train_judge.py; its shipped weights are the scale of every
+number that is read off it.
 """
 
 from collections.abc import Callable
 from copy import deepcopy
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
 
@@ -29,15 +29,9 @@ class Judge(nn.Module):
     """Three convolutions, a layer of features, a linear classifier; 44 thousand parameters.
 
     There is no dropout and no batch norm in it (those of the training are folded into the weights), so that it gives
-    the same answer in training and evaluation mode, for one picture and for many.
-
-    Args:
-        width: channels of the convolutions.
-        n_features: length of the penultimate layer.
-        side: pixels along a side of a picture, even.
-        classes: how many it tells apart.
-    Raises:
-        ValueError: for an odd side.
+    the same answer in training and evaluation mode, for one picture and for many. `width` is the number of channels of
+    the convolutions, `side` of pixels along a side of a picture.
+    Raises: ValueError for an odd side.
     """
 
     @checked
@@ -46,12 +40,10 @@ class Judge(nn.Module):
         if side % 2:
             raise ValueError(f"side: expected an even number, which can be halved, got {side}")
         self.side, features = side, (side // 2) ** 2 * width
-
-        def convolution(channels: int) -> tuple[nn.Module, nn.Module]:
-            return nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()
-
-        near, wide = (*convolution(1), *convolution(width), nn.MaxPool2d(2)), convolution(width)
-        self.body = nn.Sequential(*near, *wide, nn.Flatten(), nn.Linear(features, n_features), nn.ReLU())
+        conv = partial(nn.Conv2d, out_channels=width, kernel_size=3, padding=1)
+        near = conv(1), nn.ReLU(), conv(width), nn.ReLU(), nn.MaxPool2d(2)
+        wide = conv(width), nn.ReLU(), nn.Flatten(), nn.Linear(features, n_features), nn.ReLU()
+        self.body = nn.Sequential(*near, *wide)
         self.head = nn.Linear(n_features, classes)
 
     @checked
@@ -68,30 +60,17 @@ class Judge(nn.Module):
 def judge(device: str | torch.device = "cpu") -> Judge:
     """The judge with the shipped weights, float32, frozen: a copy of its own for each caller, on the wanted device.
 
-    Raises:
-        ValueError: if there is no such device.
-
-    >>> judge()(torch.zeros(2, 1, 8, 8)).shape
-    torch.Size([2, 10])
+    Raises: ValueError if there is no such device.
     """
     return own_copy(Judge, WEIGHTS, device)
 
 
 @checked
 def classify(x: Digits) -> Tensor:
-    """The class that the judge sees in each picture.
+    """The class that the judge sees in each picture of x, (B, 1, 8, 8): (B,) int64 in 0..9, on the device of x.
 
-    Args:
-        x: digits, (B, 1, 8, 8), float; values outside [−1, 1] are clamped to it, as a screen would.
-    Returns:
-        (B,) int64 in 0..9, on the device of x.
-    Raises:
-        ValueError: if there is none.
-
-    >>> from genlib import data
-    >>> x, label = data.digits("test")
-    >>> bool((classify(x) == label).double().mean() >= 0.99)
-    True
+    Values outside [−1, 1] are clamped to it, as a screen would.
+    Raises: ValueError without a picture.
     """
     x = as_pictures("x", x)
     return in_chunks(lambda part: shared(Judge, WEIGHTS, x.device)(part).argmax(1), x)

@@ -1,12 +1,11 @@
 """Four numbers for generated digits: each one alone can be fooled, so they are read together.
 
-Their scale is fixed by the course's own digits and by the shipped judge; it holds for 300 samples, 30 of each class.
+Their scale is that of the course's digits and of the shipped judge; it holds for 300 samples, 30 of each class.
 Pictures are clamped to [−1, 1] before anything is measured.
 """
 
-from dataclasses import dataclass
 from functools import cache
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -18,8 +17,6 @@ from genlib.metrics.classifier import CLASSES, WEIGHTS, Digits, Judge, as_pictur
 from genlib.metrics.distances import frechet_gaussian
 
 SAMPLES = 300
-QUANTILE = 0.05
-CHUNK = 1024
 Others = Annotated[Float[Tensor, "N 1 8 8"], "finite"]
 Held = Annotated[Float[Tensor, "M 1 8 8"], "finite"]
 Classes = Annotated[Int64[Tensor, " B"], "[0, 9]"]
@@ -27,79 +24,61 @@ Classes = Annotated[Int64[Tensor, " B"], "[0, 9]"]
 
 @checked
 def label_accuracy(x: Digits, label: Classes) -> float:
-    """The share of pictures in which the judge sees the class that was asked for.
+    """The share of pictures x, (B, 1, 8, 8), in which the judge sees the class that was asked for: label, (B,), 0..9.
 
-    Args:
-        x: digits, (B, 1, 8, 8), float.
-        label: (B,) int64 in 0..9.
-    Raises:
-        ValueError: without a picture.
+    Raises: ValueError without a picture.
     """
     return int((classify(x) == label.to(x.device)).sum()) / len(x)
 
 
 @checked
 def frechet_distance(x: Digits, reference: Others | None = None) -> float:
-    """The squared Fréchet distance of two sets of digits, as Gaussians in the judge's features.
+    """The squared Fréchet distance of two sets of digits, (B, 1, 8, 8), as Gaussians in the judge's features.
 
         d² = |μ₁ − μ₂|² + tr (Σ₁ + Σ₂ − 2 (Σ₁^½ Σ₂ Σ₁^½)^½)
 
-    From few samples it comes out too large, by about 1/B: compare equal B only. `digits_report` gives it as a multiple
-    of what the 297 held-out digits have. Not all classes are equally many among those, which adds to their distance:
-    real digits, 30 of each class, have about 0.7.
+    The reference is by default the 1500 training digits. From few samples it comes out too large, by about 1/B: compare
+    equal B only. `digits_report` gives it as a multiple of what the 297 held-out digits have. Not all classes are
+    equally many among those, which adds to their distance: real digits, 30 of each class, have about 0.7.
 
-    Args:
-        x: digits, (B, 1, 8, 8), float, B >= 2.
-        reference: the digits to compare with, likewise; by default the 1500 training ones.
-    Raises:
-        ValueError: for fewer than two digits.
+    Raises: ValueError for fewer than two digits.
     Ref: Heusel et al. 2017, with the judge in the place of the Inception network.
     """
     right = _training_moments() if reference is None else _moments("reference", reference)
     return frechet_gaussian(*_moments("x", x), *right)
 
 
-def class_histogram(x: Digits) -> Tensor:
-    """How many pictures of each class there are, as the judge sees them: (10,) int64, on the CPU.
-
-    >>> class_histogram(data.digits("test").x).sum()
-    tensor(297)
-    """
-    return torch.bincount(classify(x).cpu(), minlength=CLASSES)
-
-
 @checked
 def copying(x: Digits, train: Others | None = None, held_out: Held | None = None) -> float:
-    """The share of pictures that lie suspiciously near to one of the training pictures.
+    """The share of pictures x, (B, 1, 8, 8), that lie suspiciously near to one of the training pictures.
 
         mean over x of  [min_i |x − train_i| < c],   c = 5 % quantile over held-out h of  min_i |h − train_i|
 
     Real digits that were not trained on have 0.05, copies have 1, and pictures far from any digit have 0: a small
-    number alone is no praise.
+    number alone is no praise. By default `train` and `held_out` are the course's digits.
 
-    Args:
-        x: digits, (B, 1, 8, 8), float.
-        train, held_out: the pictures that were trained on, and others of the same kind; by default the course's digits.
-    Raises:
-        ValueError: where there is no picture.
+    Raises: ValueError where there is no picture.
     """
     train = as_pictures("train", data.digits("train").x if train is None else train)
     held_out = as_pictures("held_out", data.digits("test").x if held_out is None else held_out)
-    near = _nearest(held_out, train).quantile(QUANTILE)
+    near = _nearest(held_out, train).quantile(0.05)
     return float((_nearest(as_pictures("x", x), train) < near).double().mean())
 
 
-@dataclass(frozen=True)
-class DigitsReport:
+class DigitsReport(NamedTuple):
     """The four numbers of `digits_report`, and in `repr` as a table with what real digits have beside them."""
 
     n: int
     label_accuracy: float | None
     frechet_distance: float
-    frechet_multiple: float
     class_histogram: tuple[int, ...]
     asked_for: tuple[int, ...] | None
     copying: float
+
+    @property
+    def frechet_multiple(self) -> float:
+        """The Fréchet distance as a multiple of what the held-out digits have."""
+        return self.frechet_distance / held_out_report().frechet_distance
 
     def __repr__(self) -> str:
         accuracy, real = self.label_accuracy, held_out_report()
@@ -122,24 +101,15 @@ class DigitsReport:
 def digits_report(x: Digits, label: Classes | None = None) -> DigitsReport:
     """Label accuracy, Fréchet distance, class histogram and copying of generated digits, in one call.
 
-    Args:
-        x: digits, (B, 1, 8, 8), float; meant are 300, 30 of each class.
-        label: the classes that were asked for, (B,) int64 in 0..9; leave it out for a model without classes.
-    Raises:
-        ValueError: for fewer than two digits.
-
-    >>> x, label = data.digits("test")
-    >>> digits_report(x, label).frechet_multiple
-    1.0
+    x is (B, 1, 8, 8); label, (B,), in 0..9, is what was asked for: leave it out for a model without classes.
+    Raises: ValueError for fewer than two digits.
     """
-    distance = frechet_distance(x)
     return DigitsReport(
         n=len(x),
         label_accuracy=None if label is None else label_accuracy(x, label),
-        frechet_distance=distance,
-        frechet_multiple=distance / _held_out_distance(),
-        class_histogram=tuple(class_histogram(x).tolist()),
-        asked_for=None if label is None else tuple(torch.bincount(label.cpu(), minlength=CLASSES).tolist()),
+        frechet_distance=frechet_distance(x),
+        class_histogram=_counts(classify(x)),
+        asked_for=None if label is None else _counts(label),
         copying=copying(x),
     )
 
@@ -150,9 +120,8 @@ def held_out_report() -> DigitsReport:
     return digits_report(*data.digits("test"))
 
 
-@cache
-def _held_out_distance() -> float:
-    return frechet_distance(data.digits("test").x)
+def _counts(label: Tensor) -> tuple[int, ...]:
+    return tuple(torch.bincount(label.cpu(), minlength=CLASSES).tolist())
 
 
 @cache
@@ -174,4 +143,4 @@ def _nearest(x: Tensor, train: Tensor) -> Tensor:
     x, train = (value.flatten(1).cpu().double() for value in (x, train))
     # from differences, not from the expanded square: the distance of a copy must be 0, not the root of a rounding error
     exact = "donot_use_mm_for_euclid_dist"
-    return torch.cat([torch.cdist(part, train, compute_mode=exact).amin(1) for part in x.split(CHUNK)])
+    return in_chunks(lambda part: torch.cdist(part, train, compute_mode=exact).amin(1), x)

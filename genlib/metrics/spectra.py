@@ -15,19 +15,15 @@ Truth = Annotated[Float[Tensor, "M C N N"], "[-1e100, 1e100]"]
 
 @checked
 def spectrum(images: Pictures) -> Tensor:
-    """The mean power of pictures on rings of spatial frequency.
+    """The mean power of pictures, (B, C, n, n), on rings of spatial frequency: (n // 2,), float64, on the CPU.
 
         S_r = mean over pictures, channels and  r <= |k| < r + 1  of  |FFT(image)_k|²,   r = 0 .. n/2 − 1
 
     The FFT is the plain one, without window or normalisation; k counts cycles a picture, and S_0 is the squared sum of
-    the pixels. What has |k| >= n/2 belongs to no ring: the corners, and so all of a grid of period 2, a checkerboard.
+    the pixels. What has |k| >= n/2 belongs to no ring: the corners, and so all of a grid of period 2, a checkerboard,
+    to which `detail` and `spectrum_error` are therefore blind.
 
-    Args:
-        images: (B, C, n, n), float, n >= 2.
-    Returns:
-        S_0 .. S_{n//2 − 1}, (n // 2,), float64, on the CPU.
-    Raises:
-        ValueError: without a picture, or for one pixel.
+    Raises: ValueError without a picture, or for one pixel.
 
     >>> spectrum(torch.ones(1, 1, 4, 4))
     tensor([256.,   0.], dtype=torch.float64)
@@ -45,16 +41,11 @@ def spectrum(images: Pictures) -> Tensor:
 
 @checked
 def detail(images: Pictures, truth: Truth) -> float:
-    """The power of the images in the upper half of the rings, over the truth's: 1 is right, 0 is a blur.
+    """The power of images, (B, C, n, n), in the upper half of the rings, over the truth's: 1 is right, 0 is a blur.
 
         Σ S_r(images) / Σ S_r(truth),   r = n/4 .. n/2 − 1   (32 × 32 pixels: 8 .. 15)
 
-    It is blind to a grid of period 2, which lies on no ring.
-
-    Args:
-        images, truth: (B, C, n, n), float, n >= 4; B may differ.
-    Raises:
-        ValueError: where the truth has no power on these rings.
+    Raises: ValueError for n < 4, and where the truth has no power on these rings.
     """
     if len(truth) == 0:
         raise ValueError("truth: expected at least one picture, got none")
@@ -71,12 +62,7 @@ def detail(images: Pictures, truth: Truth) -> float:
 def spectrum_error(images: Pictures, truth: Truth) -> float:
     """The mean over the rings of |ln S_r(images) − ln S_r(truth)|; 0 is right, ∞ where the images lack a ring.
 
-    It is blind to a grid of period 2, which lies on no ring.
-
-    Args:
-        images, truth: (B, C, n, n), float, n >= 2; B may differ.
-    Raises:
-        ValueError: where the truth lacks a ring, such as S_0 of pictures whose mean is 0 to the last digit.
+    Raises: ValueError where the truth lacks a ring, such as S_0 of pictures whose mean is 0 to the last digit.
     """
     if len(truth) == 0:
         raise ValueError("truth: expected at least one picture, got none")

@@ -1,7 +1,7 @@
 """Can brick be told from gravel? A judge looks at small windows of a photo, and the map says what was asked for.
 
-It is trained once, on real crops from the upper 88 rows of each texture, by `python tools/train_texture_judge.py`, and
-its weights are shipped. Of crops from the other 40 rows it knows 98 %.
+Trained once, on real crops from the upper 88 rows of each texture, by tools/train_texture_judge.py; of crops from the
+other 40 rows it knows 98 %.
 """
 
 from pathlib import Path
@@ -33,14 +33,7 @@ def texture_judge(device: str | torch.device = "cpu") -> Judge:
     """The judge of textures with the shipped weights, float32, frozen: a copy of its own for each caller.
 
     It takes grey crops, (B, 1, 12, 12), in [−1, 1], and gives the logits of `data.TEXTURES`, (B, 3).
-
-    Raises:
-        ValueError: if there is no such device.
-
-    >>> from genlib import data
-    >>> crops, label = data.texture_crops(2000, size=12, split="test")
-    >>> bool((texture_judge()(crops).argmax(1) == label).double().mean() >= 0.97)
-    True
+    Raises: ValueError if there is no such device.
     """
     return own_copy(untrained_texture_judge, WEIGHTS, device)
 
@@ -48,20 +41,8 @@ def texture_judge(device: str | torch.device = "cpu") -> Judge:
 def texture_accuracy(x: Maps, y: Photos) -> float:
     """The share of windows that show the texture that their map asks for, as the judge sees them.
 
-    Looked at are the windows of 12 × 12 pixels, every fourth place down and across, that lie in one region. Real photos
-    reach about 0.99. Chance is about 1/3, and so is a picture in flat tones, all of which the judge takes for brick: in
-    that case look at `texture_confusion`, too.
-
-    Args:
-        x: label maps, (B, 3, H, W), one-hot, as `data.textures` gives them.
-        y: photos, (B, 1, H, W) or, in color, (B, 3, H, W), of which the judge sees the mean of the channels; values
-            outside [−1, 1] are clamped to it.
-    Raises:
-        ValueError: for maps that are not one-hot, and where no window lies in one region.
-
-    >>> from genlib import data
-    >>> texture_accuracy(*data.textures(64)) > 0.95
-    True
+    Arguments and errors are those of `texture_confusion`. Real photos reach about 0.99. Chance is about 1/3, and so is
+    a picture in flat tones, all of which the judge takes for brick: in that case look at the confusion, too.
     """
     seen = texture_confusion(x, y)
     return float(seen.diagonal().sum() / seen.sum())
@@ -71,7 +52,12 @@ def texture_accuracy(x: Maps, y: Photos) -> float:
 def texture_confusion(x: Maps, y: Photos) -> Tensor:
     """How many windows of each texture the judge takes for which: (3, 3) int64, on the CPU; rows are what the map asks.
 
-    Arguments and errors are those of `texture_accuracy`.
+    Looked at are the windows of 12 × 12 pixels, every fourth place down and across, that lie in one region.
+
+    Args:
+        x: label maps, (B, 3, H, W), one-hot, as `data.textures` gives them.
+        y: photos, (B, 1 or 3, H, W), of which the judge sees the mean of the channels, clamped to [−1, 1].
+    Raises: ValueError for maps that are not one-hot, and where no window lies in one region.
     """
     if y.shape[1] not in (1, 3):
         raise ValueError(f"y: expected 1 channel (grey) or 3 (color), got shape {tuple(y.shape)}")
@@ -79,13 +65,12 @@ def texture_confusion(x: Maps, y: Photos) -> Tensor:
         raise ValueError(f"x: expected maps of at least {PATCH} × {PATCH} pixels, got shape {tuple(x.shape)}")
     if not bool(((x == 0) | (x == 1)).all() and (x.sum(1) == 1).all()):
         raise ValueError("x: expected a one-hot map, each pixel 1 in one channel and 0 in the others")
-    whole = -max_pool2d(-x.float(), PATCH, STRIDE)  # the least of the window: 1 where it lies in the class's region
+    whole = -max_pool2d(-x.to(y.device).float(), PATCH, STRIDE)  # the least of a window: 1 where its class fills it
     picture, wanted, row, column = (whole == 1).nonzero(as_tuple=True)
     if len(picture) == 0:
         raise ValueError(f"x: expected a window of {PATCH} × {PATCH} pixels that lies in one region, found none")
     grey = y.detach().float().clamp(-1, 1).mean(1)
     windows = grey.unfold(1, PATCH, STRIDE).unfold(2, PATCH, STRIDE)
-    at = [index.to(y.device) for index in (picture, row, column)]
-    crops, n = windows[at[0], at[1], at[2]][:, None], len(TEXTURES)
-    found = in_chunks(lambda part: shared(untrained_texture_judge, WEIGHTS, y.device)(part).argmax(1), crops).cpu()
-    return torch.bincount(n * wanted.cpu() + found, minlength=n * n).view(n, n)
+    crops, n = windows[picture, row, column][:, None], len(TEXTURES)
+    found = in_chunks(lambda part: shared(untrained_texture_judge, WEIGHTS, y.device)(part).argmax(1), crops)
+    return torch.bincount((n * wanted + found).cpu(), minlength=n * n).view(n, n)
