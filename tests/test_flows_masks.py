@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genlib.flows import masks
+from genlib.flows import AffineCoupling, masks
 
 
 @pytest.mark.parametrize("dim", [2, 3, 8, 17])
@@ -72,7 +72,7 @@ def test_channel_keeps_whole_channels() -> None:
         lambda: masks.as_mask(torch.nested.nested_tensor([torch.zeros(2)])),
         lambda: masks.as_mask(torch.ones(2, device="meta").bool()),
         lambda: masks.as_mask(torch.tensor(True)),
-        lambda: masks.by_coordinate(torch.ones(2)),
+        lambda: masks.as_mask(torch.ones(2)),
         lambda: masks.in_short([True]),  # type: ignore
         lambda: masks.halves(10**12),
     ],
@@ -83,7 +83,7 @@ def test_masks_that_leave_nothing_are_refused(make) -> None:
 
 
 def test_whole_coordinates_are_told_from_pixels() -> None:
-    assert masks.by_coordinate(masks.checkerboard((2, 2, 2))) is None
-    found = masks.by_coordinate(masks.channel((4, 2, 2)))
-    assert found is not None
-    assert found.tolist() == [True, True, False, False]
+    for mask, apart in ((masks.checkerboard((2, 2, 2)), False), (masks.channel((4, 2, 2)), True)):
+        assert AffineCoupling(mask).apart == apart
+    assert AffineCoupling.sizes(masks.checkerboard((2, 2, 2))) == (2, 2)
+    assert AffineCoupling.sizes(masks.channel((5, 2, 2))) == (2, 3)

@@ -5,8 +5,8 @@ z_1 = x_1,    z_2 = exp(log_s(x_1)) · x_2 + shift(x_1)
 ∂z/∂xᵀ = [[I, 0], [∗, diag(exp(log_s))]]    lower triangular, so log |det| = Σ log_s, whatever the network is
 """
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from genlib.arguments import checked
 from genlib.flows.layer import Condition, Pair, per_channel, total
-from genlib.flows.masks import Mask, Split, as_mask, by_coordinate
+from genlib.flows.masks import Mask, as_mask, in_short
 from genlib.flows.nets import MLP, ConvNet
 
 Net = Callable[[Tensor, Tensor | None], Tensor]
@@ -23,7 +23,7 @@ LARGEST = 80.0  # nats: a factor of 6e34. float32 ends at exp(88.7)
 Bound = Annotated[float, f"(0, {LARGEST}]"]
 
 
-class Coupling(Split):
+class Coupling(nn.Module):
     """What all couplings share: the mask, and two ways to obey it.
 
     *Apart*: x is split into what is kept and what is changed, and the network sees and answers for nothing else:
@@ -42,69 +42,83 @@ class Coupling(Split):
     """
 
     n_out = 1  # numbers that the network gives for each changed one
+    mask: Tensor
+    order: Tensor | None
+    before: Tensor | None
 
     @checked
     def __init__(self, mask: Mask, net: Net | None = None, *, apart: bool | None = None) -> None:
-        super().__init__(mask)
-        n_in, n_out = self.sizes(self.mask, apart)
-        self.net = (MLP if self.mask.dim() == 1 else ConvNet)(n_in, self.n_out * n_out) if net is None else net
-        self.apart, self.n_answers = apart is not False and by_coordinate(self.mask) is not None, self.n_out * n_out
+        super().__init__()
+        self.register_buffer("mask", as_mask(mask))
+        self.n, self.rest = len(self.mask), tuple(self.mask.shape[1:]) or ...
+        pixels = self.mask.reshape(self.n, -1)
+        whole = bool((pixels == pixels[:, :1]).all())
+        if apart and not whole:
+            raise ValueError("apart: expected False, for this mask differs from pixel to pixel; got True")
+        self.apart = whole and apart is not False
+        self._index()
+        n_in, n_changed = self.widths[:: self.step] if self.apart else (self.n, self.n)
+        self.features = n_in, self.n_out * n_changed
+        self.net = (MLP if self.mask.dim() == 1 else ConvNet)(*self.features) if net is None else net
+
+    def _index(self) -> None:
+        """Where the parts are, that with the first coordinate first; anew when a mask was loaded."""
+        kept = self.mask.reshape(self.n, -1)[:, 0]
+        self.step, self.halves = 1 if kept[0] else -1, (kept == kept[0]).tolist()
+        self.widths = [sum(self.halves), self.n - sum(self.halves)]
+        order, mixed = torch.argsort(kept != kept[0], stable=True), sorted(self.halves)[::-1] != self.halves
+        self.register_buffer("order", order if mixed else None, persistent=False)
+        self.register_buffer("before", torch.argsort(order) if mixed else None, persistent=False)
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self._index()
 
     @staticmethod
     @checked
     def sizes(mask: Mask, apart: bool | None = None) -> tuple[int, int]:
         """How many features the network is given, and how many it answers for; times 2 if affine: log_s and shift."""
-        mask = as_mask(mask)
-        kept = by_coordinate(mask)
-        if apart and kept is None:
-            raise ValueError("apart: expected False, for this mask differs from pixel to pixel; got True")
-        return (len(mask), len(mask)) if kept is None or apart is False else (int(kept.sum()), int((~kept).sum()))
+        return Coupling(mask, nn.Identity(), apart=apart).features
 
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
-        kept, changed = self._parts(x)
-        changed, log_s = self._there(kept, changed, condition)
-        return self._whole(kept, changed), self._stretch(log_s)
+        x_1, x_2 = self._parts(x)
+        z_2, log_s = self._change(x_1, x_2, condition)
+        return self._whole(x_1, z_2), total(log_s)
 
     @checked
     def inverse(self, z: X, condition: Condition = None) -> Pair:
-        kept, changed = self._parts(z)
-        changed, log_s = self._back(kept, changed, condition)
-        return self._whole(kept, changed), -self._stretch(log_s)
+        z_1, z_2 = self._parts(z)
+        x_2, log_s = self._change(z_1, z_2, condition, back=True)
+        return self._whole(z_1, x_2), total(log_s)
 
-    def _there(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
-        """z_2 from x_2, as x_1 says, and the logarithm of how much each number of it is stretched."""
-        raise NotImplementedError
-
-    def _back(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
-        """x_2 from z_2, and what `_there` would say of it."""
-        raise NotImplementedError
-
-    def _parts(self, x: Tensor) -> Pair:
-        """x_1, what the network sees, and x_2, what is changed; by mask, both have the shape of x."""
-        return super()._parts(x) if self.apart else (x * self._like(x), x)
+    def _parts(self, x: Tensor) -> Sequence[Tensor]:
+        """x_1 and x_2; by mask, both have the shape of x."""
+        if not self.apart:
+            return x * per_channel(self.mask, x), x
+        ordered = x if self.order is None else x.index_select(1, self.order)
+        return ordered.split_with_sizes(self.widths, 1)[:: self.step]
 
     def _whole(self, x_1: Tensor, x_2: Tensor) -> Tensor:
-        return super()._whole(x_1, x_2) if self.apart else torch.where(self._like(x_1), x_1, x_2)
+        if not self.apart:
+            return x_2
+        x = torch.cat([x_1, x_2][:: self.step], dim=1)
+        return x if self.before is None else x.index_select(1, self.before)
 
-    def _stretch(self, log_s: Tensor) -> Tensor:
-        """log |det|, (B,): the sum over what is changed."""
-        return total(log_s if self.apart else log_s * ~self._like(log_s))
+    def _change(self, x_1: Tensor, x_2: Tensor, condition: Tensor | None, back: bool = False) -> Pair:
+        """z_2 from x_2, or `back`, as x_1 says; and the logarithm of how much each number of it is stretched."""
+        raise NotImplementedError
 
-    def _answer(self, kept: Tensor, condition: Tensor | None) -> Tensor:
-        """What the network says of x_1."""
-        answer, (B, _, *rest) = self.net(kept, condition), kept.shape
-        if not isinstance(answer, Tensor) or answer.shape != (B, self.n_answers, *rest):
-            came = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-            raise ValueError(f"net: expected shape {(B, self.n_answers, *rest)}, got {came}")
-        return answer if answer.dtype == kept.dtype else answer.to(kept.dtype)  # autocast makes it half as precise
+    def _answers(self, x_1: Tensor, condition: Tensor | None) -> Sequence[Tensor]:
+        """What the network says of x_1, n_out tensors; by mask, zero where x is kept, so that nothing changes there."""
+        answer, shape = self.net(x_1, condition), (len(x_1), self.features[1], *x_1.shape[2:])
+        if not isinstance(answer, Tensor) or answer.shape != shape:
+            raise ValueError(f"net: expected shape {shape}, got {tuple(getattr(answer, 'shape', [type(answer)]))}")
+        answers = answer.to(x_1.dtype).chunk(self.n_out, dim=1)  # autocast makes them half as precise
+        return answers if self.apart else [part.masked_fill(per_channel(self.mask, x_1), 0) for part in answers]
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, apart={self.apart}"
-
-    def _like(self, x: Tensor) -> Tensor:
-        """The mask in a shape that multiplies x."""
-        return self.mask if self.mask.dim() == 3 else per_channel(self.mask, x)
+        return f"mask={'...' if self.mask.is_meta else in_short(self.mask)}, apart={self.apart}"
 
 
 class AffineCoupling(Coupling):
@@ -141,19 +155,17 @@ class AffineCoupling(Coupling):
     ) -> None:
         super().__init__(mask, net, apart=apart)
         self.bound = bound
-        self.scale = nn.Parameter(torch.full((self.n_answers // 2,), bound)) if learned else None
+        self.scale = nn.Parameter(torch.full((self.features[1] // 2,), bound)) if learned else None
 
-    def _there(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
-        log_s, shift = self.log_s_and_shift(kept, condition)
-        return torch.addcmul(shift, changed, log_s.exp()), log_s
-
-    def _back(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
-        log_s, shift = self.log_s_and_shift(kept, condition)
-        return (changed - shift) * torch.exp(-log_s), log_s
+    def _change(self, x_1: Tensor, x_2: Tensor, condition: Tensor | None, back: bool = False) -> Pair:
+        log_s, shift = self.log_s_and_shift(x_1, condition)
+        if back:
+            return torch.exp(-log_s) * (x_2 - shift), -log_s
+        return torch.addcmul(shift, x_2, log_s.exp()), log_s
 
     def log_s_and_shift(self, kept: Tensor, condition: Tensor | None = None) -> Pair:
-        """What the network makes of x_1: like x_2 each; by mask, like x, and only used where x is changed."""
-        raw, shift = self._answer(kept, condition).chunk(2, dim=1)
+        """What the network makes of x_1: like x_2 each; by mask, like x, and zero where it is kept."""
+        raw, shift = self._answers(kept, condition)
         scale = self.bound if self.scale is None else per_channel(self.scale.clamp(-LARGEST, LARGEST), raw)
         return scale * torch.tanh(raw), shift
 
@@ -164,13 +176,10 @@ class AffineCoupling(Coupling):
 class AdditiveCoupling(Coupling):
     """The coupling of NICE: z_1 = x_1, z_2 = x_2 + shift(x_1). It keeps volumes: log |det ∂z/∂x| = 0.
 
-    Args:
-        mask, net, apart: as for `Coupling`; the network gives as many numbers as are changed.
+    Args: mask, net, apart, as for `Coupling`; the network gives as many numbers as are changed.
     Raises: ValueError as `Coupling`. Ref: Dinh et al. 2015, §3.2.
     """
 
-    def _there(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
-        return changed + self._answer(kept, condition), torch.zeros_like(changed)
-
-    def _back(self, kept: Tensor, changed: Tensor, condition: Tensor | None) -> Pair:
-        return changed - self._answer(kept, condition), torch.zeros_like(changed)
+    def _change(self, x_1: Tensor, x_2: Tensor, condition: Tensor | None, back: bool = False) -> Pair:
+        (shift,) = self._answers(x_1, condition)
+        return x_2 - shift if back else x_2 + shift, torch.zeros_like(x_2)

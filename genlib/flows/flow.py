@@ -16,11 +16,11 @@ from genlib.arguments import Count, Label, Levels, Natural, NonNegative, Sizes, 
 from genlib.common import evaluating, told
 from genlib.flows.layer import INVERSE, Compose, Pair, through, total
 from genlib.flows.linear import BatchNorm
-from genlib.flows.nets import MLP
 from genlib.flows.preprocessing import dequantize
 
 X = Float[Tensor, "B {self.shape}"]
 BITS = 1 / math.log(2)  # bits in a nat
+CHANCE = (BatchNorm, batchnorm._BatchNorm, dropout._DropoutNd)  # in training, another map at every call
 
 
 @runtime_checkable
@@ -43,12 +43,11 @@ class Normal:
     @checked
     def __init__(self, shape: Sizes) -> None:
         self.shape = shape
-        self.constant = 0.5 * math.prod(shape) * math.log(2 * math.pi)
 
     @checked
     def log_prob(self, z: Float[Tensor, "B {self.shape}"]) -> Tensor:
         """(B,), nats."""
-        return -0.5 * total(z.square()) - self.constant
+        return -0.5 * total(z.square()) - 0.5 * math.prod(self.shape) * math.log(2 * math.pi)
 
     @checked
     def sample(self, n: Natural, generator: torch.Generator | None = None) -> Tensor:
@@ -112,7 +111,7 @@ class Flow(nn.Module):
 
         Raises: ValueError as `forward`; in training mode, for a flow with dropout or batch statistics.
         """
-        if self.training and any(map(_by_chance, self.modules())):
+        if self.training and any(isinstance(m, CHANCE) and getattr(m, "p", 1) for m in self.modules()):
             raise ValueError("inverse: in training mode, dropout and batch statistics leave none; call eval() first")
         return through(map(INVERSE, reversed(self.layers)), z, told(label, self.n_classes, z))
 
@@ -216,9 +215,3 @@ class Flow(nn.Module):
         """A tensor whose device and dtype are the flow's."""
         own = weight(self)
         return torch.empty(0) if own is None else own
-
-
-def _by_chance(module: nn.Module) -> bool:
-    """Whether in training mode the same input gives different outputs."""
-    share = module.dropout if isinstance(module, MLP) else module.p if isinstance(module, dropout._DropoutNd) else 0
-    return share > 0 or isinstance(module, BatchNorm | batchnorm._BatchNorm)

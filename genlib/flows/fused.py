@@ -1,6 +1,7 @@
 """Couplings in a row without putting x together in between: where one changes what the one before it kept, the two
 parts only trade places."""
 
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
@@ -44,21 +45,21 @@ class Chain(nn.Module):
 
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
-        return self._through("_there", list(self.couplings), x, condition)
+        return self._through(self.couplings, x, condition, back=False)
 
     @checked
     def inverse(self, z: X, condition: Condition = None) -> Pair:
-        x, log_det = self._through("_back", list(self.couplings)[::-1], z, condition)
-        return x, -log_det
+        return self._through(reversed(self.couplings), z, condition, back=True)
 
-    def _through(self, way: str, couplings: list[Any], x: Tensor, condition: Tensor | None) -> Pair:
-        kept, changed = couplings[0]._parts(x)
-        step, stretches = couplings[0].step, []
+    def _through(self, couplings: Iterable[Any], x: Tensor, condition: Tensor | None, back: bool) -> Pair:
+        first, *_ = couplings = list(couplings)
+        kept, changed = first._parts(x)
+        step, stretches = first.step, []
         for coupling in couplings:
             if coupling.halves != self.halves:
                 raise ValueError("couplings: another mask was loaded since they were fused; fuse them anew")
             if coupling.step != step:
                 kept, changed, step = changed, kept, coupling.step
-            changed, log_s = getattr(coupling, way)(kept, changed, condition)
+            changed, log_s = coupling._change(kept, changed, condition, back)
             stretches.append(log_s)
         return couplings[-1]._whole(kept, changed), total(torch.cat(stretches, dim=1))

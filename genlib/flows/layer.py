@@ -29,22 +29,19 @@ class Compose(nn.ModuleList):
 
         f⁻¹ = f_1⁻¹ ∘ … ∘ f_N⁻¹       log |det J| = Σ_n log |det J_n|, each at the point that its layer gets
 
-    Args:
-        layers: modules with `forward` and `inverse`, as above.
-    Raises: ValueError for what is no such module; in use, for a layer that x does not fit.
-    Ref: Dinh et al. 2017, §3.5.
+    Args: layers, Modules with `forward` and `inverse`, as above.
+    Raises: ValueError for what is no such Module; in use, for a layer that x does not fit. Ref: Dinh et al. 2017, §3.5.
     """
 
     def __init__(self, layers: Iterable[nn.Module] = ()) -> None:
-        own = []
+        super().__init__()
         try:
-            for layer in layers if isinstance(layers, Iterable) else [layers]:
-                if not (isinstance(layer, nn.Module) and hasattr(layer, "inverse")):
-                    raise TypeError(f"a {type(layer).__name__}")
-                own.append(layer)
+            for layer in layers:
+                if not hasattr(layer, "inverse"):
+                    raise TypeError(f"a {type(layer).__name__} has none")
+                self.append(layer)
         except (TypeError, RuntimeError) as error:
-            raise ValueError(f"layers: expected Modules with an inverse, got {error}") from None
-        super().__init__(own)
+            raise ValueError(f"layers: expected Modules with an inverse, but {error}") from None
 
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
@@ -101,5 +98,5 @@ def wide(x: Tensor) -> torch.dtype:
 
 
 def per_channel(value: Tensor, x: Tensor) -> Tensor:
-    """(D,) in the shape that multiplies x: (D,) for (B, D), (C, 1, 1) for (B, C, H, W)."""
-    return value.view(-1, *[1] * (x.dim() - 2))
+    """(D,) or (C,) in the shape that multiplies x, (B, D) or (B, C, H, W); (C, H, W) has it already."""
+    return value.view(*value.shape, *[1] * (x.dim() - 1 - value.dim()))

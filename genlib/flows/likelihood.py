@@ -79,7 +79,7 @@ class MaximumLikelihood(nn.Module):
 
     def config(self) -> dict[str, Any]:
         """That of the flow, and the shares that its networks drop in training."""
-        return self.model.config() | {"dropout": [m.dropout for m in self.modules() if isinstance(m, MLP)]}
+        return self.model.config() | {"dropout": [m.dropout.p for m in self.modules() if isinstance(m, MLP)]}
 
     def _parts(self, batch: Any) -> tuple[Tensor, Tensor | None]:
         return unpack(batch, None if self.model.n_classes or self.model.n_condition else False)

@@ -6,15 +6,15 @@ A mask is a bool tensor with the shape of one x, (D,) or (C, H, W): True where x
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool
-from torch import Tensor, nn
+from torch import Tensor
 
 from genlib.arguments import Seed, Sizes, Width, checked
 
-Mask = Tensor | Sequence[Any]  # bools
+Mask = Bool[Tensor, " D"] | Bool[Tensor, "C H W"] | Sequence[bool]
 Several = Annotated[int, "[2, 16384]"]  # of one there is nothing to keep, or nothing to change
 
 
@@ -56,37 +56,22 @@ def checkerboard(shape: Sizes, swap: bool = False) -> Tensor:
 
 
 @checked
-def channel(shape: tuple[Width, Width, Width], swap: bool = False) -> Tensor:
+def channel(shape: tuple[Several, Width, Width], swap: bool = False) -> Tensor:
     """The first half of the channels is kept, whole, the second is changed.
 
     Args: shape, (C, H, W), C at least 2.
     Returns: (C, H, W) bool. Raises: ValueError for another shape. Ref: Dinh et al. 2017, §3.4.
     """
-    if shape[0] < 2:
-        raise ValueError(f"shape: expected (C, H, W) with at least two channels, got {shape}")
     return halves(shape[0], swap)[:, None, None].expand(shape).clone()
 
 
-def as_mask(mask: Mask) -> Tensor:
-    """A copy, on the CPU, of a mask, or of lists of bools. Raises: ValueError if it does not both keep and change."""
-    try:
-        taken = torch.as_tensor(mask).detach().cpu().to_dense().clone()
-        came = f"{str(taken.dtype)[6:]} of shape {tuple(taken.shape)}"
-    except (TypeError, ValueError, RuntimeError):
-        taken, came = torch.empty(()), type(mask).__name__
-    if taken.dtype != torch.bool or taken.dim() not in (1, 3) or taken.all() or not taken.any():
-        raise ValueError(f"mask: expected bools of shape (D,) or (C, H, W), some True, some False, got {came}")
-    return taken
-
-
 @checked
-def by_coordinate(mask: Bool[Tensor, "C ..."]) -> Tensor | None:
-    """(D,) or (C,): the mask of whole coordinates or channels; None if it differs from pixel to pixel.
-
-    Raises: ValueError for what is no mask.
-    """
-    rows = mask.flatten(1) if mask.dim() > 1 else mask[:, None]
-    return rows.all(1) if bool((rows.all(1) | ~rows.any(1)).all()) else None
+def as_mask(mask: Mask) -> Tensor:
+    """A copy of a mask, on the CPU. Raises: ValueError for what is none, or does not both keep and change."""
+    taken = torch.as_tensor(mask).cpu().clone()
+    if taken.all() or not taken.any():
+        raise ValueError(f"mask: expected some True and some False, got {int(taken.sum())} True of {taken.numel()}")
+    return taken
 
 
 @checked
@@ -94,47 +79,3 @@ def in_short(mask: Bool[Tensor, "..."]) -> str:
     """The mask as zeros and ones, or of a long one a digest: another text for another mask. Raises: as above."""
     bits = "".join("01"[kept] for kept in mask.flatten().tolist())
     return bits if len(bits) <= 64 else hashlib.sha256(bits.encode()).hexdigest()[:16]
-
-
-class Split(nn.Module):
-    """x in two parts, where a mask of whole coordinates or channels is True and where it is not; and x again."""
-
-    mask: Tensor
-    order: Tensor | None
-    before: Tensor | None
-
-    def __init__(self, mask: Mask) -> None:
-        super().__init__()
-        self.register_buffer("mask", as_mask(mask))
-        self._index()
-
-    def _parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x_1 and x_2."""
-        ordered = x if self.order is None else x.index_select(1, self.order)
-        x_1, x_2 = ordered.split_with_sizes(self.halves[0], 1)[:: self.step]
-        return x_1, x_2
-
-    def _whole(self, x_1: Tensor, x_2: Tensor) -> Tensor:
-        """x from its parts."""
-        x = torch.cat([x_1, x_2][:: self.step], dim=1)
-        return x if self.before is None else x.index_select(1, self.before)
-
-    def extra_repr(self) -> str:
-        return f"mask={'...' if self.mask.is_meta else in_short(self.mask)}"
-
-    def _index(self) -> None:
-        """Where the parts are; anew when a mask was loaded."""
-        self.n, self.rest = len(self.mask), tuple(self.mask.shape[1:]) or ...  # a (C,) mask does for any pictures
-        kept = by_coordinate(self.mask)
-        if kept is None:
-            return
-        self.step = 1 if kept[0] else -1  # the part with the first coordinate stands first
-        order, first = torch.argsort(kept != kept[0], stable=True), int((kept == kept[0]).sum())
-        self.halves = [first, self.n - first], order.tolist()
-        mixed = order.tolist() != list(range(self.n))
-        self.register_buffer("order", order if mixed else None, persistent=False)
-        self.register_buffer("before", torch.argsort(order) if mixed else None, persistent=False)
-
-    def _load_from_state_dict(self, *args: Any) -> None:
-        super()._load_from_state_dict(*args)
-        self._index()

@@ -3,7 +3,7 @@
 Their last layers start at zero: then log_s = shift = 0, and a new coupling changes nothing.
 """
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,7 +12,6 @@ from torch.nn.utils import parametrizations
 
 from genlib.arguments import Depth, Dropout, Label, Width, check, checked
 
-Layer = TypeVar("Layer", bound=nn.Module)
 Blocks = Annotated[int, "[0, 1000]"]
 Told = Annotated[int, "[0, 16384]"]
 
@@ -43,13 +42,15 @@ class MLP(nn.Module):
         he: bool = False,
     ) -> None:
         super().__init__()
-        self.n_in, self.n_condition, self.dropout = n_in, n_condition, dropout
+        self.n_in, self.n_condition, self.dropout = n_in, n_condition, nn.Dropout(dropout)
         self.first = nn.Linear(n_in, width)
         self.condition = nn.Linear(n_condition, width, bias=False) if n_condition else None
         self.hidden = nn.ModuleList([nn.Linear(width, width) for _ in range(depth - 1)])
         for layer in self.hidden if he else []:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
-        self.last = _zero(nn.Linear(width, n_out))
+        self.last = nn.Linear(width, n_out)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         # In a small network hooks and checks cost as much as the ReLU does: so functional.linear goes without hooks,
@@ -62,13 +63,12 @@ class MLP(nn.Module):
             check("x", x, Float[Tensor, "B {self.n_in}"], self=self)
             check("condition", condition, Label, self=self, n=len(x))
             raise
-        h = functional.relu_(h)
-        for layer in self.hidden:
-            h = functional.relu_(functional.linear(self._dropped(h), layer.weight, layer.bias))  # type: ignore[arg-type]
-        return functional.linear(self._dropped(h), self.last.weight, self.last.bias)
-
-    def _dropped(self, h: Tensor) -> Tensor:
-        return functional.dropout(h, self.dropout) if self.dropout and self.training else h
+        for layer in [*self.hidden, self.last]:
+            h = functional.relu_(h)
+            if self.training and self.dropout.p:
+                h = self.dropout(h)
+            h = functional.linear(h, layer.weight, layer.bias)  # type: ignore[arg-type]
+        return h
 
 
 class ConvNet(nn.Module):
@@ -101,7 +101,9 @@ class ConvNet(nn.Module):
         self.condition = nn.Linear(n_condition, width) if n_condition else None
         self.blocks = nn.ModuleList([_block(width, norm, dropout) for _ in range(n_blocks)])
         self.norm = _norm(width, norm)
-        self.last = _zero(nn.Conv2d(width, n_out, 1))
+        self.last = nn.Conv2d(width, n_out, 1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
     @checked
     def forward(self, x: Float[Tensor, "B {self.n_in} H W"], condition: Label = None) -> Tensor:
@@ -126,9 +128,3 @@ def _conv(n_in: int, n_out: int, norm: bool) -> nn.Module:
 
 def _norm(width: int, norm: bool) -> nn.Module:
     return nn.BatchNorm2d(width) if norm else nn.Identity()
-
-
-def _zero(layer: Layer) -> Layer:
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-    return layer

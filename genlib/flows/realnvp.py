@@ -66,16 +66,16 @@ class RealNVP(Flow):
         Raises: ValueError for sizes and numbers out of range.
         """
         layers: list[nn.Module] = [] if levels is None else [PREPROCESSING[preprocessing]()]
-        kept, generator = masks.halves(dim), torch.Generator().manual_seed(seed)
+        kept, generator = ~masks.halves(dim), torch.Generator().manual_seed(seed)
         he = levels is None if he is None else he
         for k in range(n_couplings):
-            if k % 2:
-                kept = ~kept
-            else:
-                kept = masks.halves(dim) if mask == "halves" else masks.random(dim, generator=generator)
-                layers += [ActNorm(dim)] if actnorm else []
-            n_in, n_out = AffineCoupling.sizes(kept)
-            net = MLP(n_in, 2 * n_out, width, depth, n_classes or n_condition or 0, dropout, he)
+            if k % 2 == 0 and mask == "random":
+                kept = ~masks.random(dim, generator=generator)
+            if k % 2 == 0 and actnorm:
+                layers.append(ActNorm(dim))
+            kept = ~kept
+            n_in, n_changed = int(kept.sum()), int((~kept).sum())
+            net = MLP(n_in, 2 * n_changed, width, depth, n_classes or n_condition or 0, dropout, he)
             layers.append(AffineCoupling(kept, net, bound=bound))
         return cls(layers, (dim,), base=base, levels=levels, n_classes=n_classes, n_condition=n_condition)
 

@@ -1,14 +1,18 @@
 """Layers that move pixels about: they stretch nothing, and make pictures of several scales possible."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from genlib.arguments import checked
 from genlib.flows.layer import Condition, Pair, wide
-from genlib.flows.masks import Mask, Split
+from genlib.flows.masks import as_mask, in_short
+
+X = Float[Tensor, "B {self.n} ..."]
+Channels = Bool[Tensor, " C"] | Sequence[bool]
 
 
 class Squeeze(nn.Module):
@@ -38,7 +42,7 @@ class Squeeze(nn.Module):
         return x.reshape(B, C // 4, 2 * H, 2 * W), z.new_zeros(B, dtype=wide(z))
 
 
-class FactorOut(Split):
+class FactorOut(nn.Module):
     """Some channels go on through further layers, the others are finished: they are part of z as they are.
 
         z = (inner(x_1), x_2),    log |det ∂z/∂x| = that of `inner`
@@ -50,27 +54,33 @@ class FactorOut(Split):
     Ref: Dinh et al. 2017, eqs. 13–16.
     """
 
-    @checked
-    def __init__(self, inner: nn.Module, mask: Mask) -> None:
-        super().__init__(mask)
-        if not hasattr(inner, "inverse"):
-            raise ValueError(f"inner: expected a Module with an inverse, got a {type(inner).__name__}")
-        if self.mask.dim() != 1:
-            raise ValueError(f"mask: expected shape (C,), got {tuple(self.mask.shape)}")
-        self.inner: Any = inner
+    mask: Tensor
 
     @checked
-    def forward(self, x: Float[Tensor, "B {self.n} ..."], condition: Condition = None) -> Pair:
+    def __init__(self, inner: nn.Module, mask: Channels) -> None:
+        super().__init__()
+        if not hasattr(inner, "inverse"):
+            raise ValueError(f"inner: expected a Module with an inverse, got a {type(inner).__name__}")
+        self.inner: Any = inner
+        self.register_buffer("mask", as_mask(mask))
+        self.n, self.n_on = len(self.mask), int(self.mask.sum())
+
+    @checked
+    def forward(self, x: X, condition: Condition = None) -> Pair:
         return self._through(self.inner, x, condition)
 
     @checked
-    def inverse(self, z: Float[Tensor, "B {self.n} ..."], condition: Condition = None) -> Pair:
+    def inverse(self, z: X, condition: Condition = None) -> Pair:
         return self._through(self.inner.inverse, z, condition)
 
     def _through(self, inner: Callable[..., Pair], x: Tensor, condition: Tensor | None) -> Pair:
-        goes_on, finished = self._parts(x)
+        order = torch.argsort(~self.mask, stable=True)  # what goes on stands first
+        goes_on, finished = x.index_select(1, order).split_with_sizes([self.n_on, self.n - self.n_on], 1)
         out, log_det = inner(goes_on, condition)
         if out.shape != goes_on.shape:
             came = f"{tuple(goes_on.shape)} to {tuple(out.shape)}"
             raise ValueError(f"inner: expected a layer that leaves shapes as they are, got one from {came}")
-        return self._whole(out, finished), log_det
+        return torch.cat([out, finished], dim=1).index_select(1, torch.argsort(order)), log_det
+
+    def extra_repr(self) -> str:
+        return f"mask={'...' if self.mask.is_meta else in_short(self.mask)}"
