@@ -45,7 +45,6 @@ Sizes = Sequence[Width]  # a shape
 Label = Annotated[Tensor | int | None, "label"]
 LabelOrNone = Annotated[Tensor | int | None, "label or none"]
 
-LABELS = ("label", "label or none")
 Call = dict[str, Any]  # under "" the arguments of one call, by name; and the sizes that they share so far, by theirs
 NO = object()  # what does not fit
 LOOK = "at values on a GPU, too"
@@ -53,26 +52,23 @@ FLOATS = ("float16", "bfloat16", "float32", "float64")
 INTS = ("uint8", "int8", "int16", "int32", "int64")
 TEXTS = (str, bytes, bytearray, memoryview)
 LONGEST = 1_000_000  # of a sequence
-OTHERS = re.compile(r"\{(?!self)")  # what refers to other arguments is looked at after them
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """The function, with its arguments held against their annotations first."""
-    names, hints, labels = list(inspect.signature(function).parameters), {}, []
+    names, hints = list(inspect.signature(function).parameters), {}
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if torch.compiler.is_compiling():
             return function(*args, **kwargs)
         if not hints:  # at the first call, for an annotation may name a class that is written further down
-            found = typing.get_type_hints(function, include_extras=True)
-            hints.update(sorted(found.items(), key=lambda item: bool(OTHERS.search(str(item[1])))))
-            labels.extend(name for name, hint in hints.items() if hint == Label)
+            # What refers to other arguments is looked at after them.
+            found = typing.get_type_hints(function, include_extras=True).items()
+            hints.update(sorted(found, key=lambda item: bool(re.search(r"\{(?!self)", str(item[1])))))
         arguments = dict(zip(names, args, strict=False), **kwargs)
         if len(arguments) < len(args) + len(kwargs):  # too many, or one given twice: Python says so itself
             return function(*args, **kwargs)
-        for name in labels:  # one left out is None, which some models refuse
-            arguments.setdefault(name, None)
         _hold(arguments, hints, {"": arguments})
         return function(**arguments)  # type: ignore[call-arg]
 
@@ -105,69 +101,64 @@ def weight(module: nn.Module) -> Tensor | None:
 
 def _hold(arguments: dict[str, Any], hints: dict[str, Any], call: Call) -> None:
     for name, hint in hints.items():
-        if name in arguments:
-            value = arguments[name]
-            arguments[name] = taken = _take(value, hint, (), call)
+        if name in arguments or hint is Label:  # one left out is None, which some models refuse
+            value = arguments.get(name)
+            arguments[name] = taken = _take(value, hint, call)
             if taken is NO:
                 raise ValueError(_complaint(name, value, hint, call))
 
 
-def _take(value: Any, hint: Any, extras: Sequence[Any], call: Call) -> Any:
+def _take(value: Any, hint: Any, call: Call) -> Any:
     """The value as the function is to get it, or NO."""
-    kind, inner = _kind(hint)
-    if kind is Annotated:
-        return _label(value, inner[1], call) if inner[1] in LABELS else _take(value, inner[0], inner[1:], call)
-    if kind is Union:
-        for option in inner:
-            taken = _take(value, option, extras, call)
-            if taken is not NO:
-                return taken
-        return NO
-    if kind is Tensor and inner:
-        return value if _is_tensor(value, *inner, extras, call) else NO  # type: ignore
-    if kind in (int, float):
-        return _number(value, kind, extras[0] if extras else "(-inf, inf)", call)
-    if kind is Sequence:
-        return _sequence(value, *inner, call)  # type: ignore
-    if kind is Literal:
-        return value if isinstance(value, str) and value in inner else NO
-    return value if (callable(value) if kind is Callable else isinstance(value, kind)) else NO
+    kind, inner, extra = _kind(hint)
+    if kind is not Union:
+        take = TAKERS.get(kind)
+        return take(value, inner, extra, call) if take else value if isinstance(value, kind) else NO
+    for option in inner:
+        taken = _take(value, option, call)
+        if taken is not NO:
+            return taken
+    return NO
 
 
 @functools.cache
-def _kind(hint: Any) -> tuple[Any, Any]:
-    """What kind of annotation it is, and what stands in it."""
+def _kind(hint: Any) -> tuple[Any, Any, Any]:
+    """What kind of annotation it is, what stands in it, and what `Annotated` adds."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (Annotated, Literal):
-        return origin, inner
+    if origin is Annotated:
+        if inner[1] in ("label", "label or none"):
+            return "label", None, inner[1]
+        kind, within, _ = _kind(inner[0])
+        return kind, [Annotated[option, inner[1]] for option in within] if kind is Union else within, inner[1]
     if hasattr(hint, "dim_str"):  # of jaxtyping's dtypes those that can be computed with: some are there in name only
         dtypes = [getattr(torch, dtype) for dtype in (*FLOATS, *INTS, "bool") if dtype in hint.dtypes]
-        return Tensor, (dtypes, hint.dim_str.split())
-    if origin in (Union, types.UnionType):
-        return Union, inner
+        return "tensor", (dtypes, hint.dim_str.split()), None
     if isinstance(hint, TypeVar):
         return _kind(hint.__bound__)
-    kind = origin or hint
-    if issubclass(kind, Sequence) and origin:
-        return Sequence, (inner[0], len(inner) if kind is tuple and ... not in inner else None)
-    return (object if kind is Any else kind), inner
+    kind = Union if origin is types.UnionType else object if hint is Any else origin or hint
+    if origin in (tuple, Sequence):
+        return Sequence, (inner[0], len(inner) if kind is tuple and ... not in inner else None), None
+    return kind, inner, None
 
 
-def _number(value: Any, kind: type, interval: str, call: Call) -> Any:
+def _number(kind: type, value: Any, _: Any, interval: str | None, call: Call) -> Any:
     """A whole number, or a finite one, in an interval. A bool, a text and a complex number do not count as either."""
+    interval = interval or "(-inf, inf)"
     try:
         if isinstance(value, bool) or not re.search("int|float", str(getattr(value, "dtype", "float"))):
             return NO
         number = operator.index(value) if kind is int else value.__float__()  # float() would read a text, too
         low, high = (_read(end, call) for end in interval[1:-1].split(", "))
-        above = low < number if interval[0] == "(" else low <= number
-        below = number < high if interval[-1] == ")" else number <= high
+        inside = (
+            low <= number <= high and (number != low or interval[0] == "[") and (number != high or interval[-1] == "]")
+        )
+        return number if inside and (kind is int or math.isfinite(number)) else NO
     except (AttributeError, TypeError, ValueError, RuntimeError, OverflowError):
         return NO
-    return number if above and below and (kind is int or math.isfinite(number)) else NO
 
 
-def _sequence(value: Any, item: Any, length: int | None, call: Call) -> Any:
+def _sequence(value: Any, inner: Any, _: Any, call: Call) -> Any:
+    item, length = inner
     try:
         if not isinstance(value, Sequence):
             value = value.tolist() if value.ndim == 1 else NO
@@ -175,16 +166,19 @@ def _sequence(value: Any, item: Any, length: int | None, call: Call) -> Any:
             return NO
     except (AttributeError, TypeError, RuntimeError, OverflowError):  # no length, no values, or too many for an int
         return NO
-    taken = tuple(_take(part, item, (), call) for part in value)
-    return NO if any(part is NO for part in taken) else taken
+    taken = [_take(part, item, call) for part in value]
+    return NO if any(part is NO for part in taken) else tuple(taken)
 
 
-def _is_tensor(value: Any, dtypes: Any, dims: Sequence[str], extras: Sequence[str], call: Call) -> bool:
+def _tensor(value: Any, inner: Any, values: str | None, call: Call) -> Any:
     """A tensor of the wanted kind and shape; with "finite" or an interval, its values too."""
-    if not isinstance(value, Tensor) or value.dtype not in dtypes:
-        return False
-    fits = _is_at_home(value, call) and _has_shape(value.shape, dims, call)
-    return fits and (not extras or not _is_visible(value, call) or _has_values(value.detach(), extras[0], call))
+    dtypes, dims = inner
+    if not isinstance(value, Tensor) or value.dtype not in dtypes or not _is_at_home(value, call):
+        return NO
+    fits = _has_shape(value.shape, dims, call) and (
+        not values or not _is_visible(value, call) or _has_values(value, values, call)
+    )
+    return value if fits else NO
 
 
 def _is_at_home(value: Tensor, call: Call) -> bool:
@@ -217,9 +211,10 @@ def _has_shape(shape: Sequence[int], dims: Sequence[str], call: Call) -> bool:
 
 
 def _has_values(value: Tensor, wanted: str, call: Call) -> bool:
+    value = value.detach()
     if wanted == "finite":
         return math.isfinite(value.sum()) or bool(torch.isfinite(value).all())  # a sum alone might overflow
-    return not value.numel() or NO not in [_number(end, float, wanted, call) for end in value.aminmax()]
+    return not value.numel() or NO not in [_number(float, end, (), wanted, call) for end in value.aminmax()]
 
 
 def _is_visible(value: Tensor, call: Call) -> bool:
@@ -228,7 +223,7 @@ def _is_visible(value: Tensor, call: Call) -> bool:
     return free and torch._C._functorch.peek_interpreter_stack() is None  # type: ignore
 
 
-def _label(value: Any, kind: str, call: Call) -> Any:
+def _label(value: Any, _: Any, kind: str, call: Call) -> Any:
     """What a model is told beside x. An int stands for that class n times, where n are to be drawn; where labels are
     optional, −1 and a row of NaN stand for none."""
     n_classes, n_condition, B, low = _wanted_label(kind, call)
@@ -236,7 +231,7 @@ def _label(value: Any, kind: str, call: Call) -> Any:
         return None if low or not (n_classes or n_condition) else NO
     if isinstance(value, int) and n_classes and "n" in call[""]:
         like = _own(call)
-        number = _number(value, int, f"[{low}, {n_classes})", call)
+        number = _number(int, value, (), f"[{low}, {n_classes})", call)
         return NO if number is NO else torch.full((B,), number, device=None if like is None else like.device)  # type: ignore
     if not isinstance(value, Tensor) or not _is_at_home(value, call) or not value.dim():
         return NO
@@ -248,13 +243,24 @@ def _label(value: Any, kind: str, call: Call) -> Any:
         return NO
     values = "finite" if vectors else f"[{low}, {n_classes})"
     seen = _is_visible(value, call) and not (vectors and low)
-    return value if not seen or _has_values(value.detach(), values, call) else NO
+    return value if not seen or _has_values(value, values, call) else NO
 
 
 def _wanted_label(kind: str, call: Call) -> tuple[int | None, int | None, int | None, int]:
     """How many classes, or numbers, the model is told; for how many examples; the least class."""
-    n_classes, n_condition = (getattr(call[""]["self"], name, None) for name in ("n_classes", "n_condition"))
-    return n_classes, n_condition, call[""].get("n", call.get("B")), -1 if kind == "label or none" else 0
+    model, B = call[""]["self"], call[""].get("n", call.get("B"))
+    n_classes, n_condition = getattr(model, "n_classes", None), getattr(model, "n_condition", None)
+    return n_classes, n_condition, B, -1 if kind == "label or none" else 0
+
+
+TAKERS: dict[Any, Callable[..., Any]] = {
+    "tensor": _tensor,
+    "label": _label,
+    int: functools.partial(_number, int),
+    float: functools.partial(_number, float),
+    Sequence: _sequence,
+    Literal: lambda value, options, _, call: value if isinstance(value, str) and value in options else NO,
+}
 
 
 def _read(text: str, call: Call) -> Any:
@@ -271,33 +277,33 @@ def _read(text: str, call: Call) -> Any:
 
 
 def _complaint(name: str, value: Any, hint: Any, call: Call) -> str:
-    expected = re.sub(r"\{[\w.]+\}", lambda path: _bare(_read(path[0], call)), _words(hint, (), call))
+    expected = re.sub(r"\{[\w.]+\}", lambda path: _bare(_read(path[0], call)), _words(hint, call))
     known = re.findall("'([^']+)'", expected)
     near = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []
     return f"{name}: expected {expected}, got {_came(value)}" + "".join(f". Did you mean {meant!r}?" for meant in near)
 
 
-def _words(hint: Any, extras: Sequence[Any], call: Call) -> str:
+def _words(hint: Any, call: Call) -> str:
     """What is expected."""
-    kind, inner = _kind(hint)
-    if kind is Annotated:
-        return _label_words(inner[1], call) if inner[1] in LABELS else _words(inner[0], inner[1:], call)
+    kind, inner, extra = _kind(hint)
+    if kind == "label":
+        return _label_words(extra, call)
     if kind is Union:
-        options = [_words(option, extras, call) for option in inner if option is not type(None)]
-        return " or ".join(options if len(options) == 1 or type(None) not in inner else [*options, "None"])
-    if kind is Tensor and inner:
+        options = [_words(option, call) for option in inner if option not in (type(None), Annotated[None, extra])]
+        return " or ".join(options if len(options) == 1 or len(options) == len(inner) else [*options, "None"])
+    if kind == "tensor":
         dtypes, dims = inner
         word = str(dtypes[0])[6:] if len(dtypes) == 1 else "float" if torch.float32 in dtypes else "int"
         sizes = ", ".join(_bare(_read(dim, call) if dim[0] == "{" else call.get(dim, dim)) for dim in dims)
         sizes += "," * (sizes != "" and "," not in sizes)
-        more = "" if not extras else ", all finite" if extras[0] == "finite" else f", in {extras[0]}"
+        more = "" if not extra else ", all finite" if extra == "finite" else f", in {extra}"
         mine = _own_words(call) if word == "float" else ""
         return f"{'an' if word[0] == 'i' else 'a'} {word} tensor of shape ({sizes}){mine}{more}"
     if kind in (int, float):
-        return f"a {'whole' if kind is int else 'finite'} number" + (f" in {extras[0]}" if extras else "")
+        return f"a {'whole' if kind is int else 'finite'} number" + (f" in {extra}" if extra else "")
     if kind is Sequence:
         item, length = inner
-        return f"{'a sequence' if length is None else f'{length} values'}, each {_words(item, (), call)}"
+        return f"{'a sequence' if length is None else f'{length} values'}, each {_words(item, call)}"
     if kind is Literal:
         return f"one of {', '.join(map(repr, inner))}"
     named = {bool: "True or False", Callable: "a function", type(None): "None", object: "anything"}
@@ -339,6 +345,6 @@ def _came(value: Any) -> str:
     if value.layout != torch.strided:
         words.append(f"({value.layout})")
     elif value.numel() and not value.is_nested and _is_visible(value, {}) and str(value.dtype)[6:] in FLOATS + INTS:
-        finite = value.is_floating_point() and not _has_values(value.detach(), "finite", {})
+        finite = value.is_floating_point() and not _has_values(value, "finite", {})
         words.append("with NaN or infinite values" if finite else f"with values {value.min():g}..{value.max():g}")
     return " ".join(words)
