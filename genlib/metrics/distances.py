@@ -57,9 +57,7 @@ def energy_distance(x: Points, y: Others, unbiased: bool = True) -> float:
     """
     for name, value in (("x", x), ("y", y)):
         if len(value) < 2 or value[0].numel() == 0:
-            raise ValueError(
-                f"{name}: expected at least two points of at least one dimension, got {tuple(value.shape)}"
-            )
+            raise ValueError(f"{name}: expected at least two points of one dimension or more, got {tuple(value.shape)}")
     within = int(unbiased)  # a point's distance to itself adds nothing, so that only the count of pairs differs
     mean_within = sum(_sum_of_distances(z, z) / (len(z) * (len(z) - within)) for z in (x, y))
     return 2 * _sum_of_distances(x, y) / (len(x) * len(y)) - mean_within
