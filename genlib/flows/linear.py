@@ -21,10 +21,8 @@ class ActNorm(nn.Module):
     At the first forward pass in training mode, log_s and shift are set so that z has mean 0 and variance 1 in every
     channel; from then on they are parameters like any others. Until then the layer is the identity.
 
-    Args:
-        n: the number of coordinates or channels.
-    Raises: ValueError for x of another number; for a first batch with fewer than two values of each channel, such as a
-        single vector.
+    Args: n, the number of coordinates or channels.
+    Raises: ValueError for x of another number; for a first batch with fewer than two values of each channel.
     Ref: Kingma & Dhariwal 2018, §3.1.
     """
 
@@ -34,8 +32,7 @@ class ActNorm(nn.Module):
     def __init__(self, n: Width) -> None:
         super().__init__()
         self.n = n
-        self.log_s = nn.Parameter(torch.zeros(n))
-        self.shift = nn.Parameter(torch.zeros(n))
+        self.log_s, self.shift = nn.Parameter(torch.zeros(n)), nn.Parameter(torch.zeros(n))
         self.register_buffer("initialised", torch.tensor(False))
         self.waits = True  # so that a GPU is not asked at every step
 
@@ -52,8 +49,7 @@ class ActNorm(nn.Module):
     @torch.no_grad()
     def _initialise(self, x: Tensor) -> None:
         if torch.compiler.is_compiling() or not self.initialised:
-            check_statistics(x)
-            var, mean = torch.var_mean(x.transpose(0, 1).flatten(1), dim=1, correction=0)
+            var, mean = statistics(x)
             var = torch.where(var > 1e-12, var, 1.0)  # a channel that never changes is only moved to 0
             self.log_s.copy_(-0.5 * var.log())
             self.shift.copy_(-mean * self.log_s.exp())
@@ -73,12 +69,9 @@ class BatchNorm(nn.Module):
     In training mode mean and variance are the batch's, and running averages follow them; in evaluation mode they are
     the running ones: a fixed map, which alone can be inverted.
 
-    Args:
-        n: the number of coordinates or channels.
-        momentum: the rate of the running averages, in (0, 1].
-        eps: ε > 0.
+    Args: n, the number of coordinates or channels; momentum, the rate of the running averages, in (0, 1]; eps, ε > 0.
     Raises: ValueError for numbers out of range; in use, for x of another number of channels; in training mode, for
-        fewer than two values of each channel, such as a single vector, and for the inverse.
+        fewer than two values of each channel, and for the inverse.
     Ref: Dinh et al. 2017, §3.7 and app. E.
     """
 
@@ -96,8 +89,7 @@ class BatchNorm(nn.Module):
     def forward(self, x: X, condition: Condition = None) -> Pair:
         mean, var = self.mean, self.var
         if self.training:
-            check_statistics(x)
-            var, mean = torch.var_mean(x, dim=[0, *range(2, x.dim())], correction=0)
+            var, mean = statistics(x)
             with torch.no_grad():
                 self.mean.lerp_(mean.to(self.mean), self.momentum)
                 self.var.lerp_(var.to(self.var), self.momentum)
@@ -115,6 +107,13 @@ class BatchNorm(nn.Module):
         return f"eps={self.eps}"
 
 
+def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Variance and mean of each channel. Raises: ValueError for those of a single value, or of none."""
+    if x[:, :1].numel() < 2:
+        raise ValueError(f"x: expected at least two values of each channel in training, got shape {tuple(x.shape)}")
+    return torch.var_mean(x, dim=[0, *range(2, x.dim())], correction=0)
+
+
 class InvertibleConv(nn.Module):
     """A 1 × 1 convolution with an invertible matrix: every pixel's channels, or a vector's coordinates, are mixed.
 
@@ -123,9 +122,7 @@ class InvertibleConv(nn.Module):
     P is a fixed permutation, L is unit lower triangular, U strictly upper triangular: so W can never become singular,
     and its determinant needs no decomposition. It starts as a random rotation.
 
-    Args:
-        n: the number of channels or coordinates, at most 4096.
-        seed: of the rotation.
+    Args: n, the number of channels or coordinates, at most 4096; seed, of the rotation.
     Raises: ValueError for numbers out of range; in use, for x of another number of channels.
     Ref: Kingma & Dhariwal 2018, eqs. 9–11.
     """
@@ -136,15 +133,13 @@ class InvertibleConv(nn.Module):
     @checked
     def __init__(self, n: Annotated[int, "[1, 4096]"], seed: Seed = 0) -> None:
         super().__init__()
-        self.n = n
-        generator = torch.Generator().manual_seed(seed)
+        self.n, generator, dtype = n, torch.Generator().manual_seed(seed), torch.get_default_dtype()
         rotation = torch.linalg.qr(torch.randn(n, n, dtype=torch.float64, generator=generator)).Q
         P, L, U = torch.linalg.lu(rotation)
-        factors = P, U.diagonal().sign(), L.tril(-1), U.triu(1), U.diagonal().abs().log()
-        P, sign, lower, upper, log_d = (factor.to(torch.get_default_dtype()) for factor in factors)
-        self.register_buffer("P", P)
-        self.register_buffer("sign", sign)
-        self.lower, self.upper, self.log_d = nn.Parameter(lower), nn.Parameter(upper), nn.Parameter(log_d)
+        self.register_buffer("P", P.to(dtype))
+        self.register_buffer("sign", U.diagonal().sign().to(dtype))
+        self.lower, self.upper = nn.Parameter(L.tril(-1).to(dtype)), nn.Parameter(U.triu(1).to(dtype))
+        self.log_d = nn.Parameter(U.diagonal().abs().log().to(dtype))
 
     def weight(self) -> Tensor:
         """W, (n, n)."""
@@ -166,12 +161,7 @@ class InvertibleConv(nn.Module):
 
     def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
         """P, L and U, in float32 or better."""
-        factors = self.P, self.lower.tril(-1), self.upper.triu(1), self.sign, self.log_d
-        P, L, U, sign, log_d = (factor.to(wide(factor)) for factor in factors)
-        return P, L + torch.eye(self.n).to(L), U + torch.diag(sign * log_d.exp())
-
-
-def check_statistics(x: Tensor) -> None:
-    """Raise `ValueError` where a channel's mean and variance would be those of a single value, or of none."""
-    if x[:, :1].numel() < 2:
-        raise ValueError(f"x: expected at least two values of each channel in training, got shape {tuple(x.shape)}")
+        dtype = wide(self.P)
+        L = self.lower.to(dtype).tril(-1) + torch.eye(self.n, dtype=dtype, device=self.P.device)
+        diagonal = self.sign.to(dtype) * self.log_d.to(dtype).exp()
+        return self.P.to(dtype), L, self.upper.to(dtype).triu(1) + torch.diag(diagonal)

@@ -1,7 +1,7 @@
 """An optimizer for networks whose hidden layers are small: Muon for their square matrices, Adam for all the rest."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import torch
@@ -11,7 +11,6 @@ from genlib.arguments import NonNegative, checked
 
 # Five rounds bring every singular value to about 1, between .7 and 1.2, that is not much smaller than the largest.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-Rate = Annotated[float, "[0, 1)"]
 
 
 class Muon(torch.optim.Adam):
@@ -20,14 +19,13 @@ class Muon(torch.optim.Adam):
         m ← μ m + (1 − μ) g,    W ← W − lr · √max(1, rows/columns) · orth((1 − μ) g + μ m),    orth(U S Vᵀ) ≈ U Vᵀ
 
     A gradient of a matrix has a few large singular values and many small ones, and Adam follows the large ones. `orth`
-    sets them all to about 1 (some rounds of X ← a X + b X Xᵀ X + c (X Xᵀ)² X, which leave U and V as they are), so that
-    rare directions are learned as soon as frequent ones. Vectors and the matrices of first and last layers are Adam's.
+    sets them all to about 1, so that rare directions are learned as soon as frequent ones. Vectors and the matrices of
+    first and last layers are Adam's. (torch.optim.Muon computes in bfloat16, which is slow on a CPU.)
 
     Args:
         matrices: parameters with two axes, best those between hidden layers; alike ones are computed together.
         others: all other parameters.
-        lr: the length of a step of the matrices.
-        lr_adam, betas: of the others; `lr_adam` is in units of its own.
+        lr, lr_adam: the length of a step of the matrices; of the others, in Adam's units.
         momentum: μ, in [0, 1).
         rounds: of the iteration for `orth`.
         weight_decay: of both, times their learning rates.
@@ -44,52 +42,42 @@ class Muon(torch.optim.Adam):
         lr: NonNegative = 0.05,
         lr_adam: NonNegative = 2e-3,
         *,
-        momentum: Rate = 0.95,
-        betas: tuple[Rate, Rate] = (0.9, 0.999),
+        momentum: Annotated[float, "[0, 1)"] = 0.95,
         rounds: Annotated[int, "[1, 100]"] = 5,
         weight_decay: NonNegative = 0.0,
         fused: bool = False,
     ) -> None:
-        for matrix in matrices:
-            if matrix.dim() != 2:
-                raise ValueError(f"matrices: expected tensors with two axes, got shape {tuple(matrix.shape)}")
+        if any(matrix.dim() != 2 for matrix in matrices):
+            raise ValueError(f"matrices: expected tensors with two axes, got {[m.dim() for m in matrices]}")
         own = {"params": list(matrices), "lr": lr, "momentum": momentum, "rounds": rounds}
-        options = {"betas": betas, "weight_decay": weight_decay, "decoupled_weight_decay": True, "fused": fused}
+        options: dict[str, Any] = {"weight_decay": weight_decay, "decoupled_weight_decay": True, "fused": fused}
         super().__init__([own, {"params": list(others)}], lr=lr_adam, **options)
 
-    @checked
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self) -> None:  # type: ignore[override]
         """One step of both."""
-        loss = None if closure is None else torch.enable_grad()(closure)()
-        group, alike = self.param_groups[0], defaultdict(list)
-        grads = {p: p.grad for p in group["params"] if p.grad is not None}
-        for p in grads:  # Adam leaves alone what has no gradient
-            p.grad = None
+        own, adam = self.param_groups
+        self.param_groups = [adam]
         super().step()
-        for p, grad in grads.items():
-            p.grad = grad
-            alike[p.shape].append(p)
+        self.param_groups = [own, adam]
+        alike = defaultdict(list)
+        for p in own["params"]:
+            if p.grad is not None:
+                alike[p.shape].append(p)
         for matrices in alike.values():
-            self._step_alike(matrices, group)
-        return loss
+            self._step_alike(matrices, own)
 
     def _step_alike(self, matrices: list[Tensor], group: dict[str, Any]) -> None:
         for p in matrices:
-            if not self.state[p]:
-                # Adam's code for loading a state looks for "step" in all of them.
+            if not self.state[p]:  # Adam looks for a "step" wherever it loads a state
                 self.state[p].update(step=torch.zeros(()), momentum=torch.zeros_like(p))
-        grads, mu = [p.grad for p in matrices], group["momentum"]
-        means = [self.state[p]["momentum"] for p in matrices]
-        torch._foreach_lerp_(means, grads, 1 - mu)  # pyright: ignore
-        ahead = torch.stack(torch._foreach_lerp(grads, means, mu))  # pyright: ignore
-        steps = orthogonal(ahead, group["rounds"])
-        rows, columns = steps.shape[-2:]
-        if group["weight_decay"]:
-            torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])  # pyright: ignore
-        # A tall matrix gets more, so that what it adds to its layer's output is as large as that of a square one.
-        length = group["lr"] * max(1.0, rows / columns) ** 0.5
-        torch._foreach_add_(matrices, list(steps.unbind()), alpha=-length)  # pyright: ignore
+        g, m = [p.grad for p in matrices], [self.state[p]["momentum"] for p in matrices]
+        mu, lr = group["momentum"], group["lr"]
+        torch._foreach_lerp_(m, g, 1 - mu)  # pyright: ignore
+        steps = orthogonal(torch.stack(torch._foreach_lerp(g, m, mu)), group["rounds"])  # pyright: ignore
+        rows, columns = steps.shape[-2:]  # a tall matrix adds as much to its layer's output as a square one
+        torch._foreach_mul_(matrices, 1 - lr * group["weight_decay"])  # pyright: ignore
+        torch._foreach_add_(matrices, list(steps), alpha=-lr * max(1.0, rows / columns) ** 0.5)  # pyright: ignore
 
 
 def orthogonal(matrices: Tensor, rounds: int = 5) -> Tensor:

@@ -42,7 +42,7 @@ class MLP(nn.Module):
         he: bool = False,
     ) -> None:
         super().__init__()
-        self.n_in, self.n_condition, self.dropout = n_in, n_condition, nn.Dropout(dropout)
+        self.n_condition, self.dropout = n_condition, nn.Dropout(dropout)
         self.first = nn.Linear(n_in, width)
         self.condition = nn.Linear(n_condition, width, bias=False) if n_condition else None
         self.hidden = nn.ModuleList([nn.Linear(width, width) for _ in range(depth - 1)])
@@ -60,7 +60,7 @@ class MLP(nn.Module):
             if self.condition is not None or condition is not None:
                 h = h + self.condition(condition)  # type: ignore[misc]
         except (TypeError, RuntimeError):
-            check("x", x, Float[Tensor, "B {self.n_in}"], self=self)
+            check("x", x, Float[Tensor, "B {self.first.in_features}"], self=self)
             check("condition", condition, Label, self=self, n=len(x))
             raise
         for layer in [*self.hidden, self.last]:
@@ -99,8 +99,12 @@ class ConvNet(nn.Module):
         self.n_in, self.n_condition = n_in, n_condition
         self.first = _conv(n_in, width, norm)
         self.condition = nn.Linear(n_condition, width) if n_condition else None
-        self.blocks = nn.ModuleList([_block(width, norm, dropout) for _ in range(n_blocks)])
-        self.norm = _norm(width, norm)
+        self.blocks = nn.ModuleList()
+        for _ in range(n_blocks):
+            first = *_active(width, norm), _conv(width, width, norm)
+            second = *_active(width, norm), nn.Dropout(dropout), _conv(width, width, norm)
+            self.blocks.append(nn.Sequential(*first, *second))
+        self.norm, self.relu = _active(width, norm)
         self.last = nn.Conv2d(width, n_out, 1)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
@@ -112,19 +116,13 @@ class ConvNet(nn.Module):
             h = h + self.condition(condition)[:, :, None, None]
         for block in self.blocks:
             h = h + block(h)
-        return self.last(functional.relu(self.norm(h)))
+        return self.last(self.relu(self.norm(h)))
 
 
-def _block(width: int, norm: bool, dropout: float) -> nn.Module:
-    """What is added to the feature maps: two convolutions of them."""
-    first = _norm(width, norm), nn.ReLU(), _conv(width, width, norm)
-    return nn.Sequential(*first, _norm(width, norm), nn.ReLU(), nn.Dropout(dropout), _conv(width, width, norm))
+def _active(width: int, norm: bool) -> tuple[nn.Module, nn.Module]:
+    return nn.BatchNorm2d(width) if norm else nn.Identity(), nn.ReLU()
 
 
 def _conv(n_in: int, n_out: int, norm: bool) -> nn.Module:
     conv = nn.Conv2d(n_in, n_out, 3, padding=1)
     return parametrizations.weight_norm(conv) if norm else conv
-
-
-def _norm(width: int, norm: bool) -> nn.Module:
-    return nn.BatchNorm2d(width) if norm else nn.Identity()
