@@ -15,10 +15,7 @@ class Average:
 
     At k = 0 it is θ itself. While k/(k + 8) is the smaller, it averages over about the last eighth of the steps so far.
     Buffers, such as running statistics, are averages or counters already: a copy of the last good ones is kept.
-
-    Args:
-        objective: whose trainable parameters are averaged, unless its `averaged` is False.
-        ema_decay: the final decay, in [0, 1]; with 0 the average is θ.
+    An objective whose `averaged` is False has no average.
     """
 
     def __init__(self, objective: nn.Module, ema_decay: float) -> None:

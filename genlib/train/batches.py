@@ -25,9 +25,8 @@ WHOLE = Integer[Tensor, "N ..."] | Bool[Tensor, "N ..."]
 class TensorBatches:
     """Shuffled batches of tensors that are moved to the device once; `asked` are the arguments of `fit`.
 
-    Every epoch has an order of its own; no example comes twice in it, and those that would not fill all batches of a
-    step are left out. Data smaller than a step make one. Several processes share an order, and each takes every n-th
-    batch.
+    Every epoch has an order of its own, without the examples that would not fill all batches of a step. Data smaller
+    than a step make one. Several processes share an order, and each takes every n-th batch.
     """
 
     def __init__(self, asked: SimpleNamespace, device: torch.device, processes: Alone) -> None:
@@ -67,20 +66,18 @@ class TensorBatches:
 class LoaderBatches:
     """Batches from a DataLoader, or anything that can be iterated again and again; moved to the device one by one.
 
-    A pass starts from a seed of its own, and with new workers where a loader has any, so that a DataLoader which
-    shuffles does so in the same way every time. Several processes go through the same batches, and each takes every
-    n-th, unless the loader has a DistributedSampler.
+    A pass starts from a seed of its own, with new workers where there are any, so that a DataLoader shuffles the same
+    way every time. Of several processes each takes every n-th batch, unless the loader has a DistributedSampler.
     """
 
     def __init__(self, asked: SimpleNamespace, device: torch.device, processes: Alone) -> None:
         self.data, self.seed, self.device, self.first = asked.data, asked.seed, device, processes.first
+        has = [name for name in ("__array__", "__next__", "__iter__", "__getitem__") if hasattr(self.data, name)]
         other = isinstance(self.data, torch.utils.data.Dataset | str | bytes | dict | type)
-        other = other or hasattr(self.data, "__array__") or hasattr(self.data, "__next__")
-        if other or not (hasattr(self.data, "__iter__") or hasattr(self.data, "__getitem__")):
+        if other or not has or has[0] in ("__array__", "__next__"):
             raise ValueError(
-                "data: expected a tensor, a tuple of them, a DataLoader or another iterable of batches, got "
-                f"{type(self.data).__name__} (a Dataset: wrap it in a torch.utils.data.DataLoader; an array: "
-                "torch.as_tensor makes a tensor of it; an iterator is good for one pass only)"
+                "data: expected a tensor, a tuple of them, a DataLoader or another iterable of batches for more than "
+                f"one pass, got {type(self.data).__name__} (DataLoader(dataset) and torch.as_tensor(array) make such)"
             )
         sampler = getattr(self.data, "sampler", None)
         self.set_epoch: Callable[[int], None] = getattr(sampler, "set_epoch", lambda epoch: None)
@@ -128,8 +125,8 @@ class LoaderBatches:
         self.turn = sum(1 for _ in itertools.islice(self.groups, state["turn"]))
         if self.turn < state["turn"] or (self.first and checksum(self.start) != state["start"]):
             raise ValueError(
-                f"data: pass {self.epoch + 1} over them is not what it was, so the training cannot go on as if it had "
-                "not stopped; what shuffles has to draw from a global generator, or from one of the DataLoader's"
+                f"data: pass {self.epoch + 1} over them is not what it was, so the training cannot go on; what shuffles "
+                "has to draw from a global generator, or from one of the DataLoader's"
             )
 
 
@@ -156,10 +153,10 @@ def _columns(data: Any) -> list[Tensor]:
     columns = {"data": data} if isinstance(data, Tensor) else {f"data[{i}]": x for i, x in enumerate(data)}
     if fields := getattr(data, "_fields", None):
         columns = {f"data.{name}": x for name, x in zip(fields, data, strict=True)}
+    sizes = {}
     for name, x in columns.items():
         check(name, x, WHOLE if isinstance(x, Tensor) and not x.is_floating_point() else FINITE)
-    sizes = {name: len(x) for name, x in columns.items()}
+        sizes[name] = len(x)
     if len(set(sizes.values())) != 1 or 0 in sizes.values():
-        got = sizes or "an empty tuple"
-        raise ValueError(f"data: expected at least one example, in tensors of one length, got {got}")
+        raise ValueError(f"data: expected at least one example, in tensors of one length, got {sizes or 'none'}")
     return list(columns.values())

@@ -18,28 +18,17 @@ from genlib.train.files import check_file, write_whole
 class History:
     """The curves of one training, ready to plot: `plots.lines(history.step, {"loss": history.logs["loss"]})`.
 
-    Attributes:
-        step: how many steps were done at each entry; an entry is made every `log_every` steps, and at the end.
-        logs: name: one number for each entry, the mean over the steps since the entry before, nan where there is none.
-            The loss is "loss", or "loss_D" and "loss_G" where there are several optimizers; others are the objective's.
-        lr: optimizer's name: the learning rate of its first group at each entry.
-        time: seconds since the start at each entry, callbacks not counted.
-        seconds: how long the training took in all, callbacks not counted.
-        command: what to type to repeat it, for a training that is kept; empty otherwise.
-        raw: the objective's state_dict as it was before the average came into it; None where there was no average,
-            and in a history from the disk.
-
-    >>> history = History(step=[10, 20], logs={"loss": [0.5, 0.25]})
-    >>> history
-    History of loss
+    An entry is made every `log_every` steps, and at the end. `logs` are means over the steps since the entry before,
+    nan where there is nothing: "loss", or "loss_D" and "loss_G" for several optimizers, and what the objective tells.
     """
 
-    step: list[int] = field(default_factory=list)
-    logs: dict[str, list[float]] = field(default_factory=dict)
-    lr: dict[str, list[float]] = field(default_factory=dict)
-    time: list[float] = field(default_factory=list)
-    seconds: float = 0.0
-    command: str = ""
+    step: list[int] = field(default_factory=list)  # how many were done at each entry
+    logs: dict[str, list[float]] = field(default_factory=dict)  # by name
+    lr: dict[str, list[float]] = field(default_factory=dict)  # by the optimizer's name, of its first group
+    time: list[float] = field(default_factory=list)  # seconds since the start, callbacks not counted
+    seconds: float = 0.0  # in all
+    command: str = ""  # what to type to repeat it, for a training that is kept
+    # The state_dict before the average came into it; None where there was none, and in a history from the disk.
     raw: dict[str, Tensor] | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
@@ -52,6 +41,7 @@ class History:
                 curves.setdefault(name, [math.nan] * len(self.step)).append(float(new.get(name, math.nan)))
         self.step.append(step)
         self.time.append(time)
+        self.seconds = time
 
     def to_dict(self) -> dict[str, Any]:
         """All but the weights."""

@@ -51,14 +51,14 @@ def fit(
         data: a tensor (N, ...) or a (named) tuple of them, moved to the objective's device once, shuffled anew in every
             epoch; or a DataLoader, or a list of batches. A batch is a tensor, or a tuple like `data`.
         steps, seconds: exactly one of them: how many updates, or how long by the clock (callbacks not counted).
-            Only with `steps` does the same seed give the same weights.
-        batch_size: examples in a batch, for each process. What would not fill a step is left out, but data smaller than
-            that make one. A loader has a batch size of its own.
+            Only with `steps` does the same seed give the same weights. GENLIB_MAX_STEPS in the environment bounds both.
+        batch_size: examples in a batch, for each process (under `torchrun` they train together). What would not fill a
+            step is left out, but data smaller than that make one. A loader has a batch size of its own.
         seed: of the order, the generator of `losses`, and torch's, numpy's and Python's own, which are put back.
         ema_decay: the final decay of the average, in [0, 1]; 0 for none. Raw weights stay in `history.raw`.
         clip: the largest norm of one optimizer's gradients, None for no bound.
-        decay, warmup: of the learning rates, from what the optimizers say to 0 over the budget: "cosine", "linear" or
-            None; and over how many steps they first rise.
+        decay, warmup: of the learning rates, from what the optimizers say to 0 over the budget; and over how many steps
+            they first rise.
         accumulate: how many batches a step takes, for the mean of their gradients: as one batch of so many times the
             size, at the memory of one. (What looks at a whole batch, such as batch norm, still sees one.)
         precision: None: as the parameters are; "bf16" or "fp16": matrix products in half precision (torch.amp).
@@ -72,8 +72,7 @@ def fit(
         progress: whether to show a bar (tqdm); TQDM_DISABLE=1 hides it as well.
         callback: called as callback(step, objective) at each entry, the objective in evaluation mode with the weights
             that `fit` would leave. A dict of numbers that it returns goes into the history; False ends the training.
-    Returns:
-        The history, with `seconds`, how long it took.
+    Returns: the history, with `seconds`, how long it took.
     Raises:
         ValueError: for wrong arguments and for a checkpoint that is damaged or another training's, before anything
             changes, with several processes in all of them; and for an objective that breaks the rules.
@@ -81,8 +80,6 @@ def fit(
         Interrupted: a KeyboardInterrupt, after Ctrl-C, once the step is finished and the state saved. SIGTERM does the
             same and then ends the process. A second signal ends it at once.
         OSError: when a checkpoint cannot be written; an older one is then as it was.
-    Notes:
-        GENLIB_MAX_STEPS in the environment bounds the number of steps. Under `torchrun` the processes train together.
     """
     with prepared(SimpleNamespace(**locals())) as now:
         while not now.stopped and now.share() < 1:
@@ -103,9 +100,7 @@ def fit(
             if now.step == 1:  # a first forward pass may have set weights from its own batch
                 now.processes.broadcast(objective)
             if now.step % log_every == 0 or now.share() == 1:
-                now.log()
-                if callback is not None:
-                    now.call(callback)
+                now.log(callback)
             if now.bar is not None:
                 now.show()
             if checkpoint and (now.step % checkpoint_every == 0 or now.stopped or now.share() == 1):

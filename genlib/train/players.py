@@ -83,12 +83,8 @@ def in_turn(
 ) -> Iterator[tuple[Player, Tensor, Sequence[Mapping[str, Any]]]]:
     """Each turn of a step: whose it is, the loss, the mean over the step's batches, and what each of them logs.
 
-    The gradients of that loss are then in the player's parameters. A batch's graph is let go before the next one's.
-
-    Args:
-        losses: what an objective's `losses` gave, for each batch.
-        players: by name.
-        autocast: entered for each turn, and left: it keeps casts of the weights, and they are about to change.
+    `losses` is what an objective's `losses` gave, for each batch. The gradients of the mean are then in the player's
+    parameters, and no batch's graph has outlived its turn.
     """
     turn = None
     while True:
@@ -112,7 +108,7 @@ def _taken(
     """The next of a batch's turns: whose it is, the loss, the logs; None, None, None after the last."""
     if not isinstance(turns, Iterator):
         raise ValueError(f"losses: expected a generator of (name, loss, logs), got {type(turns).__name__}")
-    with autocast():
+    with autocast():  # and left at once: it keeps casts of the weights, and they are about to change
         turn = next(turns, None)
     if turn is None:
         return None, None, None

@@ -45,9 +45,10 @@ def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
             seed_all(device, derive_seed("global", asked.seed, processes.rank))
             now = Training(asked, device, processes)
             content = b"" if now.path is None else now.claim(now.path, stack)
-        if processes.size > 1:
-            content = now.agreed(content)
+        own = now.fingerprint() if processes.size > 1 or now.path else {}
+        first, content = processes.gather((own, content))[0]
         with processes.agreeing():
+            refuse("processes: the first one trains something else", differences(first, own))
             state = now.find_place(content) if content else {}
             stream = iter(now.batches)
             now.stream = itertools.chain([batch := next(stream)], stream)
@@ -118,20 +119,11 @@ class Training:
             settings[name] = str(x.dtype) if name.endswith("_extra_state") else kind_of(x)
         return json.loads(json.dumps(settings, default=lambda x: x.tolist() if hasattr(x, "tolist") else str(x)))
 
-    def agreed(self, content: bytes) -> bytes:
-        """The first process's checkpoint, once all are found to train the same."""
-        own = self.fingerprint()
-        first, content = self.processes.gather((own, content))[0]
-        with self.processes.agreeing():
-            refuse("processes: the first one trains something else", differences(first, own))
-        return content
-
     def claim(self, path: Path, stack: ExitStack) -> bytes:
         """Nobody else may use the checkpoint meanwhile. What is in it, if the training is to go on from there."""
         if path.suffix != ".pt":
             raise ValueError(f"checkpoint: expected a file that ends in .pt, got {path}")
         plain("optimizers", {name: player.state_dict() for name, player in self.players.items()})
-        self.fingerprint()
         if not self.processes.first:
             return b""
         stack.enter_context(locked("checkpoint", path))
@@ -186,11 +178,11 @@ class Training:
         steps, seconds = self.asked.steps, self.asked.seconds
         return min(1.0, max(self.step / steps if steps else 0.0, self.elapsed / seconds if seconds else 0.0))
 
-    def log(self) -> None:
+    def log(self, callback: Any) -> None:
         """One entry in the history."""
         lr = {name: float(player.optimizer.param_groups[0]["lr"]) for name, player in self.players.items()}
-        self.history.append(self.step, self.elapsed, lr, self.means.pop())
-        self.history.seconds = self.elapsed
+        values = self.means.pop() | ({} if callback is None else self.answered(callback))
+        self.history.append(self.step, self.elapsed, lr, values)
 
     def show(self) -> None:
         """How far it is, on the bar."""
@@ -198,8 +190,8 @@ class Training:
         self.bar.set_postfix({name: f"{curve[-1]:.3g}" for name, curve in self.history.logs.items()}, refresh=False)
         self.bar.update(done - self.bar.n)
 
-    def call(self, callback: Any) -> None:
-        """Let the user look, at what `fit` would leave; what that takes does not count."""
+    def answered(self, callback: Any) -> dict[str, float]:
+        """What the user says who looks at what `fit` would leave; what that takes does not count."""
         begin, answer = time.perf_counter(), None
         with self.processes.agreeing():
             if self.processes.first:
@@ -209,12 +201,11 @@ class Training:
                 self.objective.train()
             if not (answer is None or answer is False or isinstance(answer, Mapping)):
                 raise ValueError(f"callback: expected a dict of numbers, False or None, got {type(answer).__name__}")
-            for name, value in (answer or {}).items():
-                curve = self.history.logs.setdefault(name, [math.nan] * len(self.history.step))
-                curve[-1] = float(scalar("callback", name, value))
+            values = {name: float(scalar("callback", name, value)) for name, value in (answer or {}).items()}
         if any(self.processes.gather(answer is False)):
             self.enough = self.stopped = True
         self.start += time.perf_counter() - begin
+        return values
 
     def not_finite(self, player: Player, loss: float) -> None:
         """fp16 tries a smaller scale; otherwise this is the end."""
@@ -228,9 +219,9 @@ class Training:
         kept = f"The last good checkpoint is {self.path}, from step {self.saved_at}"
         raise NotFiniteError(
             f"step {self.step + 1}, optimizer {player.name!r}: {what}. The objective is left as step {self.step} left "
-            f"it{but}. {kept if self.path and self.saved_at else 'There is no checkpoint'}. Likely causes: a learning "
-            f"rate that is too high (it was {lr:.3g}); data on a scale that the model does not expect; a logarithm, a "
-            f"division or the derivative of a root or a norm at 0; an exp without bound{half}."
+            f"it{but}. {kept if self.saved_at else 'There is no checkpoint'}. Likely causes: a learning rate that is "
+            f"too high (it was {lr:.3g}); data on another scale than the model expects; a logarithm, a division or the "
+            f"derivative of a root at 0; an exp without bound{half}."
         )
 
     def save(self) -> None:
@@ -252,7 +243,7 @@ class Training:
     def leave(self) -> None:
         """The objective and the optimizers as they are to be left."""
         if self.stopped and self.means.sums:
-            self.log()  # for whoever catches the interruption; the state was saved without this odd entry
+            self.log(None)  # for whoever catches the interruption; the state was saved without this odd entry
         if self.bar is not None:
             self.bar.close()
         for player in self.players.values():

@@ -20,12 +20,9 @@ NARROWER = {torch.float32: HALF, torch.float64: (*HALF, torch.float32)}
 def save(module: nn.Module, path: str | os.PathLike) -> None:
     """Write a module's parameters and buffers, and its `config()` if it has one, to a safetensors file.
 
-    Args:
-        module: any Module.
-        path: the file, by custom ending in ".safetensors". Folders are made, an older file is replaced.
-    Raises:
-        ValueError: for a path that is no file's, a module whose state is not all tensors, a config that is not plain.
-        OSError: if it cannot be written; an older file is then as it was.
+    Folders are made, an older file is replaced.
+    Raises: ValueError for a path that is no file's, a module whose state is not all tensors, a config that is not
+        plain; OSError if it cannot be written, and an older file is then as it was.
     """
     from safetensors.torch import save as to_bytes
 
@@ -40,13 +37,10 @@ def save(module: nn.Module, path: str | os.PathLike) -> None:
 def load(module: AnyModule, path: str | os.PathLike) -> AnyModule:
     """Read what `save` has written into a module like the one it was, and return it, in evaluation mode as after `fit`.
 
-    Args:
-        module: its parameters and buffers are overwritten, where they are, once all has been found in order.
-        path: a safetensors file. One that `save` has not written says nothing of a config, and is taken without.
-    Raises:
-        ValueError: for another config, other names, shapes or dtypes (narrower floats are widened), all of them named;
-            for NaN; for a file that is damaged or something else.
-        FileNotFoundError: if there is none.
+    Its parameters and buffers are overwritten, where they are, once all has been found in order. A safetensors file
+    that `save` has not written says nothing of a config, and is taken without.
+    Raises: ValueError for another config, other names, shapes or dtypes (narrower floats are widened), all of them
+        named, for NaN, and for a file that is damaged or something else; FileNotFoundError if there is none.
     """
     from safetensors import SafetensorError, safe_open
 
