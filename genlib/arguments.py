@@ -21,6 +21,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union
 
 import torch
@@ -54,8 +55,8 @@ TEXTS = (str, bytes, bytearray, memoryview)
 LONGEST = 1_000_000  # of a sequence
 
 
-def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, with its arguments held against their annotations first."""
+def checked(function: Callable[P, R], within: Callable[[], AbstractContextManager] = nullcontext) -> Callable[P, R]:
+    """The function, with its arguments held against their annotations first, `within` a context."""
     names, hints = list(inspect.signature(function).parameters), {}
 
     @functools.wraps(function)
@@ -69,7 +70,8 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         arguments = dict(zip(names, args, strict=False), **kwargs)
         if len(arguments) < len(args) + len(kwargs):  # too many, or one given twice: Python says so itself
             return function(*args, **kwargs)
-        _hold(arguments, hints, {"": arguments})
+        with within():
+            _hold(arguments, hints, {"": arguments})
         return function(**arguments)  # type: ignore[call-arg]
 
     wrapper.__code__ = wrapper.__code__.replace()  # type: ignore  # one of its own: torch compiles so many versions of each and no more

@@ -125,8 +125,8 @@ class LoaderBatches:
         self.turn = sum(1 for _ in itertools.islice(self.groups, state["turn"]))
         if self.turn < state["turn"] or (self.first and checksum(self.start) != state["start"]):
             raise ValueError(
-                f"data: pass {self.epoch + 1} over them is not what it was, so the training cannot go on; what shuffles "
-                "has to draw from a global generator, or from one of the DataLoader's"
+                f"data: pass {self.epoch + 1} over them is not what it was, so the training cannot go on; what "
+                "shuffles has to draw from a global generator, or from one of the DataLoader's"
             )
 
 

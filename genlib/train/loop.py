@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -12,14 +13,13 @@ from torch import nn
 from genlib.arguments import Count, Natural, Positive, Seed, Share, checked
 from genlib.train.history import History
 from genlib.train.players import in_turn
-from genlib.train.processes import together
+from genlib.train.processes import processes_here
 from genlib.train.training import prepared
 
 Callback = Callable[[int, nn.Module], Mapping[str, float] | Literal[False] | None]
 
 
-@together
-@checked
+@partial(checked, within=lambda: processes_here().agreeing())  # what one process is refused, all are
 def fit(
     objective: nn.Module,
     data: Any,

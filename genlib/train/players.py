@@ -90,22 +90,21 @@ def in_turn(
     while True:
         for player in players.values():
             player.optimizer.zero_grad()
-        taken = [_taken(batch, players, autocast, 1 / len(losses)) for batch in losses]
-        before, turn = turn, taken[0][0]
-        if any(player is not turn for player, _, _ in taken):
-            names = [getattr(player, "name", "the end") for player, _, _ in taken]
+        names, parts, logs = zip(*[_taken(batch, players, autocast, 1 / len(losses)) for batch in losses], strict=True)
+        if len(set(names)) > 1:
             raise ValueError(f"losses: expected the same turns for each batch, got {names}")
+        before, turn = turn, names[0]
         if turn is None and before is None:
             raise ValueError("losses: expected at least one turn for each batch, but it yielded nothing")
         if turn is None:
             return
-        yield turn, torch.stack([loss for _, loss, _ in taken]).mean(), [logs for _, _, logs in taken]
+        yield players[turn], torch.stack(parts).mean(), logs
 
 
 def _taken(
     turns: Any, players: Mapping[str, Player], autocast: Callable[[], AbstractContextManager], share: float
 ) -> Any:
-    """The next of a batch's turns: whose it is, the loss, the logs; None, None, None after the last."""
+    """The next of a batch's turns: whose it is, the loss, the logs; three times None after the last."""
     if not isinstance(turns, Iterator):
         raise ValueError(f"losses: expected a generator of (name, loss, logs), got {type(turns).__name__}")
     with autocast():  # and left at once: it keeps casts of the weights, and they are about to change
@@ -121,7 +120,7 @@ def _taken(
         got = f"shape {tuple(loss.shape)}, {loss.dtype}" if isinstance(loss, Tensor) else type(loss).__name__
         raise ValueError(f"losses: expected the loss of {name!r} to be a scalar tensor, got {got} (was it detached?)")
     players[name].add_gradients(loss, share)
-    return players[name], loss.detach().reshape(()), logs
+    return name, loss.detach().reshape(()), logs
 
 
 def device_of(objective: Any) -> torch.device:

@@ -1,21 +1,16 @@
 """Several processes that train together, as `torchrun` starts them; with one process nothing here does anything."""
 
 import atexit
-import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from genlib.arguments import checked
 from genlib.train.players import Player
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class Alone:
@@ -98,18 +93,3 @@ def processes_here() -> Alone:
     """Those that `torchrun` has started, if it has."""
     several = dist.is_available() and (int(os.environ.get("WORLD_SIZE", "1")) > 1 or dist.is_initialized())
     return Processes() if several else Alone()
-
-
-def together(function: Callable[P, R]) -> Callable[P, R]:
-    """A function that is `checked`: wrong arguments in one process are refused by all."""
-    hold: Callable[..., Any] = checked(functools.wraps(function)(lambda *args, **kwargs: None))
-
-    @functools.wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        processes = processes_here()
-        if processes.size > 1:
-            with processes.agreeing():
-                hold(*args, **kwargs)
-        return function(*args, **kwargs)
-
-    return wrapper

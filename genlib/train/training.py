@@ -45,10 +45,11 @@ def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
             seed_all(device, derive_seed("global", asked.seed, processes.rank))
             now = Training(asked, device, processes)
             content = b"" if now.path is None else now.claim(now.path, stack)
-        own = now.fingerprint() if processes.size > 1 or now.path else {}
+        own = now.fingerprint() if processes.size > 1 or now.path else {}  # which may be refused, too
         first, content = processes.gather((own, content))[0]
         with processes.agreeing():
-            refuse("processes: the first one trains something else", differences(first, own))
+            if first != own:
+                refuse("processes: the first one trains something else", differences(first, own))
             state = now.find_place(content) if content else {}
             stream = iter(now.batches)
             now.stream = itertools.chain([batch := next(stream)], stream)
