@@ -32,6 +32,13 @@ def unpack(batch: Any, pair: bool | None = None) -> tuple[Tensor, Tensor | None]
     return parts[0], None if len(parts) == 1 or pair is False else parts[1]
 
 
+def n_told(n_classes: int | None, n_condition: int | None) -> int:
+    """How many numbers networks are told of a label: one of so many classes, or a vector of so many."""
+    if n_classes and n_condition:
+        raise ValueError(f"n_classes, n_condition: expected one of the two, got {n_classes} and {n_condition}")
+    return n_classes or n_condition or 0
+
+
 def told(label: Any, n_classes: int | None, like: Tensor) -> Tensor | None:
     """What networks are told of a label, (B, n), in the dtype of `like`: one-hot classes, or the vectors themselves."""
     if label is None or not n_classes:

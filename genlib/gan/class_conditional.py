@@ -1,16 +1,125 @@
-"""A GAN that is told what to draw: pictures given their class, or another condition."""
+"""A GAN that is told what to draw: pictures, or points, given their class or another condition; for a laptop."""
 
+import itertools
+import math
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
+from torch.nn.functional import dropout, leaky_relu, relu
 
-from genlib.arguments import Dropout, Label, NonNegative, check, checked
-from genlib.common import Turn, unpack
+from genlib.arguments import Depth, Dropout, Label, Natural, NonNegative, Sizes, Width, check, checked
+from genlib.common import Turn, draw, n_told, told, unpack
+from genlib.gan.networks import generate
 from genlib.gan.objectives import Name, generator_loss
 from genlib.gan.pix2pix import LIKE_G, Pix2Pix
+
+Told = Annotated[Tensor, "label"]  # see `arguments.Label`
+Noise = Annotated[Float[Tensor, "B {self.latent}"], "finite"]
+
+
+class Labelled(nn.Module):
+    """What the two have in common: the shape of one picture, (C, H, W), and what a label is."""
+
+    def __init__(self, shape: Sizes, n_classes: int | None, n_condition: int | None) -> None:
+        super().__init__()
+        if not 1 <= math.prod(shape) * len(shape) <= 1_000_000:
+            raise ValueError(f"shape: expected the sizes of one picture, at most a million pixels, got {shape}")
+        self.shape, self.n_condition = shape, n_condition
+        self.n_classes = n_classes or (None if n_condition else 10)
+        self.n_told = n_told(n_classes, n_condition) or 10
+
+    def config(self) -> dict[str, Any]:
+        """What its weights do not say."""
+        return {"shape": list(self.shape), "n_classes": self.n_classes, "n_condition": self.n_condition}
+
+
+class MLPGenerator(Labelled):
+    """G(label, z): a picture of a class, (B, *shape), in [−1, 1], from z ~ N(0, I) with `latent` dimensions.
+
+    Each of `depth` hidden layers of `width` features is dense, batch norm, ReLU. A label is one of `n_classes`, 10 if
+    nothing is said, or a vector of `n_condition` numbers.
+    Raises: ValueError for labels of both kinds, or over a million pixels.
+    """
+
+    @checked
+    def __init__(
+        self,
+        shape: Sizes = (1, 8, 8),
+        n_classes: Width | None = None,
+        latent: Width = 32,
+        width: Width = 256,
+        depth: Depth = 2,
+        *,
+        n_condition: Width | None = None,
+    ) -> None:
+        super().__init__(shape, n_classes, n_condition)
+        self.latent = latent
+        sizes = [latent + self.n_told, *[width] * depth]
+        self.hidden = nn.ModuleList([nn.Linear(a, b) for a, b in itertools.pairwise(sizes)])
+        self.norms = nn.ModuleList([nn.BatchNorm1d(size) for size in sizes[1:]])
+        self.last = nn.Linear(width, math.prod(shape))
+
+    @checked
+    def forward(self, label: Told, z: Noise | None = None, generator: Generator | None = None) -> Tensor:
+        """(B, *shape). label: (B,) int64, or (B, n_condition); z: (B, latent), drawn if left out.
+        Raises: ValueError for fewer than two examples in training, for batch norm would make 0 of one."""
+        if self.training and len(label) < 2:
+            raise ValueError(f"label: expected at least two examples in training, got {len(label)}")
+        h = draw((len(label), self.latent), self.last.weight, generator) if z is None else z
+        h = torch.cat([h, told(label, self.n_classes, h)], dim=1)  # type: ignore[list-item]
+        for layer, norm in zip(self.hidden, self.norms, strict=True):
+            h = relu(norm(layer(h)))
+        return torch.tanh(self.last(h)).view(len(label), *self.shape)
+
+    @checked
+    def sample(self, n: Natural, label: Label = None, generator: Generator | None = None) -> Tensor:
+        """n pictures of these labels, or of the one class, in evaluation and without gradients: (n, *shape)."""
+        return generate(self, label, None, generator)  # type: ignore[arg-type]
+
+
+class ProjectionDiscriminator(Labelled):
+    """D(label, y): one logit for each picture, given its class; where a label is a vector c, V c stands for e_label.
+
+        D(label, y) = wᵀ φ(y) + b + e_labelᵀ φ(y)
+
+    Arguments are those of `MLPGenerator`; `dropout` is the share of hidden features that is dropped in training.
+    Ref: Miyato & Koyama 2018, eq. 3.
+    """
+
+    @checked
+    def __init__(
+        self,
+        shape: Sizes = (1, 8, 8),
+        n_classes: Width | None = None,
+        width: Width = 256,
+        depth: Depth = 2,
+        dropout: Dropout = 0.0,
+        *,
+        n_condition: Width | None = None,
+    ) -> None:
+        super().__init__(shape, n_classes, n_condition)
+        self.dropout = dropout
+        sizes = [math.prod(shape), *[width] * depth]
+        self.hidden = nn.ModuleList([nn.Linear(a, b) for a, b in itertools.pairwise(sizes)])
+        self.last = nn.Linear(width, 1)
+        self.embedding = nn.Linear(self.n_told, width, bias=False) if n_condition else nn.Embedding(self.n_told, width)
+        nn.init.zeros_(self.embedding.weight)
+
+    @checked
+    def forward(self, label: Told | None, y: Float[Tensor, "B {self.shape}"]) -> Tensor:
+        """(B, 1) logits. label: as for `MLPGenerator`, or None for a D that is not told it; y: (B, *shape)."""
+        h = y.flatten(1)
+        for layer in self.hidden:
+            h = dropout(leaky_relu(layer(h), 0.2), self.dropout, self.training)
+        logit = self.last(h)
+        return logit if label is None else logit + (self.embedding(label) * h).sum(1, keepdim=True)
+
+    def config(self) -> dict[str, Any]:
+        """What its weights do not say."""
+        return {**super().config(), "dropout": self.dropout}
 
 
 class ClassConditional(Pix2Pix):
@@ -19,10 +128,8 @@ class ClassConditional(Pix2Pix):
         D    ½ [ E real(D(label, y)) + E fake(D(label, G(label, z))) ] + γ/2 R1
         G    E fool(D(label, G(label, z)))
 
-    Args:
-        G, D: called as G(label, z=None, generator=None) and, for logits, D(label, y).
-        lr, betas: of Adam; `lr_D` is D's own learning rate, three times as high if left out.
-        objective, gamma: one of `OBJECTIVES`, and γ, the weight of R1.
+    G and D are called as G(label, z=None, generator=None) and, for logits, D(label, y). D's own learning rate `lr_D` is
+    three times as high as G's if left out; γ is `gamma`, the weight of R1.
     Ref: Mirza & Osindero 2014, eq. 2; two learning rates: Heusel et al. 2017.
     """
 

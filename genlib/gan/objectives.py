@@ -35,18 +35,14 @@ OBJECTIVES = tuple(_COSTS)
 @checked
 def discriminator_loss(real: Logits, fake: Logits, objective: Name = "non_saturating") -> Tensor:
     """What D minimises, E[real(l)] + E[fake(l)] by the table above, on logits of any shape: a scalar.
-
-    Raises: ValueError for no logits, or an unknown objective.
-    """
+    Raises: ValueError for no logits."""
     return mean_cost("real", real, objective) + mean_cost("fake", fake, objective)
 
 
 @checked
 def generator_loss(fake: Logits, objective: Name = "non_saturating") -> Tensor:
     """What G minimises, E[fool(l)] by the table above, on the logits of what it made: a scalar.
-
-    Raises: ValueError for no logits, or an unknown objective.
-    """
+    Raises: ValueError for no logits."""
     return mean_cost("fool", fake, objective)
 
 

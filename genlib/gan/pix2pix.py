@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from genlib.arguments import Dropout, NonNegative, check, checked
 from genlib.common import Turn, adam, unpack
+from genlib.gan.logits import r1
 from genlib.gan.objectives import Name, discriminator_loss, generator_loss, mean_cost
-from genlib.gan.penalty import r1
 
 LIKE_G = Float[Tensor, "{fake.shape}"]  # what is compared with what G makes
 
@@ -23,14 +23,9 @@ class Pix2Pix(nn.Module):
 
     |·| is a mean over pixels and channels, z' other noise, x' another example's x. Without L1 the game with mismatched
     pairs rests at p_G = max(0, c p − m p(x) p(y)), a density for each x: at p itself if no two x share an answer.
-
-    Args:
-        G, D: called as G(x, z=None, generator=None) and, for logits, D(x, y).
-        lam, objective: λ, and one of `OBJECTIVES`; the paper takes 100 and "non_saturating".
-        lr, betas: of Adam, for both; `lr_D` for D alone.
-        adversarial: at 0, L1 is all there is, and D is not trained.
-        gamma, mismatched, variety: γ, m and v, 0 in the paper; two answers are to be `apart`.
-        conditional: whether D is shown x; False only to see what happens then.
+    G and D are called as G(x, z=None, generator=None) and, for logits, D(x, y), or D(None, y) where not `conditional`.
+    λ is `lam`; γ, `gamma`, m, `mismatched`, and v, `variety`, are 0 in the paper. With `adversarial` 0, L1 is all there
+    is, and D is not trained. `lr` and `betas` are Adam's, `lr_D` is D's own learning rate.
     Raises: ValueError for no loss at all, and for mismatched pairs without a D that is shown x, or of one example.
     Ref: Isola et al. 2017, eqs. 1–4, §3.3; x': Reed et al. 2016, §4.2; z': Yang et al. 2019, eq. 2, without |z − z'|.
     """
