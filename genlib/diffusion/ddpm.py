@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from genlib.arguments import Count, LabelOrNone, Levels, Natural, NonNegative, Sizes, checked, weight
+from genlib.arguments import Count, LabelOrNone, Levels, Natural, Sizes, checked, weight
 from genlib.common import evaluating
-from genlib.diffusion.samplers import Denoised, ddim, last
+from genlib.diffusion.samplers import Denoised, Guidance, ddim, last
 from genlib.diffusion.schedule import Schedule
 
 Data = Annotated[Float[Tensor, "B D ..."], "finite"]
@@ -103,7 +103,7 @@ class DDPM(nn.Module):
         return mean, guess.v * chain._at("log_beta", t, x_t) + (1 - guess.v) * chain._at("log_beta_tilde", t, x_t)
 
     @checked
-    def told(self, n: Natural, label: LabelOrNone, guidance: NonNegative = 0.0) -> Tensor | None:
+    def told(self, n: Natural, label: LabelOrNone, guidance: Guidance = 0.0) -> Tensor | None:
         """The label of n examples, if the net is told such; if not, `ValueError`."""
         if guidance and label is None:
             raise ValueError(f"label: expected one to guide towards, for guidance = {guidance:g}; got None")
@@ -116,7 +116,7 @@ class DDPM(nn.Module):
 
     @checked
     def denoise(
-        self, x_t: Data, t: Times, label: Any = None, *, guidance: NonNegative = 0.0, clip: bool = False
+        self, x_t: Data, t: Times, label: Any = None, *, guidance: Guidance = 0.0, clip: bool = False
     ) -> Denoised:
         """What the model makes of x_t, without gradients and without dropout.
 

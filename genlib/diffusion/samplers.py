@@ -16,9 +16,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlib.arguments import Count, NonNegative, Share, check, checked, weight
+from genlib.arguments import Count, Share, check, checked, weight
 from genlib.common import draw
 
+Guidance = Annotated[float, "[0, 1000]"]  # far beyond, ε overflows, and x_0 is NaN
 Noise = Annotated[Float[Tensor, "{shape}"], "finite"] | None
 
 
@@ -41,7 +42,7 @@ class Chain:
         shape: Sequence[Count],
         steps: Any,
         label: Any,
-        guidance: NonNegative,
+        guidance: Guidance,
         clip: bool,
         generator: torch.Generator | None,
         x_T: Any,
@@ -83,7 +84,7 @@ def sampler(walk: Callable[..., Iterator[Tensor]]) -> Callable[..., Iterator[Ten
         steps: which of 1..T to visit. None: all. A number n: n of them, at round(linspace(T, 0, n + 1)). Or the steps
             themselves, T among them, in any order, such as `schedule.quadratic_steps(n)`.
         label: (B,) int64, −1 for none; (B, n_condition) float, a row of NaN for none; one class for all; or None.
-        guidance: w >= 0: ε = (1 + w) ε(x_t, label) − w ε(x_t, none).
+        guidance: w in 0..1000: ε = (1 + w) ε(x_t, label) − w ε(x_t, none).
         clip: clamp the guess of x_0 to [−1, 1] in every step.
         generator: for x_T and for the noise.
         x_T: where to start, of that shape; N(0, I) if left out.
