@@ -255,14 +255,9 @@ def _wanted_label(kind: str, call: Call) -> tuple[int | None, int | None, int | 
     return n_classes, n_condition, B, -1 if kind == "label or none" else 0
 
 
-TAKERS: dict[Any, Callable[..., Any]] = {
-    "tensor": _tensor,
-    "label": _label,
-    int: functools.partial(_number, int),
-    float: functools.partial(_number, float),
-    Sequence: _sequence,
-    Literal: lambda value, options, _, call: value if isinstance(value, str) and value in options else NO,
-}
+NUMBERS = {kind: functools.partial(_number, kind) for kind in (int, float)}
+TAKERS: dict[Any, Callable[..., Any]] = {"tensor": _tensor, "label": _label, Sequence: _sequence, **NUMBERS}
+TAKERS[Literal] = lambda value, options, *_: value if isinstance(value, str) and value in options else NO
 
 
 def _read(text: str, call: Call) -> Any:
@@ -314,12 +309,11 @@ def _words(hint: Any, call: Call) -> str:
 
 def _label_words(kind: str, call: Call) -> str:
     n_classes, n_condition, B, low = _wanted_label(kind, call)
-    if not n_classes and not n_condition:
-        return "None, for this model was built without n_classes or n_condition"
     none = ", or None" * -low
-    if not n_classes:
-        return f"a float tensor of shape ({B}, {n_condition}){_own_words(call)}{none}"
-    return f"classes 0..{n_classes - 1}{', -1 for none' * -low}, an int64 tensor of shape ({B},){none}"
+    if n_classes:
+        return f"classes 0..{n_classes - 1}{', -1 for none' * -low}, an int64 tensor of shape ({B},){none}"
+    vectors = f"a float tensor of shape ({B}, {n_condition}){_own_words(call)}{none}"
+    return vectors if n_condition else "None, for this model was built without n_classes or n_condition"
 
 
 def _own_words(call: Call) -> str:
@@ -335,18 +329,16 @@ def _came(value: Any) -> str:
     """What came, in short."""
     if not isinstance(value, Tensor):
         try:
-            text = repr(value)
+            text = repr(value) if value is None or isinstance(value, bool | int | float | str | tuple | list) else ""
         except Exception:
             text = ""
-        plain = value is None or isinstance(value, bool | int | float | str | tuple | list)
-        return text if plain and len(text) <= 60 else type(value).__name__
-    words = [str(value.dtype).removeprefix("torch.")]
-    words.append("(nested)" if value.is_nested else f"of shape {tuple(value.shape)}")
-    if value.device.type != "cpu":
-        words.append(f"on {value.device}")
-    if value.layout != torch.strided:
-        words.append(f"({value.layout})")
-    elif value.numel() and not value.is_nested and _is_visible(value, {}) and str(value.dtype)[6:] in FLOATS + INTS:
-        finite = value.is_floating_point() and not _has_values(value, "finite", {})
-        words.append("with NaN or infinite values" if finite else f"with values {value.min():g}..{value.max():g}")
-    return " ".join(words)
+        return text if 0 < len(text) <= 60 else type(value).__name__
+    dtype = str(value.dtype)[6:]
+    if value.is_nested or value.layout != torch.strided:
+        return f"{dtype} ({'nested' if value.is_nested else value.layout})"
+    text = f"{dtype} of shape {tuple(value.shape)}" + (f" on {value.device}" if value.device.type != "cpu" else "")
+    if not value.numel() or dtype not in FLOATS + INTS or not _is_visible(value, {}):
+        return text
+    if value.is_floating_point() and not _has_values(value, "finite", {}):
+        return f"{text} with NaN or infinite values"
+    return f"{text} with values {value.min():g}..{value.max():g}"

@@ -40,7 +40,6 @@ class TensorBatches:
         self.seed, self.rank, self.size, self.taken = asked.seed, processes.rank, processes.size, 0
 
     def __iter__(self) -> Iterator[Any]:
-        """For ever; a batch is a tensor, or a (named) tuple of tensors."""
         epoch, order = -1, torch.empty(0)
         while True:
             if self.taken // self.turns != epoch:
@@ -115,7 +114,7 @@ class LoaderBatches:
 
     def state_dict(self) -> dict[str, Any]:
         own = {"generators": self.generators, "start": checksum(self.start)}
-        return {"epoch": self.epoch, "turn": self.turn, **own}
+        return own | {"epoch": self.epoch, "turn": self.turn}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Start the pass again, which has to be the same, and skip what has been seen."""
@@ -139,24 +138,20 @@ def _generators_of(loader: Any) -> list[torch.Generator]:
 
 
 def _moved(batch: Any, device: torch.device) -> Any:
-    if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=True)
     if isinstance(batch, dict):
         return {key: _moved(value, device) for key, value in batch.items()}
     if isinstance(batch, tuple | list):  # a DataLoader makes lists of tuples
         return getattr(batch, "_make", tuple)([_moved(value, device) for value in batch])
-    return batch
+    return batch.to(device, non_blocking=True) if isinstance(batch, Tensor) else batch
 
 
 def _columns(data: Any) -> list[Tensor]:
     """The tensors of the data: plain, finite, of one length."""
-    columns = {"data": data} if isinstance(data, Tensor) else {f"data[{i}]": x for i, x in enumerate(data)}
-    if fields := getattr(data, "_fields", None):
-        columns = {f"data.{name}": x for name, x in zip(fields, data, strict=True)}
-    sizes = {}
-    for name, x in columns.items():
+    columns = [data] if isinstance(data, Tensor) else list(data)
+    for i, x in enumerate(columns):
+        name = "data" if x is data else f"data.{data._fields[i]}" if hasattr(data, "_fields") else f"data[{i}]"
         check(name, x, WHOLE if isinstance(x, Tensor) and not x.is_floating_point() else FINITE)
-        sizes[name] = len(x)
-    if len(set(sizes.values())) != 1 or 0 in sizes.values():
+    sizes = [len(x) for x in columns]
+    if len(set(sizes)) != 1 or 0 in sizes:
         raise ValueError(f"data: expected at least one example, in tensors of one length, got {sizes or 'none'}")
-    return list(columns.values())
+    return columns

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from genlib.arguments import checked
+from genlib.arguments import check, checked
 from genlib.train.files import check_file, write_whole
 
 
@@ -51,10 +51,10 @@ class History:
     def from_dict(cls, content: Any) -> "History":
         """The inverse of `to_dict`; `ValueError` for anything else."""
         names = cls.__dataclass_fields__.keys() - {"raw"}
-        tables = isinstance(content, dict) and content.keys() == names and (content["logs"], content["lr"])
-        if not tables or not all(isinstance(table, dict) for table in tables):
+        check("content", content, dict)
+        if content.keys() != names or not isinstance(content["logs"], dict) or not isinstance(content["lr"], dict):
             raise ValueError(f"content: expected the entries {', '.join(sorted(names))}, and no others")
-        curves = [content["step"], content["time"], *tables[0].values(), *tables[1].values()]
+        curves = [content["step"], content["time"], *content["logs"].values(), *content["lr"].values()]
         if any(not isinstance(curve, list) or len(curve) != len(curves[0]) for curve in curves):
             raise ValueError("content: expected curves of one length")
         return cls(**content)
