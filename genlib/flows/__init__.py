@@ -1,9 +1,8 @@
 """Normalizing flows: bijections with cheap Jacobians, and so densities that can be computed, learned and drawn from."""
 
 from genlib.flows import masks
-from genlib.flows.coupling import AdditiveCoupling, AffineCoupling, Coupling
+from genlib.flows.coupling import AdditiveCoupling, AffineCoupling, Coupling, fused
 from genlib.flows.flow import Density, Flow, Normal
-from genlib.flows.fused import fused
 from genlib.flows.layer import Compose, Inverse
 from genlib.flows.likelihood import MaximumLikelihood
 from genlib.flows.linear import ActNorm, BatchNorm, InvertibleConv

@@ -1,7 +1,4 @@
-"""A normalizing flow: a bijection from data to a simple density, and with it the density of the data.
-
-log p_X(x) = log p_Z(f(x)) + log |det ∂f/∂xᵀ|
-"""
+"""A normalizing flow: a bijection from data to a simple density, and with it the density of the data."""
 
 import math
 from collections.abc import Iterable
@@ -35,8 +32,7 @@ class Density(Protocol):
 class Normal:
     """N(0, I), of the same dimension as x: a bijection cannot change it. log p(z) = −½ |z|² − ½ D log 2π
 
-    Args:
-        shape: that of one z, (D,) or (C, H, W).
+    Args: shape, that of one z, (D,) or (C, H, W).
     Raises: ValueError for what is no shape; in use, for z of another.
     """
 
@@ -45,7 +41,7 @@ class Normal:
         self.shape = shape
 
     @checked
-    def log_prob(self, z: Float[Tensor, "B {self.shape}"]) -> Tensor:
+    def log_prob(self, z: X) -> Tensor:
         """(B,), nats."""
         return -0.5 * total(z.square()) - 0.5 * math.prod(self.shape) * math.log(2 * math.pi)
 
@@ -64,11 +60,12 @@ class Flow(nn.Module):
     Args:
         layers: from data to base; see `Compose`.
         shape: that of one x, (D,) or (C, H, W).
-        base: p_Z, anything with `log_prob` and `sample`; N(0, I) if left out.
+        base: p_Z; N(0, I) if left out.
         levels: how many values a pixel has, if the data are whole numbers 0..levels − 1. `flow(x)` then takes
             dequantized x in [0, 1], and all preprocessing is among the layers, so in log_det.
         n_classes: every network is told one of so many classes; or `n_condition`, a vector of so many numbers.
-    Raises: ValueError for what is no layer, shape or density; in use, for x or labels that do not fit.
+    Raises: ValueError for what is no layer, shape or density; in use, for x or labels that do not fit, or where a layer
+        has no value.
     Ref: Dinh et al. 2017, eqs. 2 and 3.
     """
 
@@ -98,30 +95,27 @@ class Flow(nn.Module):
     def forward(self, x: X, label: Label = None) -> Pair:
         """z, like x, and log |det ∂z/∂x| of the whole map, (B,), nats, in float32 or better.
 
-        Args:
-            x: (B, *shape), float; for a flow with `levels`, dequantized, in [0, 1].
-            label: (B,) int64 in 0..n_classes − 1, or (B, n_condition), float; None for a flow without either.
-        Raises: ValueError for another shape, dtype or class; for x where a layer has no value.
+        Args: label, (B,) int64 in 0..n_classes − 1, or (B, n_condition), float; None for a flow without either.
         """
         return through(self.layers, x, told(label, self.n_classes, x))
 
     @checked
     def inverse(self, z: X, label: Label = None) -> Pair:
-        """x, like z, and log |det ∂x/∂z|, (B,), nats. Arguments as for `forward`.
-
-        Raises: ValueError as `forward`; in training mode, for a flow with dropout or batch statistics.
-        """
-        if self.training and any(isinstance(m, CHANCE) and getattr(m, "p", 1) for m in self.modules()):
-            raise ValueError("inverse: in training mode, dropout and batch statistics leave none; call eval() first")
+        """x, like z, and log |det ∂x/∂z|, (B,), nats. Raises: ValueError in training mode, where there is none."""
+        for part in self.modules() if self.training else []:
+            if isinstance(part, CHANCE) and getattr(part, "p", 1):
+                raise ValueError(
+                    "inverse: in training mode, dropout and batch statistics leave none; call eval() first"
+                )
         return through(map(INVERSE, reversed(self.layers)), z, told(label, self.n_classes, z))
 
     @checked
     def log_prob(self, x: Annotated[X, "finite"], label: Label = None) -> Tensor:
-        """log p(x), or log p(x | label): (B,), nats. Exact. Arguments as for `forward`.
+        """log p(x), or log p(x | label): (B,), nats. Exact.
 
         log p_X(x) = log p_Z(f(x)) + log |det ∂f/∂xᵀ|
 
-        Raises: ValueError as `forward`; for NaN or infinite x; for a base that takes no such z.
+        Raises: ValueError for NaN or infinite x; for a base that takes no such z.
         """
         z, log_det = through(self.layers, x, told(label, self.n_classes, x))
         try:
@@ -143,11 +137,10 @@ class Flow(nn.Module):
     ) -> Tensor:
         """n independent draws, (n, *shape): z from the base, then x = f⁻¹(z). In evaluation mode, without gradients.
 
-        For a flow with `levels` they are dequantized: `quantize(x, levels)` makes whole numbers of them.
-
         Args:
-            label: (n,) int64, or one class for all, or (n, n_condition), float; None for a flow without either.
-            temperature: z is multiplied by it, >= 0; below 1 for fewer odd ones and less variety. Only for N(0, I).
+            label: as for `forward`, n of them, or one class for all.
+            temperature: z is multiplied by it; below 1 for fewer odd ones and less variety. Only for N(0, I).
+        Returns: for a flow with `levels` they are dequantized: `quantize(x, levels)` makes whole numbers of them.
         Raises: ValueError for another number of labels, a temperature with another base, a base of another shape.
         Ref: temperature: Kingma & Dhariwal 2018, §6.
         """
@@ -174,13 +167,9 @@ class Flow(nn.Module):
 
             −1/(D log 2) · [log 1/K Σ_k p((x_int + u_k)/L) − D log L],    u_k uniform on [0, 1)^D
 
-        With K = 1 it is the usual one; with more draws of u it comes down towards −log₂ P(x_int)/D.
+        With K = n_importance = 1 it is the usual one; with more draws it comes down towards −log₂ P(x_int)/D.
 
-        Args:
-            x_int: (B, *shape), whole numbers in 0..levels − 1; `label` as for `forward`.
-            n_importance: K, draws of u for each example.
-            batch_size: how many go through the flow at once.
-        Returns: (B,), float64.
+        Args: batch_size, how many go through the flow at once. Returns: (B,), float64.
         Raises: ValueError for a flow without `levels`, floats, or values that are no such levels.
         Ref: Theis et al. 2016, §3.1; K > 1: Burda et al. 2016, eq. 8; Ho et al. 2019, §4.2.
         """
@@ -208,8 +197,7 @@ class Flow(nn.Module):
             base += f", log p {self.base.log_prob(z).item():.4g} at ±1"
         own = {"base": base, "levels": self.levels, "n_classes": self.n_classes, "n_condition": self.n_condition}
         layers = {k: m for k, m in self.layers.named_modules(prefix="layers") if hasattr(m, "inverse")}
-        said = {k: f"{type(m).__name__}({m.extra_repr()})" for k, m in layers.items() if not isinstance(m, Compose)}
-        return said | own
+        return {k: f"{type(m).__name__}({m.extra_repr()})" for k, m in layers.items() if type(m) is not Compose} | own
 
     def like(self) -> Tensor:
         """A tensor whose device and dtype are the flow's."""

@@ -29,8 +29,7 @@ class Compose(nn.ModuleList):
 
         f⁻¹ = f_1⁻¹ ∘ … ∘ f_N⁻¹       log |det J| = Σ_n log |det J_n|, each at the point that its layer gets
 
-    Args: layers, Modules with `forward` and `inverse`, as above.
-    Raises: ValueError for what is no such Module; in use, for a layer that x does not fit. Ref: Dinh et al. 2017, §3.5.
+    Raises: ValueError for what is no layer; in use, for a layer that x does not fit. Ref: Dinh et al. 2017, §3.5.
     """
 
     def __init__(self, layers: Iterable[nn.Module] = ()) -> None:

@@ -45,17 +45,21 @@ class MaximumLikelihood(nn.Module):
     ) -> None:
         super().__init__()
         self.model, self.lr, self.weight_decay, self.muon = flow, lr, weight_decay, muon
-        if muon and not self._matrices():
+        if muon and not any(net.hidden for net in self._nets()):
             raise ValueError(f"muon: expected 0 for a flow without matrices between hidden layers, got {muon:g}")
+
+    def _nets(self) -> list[MLP]:
+        return [net for net in self.model.modules() if isinstance(net, MLP)]
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One for the flow: Adam, or with `muon` both."""
-        parameters, matrices = list(self.model.parameters()), self._matrices()
+        parameters = list(self.model.parameters())
         if not self.muon:
             return {"flow": adam(parameters, self.lr, weight_decay=self.weight_decay)}
-        others = [p for p in parameters if all(p is not matrix for matrix in matrices)]
+        matrices: dict[Tensor, None] = {layer.weight: None for net in self._nets() for layer in net.hidden}  # type: ignore[misc]
+        others = [p for p in parameters if p not in matrices]
         options = {"weight_decay": self.weight_decay, "fused": fusible(parameters)}
-        return {"flow": Muon(matrices, others, self.muon, self.lr, **options)}
+        return {"flow": Muon(list(matrices), others, self.muon, self.lr, **options)}
 
     @checked
     def losses(self, batch: Any, generator: torch.Generator | None = None) -> Iterator[Turn]:
@@ -79,11 +83,7 @@ class MaximumLikelihood(nn.Module):
 
     def config(self) -> dict[str, Any]:
         """That of the flow, and the shares that its networks drop in training."""
-        return self.model.config() | {"dropout": [m.dropout.p for m in self.modules() if isinstance(m, MLP)]}
+        return self.model.config() | {"dropout": [net.dropout.p for net in self._nets()]}
 
     def _parts(self, batch: Any) -> tuple[Tensor, Tensor | None]:
         return unpack(batch, None if self.model.n_classes or self.model.n_condition else False)
-
-    def _matrices(self) -> list[Tensor]:
-        """The weights between hidden layers."""
-        return [layer.weight for net in self.model.modules() if isinstance(net, MLP) for layer in net.hidden]  # type: ignore[misc]

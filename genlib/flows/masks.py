@@ -20,9 +20,9 @@ Several = Annotated[int, "[2, 16384]"]  # of one there is nothing to keep, or no
 
 @checked
 def halves(dim: Several, swap: bool = False) -> Tensor:
-    """The first half is kept, the second is changed; of an odd number of coordinates, the larger half is changed.
+    """(dim,): the first half is kept; of an odd number of coordinates, the larger half is changed.
 
-    Returns: (dim,) bool. Raises: ValueError for dim below 2. Ref: Dinh et al. 2015, §3.2.
+    Raises: ValueError for dim below 2. Ref: Dinh et al. 2015, §3.2.
 
     >>> halves(5)
     tensor([ True,  True, False, False, False])
@@ -32,10 +32,7 @@ def halves(dim: Several, swap: bool = False) -> Tensor:
 
 @checked
 def random(dim: Several, swap: bool = False, *, seed: Seed = 0, generator: torch.Generator | None = None) -> Tensor:
-    """A random half of the coordinates is kept, drawn from the generator, or else the same for the same seed.
-
-    Returns: (dim,) bool, dim // 2 of them True (with `swap`: False). Raises: ValueError for dim below 2.
-    """
+    """(dim,): a random half is kept, drawn from the generator, or the seed. Raises: ValueError for dim below 2."""
     generator = torch.Generator().manual_seed(seed) if generator is None else generator
     order = torch.randperm(dim, generator=generator, device=generator.device).cpu()
     return (order < dim // 2) ^ swap
@@ -43,10 +40,10 @@ def random(dim: Several, swap: bool = False, *, seed: Seed = 0, generator: torch
 
 @checked
 def checkerboard(shape: Sizes, swap: bool = False) -> Tensor:
-    """Kept where row + column is odd, as the dark squares of a board; the same in every channel.
+    """(C, H, W): kept where row + column is odd, as the dark squares of a board; the same in every channel.
 
     Args: shape, (C, H, W), or (H, W) for one channel; at least two pixels.
-    Returns: (C, H, W) bool. Raises: ValueError for another shape. Ref: Dinh et al. 2017, §3.4.
+    Raises: ValueError for another shape. Ref: Dinh et al. 2017, §3.4.
     """
     C, H, W = (1, *shape)[-3:] if len(shape) in (2, 3) else (0, 0, 0)
     if H * W < 2:
@@ -56,12 +53,13 @@ def checkerboard(shape: Sizes, swap: bool = False) -> Tensor:
 
 
 @checked
-def channel(shape: tuple[Several, Width, Width], swap: bool = False) -> Tensor:
-    """The first half of the channels is kept, whole, the second is changed.
+def channel(shape: tuple[Width, Width, Width], swap: bool = False) -> Tensor:
+    """(C, H, W), C at least 2: the first half of the channels is kept, whole.
 
-    Args: shape, (C, H, W), C at least 2.
-    Returns: (C, H, W) bool. Raises: ValueError for another shape. Ref: Dinh et al. 2017, §3.4.
+    Raises: ValueError for another shape. Ref: Dinh et al. 2017, §3.4.
     """
+    if shape[0] < 2:
+        raise ValueError(f"shape: expected (C, H, W) with at least two channels, got {shape}")
     return halves(shape[0], swap)[:, None, None].expand(shape).clone()
 
 

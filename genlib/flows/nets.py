@@ -17,11 +17,9 @@ Told = Annotated[int, "[0, 16384]"]
 
 
 class MLP(nn.Module):
-    """Dense layers for vectors: `mlp(x, condition)`, (B, n_in) to (B, n_out).
+    """Dense layers for vectors: `mlp(x, condition)`, (B, n_in) to (B, n_out), with `depth` hidden ones of ReLUs.
 
     Args:
-        n_in, n_out, width: features in, out, and of the hidden layers.
-        depth: how many hidden layers, at least 1; each is dense, ReLU, dropout.
         n_condition: features of the condition, which enters the first layer; 0 for none.
         dropout: the share of hidden features that is dropped in training, in [0, 1).
         he: whether the weights between hidden layers start as N(0, 2/width), which keeps the size of features from
@@ -75,13 +73,11 @@ class ConvNet(nn.Module):
     """Residual convolutions for pictures: `net(x, condition)`, (B, n_in, H, W) to (B, n_out, H, W).
 
     Args:
-        n_in, n_out, width: channels in and out, and feature maps of the hidden layers.
-        n_blocks: residual blocks of two 3 × 3 convolutions.
+        n_blocks: how many residual blocks, of two 3 × 3 convolutions each.
         n_condition: features of the condition, which enters after the first convolution; 0 for none.
         norm: batch norm before each ReLU and weight norm on every convolution, as in the paper.
         dropout: the share of feature maps' values dropped in training, in each block, in [0, 1).
-    Raises: ValueError for sizes out of range; in use, for x or a condition of another size.
-    Ref: Dinh et al. 2017, §3.7 and §4.1; He et al. 2016.
+    Raises: ValueError as `MLP`. Ref: Dinh et al. 2017, §3.7 and §4.1; He et al. 2016.
     """
 
     @checked

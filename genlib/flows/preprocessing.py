@@ -1,7 +1,6 @@
-"""From the levels of a picture to numbers that a flow can bend, and how much of log p(x) that makes.
+"""From the levels of a picture, 0..L − 1, to real numbers that a flow can bend, and how much of log p(x) that makes.
 
-A density is for real numbers; a picture is made of whole ones. So its levels 0..L − 1 get uniform noise, and x lies in
-[0, 1]. What the density gives to the noisy picture is, on average, at most what the model gives to the picture itself:
+What the density gives to a picture with uniform noise is, on average, at most what the model gives to the picture:
 
     log P(x_int) = log ∫ p((x_int + u)/L) du − D log L  ≥  E_u[log p((x_int + u)/L)] − D log L,    u uniform on [0, 1)^D
 
@@ -27,27 +26,23 @@ def dequantize(
     generator: torch.Generator | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """x = (x_int + u)/levels with u uniform on [0, 1), new for every pixel: like x_int, float, in [0, 1].
+    """x = (x_int + u)/levels with u uniform on [0, 1), new for every pixel: like x_int, in [0, 1].
 
-    Args: x_int, whole numbers in 0..levels − 1, of any shape; levels, 256 for most pictures, 17 for the digits; dtype,
-        a float type, or None for torch's default.
+    Args: levels, 256 for most pictures, 17 for the digits; dtype, a float type, or None for torch's default.
     Raises: ValueError for floats, and for values outside of 0..levels − 1.
     """
     dtype = torch.get_default_dtype() if dtype is None else dtype
     if not dtype.is_floating_point:
         raise ValueError(f"dtype: expected a float type, got {dtype}")
-    exact = torch.promote_types(dtype, torch.float32)
     device = x_int.device if generator is None else generator.device
+    exact = torch.promote_types(dtype, torch.float32)
     u = torch.rand(x_int.shape, dtype=exact, device=device, generator=generator).to(x_int.device)
     return ((u + x_int) / levels).to(dtype)
 
 
 @checked
 def quantize(x: Annotated[Float[Tensor, "..."], "finite"], levels: Levels) -> Tensor:
-    """The picture that x is a noisy form of: floor(levels · x), between 0 and levels − 1; int64, like x.
-
-    Raises: ValueError for whole numbers, and for NaN or infinite values.
-    """
+    """floor(levels · x), between 0 and levels − 1, int64: x's levels. Raises: ValueError for NaN, ±∞, integers."""
     return (x.to(wide(x)) * levels).floor().clamp(0, levels - 1).long()
 
 
@@ -56,12 +51,9 @@ class Logit(nn.Module):
 
         z = logit(α + (1 − 2α) x),    log |det ∂z/∂x| = Σ [log(1 − 2α) − log y − log(1 − y)],  y = α + (1 − 2α) x
 
-    α keeps 0 and 1 from going to infinity. (With 1 − α in place of 1 − 2α, as printed in the paper, 1 still does.)
+    α in (0, ½) keeps 0 and 1 from going to infinity. (With 1 − α for 1 − 2α, as printed in the paper, 1 still does.)
 
-    Args:
-        alpha: α in (0, ½).
-    Raises: ValueError for α out of range; for x that has no value: there is some room beside [0, 1], for samples that
-        lie there, but none for whole numbers or for [−1, 1].
+    Raises: ValueError for α out of range; for x far outside of [0, 1], where z has no value.
     Ref: Dinh et al. 2017, §4.1.
     """
 
@@ -88,13 +80,9 @@ class Logit(nn.Module):
 
 
 class Standardise(nn.Module):
-    """A fixed scale and shift, so that x has about mean 0 and standard deviation 1.
+    """A fixed scale and shift: z = (x − mean)/std, log |det ∂z/∂x| = −D log std
 
-        z = (x − mean)/std,    log |det ∂z/∂x| = −D log std
-
-    Args:
-        mean, std: those of x, std > 0; left out, those of the uniform distribution on [0, 1].
-    Raises: ValueError for numbers out of range.
+    Args: mean, std > 0; left out, those of the uniform distribution on [0, 1]. Raises: ValueError out of range.
     """
 
     @checked

@@ -53,16 +53,13 @@ class RealNVP(Flow):
         """Couplings on vectors; every second one changes what the one before it kept.
 
         Args:
-            dim, n_couplings, width, depth: D, at least 2; how many couplings; the features and the number of their
-                hidden layers.
-            levels, n_classes, n_condition, base: as for `Flow`; with `levels`, preprocessing comes first: "logit", or
-                "standardise", a mere scale and shift.
-            mask: "halves", always the same two; or "random", new ones for every second coupling, drawn from `seed`,
-                which mixes quicker where there are many coordinates.
-            dropout, bound: the share of hidden features dropped in training; log_s stays inside ±bound.
+            dim, n_couplings, width, depth, dropout: D, at least 2; how many couplings; the rest as for `MLP`.
+            levels, n_classes, n_condition, base: as for `Flow`. With `levels`, preprocessing comes first.
+            mask: "random" draws new halves for every second coupling, which mixes quicker in many dimensions.
+            bound: log_s stays inside ±bound.
             actnorm: a learned scale and shift for each coordinate before every second coupling.
-            he: how the networks' hidden weights start, see `MLP`. Left out, True without `levels`: points are learned
-                faster so; with few pictures the smaller start of torch generalises better.
+            he: see `MLP`. Left out, True without `levels`: points are learned faster so; with few pictures the smaller
+                start of torch generalises better.
         Raises: ValueError for sizes and numbers out of range.
         """
         layers: list[nn.Module] = [] if levels is None else [PREPROCESSING[preprocessing]()]
@@ -74,8 +71,8 @@ class RealNVP(Flow):
             if k % 2 == 0 and actnorm:
                 layers.append(ActNorm(dim))
             kept = ~kept
-            n_in, n_changed = int(kept.sum()), int((~kept).sum())
-            net = MLP(n_in, 2 * n_changed, width, depth, n_classes or n_condition or 0, dropout, he)
+            n_kept, n_changed = int(kept.sum()), int((~kept).sum())
+            net = MLP(n_kept, 2 * n_changed, width, depth, n_classes or n_condition or 0, dropout, he)
             layers.append(AffineCoupling(kept, net, bound=bound))
         return cls(layers, (dim,), base=base, levels=levels, n_classes=n_classes, n_condition=n_condition)
 
@@ -107,16 +104,17 @@ class RealNVP(Flow):
             shape: (C, H, W) of one picture; H and W divisible by 2^(n_scales − 1).
             levels, n_classes, n_condition, preprocessing, base: as for `for_vectors`.
             n_scales: left out, as many as there are until a side has 4 pixels, or is odd.
-            width: feature maps of the networks at the first scale, doubled each time that H and W are halved.
-            n_blocks, dropout: residual blocks in each network, and the share of their features dropped in training.
-            norm: batch norm and weight norm in the networks, batch norm on the couplings' outputs, and the scale of
-                log_s learned, all as in the paper.
+            width, n_blocks, dropout: as for `ConvNet`; the width is doubled each time that H and W are halved.
+            norm: batch norm and weight norm in the networks, batch norm after each coupling, log_s of learned scale.
             bound: log_s stays inside ±bound; with `norm`, where the learned scale starts.
         Raises: ValueError for sizes that cannot be halved so often, and numbers out of range.
         Ref: Dinh et al. 2017, §3.4–3.7 and §4.1.
         """
         C, H, W = shape
-        n_scales = _scales(H, W) if n_scales is None else n_scales
+        if n_scales is None:
+            n_scales = 1
+            while H % 2**n_scales == W % 2**n_scales == 0 and min(H, W) > 2 ** (n_scales + 1):
+                n_scales += 1
         side = 2 ** (n_scales - 1)
         if H % side or W % side:
             raise ValueError(f"shape: expected height and width divisible by {side}, for {n_scales} scales, got {H, W}")
@@ -133,33 +131,22 @@ class RealNVP(Flow):
             return layers
 
         def scale(C: int, H: int, W: int, width: int, left: int) -> list[nn.Module]:
-            boards = [masks.checkerboard((C, H, W), swap=k % 2 == 1) for k in range(3 if left > 1 else 4)]
-            layers = couplings(boards, width)
+            board = masks.checkerboard((C, H, W))
             if left == 1:
-                return layers
-            channels = [masks.channel((4 * C, H // 2, W // 2), swap=k % 2 == 1) for k in range(3)]
+                return couplings([board, ~board, board, ~board], width)
+            layers = [*couplings([board, ~board, board], width), Squeeze()]
             inner = Compose(scale(2 * C, H // 2, W // 2, 2 * width, left - 1))
+            channel = masks.channel((4 * C, H // 2, W // 2))
+            layers += couplings([channel, ~channel, channel], 2 * width)
             # Two opposite corners of each square of pixels go on, so that what is finished is a checkerboard.
             corner = torch.arange(4 * C) // C
-            goes_on = (corner == 0) | (corner == 3)
-            return [*layers, Squeeze(), *couplings(channels, 2 * width), FactorOut(inner, goes_on), Inverse(Squeeze())]
+            return [*layers, FactorOut(inner, (corner == 0) | (corner == 3)), Inverse(Squeeze())]
 
         layers = [PREPROCESSING[preprocessing](), *scale(C, H, W, width, n_scales)]
         return cls(layers, shape, base=base, levels=levels, n_classes=n_classes, n_condition=n_condition)
 
     @classmethod
     def paper(cls, shape: Sequence[int] = (3, 32, 32), **changes: Any) -> "RealNVP":
-        """The flow of the paper for CIFAR-10: two scales, 8 residual blocks, 64 feature maps.
-
-        Further arguments of `for_images` change it, as in `RealNVP.paper(n_classes=10)`.
-        Raises: ValueError as `for_images`. Ref: Dinh et al. 2017, §4.1.
-        """
+        """The paper's, for CIFAR-10; further arguments are those of `for_images`. Ref: Dinh et al. 2017, §4.1."""
         preset = {"n_scales": 2, "width": 64, "n_blocks": 8, "norm": True, "bound": 1.0}
         return cls.for_images(shape, **{**preset, **changes})  # type: ignore[arg-type]
-
-
-def _scales(H: int, W: int) -> int:
-    n = 1
-    while H % 2 == 0 and W % 2 == 0 and min(H, W) > 4:
-        H, W, n = H // 2, W // 2, n + 1
-    return n

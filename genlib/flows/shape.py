@@ -12,7 +12,7 @@ from genlib.flows.layer import Condition, Pair, wide
 from genlib.flows.masks import as_mask, in_short
 
 X = Float[Tensor, "B {self.n} ..."]
-Channels = Bool[Tensor, " C"] | Sequence[bool]
+Pictures = Float[Tensor, "B C H W"]
 
 
 class Squeeze(nn.Module):
@@ -26,7 +26,7 @@ class Squeeze(nn.Module):
     """
 
     @checked
-    def forward(self, x: Float[Tensor, "B C H W"], condition: Condition = None) -> Pair:
+    def forward(self, x: Pictures, condition: Condition = None) -> Pair:
         B, C, H, W = x.shape
         if H % 2 or W % 2:
             raise ValueError(f"x: expected an even height and width, to be halved, got shape {tuple(x.shape)}")
@@ -34,7 +34,7 @@ class Squeeze(nn.Module):
         return z.reshape(B, 4 * C, H // 2, W // 2), x.new_zeros(B, dtype=wide(x))
 
     @checked
-    def inverse(self, z: Float[Tensor, "B C H W"], condition: Condition = None) -> Pair:
+    def inverse(self, z: Pictures, condition: Condition = None) -> Pair:
         B, C, H, W = z.shape
         if C % 4:
             raise ValueError(f"z: expected channels divisible by 4, got shape {tuple(z.shape)}")
@@ -57,7 +57,7 @@ class FactorOut(nn.Module):
     mask: Tensor
 
     @checked
-    def __init__(self, inner: nn.Module, mask: Channels) -> None:
+    def __init__(self, inner: nn.Module, mask: Bool[Tensor, " C"] | Sequence[bool]) -> None:
         super().__init__()
         if not hasattr(inner, "inverse"):
             raise ValueError(f"inner: expected a Module with an inverse, got a {type(inner).__name__}")
