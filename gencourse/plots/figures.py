@@ -12,7 +12,6 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
-from numpy.linalg import LinAlgError
 from PIL import Image
 
 from gencourse.plots.arrays import Place, few, words
@@ -78,13 +77,7 @@ class Panel:
         for name, hint in get_type_hints(Panel, include_extras=True).items():
             taken = check(name, getattr(self, name), dict if name == "settings" else hint)
             object.__setattr__(self, name, taken)  # a number as Python's own
-        settings = {name: _setting(name, value) for name, value in self.settings.items()}
-        object.__setattr__(self, "settings", settings)
-        for axis in (axis for axis in "xy" if settings.get(f"{axis}scale") == "log"):
-            end, ticks = (settings.get(f"{axis}lim") or ())[1:], settings.get(f"{axis}ticks") or ()
-            for name, values in (("lim", end), ("ticks", ticks)):
-                if any(value is not None and value <= 0 for value in values):
-                    raise ValueError(f"{axis}{name}: expected positive numbers on a logarithmic axis, got {values}")
+        object.__setattr__(self, "settings", {name: _setting(name, value) for name, value in self.settings.items()})
 
 
 def _setting(name: str, value: Any) -> Any:
@@ -103,9 +96,7 @@ class Figure:
 
     @checked
     def __init__(self, canvas: Canvas, alt: str, *, shades: bool = False) -> None:
-        if not alt.strip():
-            raise ValueError("alt: expected a sentence for those who do not see the figure, got nothing")
-        self.alt = " ".join(alt.split())
+        self.alt = _sentence(alt)
         self.width, self.height = (round(inches * PIXELS_PER_INCH) for inches in canvas.get_size_inches())
         self.png = _png(canvas, SHADES if shades else COLOURS)
 
@@ -144,7 +135,7 @@ def figure(*panels: Panel, alt: str, columns: Columns | None = None, title: str 
         ValueError: without a panel, for more than 36, and where numbers lie too far apart to be drawn.
     """
     check("panels", panels, Sequence[Panel])
-    check("alt", alt, str)
+    alt = _sentence(check("alt", alt, str))
     columns, title = check("columns", columns, Columns | None), check("title", title, str | None)
     if not 1 <= len(panels) <= MOST:
         raise ValueError(f"panels: expected at least one, and at most {MOST}, got {len(panels)}")
@@ -167,8 +158,14 @@ def figure(*panels: Panel, alt: str, columns: Columns | None = None, title: str 
             for ax in list(axes.flat)[len(panels) :]:
                 ax.set_axis_off()
             return Figure(canvas, alt, shades=any(panel.shades for panel in panels))
-        except (ArithmeticError, LinAlgError) as error:
+        except (ArithmeticError, ValueError, RuntimeError) as error:  # matplotlib's own, of places too far apart
             raise ValueError(f"panels: expected numbers that one picture can show, got {error}") from error
+
+
+def _sentence(alt: str) -> str:
+    if not alt.strip():
+        raise ValueError("alt: expected a sentence for those who do not see the figure, got nothing")
+    return " ".join(alt.split())
 
 
 def _png(canvas: Canvas, colours: int) -> bytes:
