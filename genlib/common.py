@@ -52,6 +52,11 @@ def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None
     return torch.randn(shape, dtype=like.dtype, device=device, generator=generator).to(like.device)
 
 
+def wide(x: Tensor) -> torch.dtype:
+    """What many numbers are added up in: float32, or better where x is."""
+    return torch.promote_types(x.dtype, torch.float32)
+
+
 def adam(
     parameters: Iterable[Tensor],
     lr: float,

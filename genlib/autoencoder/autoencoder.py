@@ -1,13 +1,15 @@
-"""The plain autoencoder: a picture through a narrow place and back."""
+"""The plain autoencoder, a picture through a narrow place and back, and what trains it."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
+from torch.nn.functional import mse_loss
 
-from genlib.arguments import Label, Natural, Width, checked
-from genlib.common import draw, evaluating, told
+from genlib.arguments import Label, Natural, NonNegative, Width, check, checked
+from genlib.common import Turn, adam, draw, evaluating, n_told, told, unpack
 
 Pictures = Annotated[Float[Tensor, "B {self.dim}"], "finite"]
 Codes = Annotated[Float[Tensor, "B {self.latent}"], "finite"]
@@ -17,19 +19,11 @@ Kinds = Width | None
 
 
 class Autoencoder(nn.Module):
-    """An encoder and a decoder, z = e(x) and x̂ = d(z).
+    """An encoder and a decoder, z = e(x) and x̂ = d(z), of x with `dim` = D pixels and codes z of length `latent`.
 
-    Args:
-        dim: D, the number of pixels.
-        latent: length of a code.
-        width: features of the two hidden layers of each network; 0 is no hidden layer, so that both are linear
-            (then the best codes are those of principal components).
-        n_classes, n_condition: both networks are told a label, one of so many classes or a vector of so many numbers.
-    Raises: ValueError for labels of both kinds.
-    Ref: Hinton & Salakhutdinov 2006.
-
-    >>> Autoencoder(dim=64, latent=8, width=32).reconstruct(torch.zeros(5, 64)).shape
-    torch.Size([5, 64])
+    Each has two hidden layers of `width` features, or none where it is 0: then both are linear, and the best codes are
+    those of principal components. Both may be told a label, one of `n_classes`, or a vector of `n_condition` numbers.
+    Raises: ValueError for labels of both kinds. Ref: Hinton & Salakhutdinov 2006.
     """
 
     outputs = 1  # of the encoder, for each number of a code
@@ -39,10 +33,8 @@ class Autoencoder(nn.Module):
         self, dim: Pixels, latent: Width, width: Hidden = 128, *, n_classes: Kinds = None, n_condition: Kinds = None
     ) -> None:
         super().__init__()
-        if n_classes and n_condition:
-            raise ValueError(f"n_classes, n_condition: expected one of the two, got {n_classes} and {n_condition}")
         self.dim, self.latent, self.n_classes, self.n_condition = dim, latent, n_classes, n_condition
-        self.n_told = n_classes or n_condition or 0
+        self.n_told = n_told(n_classes, n_condition)
         self.encoder = _mlp(dim + self.n_told, width, self.outputs * latent)
         self.decoder = _mlp(latent + self.n_told, width, dim)
 
@@ -79,6 +71,35 @@ class Autoencoder(nn.Module):
 
 
 def _mlp(inputs: int, width: int, outputs: int) -> nn.Sequential:
-    """Two hidden layers, or none."""
     hidden = [nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()] if width else []
     return nn.Sequential(*hidden, nn.Linear(width or inputs, outputs))
+
+
+class Reconstruction(nn.Module):
+    """Trains an autoencoder on batches x, (B, D), or (x, label): loss = mean over pixels of (x − d(e(x)))².
+    One that is told no labels leaves them alone."""
+
+    @checked
+    def __init__(self, ae: Autoencoder, lr: NonNegative = 2e-3) -> None:
+        super().__init__()
+        self.model, self.lr = ae, lr
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """One Adam for both networks."""
+        return {"autoencoder": adam(self.parameters(), self.lr)}
+
+    @checked
+    def losses(self, batch: Any, generator: Generator | None = None) -> Iterator[Turn]:
+        """("autoencoder", the mean squared error, {}), once."""
+        x, label = unpack(batch, self.model.n_told > 0)
+        yield "autoencoder", mse_loss(self.model(x, label), x), {}
+
+    def check(self, batch: Any) -> None:
+        """Raise `ValueError` unless x is finite, and its labels are some that the model knows."""
+        x, label = unpack(batch, self.model.n_told > 0)
+        check("x", x, Pictures, self=self.model)
+        check("label", label, Label, self=self.model)
+
+    def config(self) -> dict[str, Any]:
+        """What must be the same to go on."""
+        return self.model.config()

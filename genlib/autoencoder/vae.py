@@ -1,34 +1,27 @@
-"""The variational autoencoder: a decoder with noise, and an encoder that guesses which codes could have led to x."""
+"""The variational autoencoder: a decoder with noise, an encoder that guesses the codes, a bound that trains both."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
-import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor, full, nn
 
-from genlib.arguments import Count, Label, Natural, Positive, Width, checked
-from genlib.autoencoder.autoencoder import Autoencoder, Codes, Hidden, Kinds, Pictures, Pixels
-from genlib.common import draw
+from genlib.arguments import Count, Label, Natural, NonNegative, Positive, Width, checked
+from genlib.autoencoder.autoencoder import Autoencoder, Codes, Hidden, Kinds, Pictures, Pixels, Reconstruction
+from genlib.common import Turn, draw, unpack, wide
 
 
 class VAE(Autoencoder):
-    """A model of the data.
+    """A model of the data, with the arguments of an `Autoencoder`.
 
         model      p(z) = N(0, I),   p(x | z) = N(d(z), std² I)
         encoder    q(z | x) = N(m(x), diag(s(x))²),   log s(x) is the second half of what the network gives
         ELBO(x)    = E_q[log p(x | z)] − KL(q(z | x) ‖ p(z)) = log p(x) − KL(q(z | x) ‖ p(z | x)) ≤ log p(x)
 
-    Args:
-        dim, latent: as for `Autoencoder`.
-        width: as for `Autoencoder`; with 0 the model is a Gaussian, and all of it has a closed form.
-        std: standard deviation of the decoder's noise, in the units of x. Small values ask for exact reconstructions.
-        n_classes, n_condition: as for `Autoencoder`; all densities are then given the label, with the same p(z).
-        learn_std: train one for each pixel, from `std` on; the bound then says how much noise there is.
-    Ref: Kingma & Welling 2014, eqs. 3 and 10; Rezende et al. 2014; classes: Sohn et al. 2015, with the prior of their
-        eq. 5 fixed; standard deviations: Rybkin et al. 2021.
-
-    >>> VAE(dim=64, latent=8, width=32).sample(3).shape
-    torch.Size([3, 64])
+    With `width` 0 it is a Gaussian, and all of it has a closed form. All densities are given the label, with the same
+    p(z). Small values of `std`, in the units of x, ask for exact reconstructions; with `learn_std` one is trained for
+    each pixel, from `std` on, and the bound says how much noise there is.
+    Ref: Kingma & Welling 2014, eqs. 3 and 10; Rezende et al. 2014; Sohn et al. 2015 (labels); Rybkin et al. 2021 (std).
     """
 
     outputs = 2
@@ -46,14 +39,12 @@ class VAE(Autoencoder):
         learn_std: bool = False,
     ) -> None:
         super().__init__(dim, latent, width, n_classes=n_classes, n_condition=n_condition)
-        self.std = std
-        self.log_std = nn.Parameter(torch.full((dim,), math.log(std))) if learn_std else None
+        self.std, self.log_std = std, nn.Parameter(full((dim,), math.log(std))) if learn_std else None
 
     @checked
     def encode(self, x: Pictures, label: Label = None) -> tuple[Tensor, Tensor]:
         """The distribution of codes q(z | x) of x, (B, D): its mean and log standard deviation, (B, latent) each."""
-        mean, log_std = self._ask(self.encoder, x, label).chunk(2, dim=1)
-        return mean, log_std
+        return self._ask(self.encoder, x, label).chunk(2, dim=1)  # type: ignore[return-value]
 
     @checked
     def log_likelihood(self, x: Pictures, z: Codes, label: Label = None) -> Tensor:
@@ -65,24 +56,17 @@ class VAE(Autoencoder):
     @checked
     def kl(self, x: Pictures, label: Label = None) -> Tensor:
         """KL(q(z | x) ‖ p(z)) of x, (B, D), in closed form: (B,), nats, >= 0."""
-        return kl_from_prior(*self.encode(x, label))
+        return _kl(*self.encode(x, label))
 
     @checked
     def elbo(
         self, x: Pictures, label: Label = None, *, n_draws: Count = 1, generator: Generator | None = None
     ) -> Tensor:
-        """The evidence lower bound of x, (B, D): (B,), nats; its expectation over the draws is at most log p(x).
-
-            ELBO(x) = E_q[log p(x | z)] − KL(q(z | x) ‖ p(z)),   a mean over n_draws codes z = m + s · ε
-
-        With a label it is a bound of log p(x | label). Ref: Kingma & Welling 2014, eq. 3.
-        """
+        """ELBO(x) of x, (B, D), or of x given its label: (B,), nats. E_q is a mean over n_draws codes z = m + s · ε, so
+        that only the expectation of what comes is at most log p(x). Ref: Kingma & Welling 2014, eq. 3."""
         mean, log_std = self.encode(x, label)
-        log_likelihood = 0.0
-        for _ in range(n_draws):
-            z = mean + log_std.exp() * draw(mean.shape, mean, generator)
-            log_likelihood = log_likelihood + self.log_likelihood(x, z, label)
-        return log_likelihood / n_draws - kl_from_prior(mean, log_std)
+        draws = (mean + log_std.exp() * draw(mean.shape, mean, generator) for _ in range(n_draws))
+        return sum(self.log_likelihood(x, z, label) for z in draws) / n_draws - _kl(mean, log_std)
 
     @checked
     def sample(
@@ -98,14 +82,43 @@ class VAE(Autoencoder):
 
     def _std(self, like: Tensor) -> Tensor:
         """Of the decoder's noise, for each pixel, (D,): in float32 at least, as sums over pixels are then."""
-        return wide(like).new_full((self.dim,), self.std) if self.log_std is None else wide(self.log_std).exp()
+        if self.log_std is None:
+            return like.new_full((self.dim,), self.std, dtype=wide(like))
+        return self.log_std.to(wide(self.log_std)).exp()
 
 
-def kl_from_prior(mean: Tensor, log_std: Tensor) -> Tensor:
+def _kl(mean: Tensor, log_std: Tensor) -> Tensor:
     """KL(N(m, s²) ‖ N(0, I)) = ½ Σ_i (m_i² + s_i² − 1 − log s_i²). Ref: Kingma & Welling 2014, appendix B."""
-    log_std = wide(log_std)
+    log_std = log_std.to(wide(log_std))
     return 0.5 * (mean.square() + (2 * log_std).exp() - 1 - 2 * log_std).sum(1)
 
 
-def wide(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+class ELBO(Reconstruction):
+    """Trains a VAE, on batches as those of `Reconstruction`.
+
+        loss = −(log p(x | z) − beta · KL(q(z | x) ‖ p(z))) / D,   z = m + s · ε, the mean over the batch: nats a pixel
+
+    With beta = 1 its expectation is −ELBO/D; any other beta is another objective, and no bound if it is less than 1.
+    Ref: Kingma & Welling 2014, eq. 10; beta: Higgins et al. 2017.
+    """
+
+    model: VAE
+
+    @checked
+    def __init__(self, vae: VAE, lr: NonNegative = 2e-3, beta: NonNegative = 1.0) -> None:
+        super().__init__(vae, lr)
+        self.beta = beta
+
+    @checked
+    def losses(self, batch: Any, generator: Generator | None = None) -> Iterator[Turn]:
+        """("autoencoder", the loss, {"reconstruction", "kl"}), once; the logs are −E_q[log p(x|z)] and KL, in nats."""
+        x, label = unpack(batch, self.model.n_told > 0)
+        mean, log_std = self.model.encode(x, label)
+        z = mean + log_std.exp() * draw(mean.shape, mean, generator)
+        reconstruction, kl = -self.model.log_likelihood(x, z, label).mean(), _kl(mean, log_std).mean()
+        loss = (reconstruction + self.beta * kl) / self.model.dim
+        yield "autoencoder", loss, {"reconstruction": reconstruction.detach(), "kl": kl.detach()}
+
+    def config(self) -> dict[str, Any]:
+        """What must be the same to go on."""
+        return {**super().config(), "beta": self.beta}

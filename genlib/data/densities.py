@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlib.arguments import Natural, checked
+from genlib.common import wide
 from genlib.data.mixture import GaussianMixture, place
 
 Points = Annotated[Float[Tensor, "B 2"], "[-1e9, 1e9]"]
@@ -88,7 +89,7 @@ class Rings:
     @checked
     def log_prob(self, x: Points) -> Tensor:
         """(B,), nats, for x of shape (B, 2)."""
-        return self._log_prob_at(x.to(torch.promote_types(x.dtype, torch.float32)).norm(dim=1)).to(x.dtype)
+        return self._log_prob_at(x.to(wide(x)).norm(dim=1)).to(x.dtype)
 
     def _log_prob_at(self, r: Tensor) -> Tensor:
         R, variance = r.new_tensor(self.radii), self.std**2

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from genlib.arguments import LONGEST, Natural, Share, Width, check, checked
+from genlib.common import wide
 
 Numbers = Any  # a tensor, an array, or lists of numbers
 Shares = Annotated[Float[Tensor, " N"], "[0, 1]"]
@@ -120,7 +121,7 @@ class GaussianMixture:
         table = check("schedule", schedule.alpha_bar, Shares)
         check("t", t, Steps, T=len(table) - 1)
         # Of ᾱ near 1, float32 would leave few digits of 1 − ᾱ: they are taken before.
-        signal, noise = (part.to(_exact(x_t)).to(x_t.device)[t] for part in (table, 1 - table))
+        signal, noise = (part.to(wide(x_t)).to(x_t.device)[t] for part in (table, 1 - table))
         return (-noise.sqrt()[:, None] * self._score(x_t, signal, noise)).to(x_t.dtype)
 
     def entropy(self) -> float:
@@ -198,8 +199,8 @@ class GaussianMixture:
     def _log_joint(self, x: Tensor, signal: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """log w_k N(x; ...) of the mixture noised to ᾱ, (B, K); and Σ_k⁻¹ (x − μ_k), (B, K, D). ᾱ and 1 − ᾱ: (B,)."""
         tables = (self.means, self._lambda, self._U, self.weights.log())
-        means, eigenvalues, U, log_weights = (table.to(_exact(x)).to(x.device) for table in tables)
-        a = signal.to(_exact(x))[:, None, None]
+        means, eigenvalues, U, log_weights = (table.to(wide(x)).to(x.device) for table in tables)
+        a = signal.to(wide(x))[:, None, None]
         variance = a * eigenvalues + noise.to(a)[:, None, None]
         y = torch.einsum("bkd,kde->bke", x.to(a)[:, None] - a.sqrt() * means, U)
         log_normal = -0.5 * (y**2 / variance + variance.log() + math.log(2 * math.pi)).sum(-1)
@@ -213,11 +214,6 @@ class GaussianMixture:
 def place(generator: torch.Generator | None) -> torch.device:
     """Where samples are drawn: where their generator lives."""
     return torch.device("cpu") if generator is None else generator.device
-
-
-def _exact(x: Tensor) -> torch.dtype:
-    """What x is computed in: float32, or better where x is."""
-    return torch.promote_types(x.dtype, torch.float32)
 
 
 def _float64(name: str, value: Numbers, hint: Any, **sizes: int) -> Tensor:

@@ -14,7 +14,7 @@ from genlib.arguments import Depth, Dropout, Label, Natural, NonNegative, Sizes,
 from genlib.common import Turn, draw, n_told, told, unpack
 from genlib.gan.networks import generate
 from genlib.gan.objectives import Name, generator_loss
-from genlib.gan.pix2pix import LIKE_G, Pix2Pix
+from genlib.gan.pix2pix import Pix2Pix
 
 Told = Annotated[Tensor, "label"]  # see `arguments.Label`
 Noise = Annotated[Float[Tensor, "B {self.latent}"], "finite"]
@@ -151,8 +151,7 @@ class ClassConditional(Pix2Pix):
     def losses(self, batch: Any, generator: torch.Generator | None = None) -> Iterator[Turn]:
         """("D", its loss, logs), then ("G", its loss, {}), which share one forward pass of G."""
         y, label = unpack(batch, pair=True)
-        fake = self.G(label, generator=generator)
-        check("y", y, LIKE_G, self=self, fake=fake)
+        fake = self._made(label, y, generator)  # type: ignore[arg-type]
         yield "D", *self._discriminator_turn(label, y, fake.detach())
         yield "G", generator_loss(self.D(label, fake), self.objective), {}
 

@@ -28,8 +28,7 @@ class UNetGenerator(nn.Module):
     No norm after the first and the innermost convolution down, nor after the last one up; only that has a bias. Two
     ways to be random: `noise` channels of z beside x; or `dropout` in up to three inner decoder blocks, never switched
     off: the paper's z. The first convolution makes `width` feature maps; each one doubles them, up to 8 times as many.
-    Raises: ValueError for dropout at depth 2, where there is no inner block.
-    Ref: Isola et al. 2017, §3.2 and §6.1.1.
+    Raises: ValueError for dropout at depth 2, where there is no inner block. Ref: Isola et al. 2017, §3.2 and §6.1.1.
     """
 
     @checked
@@ -69,11 +68,9 @@ class UNetGenerator(nn.Module):
 
     @checked
     def forward(self, x: Picture, z: Noise | None = None, generator: Generator | None = None) -> Tensor:
-        """y, (B, out_channels, H, W), in [−1, 1], for x, (B, in_channels, H, W), and z ~ N(0, I), (B, noise, H, W).
-
-        The generator is that of z, where it is left out, and of what is dropped.
-        Raises: ValueError unless H and W are divisible by 2^depth, or for no examples.
-        """
+        """y, (B, out_channels, H, W), in [−1, 1], for x, (B, in_channels, H, W), and z ~ N(0, I), (B, noise, H, W), or
+        None: it is drawn. The generator is that of z, and of what is dropped.
+        Raises: ValueError unless H and W are divisible by 2^depth, or for no examples."""
         side = 2**self.depth
         if x.numel() == 0 or x.shape[2] % side or x.shape[3] % side:
             raise ValueError(f"x: expected at least one example, height and width divisible by {side}, got {x.shape}")

@@ -70,8 +70,7 @@ class Pix2Pix(nn.Module):
     def losses(self, batch: Any, generator: torch.Generator | None = None) -> Iterator[Turn]:
         """("D", its loss, logs), then ("G", its loss, logs), which share one forward pass of G."""
         x, y = self._pair(batch)
-        shown, fake = x if self.conditional else None, self.G(x, generator=generator)
-        check("y", y, LIKE_G, self=self, fake=fake)
+        shown, fake = x if self.conditional else None, self._made(x, y, generator)
         l1 = (fake - y).abs().mean()
         loss, logs = self.lam * l1, {"l1": l1.detach()}
         if self.adversarial:
@@ -82,6 +81,11 @@ class Pix2Pix(nn.Module):
                 distance = (fake - self.G(x, generator=generator)).abs().mean()
                 loss, logs["apart"] = loss + self.variety * (self.apart - distance).clamp(min=0), distance.detach()
         yield "G", loss, logs
+
+    def _made(self, given: Tensor, y: Tensor, generator: torch.Generator | None) -> Tensor:
+        fake = self.G(given, generator=generator)
+        check("y", y, LIKE_G, self=self, fake=fake)
+        return fake
 
     def _discriminator_turn(self, x: Tensor | None, y: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         y = y.detach().requires_grad_(self.gamma > 0)
