@@ -277,7 +277,7 @@ def _complaint(name: str, value: Any, hint: Any, call: Call) -> str:
     expected = re.sub(r"\{[\w.]+\}", lambda path: _bare(_read(path[0], call)), _words(hint, call))
     known = re.findall("'([^']+)'", expected)
     near = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []
-    return f"{name}: expected {expected}, got {_came(value)}" + "".join(f". Did you mean {meant!r}?" for meant in near)
+    return f"{name}: expected {expected}, got {came(value)}" + "".join(f". Did you mean {meant!r}?" for meant in near)
 
 
 def _words(hint: Any, call: Call) -> str:
@@ -304,7 +304,8 @@ def _words(hint: Any, call: Call) -> str:
     if kind is Literal:
         return f"one of {', '.join(map(repr, inner))}"
     named = {bool: "True or False", Callable: "a function", type(None): "None", object: "anything"}
-    return named.get(kind, f"a {getattr(kind, '__name__', kind)}")
+    name = named.get(kind) or getattr(kind, "__name__", str(kind))
+    return name if kind in named else f"a{'n' * (name[0] in 'AEIOU')} {name}"
 
 
 def _label_words(kind: str, call: Call) -> str:
@@ -325,7 +326,7 @@ def _bare(size: Any) -> str:
     return "..." if size is ... else str(tuple(size) if isinstance(size, tuple) else size).strip("(,)")
 
 
-def _came(value: Any) -> str:
+def came(value: Any) -> str:
     """What came, in short."""
     if not isinstance(value, Tensor):
         try:

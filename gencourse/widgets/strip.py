@@ -11,7 +11,7 @@ from gencourse import plots
 from gencourse.plots.arrays import as_array
 from gencourse.widgets.explorer import Checked, Explorer, Tables, pack, refusing
 from genlib.arguments import check, checked
-from genlib.train.files import check_file
+from genlib.train.files import file_at
 
 BLUE, ORANGE, GREEN = plots.PALETTE[:3]
 PARTS = ("lam", "pictures", "maps", "real")
@@ -72,7 +72,7 @@ class LambdaExplorer(Explorer):
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        file = check_file("path", os.fspath(path).removesuffix(".safetensors") + ".safetensors")
+        file = file_at("path", os.fspath(path).removesuffix(".safetensors") + ".safetensors")
         try:
             stored = load_file(file)
             missing = [name for name in (*NUMBERS, *PARTS) if name not in stored]

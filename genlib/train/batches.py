@@ -16,7 +16,7 @@ from torch import Tensor
 from genlib.arguments import check
 from genlib.train.around import derive_seed, preserved_rng, seed_all
 from genlib.train.processes import Alone
-from genlib.train.weights import checksum, kind_of
+from genlib.train.weights import crc_of, kind_of
 
 FINITE = Annotated[Float[Tensor, "N ..."], "finite"]
 WHOLE = Integer[Tensor, "N ..."] | Bool[Tensor, "N ..."]
@@ -53,7 +53,7 @@ class TensorBatches:
 
     def describe(self) -> str:
         """Enough to see that a training is resumed with other data."""
-        return ", ".join(f"{kind_of(x)} {checksum(x):08x}" for x in self.columns)
+        return ", ".join(f"{kind_of(x)} {crc_of(x):08x}" for x in self.columns)
 
     def state_dict(self) -> dict[str, Any]:
         return {"taken": self.taken}
@@ -113,7 +113,7 @@ class LoaderBatches:
         return f"{type(self.data).__name__} of {operator.length_hint(self.data, -1)} batches"
 
     def state_dict(self) -> dict[str, Any]:
-        own = {"generators": self.generators, "start": checksum(self.start)}
+        own = {"generators": self.generators, "start": crc_of(self.start)}
         return own | {"epoch": self.epoch, "turn": self.turn}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -122,7 +122,7 @@ class LoaderBatches:
             generator.set_state(before)
         self._start(state["epoch"])
         self.turn = sum(1 for _ in itertools.islice(self.groups, state["turn"]))
-        if self.turn < state["turn"] or (self.first and checksum(self.start) != state["start"]):
+        if self.turn < state["turn"] or (self.first and crc_of(self.start) != state["start"]):
             raise ValueError(
                 f"data: pass {self.epoch + 1} over them is not what it was, so the training cannot go on; what "
                 "shuffles has to draw from a global generator, or from one of the DataLoader's"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genlib.train.files import write_whole
-from genlib.train.weights import checksum, differences, refuse
+from genlib.train.weights import crc_of, differences, refuse
 
 FORMAT = "genlib training state, version 2"
 MAY_CHANGE = ("log_every", "checkpoint_every", "calls back")  # when a training goes on; its budget may grow
@@ -20,7 +20,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
     """Write the state as a .pt file; whoever kills us meanwhile leaves the older one whole."""
     state = plain("checkpoint", {"format": FORMAT, **state})
     content = io.BytesIO()  # not the file at once, for torch does not say when a disk is full
-    torch.save({**state, "checksum": _checksum(state)}, content)
+    torch.save({**state, "checksum": _crc_of(state)}, content)
     write_whole(path, content.getbuffer())
 
 
@@ -33,7 +33,7 @@ def read_state(path: Path, content: bytes) -> dict[str, Any]:
             if packed or sum(member.file_size for member in members) > len(content) or archive.testzip():
                 raise ValueError
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        sound = state["format"] == FORMAT and state.pop("checksum") == _checksum(state)
+        sound = state["format"] == FORMAT and state.pop("checksum") == _crc_of(state)
     except Exception:  # anything can come of a file that somebody else has made
         sound = False
     if not sound:
@@ -41,8 +41,8 @@ def read_state(path: Path, content: bytes) -> dict[str, Any]:
     return state
 
 
-def _checksum(state: dict[str, Any]) -> int:
-    return checksum({name: value for name, value in state.items() if name != "rng"})  # another device has others
+def _crc_of(state: dict[str, Any]) -> int:
+    return crc_of({name: value for name, value in state.items() if name != "rng"})  # another device has others
 
 
 def check_same_training(path: Path, stored: dict[str, Any], now: dict[str, Any]) -> None:

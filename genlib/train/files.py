@@ -12,7 +12,7 @@ except ImportError:  # Windows has no such locks
     fcntl = None
 
 
-def check_file(name: str, path: str | os.PathLike) -> Path:
+def file_at(name: str, path: str | os.PathLike) -> Path:
     """A path where a file is, or could be."""
     try:
         text = os.fspath(path)

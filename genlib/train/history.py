@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from genlib.arguments import check, checked
-from genlib.train.files import check_file, write_whole
+from genlib.train.files import file_at, write_whole
 
 
 @dataclass(repr=False)
@@ -63,13 +63,13 @@ class History:
     def save(self, path: str | os.PathLike) -> None:
         """Write it as JSON; nan becomes null, which JSON knows. `ValueError` for a path that is no file's."""
         plain = _changed(self.to_dict(), lambda x: None if isinstance(x, float) and not math.isfinite(x) else x)
-        write_whole(check_file("path", path), json.dumps(plain, indent=0).encode())
+        write_whole(file_at("path", path), json.dumps(plain, indent=0).encode())
 
     @classmethod
     @checked
     def load(cls, path: str | os.PathLike) -> "History":
         """Read what `save` has written; `ValueError` for any other file."""
-        file = check_file("path", path)
+        file = file_at("path", path)
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
             return cls.from_dict(_changed(content, lambda x: math.nan if x is None else x))

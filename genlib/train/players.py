@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genlib.arguments import came, check
+
 NO_CLOSURE = inspect.Parameter("closure", inspect.Parameter.KEYWORD_ONLY, default=None)
 PATIENCE = 30  # fp16 gradients that overflow so many times in a row are not a matter of scale any more
 
@@ -111,14 +113,11 @@ def _taken(
         turn = next(turns, None)
     if turn is None:
         return None, None, None
-    if not isinstance(turn, tuple) or len(turn) != 3 or not isinstance(turn[2], Mapping):
-        raise ValueError(f"losses: expected (name, loss, logs) with logs a dict, got {turn!r:.60}")
-    name, loss, logs = turn
-    if not isinstance(name, str) or name not in players:
-        raise ValueError(f"losses: there is no optimizer {name!r}, expected one of {sorted(players)}")
-    if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point() or not loss.requires_grad:
-        got = f"shape {tuple(loss.shape)}, {loss.dtype}" if isinstance(loss, Tensor) else type(loss).__name__
-        raise ValueError(f"losses: expected the loss of {name!r} to be a scalar tensor, got {got} (was it detached?)")
+    name, loss, logs = turn if isinstance(turn, tuple) and len(turn) == 3 else (None, turn, None)
+    scalar = isinstance(loss, Tensor) and loss.numel() == 1 and loss.is_floating_point() and loss.requires_grad
+    if not scalar or not isinstance(logs, Mapping) or not isinstance(name, str) or name not in players:
+        expected = f"(name, loss, logs): one of {sorted(players)}, a scalar tensor that is not detached, a dict"
+        raise ValueError(f"losses: expected {expected}, got ({name!r}, {came(loss)}, {type(logs).__name__})")
     players[name].add_gradients(loss, share)
     return name, loss.detach().reshape(()), logs
 
@@ -153,15 +152,14 @@ def autocast_in(precision: str, device: torch.device) -> Callable[[], AbstractCo
 def players_of(objective: Any, scaled: bool) -> dict[str, Player]:
     """One for each optimizer; `ValueError` for those that ask for more than gradients."""
     optimizers, own = objective.optimizers(), set(map(id, objective.parameters()))
-    if not isinstance(optimizers, dict) or not optimizers:
-        raise ValueError(f"optimizers: expected a dict of name: torch.optim.Optimizer, got {optimizers!r}")
+    if not check("optimizers", optimizers, dict):
+        raise ValueError("optimizers: expected at least one, got none")
     for name, optimizer in optimizers.items():
-        if not isinstance(name, str) or not isinstance(optimizer, torch.optim.Optimizer):
-            raise ValueError(f"optimizers: expected a torch.optim.Optimizer, {name!r} is {type(optimizer).__name__}")
+        check(f"optimizers[{name!r}]", optimizer, torch.optim.Optimizer)
         closure = inspect.signature(optimizer.step).parameters.get("closure", NO_CLOSURE)
         if closure.default is closure.empty or isinstance(optimizer, torch.optim.SparseAdam):
-            needs = f"{type(optimizer).__name__}, which needs a closure, or sparse gradients"
-            raise ValueError(f"optimizers: expected what takes plain gradients, {name!r} is {needs}")
+            kind = type(optimizer).__name__
+            raise ValueError(f"optimizers[{name!r}]: expected one that needs plain gradients alone, got {kind}")
         if not own.issuperset(id(p) for group in optimizer.param_groups for p in group["params"]):
-            raise ValueError(f"optimizers: {name!r} has parameters that are not the objective's")
+            raise ValueError(f"optimizers[{name!r}]: expected parameters of the objective alone, got others")
     return {name: Player(name, optimizer, scaled) for name, optimizer in optimizers.items()}

@@ -22,7 +22,7 @@ from genlib.train.around import derive_seed, preserved_rng, rng_state, seed_all,
 from genlib.train.average import Average
 from genlib.train.batches import LoaderBatches, TensorBatches
 from genlib.train.checkpoint import check_same_training, plain, read_state, write_state
-from genlib.train.files import check_file, locked
+from genlib.train.files import file_at, locked
 from genlib.train.history import History, Interrupted, Means, NotFiniteError, scalar
 from genlib.train.players import Player, autocast_in, device_of, players_of
 from genlib.train.processes import Alone, processes_here
@@ -94,7 +94,7 @@ class Training:
             raise ValueError("resume: expected checkpoint= as well, the file to go on from")
         self.asked, self.device, self.processes = asked, device, processes
         self.objective: Any = asked.objective
-        self.path = None if asked.checkpoint is None else check_file("checkpoint", asked.checkpoint)
+        self.path = None if asked.checkpoint is None else file_at("checkpoint", asked.checkpoint)
         self.autocast = nullcontext if asked.precision is None else autocast_in(asked.precision, device)
         batches = TensorBatches if isinstance(asked.data, Tensor | tuple) else LoaderBatches
         self.batches = batches(asked, device, processes)

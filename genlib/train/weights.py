@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genlib.arguments import checked
-from genlib.train.files import check_file, write_whole
+from genlib.train.files import file_at, write_whole
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 HALF = (torch.float16, torch.bfloat16)
@@ -26,10 +26,10 @@ def save(module: nn.Module, path: str | os.PathLike) -> None:
     """
     from safetensors.torch import save as to_bytes
 
-    file = check_file("path", path)
+    file = file_at("path", path)
     # Copies, because safetensors refuses tensors that share memory, as tied weights do.
     tensors = {name: x.detach().cpu().contiguous().clone() for name, x in tensors_of("module", module).items()}
-    about = {"config": config_of(module), "checksum": checksum(tensors)}
+    about = {"config": config_of(module), "checksum": crc_of(tensors)}
     write_whole(file, to_bytes(tensors, {"genlib": json.dumps(about, sort_keys=True)}))
 
 
@@ -44,13 +44,13 @@ def load(module: AnyModule, path: str | os.PathLike) -> AnyModule:
     """
     from safetensors import SafetensorError, safe_open
 
-    file, config, wanted = check_file("path", path), config_of(module), tensors_of("module", module)
+    file, config, wanted = file_at("path", path), config_of(module), tensors_of("module", module)
     try:
         with safe_open(file, "pt") as content:
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
             about = json.loads((content.metadata() or {}).get("genlib", "null"))
-        about = about or {"config": config, "checksum": checksum(tensors)}
-        found, sound = differences(about["config"], config), about["checksum"] == checksum(tensors)
+        about = about or {"config": config, "checksum": crc_of(tensors)}
+        found, sound = differences(about["config"], config), about["checksum"] == crc_of(tensors)
     except (SafetensorError, ValueError, TypeError, LookupError, AttributeError):
         found, sound = [], False
     if not sound:
@@ -123,7 +123,7 @@ def refuse(complaint: str, found: list[str]) -> None:
         raise ValueError(f"{complaint}: {'; '.join(found[:8])}{rest}")
 
 
-def checksum(value: Any, crc: int = 0) -> int:
+def crc_of(value: Any, crc: int = 0) -> int:
     """A CRC-32 of tensors and plain values, whatever holds them."""
     if isinstance(value, Tensor):
         crc = zlib.crc32(kind_of(value).encode(), crc)
@@ -132,7 +132,7 @@ def checksum(value: Any, crc: int = 0) -> int:
         value = [item for key in sorted(value, key=str) for item in (key, value[key])]
     if isinstance(value, list | tuple):
         for item in value:
-            crc = checksum(item, crc)
+            crc = crc_of(item, crc)
         return zlib.crc32(f"{len(value)} items".encode(), crc)
     plain = value is None or isinstance(value, bool | int | float | str)
     return zlib.crc32(repr(value if plain else type(value)).encode(), crc)
