@@ -134,7 +134,7 @@ class PatchDiscriminator(nn.Module):
         strides = [2] * n_layers + [1] if n_layers else [1, 1]
         widths = [width * min(2**i, 8) for i in range(len(strides))]
         layers: list[nn.Module] = [nn.Conv2d(in_channels, width, kernel, strides[0], padding)]
-        for n_in, n_out, stride in zip(widths, widths[1:], strides[1:], strict=False):
+        for (n_in, n_out), stride in zip(itertools.pairwise(widths), strides[1:], strict=True):
             conv = nn.Conv2d(n_in, n_out, kernel, stride, padding, bias=norm != "batch")
             layers += [nn.LeakyReLU(0.2), conv, norm_layer(norm, n_out)]
         layers += [nn.LeakyReLU(0.2), nn.Conv2d(widths[-1], 1 + projection, kernel, 1, padding)]
@@ -153,7 +153,7 @@ class PatchDiscriminator(nn.Module):
 
     @checked
     def forward(self, x: Float[Tensor, "B C H W"] | None, y: Float[Tensor, "B K H W"]) -> Tensor:
-        """Logits, (B, 1, h, w), of images y, (B, C', H, W), that belong to x, (B, C, H, W), or to None: v_0 · φ(y).
+        """Logits, (B, 1, h, w), of images y, (B, C', H, W), that belong to x, (B, C, H, W), if D is shown it.
         Raises: ValueError for other channels, and for images of which no patch, or a norm of one number, is left."""
         of_x, of_y = 0 if x is None else x.shape[1], y.shape[1]
         last = x is not None and self.projection
