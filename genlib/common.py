@@ -11,15 +11,10 @@ Turn = tuple[str, Tensor, dict[str, Tensor]]  # whose turn, its loss, logs: what
 
 
 def unpack(batch: Any, pair: bool | None = None) -> tuple[Tensor, Tensor | None]:
-    """The tensors of a batch: x, or x with its label or its y.
+    """The tensors of a batch: x, and its label or its y, or None.
 
-    Args:
-        batch: a tensor, or a sequence of one or two, of as many examples each, at least one.
-        pair: True where the second is needed, False where it is left alone, None where it may be there.
-    Returns:
-        x, and the second or None.
-    Raises:
-        ValueError: for anything else.
+    The second is needed where `pair` is True, left alone where it is False, and may be there where it is None.
+    Raises: ValueError for anything but a tensor, or one or two of as many examples each, at least one.
     """
     parts = (batch,) if isinstance(batch, Tensor) else batch
     if not isinstance(parts, Sequence) or not all(isinstance(x, Tensor) and x.dim() and not x.is_nested for x in parts):
@@ -68,10 +63,8 @@ def adam(
     Ref: Kingma & Ba 2015; Loshchilov & Hutter 2019.
     """
     parameters = list(parameters)
-    fused = fusible(parameters)
-    if weight_decay:
-        return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused)
-    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
+    more = {"weight_decay": weight_decay, "decoupled_weight_decay": True, "fused": fusible(parameters)}
+    return torch.optim.Adam(parameters, lr=lr, betas=betas, **more)
 
 
 def fusible(parameters: Iterable[Tensor]) -> bool:
