@@ -51,6 +51,12 @@ class Compose(nn.ModuleList):
         return through(map(INVERSE, reversed(self)), z, condition)
 
 
+def as_layer(name: str, layer: nn.Module) -> Any:
+    if not hasattr(layer, "inverse"):
+        raise ValueError(f"{name}: expected a Module with an inverse, got a {type(layer).__name__}")
+    return layer
+
+
 def through(maps: Iterable[Any], x: Tensor, condition: Tensor | None) -> Pair:
     """What the last of these maps makes of x, and the sum of their log-determinants, (B,)."""
     log_det = x.new_zeros(len(x), dtype=wide(x))
@@ -68,9 +74,7 @@ class Inverse(nn.Module):
     @checked
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
-        if not hasattr(layer, "inverse"):
-            raise ValueError(f"layer: expected a Module with an inverse, got a {type(layer).__name__}")
-        self.layer: Any = layer
+        self.layer = as_layer("layer", layer)
 
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:

@@ -20,20 +20,16 @@ INTEGERS = Annotated[Integer[Tensor, "B {flow.shape}"], "[0, {flow.levels})"]
 
 
 class MaximumLikelihood(nn.Module):
-    """Minimise −E[log p(x)]: an objective for `train.fit`.
+    """Minimise −E[log p(x)], nats; for whole numbers, bits per dimension of (x_int + u)/levels, with new noise u.
 
-        points:   loss = −mean log p(x), nats
-        integers: loss = bits per dimension of (x_int + u)/levels, new noise u at every step
-
-    A batch is x, or (x, label) for a flow with classes or conditions. (A flow without leaves labels alone.)
+    A batch is x, (B, *shape), or (x, label) for a flow with classes or conditions; a flow without leaves labels alone.
 
     Args:
         flow: what is trained, from then on `model`.
-        lr: learning rate of Adam.
-        weight_decay: how much all weights are pulled to zero in each step, times the learning rate (AdamW).
+        lr, weight_decay: of Adam, or AdamW.
         muon: the learning rate of `Muon`, such as 0.05, for the matrices between the hidden layers of each `MLP`; at 0
             they are Adam's, too. Points are learned in half the steps so.
-    Raises: ValueError for negative numbers; for `muon` above 0 with a flow that has no such matrices.
+    Raises: ValueError for negative numbers; for `muon` with a flow that has no such matrices.
     Ref: Dinh et al. 2017, eq. 3; dequantization: Theis et al. 2016, §3.1.
     """
 
@@ -63,11 +59,7 @@ class MaximumLikelihood(nn.Module):
 
     @checked
     def losses(self, batch: Any, generator: torch.Generator | None = None) -> Iterator[Turn]:
-        """("flow", the loss, {}), once.
-
-        Args: batch, x, (B, *shape), float; for a flow with `levels`, x_int, whole numbers; or (x, label).
-        Raises: ValueError for anything else.
-        """
+        """("flow", the loss, {}), once. Raises: ValueError for what is no batch of this flow."""
         flow, (x, label) = self.model, self._parts(batch)
         if flow.levels is None:
             yield "flow", -flow.log_prob(x, label).mean(), {}

@@ -21,8 +21,7 @@ class ActNorm(nn.Module):
     At the first forward pass in training mode, log_s and shift are set so that z has mean 0 and variance 1 in every
     channel; from then on they are parameters like any others. Until then the layer is the identity.
 
-    Args: n, the number of coordinates or channels.
-    Raises: ValueError for x of another number; for a first batch with fewer than two values of each channel.
+    Raises: ValueError for x of another number of channels; for a first batch with fewer than two values of each.
     Ref: Kingma & Dhariwal 2018, §3.1.
     """
 
@@ -69,9 +68,8 @@ class BatchNorm(nn.Module):
     In training mode mean and variance are the batch's, and running averages follow them; in evaluation mode they are
     the running ones: a fixed map, which alone can be inverted.
 
-    Args: n, the number of coordinates or channels; momentum, the rate of the running averages, in (0, 1]; eps, ε > 0.
-    Raises: ValueError for numbers out of range; in use, for x of another number of channels; in training mode, for
-        fewer than two values of each channel, and for the inverse.
+    Args: n, the number of channels; momentum, the rate of the running averages, in (0, 1]; eps, ε > 0.
+    Raises: ValueError as `ActNorm`, for numbers out of range, and for the inverse in training mode.
     Ref: Dinh et al. 2017, §3.7 and app. E.
     """
 
@@ -122,8 +120,7 @@ class InvertibleConv(nn.Module):
     P is a fixed permutation, L is unit lower triangular, U strictly upper triangular: so W can never become singular,
     and its determinant needs no decomposition. It starts as a random rotation.
 
-    Args: n, the number of channels or coordinates, at most 4096; seed, of the rotation.
-    Raises: ValueError for numbers out of range; in use, for x of another number of channels.
+    Raises: ValueError for numbers out of range; in use, for x of another number of channels than n.
     Ref: Kingma & Dhariwal 2018, eqs. 9–11.
     """
 

@@ -19,15 +19,13 @@ class Muon(torch.optim.Adam):
         m ← μ m + (1 − μ) g,    W ← W − lr · √max(1, rows/columns) · orth((1 − μ) g + μ m),    orth(U S Vᵀ) ≈ U Vᵀ
 
     A gradient of a matrix has a few large singular values and many small ones, and Adam follows the large ones. `orth`
-    sets them all to about 1, so that rare directions are learned as soon as frequent ones. Vectors and the matrices of
-    first and last layers are Adam's. (torch.optim.Muon computes in bfloat16, which is slow on a CPU.)
+    sets them all to about 1, so that rare directions are learned as soon as frequent ones. (torch.optim.Muon does so in
+    bfloat16, which is slow on a CPU.)
 
     Args:
-        matrices: parameters with two axes, best those between hidden layers; alike ones are computed together.
-        others: all other parameters.
+        matrices, others: parameters with two axes, best those between hidden layers; and all others, which are Adam's.
         lr, lr_adam: the length of a step of the matrices; of the others, in Adam's units.
-        momentum: μ, in [0, 1).
-        rounds: of the iteration for `orth`.
+        momentum, rounds: μ; of the iteration for `orth`.
         weight_decay: of both, times their learning rates.
         fused: whether Adam updates the others in one kernel; not every device has it (`common.fusible`).
     Raises: ValueError for numbers out of range, and for matrices that are none.

@@ -43,7 +43,9 @@ class MLP(nn.Module):
         self.n_condition, self.dropout = n_condition, nn.Dropout(dropout)
         self.first = nn.Linear(n_in, width)
         self.condition = nn.Linear(n_condition, width, bias=False) if n_condition else None
-        self.hidden = nn.ModuleList([nn.Linear(width, width) for _ in range(depth - 1)])
+        self.hidden = nn.ModuleList()
+        for _ in range(depth - 1):
+            self.hidden.append(nn.Linear(width, width))
         for layer in self.hidden if he else []:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
         self.last = nn.Linear(width, n_out)
@@ -61,10 +63,11 @@ class MLP(nn.Module):
             check("x", x, Float[Tensor, "B {self.first.in_features}"], self=self)
             check("condition", condition, Label, self=self, n=len(x))
             raise
+        p = self.dropout.p if self.training else 0.0
         for layer in [*self.hidden, self.last]:
             h = functional.relu_(h)
-            if self.training and self.dropout.p:
-                h = self.dropout(h)
+            if p:
+                h = functional.dropout(h, p)
             h = functional.linear(h, layer.weight, layer.bias)  # type: ignore[arg-type]
         return h
 

@@ -1,14 +1,13 @@
 """Layers that move pixels about: they stretch nothing, and make pictures of several scales possible."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from genlib.arguments import checked
-from genlib.flows.layer import Condition, Pair, wide
+from genlib.flows.layer import Condition, Pair, as_layer, wide
 from genlib.flows.masks import as_mask, in_short
 
 X = Float[Tensor, "B {self.n} ..."]
@@ -18,8 +17,7 @@ Pictures = Float[Tensor, "B C H W"]
 class Squeeze(nn.Module):
     """Every 2 × 2 square of pixels becomes one pixel of four times the channels: (B, C, H, W) to (B, 4C, H/2, W/2).
 
-    Channel i·C + c of the result is channel c of the i-th corner: top left, top right, bottom left, bottom right. A
-    permutation, so log |det| = 0.
+    Channel i·C + c is channel c of the i-th corner: top left, top right, bottom left, bottom right. log |det| = 0.
 
     Raises: ValueError for a height or width that is odd; for the inverse, for channels that are not divisible by 4.
     Ref: Dinh et al. 2017, §3.6.
@@ -47,9 +45,7 @@ class FactorOut(nn.Module):
 
         z = (inner(x_1), x_2),    log |det ∂z/∂x| = that of `inner`
 
-    Args:
-        inner: the layer that the channels that go on go through; it must leave their shape as it is.
-        mask: (C,) bool, True for the channels that go on.
+    Args: inner, a layer that leaves shapes as they are; mask, (C,) bool, True for the channels that go on.
     Raises: ValueError for what is no layer or no such mask; in use, for an inner layer that changes shapes.
     Ref: Dinh et al. 2017, eqs. 13–16.
     """
@@ -59,9 +55,7 @@ class FactorOut(nn.Module):
     @checked
     def __init__(self, inner: nn.Module, mask: Bool[Tensor, " C"] | Sequence[bool]) -> None:
         super().__init__()
-        if not hasattr(inner, "inverse"):
-            raise ValueError(f"inner: expected a Module with an inverse, got a {type(inner).__name__}")
-        self.inner: Any = inner
+        self.inner = as_layer("inner", inner)
         self.register_buffer("mask", as_mask(mask))
         self.n, self.n_on = len(self.mask), int(self.mask.sum())
 
