@@ -9,25 +9,22 @@
 Ref: Ho et al. 2020, eqs. 3 and 5.
 """
 
-import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from genlib.arguments import Count, Levels, check, checked
 from genlib.common import draw
-from genlib.diffusion.ddpm import DDPM, q_posterior
+from genlib.diffusion.ddpm import DDPM, Data
 from genlib.diffusion.samplers import Denoised
-from genlib.diffusion.schedule import Schedule, exactly
+from genlib.diffusion.schedule import Schedule, exactly, q_posterior, q_sample
 
 Between = Annotated[int, "[1, {most}]"] | Sequence[Annotated[int, "[2, {T}]"]] | None
 BITS = 1 / math.log(2)  # bits in a nat
-q_sample = inspect.unwrap(Schedule.q_sample)
 
 
 @dataclass(frozen=True)
@@ -69,13 +66,11 @@ def vlb(
     Args:
         x_0: (B, D, ...), float, finite; pictures on the grid of their `levels` from −1 to 1, as x/8 − 1 for the digits.
         label: as for `DDPM.denoise`; and `levels`, instead of the model's own.
-        steps: which of 2..T to evaluate. None: all. A number n: n of them, evenly spread from a random start, each as
-            likely as any other. Or the steps themselves.
+        steps: which of 2..T to evaluate, None for all; or a number of them, evenly spread from a random start.
         batch_size: pairs of an example and a step that go through the net at once.
     Raises: ValueError for what does not fit the model, pictures without `levels`, or off their grid.
-    Ref: Ho et al. 2020, eq. 5.
     """
-    x_0 = check("x_0", x_0, Annotated[Float[Tensor, "B D ..."], "finite"], self=ddpm)
+    x_0 = check("x_0", x_0, Data, self=ddpm)
     ddpm.check_shape(x_0.shape, "x_0")
     label, levels = ddpm.told(len(x_0), label), ddpm.levels if levels is None else levels
     exact, x_0 = on_grid("x_0", x_0, levels), x_0.to(torch.promote_types(x_0.dtype, torch.float32))
@@ -90,15 +85,15 @@ def vlb(
         x_t = q_sample(schedule, x, here, draw(x.shape, x, generator))
         guess = ddpm.guess(x_t, here, None if label is None else label[row.to(label.device)], 0.0, clip=False)
         # The network in its own precision, the small differences that the terms are made of in double.
-        x_t, v = exactly(x_t), None if guess.v is None else exactly(guess.v)
-        mean, log_var = ddpm.step_back(Denoised(exactly(guess.x_0), exactly(guess.eps), v), x_t, step, schedule)
+        x_t, guess = exactly(x_t), Denoised(*(part if part is None else exactly(part) for part in guess))  # type: ignore
+        mean, log_var = ddpm.step_back(guess, x_t, step, schedule)
         terms[pair] = step_term(schedule, exact[row], x_t, step, mean, log_var, levels)
     terms = terms.view(len(t), B).T * unit
     return Bound(schedule.prior_kl(exact) * unit, terms[:, 1:], terms[:, 0], t[1:], schedule.T, x_0[:1].numel())
 
 
 def _between(T: int, steps: Any, generator: torch.Generator | None) -> Tensor:
-    """Which of 2..T to evaluate; a number of them: evenly spread, from a random start, each as likely as any other."""
+    """Which of 2..T to evaluate; of a number of them, each is as likely as any other."""
     steps = check("steps", steps, Between, most=max(T - 1, 1), T=T)
     if isinstance(steps, int):
         start = torch.rand(1, dtype=torch.float64, generator=generator, device=generator.device if generator else "cpu")
@@ -135,8 +130,7 @@ def discretised_nll(x: Tensor, mean: Tensor, log_var: Tensor, levels: int) -> Te
 
         P(x) = Φ((x + δ − μ)/σ) − Φ((x − δ − μ)/σ),   δ = 1/(levels − 1),   and ∓∞ instead of ∓1 ∓ δ at the ends
 
-    Args: x, on the grid of `levels` values from −1 to 1.
-    Ref: Ho et al. 2020, eq. 13.
+    Args: x, on the grid of `levels` values from −1 to 1. Ref: Ho et al. 2020, eq. 13.
     """
     half_bin, scale = 1 / (levels - 1), torch.exp(-0.5 * log_var)
     # Where the bin lies above the mean, look at it from the other side: the tails of Φ are precise on the left only.

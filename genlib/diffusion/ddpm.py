@@ -3,7 +3,6 @@
 p_θ(x_{t−1} | x_t) = N(μ_θ(x_t, t), σ_t² I),   μ_θ = the mean of q(x_{t−1} | x_t, x_0) at the x_0 that the net guesses
 """
 
-import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, Literal
@@ -15,13 +14,11 @@ from torch import Tensor, nn
 from genlib.arguments import Count, LabelOrNone, Levels, Natural, Sizes, checked, weight
 from genlib.common import evaluating
 from genlib.diffusion.samplers import Denoised, Guidance, ddim, last
-from genlib.diffusion.schedule import Schedule
+from genlib.diffusion.schedule import Schedule, q_posterior
 
 Data = Annotated[Float[Tensor, "B D ..."], "finite"]
 Times = Annotated[Int64[Tensor, " B"], "[1, {self.schedule.T}]"]
 MANY = 100_000_000  # classes that a formula may be told, which does not say how many it knows
-# The mathematics without its checks: what a network answers, it answers.
-convert, q_posterior = inspect.unwrap(Schedule.convert), inspect.unwrap(Schedule.q_posterior)
 
 
 class DDPM(nn.Module):
@@ -71,13 +68,10 @@ class DDPM(nn.Module):
         """The net's answer, in the precision of x_t: the prediction, and v or None. Raises: ValueError for another."""
         own, parts = weight(self), 2 if self.variance == "learned" else 1
         out = self.net(x_t if own is None else x_t.to(own.dtype), t, label)
-        expected = (x_t.shape[0], parts * x_t.shape[1], *x_t.shape[2:])
-        if not isinstance(out, Tensor) or out.shape != expected:
-            raise ValueError(
-                f"net: expected it to give a tensor of shape {expected}, got {tuple(getattr(out, 'shape', ())) or out}"
-            )
-        value, *v = out.to(x_t.dtype).chunk(parts, dim=1)
-        return value, v[0] if v else None
+        shape = (len(x_t), parts * x_t.shape[1], *x_t.shape[2:])
+        if not isinstance(out, Tensor) or out.shape != shape:
+            raise ValueError(f"net: expected a tensor of shape {shape}, got {tuple(getattr(out, 'shape', ())) or out}")
+        return (*out.to(x_t.dtype).chunk(parts, dim=1), None)[:2]  # type: ignore[return-value]
 
     def guess(self, x_t: Tensor, t: Tensor, label: Tensor | None, guidance: float, clip: bool) -> Denoised:
         """What `denoise` says, of what has been checked."""
@@ -90,10 +84,10 @@ class DDPM(nn.Module):
                 value, v = (1 + guidance) * given - guidance * free, None if v is None else v.chunk(2)[0]
             else:
                 value, v = self(x_t, t, label)
-            source, x_0 = self.predict, convert(self.schedule, value, x_t, t, self.predict, "x_0")
+            x_0, eps = self.schedule._x_0_and_eps(value, x_t, t, self.predict)
             if clip:
-                source, value, x_0 = "x_0", x_0.clamp(-1, 1), x_0.clamp(-1, 1)
-            return Denoised(x_0, convert(self.schedule, value, x_t, t, source, "eps"), v)
+                x_0, eps = self.schedule._x_0_and_eps(x_0.clamp(-1, 1), x_t, t, "x_0")
+            return Denoised(x_0, eps, v)
 
     def step_back(self, guess: Denoised, x_t: Tensor, t: Tensor, chain: Schedule) -> tuple[Tensor, Tensor]:
         """Mean and log σ_t² of p_θ(x_{t−1} | x_t), in a chain of which t is a step: its own, or a respaced one."""
@@ -123,8 +117,7 @@ class DDPM(nn.Module):
             guided: (1 + w) ε(x_t, t, label) − w ε(x_t, t, none)
 
         Args: x_t (B, D, ...), float, finite; t (B,) int64 in 1..T; label, guidance, clip: as for every `sampler`.
-        Raises: ValueError for what does not fit the net or the schedule, and guidance without a label.
-        Ref: Ho & Salimans 2022, eq. 6.
+        Raises: ValueError for what does not fit, and guidance without a label. Ref: Ho & Salimans 2022, eq. 6.
         """
         return self.guess(x_t, t, self.told(len(x_t), label, guidance), guidance, clip)
 
@@ -148,19 +141,16 @@ class DDPM(nn.Module):
         shape: Sizes | None = None,
         **options: Any,
     ) -> Tensor:
-        """n samples, x_0: the end of a sampler's walk.
+        """n samples, x_0: the end of a sampler's walk, (n, *shape), of the net's dtype, or float32 if that is less.
 
-        Args: n, how many; label, generator, steps (all of a chain shorter than 50, if left out) and the options
-            guidance, clip, and `eta` for `ddim`: as for every `sampler`; sampler: `ddim`, `ancestral`, `heun` or one of
-            your own; shape, of one x, if not the model's own.
-        Returns: (n, *shape), of the net's dtype, or float32 where that is half precision.
+        Args: label, generator, steps (all of a chain shorter than 50, if left out) and the options guidance, clip, and
+            `eta` for `ddim`: as for every `sampler`; sampler, `ddim`, `ancestral`, `heun` or one of your own; shape, of
+            one x, if not the model's own.
         Raises: ValueError for what the net or the sampler refuses, or if no shape is known.
         """
         shape = shape or self.shape
         if shape is None:
-            raise ValueError(
-                "shape: expected that of one x, such as (1, 8, 8), which this model has not seen; got None"
-            )
+            raise ValueError("shape: expected that of one x, such as (1, 8, 8), for this model has seen none; got None")
         steps = min(steps, self.schedule.T) if isinstance(steps, int) and steps == 50 else steps
         return last(sampler(self, (n, *shape), steps=steps, label=label, generator=generator, **options))
 
@@ -170,7 +160,7 @@ class DDPM(nn.Module):
         return own | {"schedule": repr(self.schedule)} | (self.net.config() if hasattr(self.net, "config") else {})
 
     def get_extra_state(self) -> Tensor:
-        """The shape of one x, stored beside the weights, in as many entries whether it is known or not."""
+        """The shape of one x, in as many entries whether it is known or not."""
         return torch.tensor([*(self.shape or ()), *[0] * 8][:8], device="cpu")
 
     def set_extra_state(self, state: Tensor) -> None:

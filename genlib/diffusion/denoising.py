@@ -1,8 +1,7 @@
 """How a diffusion model is trained: noise is added, and the net is to say what it was."""
 
-import inspect
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -12,12 +11,9 @@ from torch.nn import functional
 from genlib.arguments import LabelOrNone, NonNegative, Share, check, checked
 from genlib.common import Turn, adam, draw, unpack
 from genlib.diffusion.bound import BITS, check_levels, on_grid, step_term
-from genlib.diffusion.ddpm import DDPM, MANY, convert, none
+from genlib.diffusion.ddpm import DDPM, MANY, Data, none
 from genlib.diffusion.samplers import Denoised
-from genlib.diffusion.schedule import Schedule
-
-q_sample = inspect.unwrap(Schedule.q_sample)
-KIND = Float[Tensor, "B D ..."]
+from genlib.diffusion.schedule import convert, q_sample
 
 
 class Denoising(nn.Module):
@@ -34,8 +30,7 @@ class Denoising(nn.Module):
         lam: λ, the weight of the bound, in bits per dimension, where the variance is learned.
         weight: w, a function of t, (B,) int64, that gives (B,), such as min-SNR's; None for the papers' w = 1.
     Raises: ValueError for other arguments.
-    Ref: Ho et al. 2020, eq. 14; λ: Nichol & Dhariwal 2021, eq. 16; hidden labels: Ho & Salimans 2022; w: Hang et al.
-        2023.
+    Ref: Ho et al. 2020, eq. 14; λ: Nichol & Dhariwal 2021, eq. 16; labels: Ho & Salimans 2022; w: Hang et al. 2023.
     """
 
     averaged = True  # after `train.fit` the model has the averaged weights
@@ -62,11 +57,10 @@ class Denoising(nn.Module):
     def losses(self, batch: Any, generator: torch.Generator | None = None) -> Iterator[Turn]:
         """("net", the loss, its parts "simple" and "vlb" where there are two), once.
 
-        Args: batch, x_0, (B, D, ...), float in [−1, 1], or (x_0, label), as the net is told; generator, for the steps,
-            the noise, and which labels are hidden.
+        Args: batch, x_0, (B, D, ...), float in [−1, 1], or (x_0, label), as the net is told.
         Raises: ValueError for a batch that does not fit the net.
         """
-        x_0, label = self._parts(batch)
+        x_0, label = self._parts(batch, Float[Tensor, "B D ..."])
         x_0 = x_0.to(torch.promote_types(x_0.dtype, torch.float32))
         model, schedule, B = self.model, self.model.schedule, len(x_0)
         where = x_0.device if generator is None else generator.device
@@ -87,33 +81,29 @@ class Denoising(nn.Module):
         if v is None:
             yield "net", simple, {}
             return
+        check_levels(x_0, model.levels)
         # The bound moves the variance only: its pull on the mean is noisy, and L_simple is there for that.
         x_0_guess = convert(schedule, value.detach(), x_t, t, model.predict, "x_0")
         mean, log_var = model.step_back(Denoised(x_0_guess, eps, v), x_t, t, schedule)
         term = step_term(schedule, x_0, x_t, t, mean, log_var, model.levels)
-        # One random t stands for the sum over all T.
-        vlb = schedule.T * term.mean() * (BITS / x_0[0].numel())
+        vlb = schedule.T * term.mean() * (BITS / x_0[0].numel())  # one random t stands for the sum over all T
         yield "net", simple + self.lam * vlb, {"simple": simple.detach(), "vlb": vlb.detach()}
 
     def check(self, batch: Any) -> None:
         """Look at a batch once; the model remembers the shape of an x, if it knew none.
 
-        Raises: ValueError for one that does not fit the net, NaN, and pictures off the grid of the levels that the
-            bound is computed with.
+        Raises: ValueError for one that does not fit the net, NaN, and pictures off the grid of the bound's levels.
         """
-        x_0, label = self._parts(batch)
-        check("batch", x_0, Annotated[KIND, "finite"])
+        x_0, label = self._parts(batch, Data)
         check("label", label, LabelOrNone, self=self.model, n=len(x_0))  # its values on a GPU, too
         if self.model.variance == "learned":
             on_grid("batch", x_0, self.model.levels)
         self.model.shape = self.model.shape or tuple(x_0.shape[1:])
 
-    def _parts(self, batch: Any) -> tuple[Tensor, Tensor | None]:
+    def _parts(self, batch: Any, kind: Any) -> tuple[Tensor, Tensor | None]:
         model = self.model
         x_0, label = unpack(batch, None if model.n_classes == MANY else bool(model.n_classes or model.n_condition))
-        model.check_shape(check("batch", x_0, KIND, self=model).shape, "batch")
-        if model.variance == "learned":
-            check_levels(x_0, model.levels)
+        model.check_shape(check("batch", x_0, kind, self=model).shape, "batch")
         return x_0, model.told(len(x_0), label)
 
     def config(self) -> dict[str, Any]:

@@ -8,24 +8,20 @@ from torch.nn import functional
 
 
 class StepEmbedding(nn.Module):
-    """A vector for the step t, plus one for the class or the condition: what the blocks are told.
-
-    (B, n_out), after its SiLU.
-    """
+    """A vector for the step t, plus one for the class or the condition: (B, n_out), after its SiLU."""
 
     def __init__(self, n_features: int, n_out: int, n_classes: int | None, n_condition: int | None) -> None:
         super().__init__()
         if n_classes and n_condition:
             raise ValueError(f"n_condition: expected None beside n_classes={n_classes}, got {n_condition}")
-        self.n_features = 2 * math.ceil(n_features / 2)
-        self.hidden = linear(self.n_features, n_out)
-        self.out = linear(n_out, n_out)
+        self.hidden, self.out = linear(2 * math.ceil(n_features / 2), n_out), linear(n_out, n_out)
         # Row 0 stands for "none", row k + 1 for class k; of vectors, the last entry says "none".
         self.classes = nn.Embedding(n_classes + 1, n_out) if n_classes else None
         self.vectors = linear(n_condition + 1, n_out) if n_condition else None
 
     def forward(self, t: Tensor, label: Tensor | None) -> Tensor:
-        told = self.out(functional.silu(self.hidden(time_features(t, self.n_features, self.hidden.weight.dtype))))
+        features = time_features(t, self.hidden.in_features, self.hidden.weight.dtype)
+        told = self.out(functional.silu(self.hidden(features)))
         if self.classes is not None:
             told = told + self.classes(torch.zeros_like(t) if label is None else label + 1)
         if self.vectors is not None:

@@ -16,10 +16,8 @@ class MLP(nn.Module):
     `depth` residual blocks of two dense layers; each is told the step, and the label if there is one.
 
     Args:
-        dim: D, the dimension of the points.
-        width: features of the hidden layers, and `depth`, the number of blocks.
-        n_classes: of labels 0..n_classes − 1; or `n_condition`, the entries of labels that are vectors; or neither.
-        learned_variance: give 2D numbers, the second half for `DDPM(variance="learned")`.
+        dim: D, the dimension of the points; `width`, features of the hidden layers.
+        n_classes, n_condition, learned_variance: as for `UNet`.
     Raises: ValueError for other numbers, or both n_classes and n_condition.
     Ref: sinusoidal steps: Ho et al. 2020, app. B; residual blocks: He et al. 2016.
     """
@@ -35,8 +33,8 @@ class MLP(nn.Module):
         n_condition: Width | None = None,
     ) -> None:
         super().__init__()
-        self.n_classes, self.n_condition = n_classes, n_condition
         self.dim, self.learned_variance = dim, learned_variance
+        self.n_classes, self.n_condition = n_classes, n_condition
         self.embedding = StepEmbedding(width, width, n_classes, n_condition)
         self.first = linear(dim, width)
         self.blocks = nn.ModuleList(map(_Block, [width] * depth))
@@ -51,8 +49,8 @@ class MLP(nn.Module):
     def forward(self, x_t: Float[Tensor, "B ..."], t: Int64[Tensor, " B"], label: LabelOrNone = None) -> Tensor:
         """What the network says about x_t (B, D), float, at step t, (B,) int64.
 
-        Args: label, (B,) int64, −1 for none; (B, n_condition) float, a row of NaN for none; or None, for none at all.
-        Returns: (B, D), or (B, 2D) with `learned_variance`. Raises: ValueError for tensors of other kinds or shapes.
+        Args: label, as for `sampler`. Returns: (B, D), or (B, 2D) with `learned_variance`.
+        Raises: ValueError for tensors of other kinds or shapes.
         """
         self._check_shape(x_t.shape)
         told = self.embedding(t, label)

@@ -9,6 +9,7 @@ with ᾱ'_i = ᾱ_{τ_i} (`Schedule.respaced`), and each sampler is a generator 
 
 import functools
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, NamedTuple
 
@@ -55,12 +56,11 @@ class Chain:
         model.check_shape(shape, "shape")
         self.label, self.steps = model.told(shape[0], label, guidance), [0, *model.schedule.visited(steps)]
         self.schedule, self.downwards = model.schedule.respaced(self.steps[1:]), range(len(self.steps) - 1, 0, -1)
-        x_T = check("x_T", x_T, Noise, self=model, shape=shape)
+        x_T, own = check("x_T", x_T, Noise, self=model, shape=shape), weight(model)
         if x_T is None:
-            own = weight(model)
             x_T = draw(tuple(shape), torch.empty(0) if own is None else own, generator)
-        x_T = x_T.to(torch.promote_types(x_T.dtype, torch.float32))
-        self.x_T: Tensor = x_T.detach() if x_T.requires_grad else x_T
+        x_T = x_T.detach() if x_T.requires_grad else x_T
+        self.x_T: Tensor = x_T.to(torch.promote_types(x_T.dtype, torch.float32))
 
     def ask(self, x_t: Tensor, i: int) -> Denoised:
         """What the model makes of x_t, at step i."""
@@ -168,10 +168,7 @@ def heun(chain: Chain) -> Iterator[Tensor]:
 @checked
 def last(x_ts: Iterator[Tensor] | Sequence[Tensor]) -> Tensor:
     """The last of the tensors, x_0, without keeping the others. Raises: ValueError if there is none."""
-    x_t = None
-    for x_t in x_ts:
-        if not isinstance(x_t, Tensor):
-            break
-    if not isinstance(x_t, Tensor):
-        raise ValueError(f"x_ts: expected tensors, at least one, got {type(x_t).__name__}")
-    return x_t
+    end = deque(x_ts, maxlen=1)
+    if not end or not isinstance(end[0], Tensor):
+        raise ValueError(f"x_ts: expected tensors, at least one, got {type(end[0]).__name__ if end else 'none'}")
+    return end[0]

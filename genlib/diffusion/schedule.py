@@ -6,7 +6,7 @@ Everything here follows from two lines, the step and what T of them amount to:
     q(x_t | x_0)     = N(√ᾱ_t x_0, (1 − ᾱ_t) I),    α_t = 1 − β_t,   ᾱ_t = α_1 α_2 … α_t
 """
 
-import itertools
+import inspect
 import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -25,47 +25,42 @@ Step = Annotated[int, "[1, {self.T}]"]
 Times = Annotated[Int64[Tensor, " B"], "[1, {self.T}]"]
 Data = Annotated[Float[Tensor, "B *S"], "finite"]
 MAX_BETA = 0.999
+LEAST = 1e-30  # of ᾱ_T: below, x_0 = (x_t − ...)/√ᾱ_t means nothing any more, in no precision
 
 
 class Schedule:
-    """The variances β_1..β_T of the chain, and every table that depends on them alone.
+    """The variances β_1..β_T of the chain, and every table that depends on them alone: float64, on the CPU.
 
     Tables have length T + 1 and are indexed by the step t itself: `alpha_bar[t]` is ᾱ_t, `beta[0]` is 0 and
     `alpha_bar[0]` is 1, the data before any noise. (Other libraries' 0-based `alphas_cumprod` is `alpha_bar[1:]`.)
-    They are float64, on the CPU. In all methods, t is (B,) int64 in 1..T; x_0, x_t and whatever goes with them are
-    (B, ...), float, finite and alike, and results are like these; a ValueError is raised for others.
+    In all methods, t is (B,) int64 in 1..T; x_0, x_t and whatever goes with them are (B, ...), float, finite and alike,
+    and results are like these; a ValueError is raised for others.
 
-    Args: beta, β_1..β_T, T >= 1, each inside (0, 1): a tensor, an array or a list.
-    Raises: ValueError for anything else, and if no signal is left at all.
+    Args: beta, β_1..β_T, T >= 1, each inside (0, 1). Raises: ValueError for others, and if no signal is left at all.
     Ref: Ho et al. 2020, eqs. 2 and 4.
 
     >>> Schedule([0.1, 0.2]).alpha_bar
     tensor([1.0000, 0.9000, 0.7200], dtype=torch.float64)
     """
 
-    least = 1e-30  # of ᾱ_T: below, x_0 = (x_t − ...)/√ᾱ_t means nothing any more, in no precision
-
     @checked
     def __init__(self, beta: Sequence[Inside] | Given) -> None:
-        if not beta:
-            raise ValueError("beta: expected at least one β_t, got none")
         table = torch.tensor([0.0, *beta], dtype=torch.float64, device="cpu")
-        self._fill(table, 1 - table, (1 - table).cumprod(0), torch.log1p(-table).cumsum(0))
-        if self.alpha_bar[-1] < self.least:
-            raise ValueError(f"beta: expected ᾱ_T of at least {self.least:g}, got {self.alpha_bar[-1]:g}")
+        alpha_bar = (1 - table).cumprod(0)
+        if not beta or alpha_bar[-1] < LEAST:
+            found = f"{alpha_bar[-1]:g}" if beta else "none"
+            raise ValueError(f"beta: expected ᾱ_T of at least {LEAST:g}, and at least one β_t, got {found}")
+        self._fill(table, 1 - table, alpha_bar, torch.log1p(-table).cumsum(0))
 
     def _fill(self, beta: Tensor, alpha: Tensor, alpha_bar: Tensor, log_alpha_bar: Tensor) -> None:
         """All tables, from these four, for what is small in one of them is lost in the rounding of another."""
         self.T, self.beta, self.alpha, self.alpha_bar = len(beta) - 1, beta, alpha, alpha_bar
         self.log_alpha_bar, self.one_minus_alpha_bar = log_alpha_bar, log_alpha_bar.expm1().abs()
         self.sqrt_alpha_bar, self.sqrt_one_minus_alpha_bar = alpha_bar.sqrt(), self.one_minus_alpha_bar.sqrt()
-        before, noise = self.one_minus_alpha_bar.roll(1), self.one_minus_alpha_bar.clamp(min=1e-300)  # 0/0 is 0 here
-        before[:2] = 0  # 1 − ᾱ_{t−1} at t = 1
-        self.beta_tilde = before / noise * beta  # the variance of q(x_{t−1} | x_t, x_0); 0 at t = 1
-        self.posterior_x_t, self.posterior_x_0 = (
-            alpha.sqrt() * (before / noise),
-            alpha_bar.roll(1).sqrt() * beta / noise,
-        )
+        share = self.one_minus_alpha_bar.roll(1) / self.one_minus_alpha_bar  # (1 − ᾱ_{t−1})/(1 − ᾱ_t), 0 at t = 1
+        share[:2] = 0
+        self.beta_tilde, self.posterior_x_t = share * beta, share * alpha.sqrt()
+        self.posterior_x_0 = alpha_bar.roll(1).sqrt() * beta / self.one_minus_alpha_bar
         self.posterior_x_0[:2] = 1  # exactly: at t = 1 the posterior is the point x_0
         # Variances that a *model* may have. Its σ_1² cannot be β̃_1 = 0, for then L_0 were infinite: β̃_2 stands there.
         self.log_beta, self.log_beta_tilde = beta.log(), self.beta_tilde.log()
@@ -75,9 +70,7 @@ class Schedule:
     @classmethod
     @checked
     def linear(cls, T: Horizon = 1000, beta_1: Inside = 1e-4, beta_T: Inside = 0.02) -> "Schedule":
-        """β_t on a straight line from β_1 to β_T.
-
-            β_t = c · (β_1 + (β_T − β_1)(t − 1)/(T − 1)),   c = 1000/T,   clipped at 0.999
+        """β_t = c · (β_1 + (β_T − β_1)(t − 1)/(T − 1)),   c = 1000/T,   clipped at 0.999
 
         The end points are those of T = 1000; c keeps ᾱ_T about the same for any other T. With T = 1 only β_T is used.
         Raises: ValueError unless T is in 1..1,000,000, β_1 and β_T are inside (0, 1), and some signal is left.
@@ -96,9 +89,8 @@ class Schedule:
 
             ᾱ_t = f(t)/f(0),   f(t) = cos²((t/T + s)/(1 + s) · π/2),   β_t = 1 − ᾱ_t/ᾱ_{t−1}, clipped at 0.999
 
-        Without the offset s, the first steps would be vanishingly small.
-        Raises: ValueError unless T is in 1..1,000,000 and s inside (0, 1).
-        Ref: Nichol & Dhariwal 2021, eq. 17.
+        Args: s, without which the first steps would be vanishingly small.
+        Raises: ValueError unless T is in 1..1,000,000 and s inside (0, 1). Ref: Nichol & Dhariwal 2021, eq. 17.
         """
         t = torch.arange(T + 1, dtype=torch.float64, device="cpu")
         f = torch.cos((t / T + s) / (1 + s) * (math.pi / 2)) ** 2
@@ -122,9 +114,9 @@ class Schedule:
         >>> Schedule.linear(T=10).visited(4)
         [2, 5, 8, 10]
         """
-        if steps is None or isinstance(steps, int):
+        if isinstance(steps, int | None):
             n = steps or self.T
-            return (torch.arange(1, n + 1, dtype=torch.float64, device="cpu") * self.T / n).round().long().tolist()
+            return [round(self.T * i / n) for i in range(1, n + 1)]
         if self.T not in steps or len(set(steps)) < len(steps):
             raise ValueError(f"steps: expected different ones of 1..{self.T}, {self.T} among them, got {steps}")
         return sorted(steps)
@@ -133,16 +125,13 @@ class Schedule:
     def quadratic_steps(self, n: Step) -> list[int]:
         """For a sampler's `steps=`, closer together near the data: round(T · linspace(1, 0, n + 1)²), without the 0.
 
-        Those that coincide are taken once, so they may be fewer than n. Raises: ValueError unless n is in 1..T.
-        Ref: Song et al. 2021 (DDIM), app. D.2.
+        Those that coincide are taken once. Raises: ValueError unless n is in 1..T. Ref: Song et al. 2021 (DDIM), D.2.
         """
         return sorted({round(self.T * (i / n) ** 2) for i in range(1, n + 1)} - {0})
 
     @checked
     def respaced(self, steps: Sequence[Step]) -> "Schedule":
-        """The chain that visits only some steps τ_1 < ... < τ_n of this one; its step i is this one's τ_i.
-
-            ᾱ'_i = ᾱ_{τ_i},   β'_i = 1 − ᾱ'_i/ᾱ'_{i−1}
+        """The chain that visits only some steps τ_1 < ... < τ_n: ᾱ'_i = ᾱ_{τ_i},   β'_i = 1 − ᾱ'_i/ᾱ'_{i−1}
 
         Raises: ValueError unless `steps` are different ones of 1..T, at least one, upwards.
         Ref: Nichol & Dhariwal 2021, eq. 19.
@@ -150,7 +139,7 @@ class Schedule:
         >>> Schedule([0.1, 0.2, 0.3]).respaced([1, 3]).beta
         tensor([0.0000, 0.1000, 0.4400], dtype=torch.float64)
         """
-        if not steps or any(a >= b for a, b in itertools.pairwise(steps)):
+        if not steps or list(steps) != sorted(set(steps)):
             raise ValueError(f"steps: expected different ones of 1..{self.T}, upwards, got {steps}")
         kept = [0, *steps]
         log_alpha = self.log_alpha_bar[[0, *kept]].diff()  # that of α'_0 = 1, too
@@ -161,8 +150,7 @@ class Schedule:
     def _at(self, table: str, t: Tensor, like: Tensor) -> Tensor:
         """The entries t of a table, shaped (B, 1, ..., 1) to multiply `like`, on its device and in its dtype."""
         key = (table, like.device, like.dtype)
-        values = self._copies.get(key)
-        if values is None:
+        if (values := self._copies.get(key)) is None:
             values = getattr(self, table).to(like.device, like.dtype)
             in_graph = torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None  # type: ignore
             if type(values) is Tensor and not in_graph:  # what lives in a graph or a transform dies with it
@@ -177,13 +165,8 @@ class Schedule:
 
     @checked
     def q_sample(self, x_0: Data, t: Times, eps: Data) -> Tensor:
-        """x_t, drawn from q(x_t | x_0) in one go, with standard normal noise ε.
-
-            x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε
-
-        Ref: Ho et al. 2020, eq. 4.
-        """
-        _alike(x_0, t=t, eps=eps)
+        """x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε,  drawn from q(x_t | x_0) if ε is from N(0, I). Ref: Ho et al. 2020, eq. 4."""
+        _alike("eps", eps, x_0)
         return self._at("sqrt_alpha_bar", t, x_0) * x_0 + self._at("sqrt_one_minus_alpha_bar", t, x_0) * eps
 
     @checked
@@ -193,10 +176,9 @@ class Schedule:
             μ̃_t = √ᾱ_{t−1} β_t/(1 − ᾱ_t) x_0 + √α_t (1 − ᾱ_{t−1})/(1 − ᾱ_t) x_t
             β̃_t = (1 − ᾱ_{t−1})/(1 − ᾱ_t) β_t
 
-        Returns: mean, like x_0; var, (B, 1, ..., 1).
-        Ref: Ho et al. 2020, eqs. 6 and 7.
+        Returns: mean, like x_0; var, (B, 1, ..., 1). Ref: Ho et al. 2020, eqs. 6 and 7.
         """
-        _alike(x_0, t=t, x_t=x_t)
+        _alike("x_t", x_t, x_0)
         mean = self._at("posterior_x_0", t, x_0) * x_0 + self._at("posterior_x_t", t, x_0) * x_t
         return mean, self._at("beta_tilde", t, x_0)
 
@@ -207,32 +189,32 @@ class Schedule:
             x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε      v = √ᾱ_t ε − √(1 − ᾱ_t) x_0      score = −ε/√(1 − ᾱ_t)
 
         The score is ∇ log q(x_t | x_0); with E[ε | x_t] in place of ε it is ∇ log q(x_t), that of the marginal.
-        Args: source, what the value is; target, what is wanted: "eps", "x_0", "v" or "score".
+        Args: source, what the value is; target, what is wanted.
         Ref: v: Salimans & Ho 2022, app. D; the score: Song et al. 2021, §3.
         """
-        _alike(x_t, t=t, value=value)
+        _alike("value", value, x_t)
         if source == target:
             return value
+        x_0, eps = self._x_0_and_eps(value, x_t, t, source)
+        if target in ("x_0", "eps"):
+            return x_0 if target == "x_0" else eps
+        signal, noise = self._at("sqrt_alpha_bar", t, x_t), self._at("sqrt_one_minus_alpha_bar", t, x_t)
+        return signal * eps - noise * x_0 if target == "v" else -eps / noise
+
+    def _x_0_and_eps(self, value: Tensor, x_t: Tensor, t: Tensor, source: str) -> tuple[Tensor, Tensor]:
         signal, noise = self._at("sqrt_alpha_bar", t, x_t), self._at("sqrt_one_minus_alpha_bar", t, x_t)
         if source == "x_0":
-            x_0, eps = value, (x_t - signal * value) / noise
-        elif source == "v":
-            x_0, eps = signal * x_t - noise * value, noise * x_t + signal * value
-        else:
-            eps = value if source == "eps" else -noise * value
-            x_0 = (x_t - noise * eps) / signal
-        if target == "v":
-            return signal * eps - noise * x_0
-        return {"x_0": x_0, "eps": eps}[target] if target != "score" else -eps / noise
+            return value, (x_t - signal * value) / noise
+        if source == "v":
+            return signal * x_t - noise * value, noise * x_t + signal * value
+        eps = value if source == "eps" else -noise * value
+        return (x_t - noise * eps) / signal, eps
 
     @checked
     def prior_kl(self, x_0: Data) -> Tensor:
-        """L_T, the part of the bound that no network can change: how far q(x_T | x_0) is from N(0, I).
+        """L_T = KL(q(x_T | x_0) ‖ N(0, I)) = ½ Σ_i [ᾱ_T (x_0,i² − 1) − log(1 − ᾱ_T)], which no network can change.
 
-            L_T = KL(q(x_T | x_0) ‖ N(0, I)) = ½ Σ_i [ᾱ_T (x_0,i² − 1) − log(1 − ᾱ_T)]
-
-        Returns: (B,), nats, float64, on the CPU.
-        Ref: Ho et al. 2020, eq. 5.
+        Returns: (B,), nats, float64, on the CPU. Ref: Ho et al. 2020, eq. 5.
         """
         kl = 0.5 * (self.alpha_bar[-1] * (exactly(x_0) ** 2 - 1) - self.one_minus_alpha_bar[-1].log())
         return kl[:, None].flatten(1).sum(1)
@@ -243,9 +225,10 @@ def exactly(x: Tensor) -> Tensor:
     return (x if x.is_meta else x.cpu()).double()
 
 
-def _alike(x: Tensor, **others: Tensor) -> None:
-    for name, other in others.items():
-        if other.device != x.device or (other.is_floating_point() and other.dtype != x.dtype):
-            raise ValueError(
-                f"{name}: expected {x.dtype} on {x.device} as the others, got {other.dtype} on {other.device}"
-            )
+def _alike(name: str, x: Tensor, like: Tensor) -> None:
+    if x.dtype != like.dtype:
+        raise ValueError(f"{name}: expected {like.dtype} as the others, got {x.dtype}")
+
+
+# The mathematics without its checks: what a network answers, it answers.
+q_sample, q_posterior, convert = map(inspect.unwrap, (Schedule.q_sample, Schedule.q_posterior, Schedule.convert))

@@ -4,6 +4,7 @@ Every block is told the step t, and the label if there is one, by a vector that 
 convolution of each block, and of the network, starts at zero: before training a block does nothing, the answer is 0.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,7 +81,11 @@ class UNet(nn.Module):
         for i, (n_out, attend) in reversed(list(enumerate(zip(widths, attends, strict=True)))):
             for k in range(n_blocks + 1):
                 stage = block(C + skips.pop(), n_out, attend)
-                self.up.append(nn.ModuleList([*stage, Upsample(n_out)] if i > 0 and k == n_blocks else stage))
+                if i > 0 and k == n_blocks:  # twice the size: every pixel four times, then a convolution
+                    stage.append(
+                        nn.Sequential(OrderedDict(twice=nn.Upsample(scale_factor=2.0), conv=_conv(n_out, n_out)))
+                    )
+                self.up.append(nn.ModuleList(stage))
                 C = n_out
         self.last_norm = _group_norm(C)
         self.last = _zero(_conv(C, 2 * channels if learned_variance else channels))
@@ -121,17 +126,15 @@ class UNet(nn.Module):
     def forward(self, x_t: Float[Tensor, "B ..."], t: Int64[Tensor, " B"], label: LabelOrNone = None) -> Tensor:
         """What the network says about x_t (B, C, H, W), float, at step t, (B,) int64.
 
-        Args: label, (B,) int64, −1 for none; (B, n_condition) float, a row of NaN for none; or None, for none at all.
-        Returns: like x_t, with 2C channels if `learned_variance`. Raises: ValueError for other kinds or shapes.
+        Args: label, as for `sampler`. Returns: like x_t, with 2C channels if `learned_variance`.
+        Raises: ValueError for tensors of other kinds or shapes.
         """
         self._check_shape(x_t.shape)
         told = self.embedding(t, label)
-        x = self.first(x_t)
-        skips = [x]
+        skips = [self.first(x_t)]
         for stage in self.down:
-            x = _through(stage, x, told)
-            skips.append(x)
-        x = _through(self.middle, x, told)
+            skips.append(_through(stage, skips[-1], told))
+        x = _through(self.middle, skips[-1], told)
         for stage in self.up:
             x = _through(stage, torch.cat([x, skips.pop()], dim=1), told)
         return self.last(functional.silu(self.last_norm(x)))
@@ -166,17 +169,6 @@ class Attention(nn.Module):
         q, k, v = self.q_k_v(self.norm(x)).view(B, 3, self.heads, C // self.heads, H * W).transpose(3, 4).unbind(1)
         gathered = functional.scaled_dot_product_attention(q, k, v)  # (B, heads, H·W, C/heads)
         return x + self.out(gathered.transpose(2, 3).reshape(B, C, H, W))
-
-
-class Upsample(nn.Module):
-    """Twice the size: every pixel four times, then a convolution."""
-
-    def __init__(self, n: int) -> None:
-        super().__init__()
-        self.conv = _conv(n, n)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
 def _through(stage: nn.Module, x: Tensor, told: Tensor) -> Tensor:
