@@ -67,7 +67,7 @@ def test_channel_keeps_whole_channels() -> None:
         lambda: masks.as_mask(torch.zeros(4, dtype=torch.bool)),
         lambda: masks.as_mask(torch.tensor([0, 1])),
         lambda: masks.as_mask(torch.zeros(2, 2, dtype=torch.bool)),
-        lambda: masks.as_mask("halves"),
+        lambda: masks.as_mask("halves"),  # type: ignore
         lambda: masks.as_mask(None),  # type: ignore
         lambda: masks.as_mask(torch.nested.nested_tensor([torch.zeros(2)])),
         lambda: masks.as_mask(torch.ones(2, device="meta").bool()),
