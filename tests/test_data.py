@@ -253,8 +253,8 @@ def test_jensen_shannon_sees_a_spike_between_the_points_of_a_coarse_grid() -> No
 
 def test_the_best_discriminator_and_jensen_shannon_refuse() -> None:
     p = random_mixture(2, 2)
-    with pytest.raises(ValueError, match="other: expected a GaussianMixture, got Moons"):
-        p.jensen_shannon(data.Moons())  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="other: expected a GaussianMixture, got Rings"):
+        p.jensen_shannon(data.Rings())  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="other: expected a mixture in 2 dimensions, got one in 1"):
         p.optimal_discriminator(torch.zeros(1, 2), random_mixture(1, 1))
     with pytest.raises(ValueError, match="x: "):

@@ -9,7 +9,6 @@ from torch.nn.functional import max_pool2d
 
 from genlib.arguments import checked
 
-N_TRAIN = 1500
 LEVELS = 17
 Split = Literal["train", "test", "all"]
 
@@ -30,13 +29,9 @@ class Pairs(NamedTuple):
 
 @checked
 def digits(split: Split = "train", integers: bool = False) -> Images:
-    """Handwritten digits 0..9, always split in the same way.
+    """Handwritten digits 0..9: x, (N, 1, 8, 8), and label, (N,) int64; always split alike, 1500 to train, 297 to test.
 
-    Args:
-        split: "train" (1500 digits), "test" (the other 297) or "all" (those of "train", then those of "test").
-        integers: pixels as int64 levels 0..16, as scanned; otherwise x/8 − 1, float32 in [−1, 1].
-    Returns:
-        x, (N, 1, 8, 8), 0 is background; label, (N,) int64.
+    With `integers` x is int64 in 0..16, as scanned, 0 the background; otherwise x/8 − 1 of these, float32 in [−1, 1].
     Ref: Alpaydin & Kaynak 1998, "Optical recognition of handwritten digits", UCI (CC BY 4.0).
 
     >>> x, label = digits("test")
@@ -44,14 +39,14 @@ def digits(split: Split = "train", integers: bool = False) -> Images:
     (torch.Size([297, 1, 8, 8]), torch.float32, -1.0, 1.0)
     """
     x, label = _scanned()
-    rows = {"train": slice(0, N_TRAIN), "test": slice(N_TRAIN, None), "all": slice(None)}[split]
+    rows = {"train": slice(0, 1500), "test": slice(1500, None), "all": slice(None)}[split]
     x, label = x[rows].clone(), label[rows].clone()
     return Images(x if integers else x.float() / 8 - 1, label)
 
 
 @cache
 def _scanned() -> tuple[Tensor, Tensor]:
-    """The levels and classes in the order of the split: the first 1500 of a fixed permutation train."""
+    """The levels and classes, in a fixed random order."""
     from sklearn.datasets import load_digits  # slow to import, so only once it is wanted
 
     pixels, classes = load_digits(return_X_y=True)
@@ -65,13 +60,8 @@ def outlines(split: Split = "train") -> Pairs:
 
         outline = max over a pixel and its four neighbours of the ink − the ink of the pixel
 
-    It is strong where a light pixel touches a dark one. No two of the digits have the same outline, so a map can be
-    right about every one of them: there is nothing to draw at random, and a loss that compares pixels does well.
-    Ref: Rivest, Soille & Beucher 1993, "Morphological gradients": the external one.
-
-    >>> x, y = outlines("test")
-    >>> x.shape, y.shape, float(x.min()), float(x.max())
-    (torch.Size([297, 1, 8, 8]), torch.Size([297, 1, 8, 8]), -1.0, 1.0)
+    No two digits have the same outline, so a map can be right about every one: there is nothing to draw at random, and
+    a loss that compares pixels does well. Ref: Rivest, Soille & Beucher 1993, "Morphological gradients": the external.
     """
     y = digits(split).x
     ink = y + 1

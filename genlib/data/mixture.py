@@ -1,7 +1,4 @@
-"""A mixture of Gaussians: the one distribution of this course whose every truth is known in closed form.
-
-So each family of models can be held against the truth before anything is trained.
-"""
+"""A mixture of Gaussians, whose every truth is known: each family can be held against it before training anything."""
 
 import math
 from collections.abc import Callable
@@ -66,13 +63,13 @@ class GaussianMixture:
         """D, the dimension of x."""
         return self.means.shape[1]
 
-    @classmethod
+    @staticmethod
     @checked
-    def ring(cls, n: Width = 8, radius: Annotated[float, "[0, 1000000]"] = 1.0, std: Spread = 0.1) -> "GaussianMixture":
+    def ring(n: Width = 8, radius: Annotated[float, "[0, 1000000]"] = 1.0, std: Spread = 0.1) -> "GaussianMixture":
         """n round components, evenly spaced on a circle, in 2-D."""
         angle = torch.arange(n, dtype=torch.float64) * (2 * math.pi / n)
         means = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
-        return cls(means, std**2 * torch.eye(2, dtype=torch.float64).expand(n, 2, 2))
+        return GaussianMixture(means, std**2 * torch.eye(2, dtype=torch.float64).expand(n, 2, 2))
 
     def __repr__(self) -> str:
         return f"GaussianMixture(components={len(self.weights)}, dim={self.dim})"
@@ -100,22 +97,15 @@ class GaussianMixture:
 
     @checked
     def noised(self, alpha_bar: Share) -> "GaussianMixture":
-        """q(x_t), the marginal of the diffusion chain where it has kept the share ᾱ_t of the signal.
-
-            q(x_t) = Σ_k w_k N(x_t; √ᾱ_t μ_k, ᾱ_t Σ_k + (1 − ᾱ_t) I)
-
-        A mixture again: p itself where ᾱ_t = 1, and N(0, I) where it is 0.
-        """
+        """The marginal of a diffusion chain: q(x_t) = Σ_k w_k N(x_t; √ᾱ_t μ_k, ᾱ_t Σ_k + (1 − ᾱ_t) I)."""
         a, eye = alpha_bar, torch.eye(self.dim, dtype=torch.float64)
         return GaussianMixture(math.sqrt(a) * self.means, a * self.covs + (1 - a) * eye, self.weights)
 
     @checked
     def optimal_eps(self, x_t: Points, t: Int64[Tensor, " B"], schedule: HasAlphaBar) -> Tensor:
-        """E[ε | x_t], the denoiser that no network can beat: the minimiser of the mean squared error in ε.
+        """E[ε | x_t] = −√(1 − ᾱ_t) ∇ log q(x_t), the minimiser of the mean squared error in ε: like x_t, (B, D).
 
-            E[ε | x_t] = −√(1 − ᾱ_t) ∇ log q(x_t)
-
-        Like x_t, (B, D), for t, (B,), in 1..T. schedule: anything with `alpha_bar`, of length T + 1.
+        t is (B,), in 1..T; schedule is anything with `alpha_bar`, of length T + 1.
         Ref: Efron 2011 (Tweedie's formula); Ho et al. 2020, §3.2.
         """
         table = check("schedule", schedule.alpha_bar, Shares)
@@ -126,7 +116,6 @@ class GaussianMixture:
 
     def entropy(self) -> float:
         """H = −∫ p log p, in nats, by quadrature; in one and two dimensions.
-
         Raises: ValueError in more dimensions, and where quadrature does not reach 1e-9.
 
         >>> round(GaussianMixture([[0.0]], [[[1.0]]]).entropy(), 6)  # ½ log 2πe
@@ -136,13 +125,11 @@ class GaussianMixture:
 
     @checked
     def optimal_discriminator(self, x: Points, other: "GaussianMixture") -> Tensor:
-        """The logits of the best discriminator, which tells this mixture, p, from the generator's p_G.
+        """The logits, (B,), of the best discriminator between this mixture, p, and a generator's p_G, for x (B, D).
 
             logit D*(x) = log p(x) − log p_G(x),   so that   sigmoid(logit D*) = p / (p + p_G)
 
-        (B,), for x of shape (B, D). Where it is 0, x is as likely real as generated.
-        Raises: ValueError if the dimensions differ.
-        Ref: Goodfellow et al. 2014, proposition 1.
+        Raises: ValueError if the dimensions differ. Ref: Goodfellow et al. 2014, proposition 1.
 
         >>> p, p_G = GaussianMixture([[1.0]], [[[1.0]]]), GaussianMixture([[-1.0]], [[[1.0]]])
         >>> p.optimal_discriminator(torch.tensor([[0.0], [3.0]]), p_G)  # 2x
@@ -154,15 +141,12 @@ class GaussianMixture:
 
     @checked
     def jensen_shannon(self, other: "GaussianMixture") -> float:
-        """The Jensen–Shannon divergence from another mixture, by quadrature; in one and two dimensions.
+        """The Jensen–Shannon divergence from another mixture, in nats, by quadrature; in one and two dimensions.
 
-            JS(p, q) = ½ KL(p ‖ m) + ½ KL(q ‖ m),   m = (p + q)/2
-                     = log 2 + ½ E_p[log D*(x)] + ½ E_q[log(1 − D*(x))]
+            JS(p, q) = ½ KL(p ‖ m) + ½ KL(q ‖ m) = log 2 + ½ E_p[log D*(x)] + ½ E_q[log(1 − D*(x))],   m = (p + q)/2
 
-        In nats: 0 where the mixtures are equal, log 2 where they do not overlap, and the same both ways. The second
-        line is what a generator descends whose discriminator is always the best one.
+        From 0 where they are equal to log 2 where they do not overlap. Ref: Goodfellow et al. 2014, theorem 1.
         Raises: ValueError if the dimensions differ or are more than two, and where quadrature does not reach 1e-9.
-        Ref: Goodfellow et al. 2014, theorem 1.
 
         >>> p = GaussianMixture([[0.0]], [[[1.0]]])
         >>> round(p.jensen_shannon(GaussianMixture([[100.0]], [[[1.0]]])), 6)  # log 2

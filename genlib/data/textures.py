@@ -1,7 +1,6 @@
-"""Scenes made of real textures: a label map, and a photo of which the map tells everything but the texture's place.
+"""Scenes made of real textures (see textures.md): a label map, and a photo, all of which but its place the map tells.
 
-The best answer in absolute or squared error is a flat tone for each class: whatever looks like a wall was not learned
-from such an error. Where the textures come from is in textures.md.
+The best answer in absolute or squared error is a flat tone for each class: no texture is learned from such an error.
 """
 
 from functools import cache
@@ -31,20 +30,14 @@ Cells = Annotated[int, "[1, 10000]"]
 
 @checked
 def textures(n: Count, size: Side = 32, seed: Seed = 0, channels: Channels = 1, *, cells: Cells = 4) -> Pairs:
-    """Random label maps, and photos made of brick, grass and gravel.
+    """Label maps x, (n, 3, size, size), one-hot in `TEXTURES`, and photos y, (n, channels, size, size), in [−1, 1].
 
         y[i] = Σ_c x[c, i] · texture_c[place_c + i],    i a pixel, c a class
 
     The map: each pixel belongs to the nearest of so many random points (Voronoi `cells`), and each point is of a random
-    class. The photo: a wall, a lawn and a path lie at random places, drawn anew for each photo and independently of its
-    map, which says what is seen. Up to 64 pixels a photo lies inside the texture, which goes on as its mirror image.
-
-    Args:
-        channels: 1, grey; 3, red, green and blue: the grey picture plus a tint for each class, which leaves the mean of
-            the channels as it is, except where the sum is clipped.
-    Returns:
-        x, (n, 3, size, size), float32, one-hot: `TEXTURES` names its channels; y, (n, channels, size, size), float32 in
-        [−1, 1]. Every grey texture has mean 0 and standard deviation 0.35, so a tone gives no class away.
+    class. The photo: places are random and independent of the map. Up to 64 pixels a photo lies inside the texture,
+    which goes on as its mirror image. Grey textures have mean 0 and standard deviation 0.35, so a tone gives no class
+    away; with 3 channels each class is tinted, which leaves their mean as it is, except where the sum is clipped.
     Raises: ValueError for 2 channels, and for more than 2²⁶ pixels in all.
 
     >>> x, y = textures(2, size=33)
@@ -71,13 +64,9 @@ def textures(n: Count, size: Side = 32, seed: Seed = 0, channels: Channels = 1, 
 
 @checked
 def texture_crops(n: Count, size: Side = 16, seed: Seed = 0, split: Split = "all") -> Images:
-    """Square cuttings of the three textures, and which one each is from: what a classifier of textures learns from.
+    """Cuttings of the textures, (n, 1, size, size) in [−1, 1], and their indices in `TEXTURES`, (n,) int64.
 
-    Args:
-        size: pixels along a side; at most 128, the textures' side, or as many rows as the split has.
-        split: "train" (from the upper 88 rows of the textures), "test" (from the other 40), "all" (from anywhere).
-    Returns:
-        x, (n, 1, size, size), float32 in [−1, 1]; label, (n,) int64 in 0..2, an index into `TEXTURES`.
+    They are from the upper 88 rows of the 128 × 128 pixels ("train"), the other 40 ("test") or anywhere ("all").
     Raises: ValueError for a size that the split has no room for, and for more than 2²⁶ pixels in all.
 
     >>> x, label = texture_crops(5, size=8)
@@ -101,7 +90,7 @@ def _refuse_too_many(n: int, size: int, cells: int = 1) -> None:
 
 
 def _places(shape: tuple[int, ...], size: int, generator: torch.Generator) -> Tensor:
-    """Row and column of the upper left corner, (..., 2): inside the texture if half of it is free to choose."""
+    """Rows and columns of the upper left corners: inside the texture if half of it is free to choose."""
     return torch.randint(SIDE - size + 1 if size <= SIDE // 2 else 2 * SIDE, (*shape, 2), generator=generator)
 
 
