@@ -124,7 +124,7 @@ def test_every_kind_of_dropout_has_no_inverse_in_training(kind: str, p: float) -
     flow = Flow([flows.AffineCoupling(flows.masks.halves(4), Dropping(getattr(torch.nn, kind)(p)))], (4,)).train()
     z = torch.zeros(3, 4)
     if p:
-        with pytest.raises(ValueError, match=r"^inverse: in training mode"):
+        with pytest.raises(ValueError, match=r"^inverse: .*in training mode"):
             flow.inverse(z)
     else:
         flow.inverse(z)
@@ -243,7 +243,7 @@ X, X_INT, LABEL = torch.zeros(2, 4), torch.zeros(2, 4, dtype=torch.int64), torch
         (lambda: Flow([], (2, 3)), "shape"),
         (lambda: Flow([], 3), "shape"),  # type: ignore
         (lambda: Flow([], "ab"), "shape"),  # type: ignore
-        (lambda: Flow([], (2,), n_classes=2, n_condition=2), "n_condition"),
+        (lambda: Flow([], (2,), n_classes=2, n_condition=2), "n_classes, n_condition"),
         (lambda: PLAIN(None), "x"),  # type: ignore
         (lambda: PLAIN(X.bfloat16()), "x"),
         (lambda: PLAIN(X.to_sparse()), "x"),

@@ -334,7 +334,6 @@ def test_the_objective_says_what_it_is() -> None:
         "n_classes": 3,
         "n_condition": None,
     }
-    assert MaximumLikelihood.averaged
     assert config == MaximumLikelihood(objective.model, lr=1.0, weight_decay=0.1, muon=0.1).config()
 
 

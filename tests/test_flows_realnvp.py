@@ -151,7 +151,7 @@ PAPER_PARAMETERS = 18_424_153
         (lambda: RealNVP.for_vectors(2, 10**12), "n_couplings"),
         (lambda: RealNVP.for_vectors(2**63), "dim"),
         (lambda: RealNVP.for_vectors(2, depth=10**12), "depth"),
-        (lambda: RealNVP.for_vectors(2, n_classes=3, n_condition=3), "n_condition"),
+        (lambda: RealNVP.for_vectors(2, n_classes=3, n_condition=3), "n_classes, n_condition"),
         (lambda: RealNVP.for_vectors(2, base=3), "base"),  # type: ignore
         (lambda: RealNVP.for_vectors(2, actnorm="yes"), "actnorm"),  # type: ignore
         (lambda: RealNVP.for_images((1, 10**9, 10**9)), "shape"),

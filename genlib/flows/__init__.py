@@ -12,29 +12,6 @@ from genlib.flows.preprocessing import Logit, Standardise, dequantize, quantize
 from genlib.flows.realnvp import RealNVP
 from genlib.flows.shape import FactorOut, Squeeze
 
-__all__ = [
-    "MLP",
-    "ActNorm",
-    "AdditiveCoupling",
-    "AffineCoupling",
-    "BatchNorm",
-    "Compose",
-    "ConvNet",
-    "Coupling",
-    "Density",
-    "FactorOut",
-    "Flow",
-    "Inverse",
-    "InvertibleConv",
-    "Logit",
-    "MaximumLikelihood",
-    "Muon",
-    "Normal",
-    "RealNVP",
-    "Squeeze",
-    "Standardise",
-    "dequantize",
-    "fused",
-    "masks",
-    "quantize",
-]
+__all__ = ["MLP", "ActNorm", "AdditiveCoupling", "AffineCoupling", "BatchNorm", "Compose", "ConvNet", "Coupling"]
+__all__ += ["Density", "FactorOut", "Flow", "Inverse", "InvertibleConv", "Logit", "MaximumLikelihood", "Muon"]
+__all__ += ["Normal", "RealNVP", "Squeeze", "Standardise", "dequantize", "fused", "masks", "quantize"]

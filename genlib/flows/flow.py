@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules import batchnorm, dropout
 
 from genlib.arguments import Count, Label, Levels, Natural, NonNegative, Sizes, Width, checked, weight
-from genlib.common import evaluating, told
+from genlib.common import evaluating, n_told, told
 from genlib.flows.layer import INVERSE, Compose, Pair, through, total
 from genlib.flows.linear import BatchNorm
 from genlib.flows.preprocessing import dequantize
@@ -83,8 +83,7 @@ class Flow(nn.Module):
         super().__init__()
         if len(shape) not in (1, 3):
             raise ValueError(f"shape: expected (D,) or (C, H, W), got {shape}")
-        if n_classes and n_condition:
-            raise ValueError(f"n_condition: expected None beside n_classes={n_classes}, got {n_condition}")
+        self.n_told = n_told(n_classes, n_condition)
         self.shape, self.levels, self.n_classes, self.n_condition = shape, levels, n_classes, n_condition
         self.base: Density = Normal(shape) if base is None else base
         if isinstance(self.base, Normal) and self.base.shape != shape:
@@ -104,9 +103,7 @@ class Flow(nn.Module):
         """x, like z, and log |det ∂x/∂z|, (B,), nats. Raises: ValueError in training mode, where there is none."""
         for part in self.modules() if self.training else []:
             if isinstance(part, CHANCE) and getattr(part, "p", 1):
-                raise ValueError(
-                    "inverse: in training mode, dropout and batch statistics leave none; call eval() first"
-                )
+                raise ValueError("inverse: dropout and batch statistics leave none in training mode; call eval() first")
         return through(map(INVERSE, reversed(self.layers)), z, told(label, self.n_classes, z))
 
     @checked

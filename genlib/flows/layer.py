@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlib.arguments import checked
+from genlib.common import wide
 
 X = Float[Tensor, "B D ..."]
 Condition = Float[Tensor, "B n"] | None
@@ -93,11 +93,6 @@ def total(log_s: Tensor) -> Tensor:
 def alike(log_s: Tensor, x: Tensor) -> Tensor:
     """What channels that are stretched alike everywhere add up to, for each example: H · W · Σ log_s, (B,)."""
     return (log_s.sum(dtype=wide(log_s)) * x.shape[2:].numel()).expand(len(x))
-
-
-def wide(x: Tensor) -> torch.dtype:
-    """float32, or better where x is: what is added up is not to be rounded to half precision in between."""
-    return torch.promote_types(x.dtype, torch.float32)
 
 
 def per_channel(value: Tensor, x: Tensor) -> Tensor:

@@ -33,8 +33,6 @@ class MaximumLikelihood(nn.Module):
     Ref: Dinh et al. 2017, eq. 3; dequantization: Theis et al. 2016, §3.1.
     """
 
-    averaged = True  # after `train.fit` the model has the averaged weights
-
     @checked
     def __init__(
         self, flow: Flow, lr: NonNegative = 2e-3, weight_decay: NonNegative = 0.0, *, muon: NonNegative = 0.0
@@ -78,4 +76,4 @@ class MaximumLikelihood(nn.Module):
         return self.model.config() | {"dropout": [net.dropout.p for net in self._nets()]}
 
     def _parts(self, batch: Any) -> tuple[Tensor, Tensor | None]:
-        return unpack(batch, None if self.model.n_classes or self.model.n_condition else False)
+        return unpack(batch, None if self.model.n_told else False)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genlib.arguments import Positive, Seed, Width, checked
-from genlib.flows.layer import Condition, Pair, alike, per_channel, wide
+from genlib.common import wide
+from genlib.flows.layer import Condition, Pair, alike, per_channel
 
 X = Float[Tensor, "B {self.n} ..."]
 

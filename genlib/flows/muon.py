@@ -1,7 +1,7 @@
 """An optimizer for networks whose hidden layers are small: Muon for their square matrices, Adam for all the rest."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -52,8 +52,9 @@ class Muon(torch.optim.Adam):
         super().__init__([own, {"params": list(others)}], lr=lr_adam, **options)
 
     @torch.no_grad()
-    def step(self) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of both."""
+        loss = None if closure is None else torch.enable_grad()(closure)()
         own, adam = self.param_groups
         self.param_groups = [adam]
         super().step()
@@ -64,6 +65,7 @@ class Muon(torch.optim.Adam):
                 alike[p.shape].append(p)
         for matrices in alike.values():
             self._step_alike(matrices, own)
+        return loss
 
     def _step_alike(self, matrices: list[Tensor], group: dict[str, Any]) -> None:
         for p in matrices:

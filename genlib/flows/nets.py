@@ -3,7 +3,7 @@
 Their last layers start at zero: then log_s = shift = 0, and a new coupling changes nothing.
 """
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from genlib.arguments import Depth, Dropout, Label, Width, check, checked
 
 Blocks = Annotated[int, "[0, 1000]"]
 Told = Annotated[int, "[0, 16384]"]
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 class MLP(nn.Module):
@@ -48,9 +49,7 @@ class MLP(nn.Module):
             self.hidden.append(nn.Linear(width, width))
         for layer in self.hidden if he else []:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
-        self.last = nn.Linear(width, n_out)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        self.last = _zero(nn.Linear(width, n_out))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         # In a small network hooks and checks cost as much as the ReLU does: so functional.linear goes without hooks,
@@ -104,9 +103,7 @@ class ConvNet(nn.Module):
             second = *_active(width, norm), nn.Dropout(dropout), _conv(width, width, norm)
             self.blocks.append(nn.Sequential(*first, *second))
         self.norm, self.relu = _active(width, norm)
-        self.last = nn.Conv2d(width, n_out, 1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        self.last = _zero(nn.Conv2d(width, n_out, 1))
 
     @checked
     def forward(self, x: Float[Tensor, "B {self.n_in} H W"], condition: Label = None) -> Tensor:
@@ -125,3 +122,9 @@ def _active(width: int, norm: bool) -> tuple[nn.Module, nn.Module]:
 def _conv(n_in: int, n_out: int, norm: bool) -> nn.Module:
     conv = nn.Conv2d(n_in, n_out, 3, padding=1)
     return parametrizations.weight_norm(conv) if norm else conv
+
+
+def _zero(layer: AnyModule) -> AnyModule:
+    for p in layer.parameters():
+        nn.init.zeros_(p)
+    return layer

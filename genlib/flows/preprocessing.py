@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from genlib.arguments import Levels, Number, Positive, checked
-from genlib.flows.layer import Condition, Pair, X, total, wide
+from genlib.common import wide
+from genlib.flows.layer import Condition, Pair, X, total
 
 
 @checked

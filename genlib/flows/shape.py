@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from genlib.arguments import checked
-from genlib.flows.layer import Condition, Pair, as_layer, wide
+from genlib.common import wide
+from genlib.flows.layer import Condition, Pair, as_layer
 from genlib.flows.masks import as_mask, in_short
 
 X = Float[Tensor, "B {self.n} ..."]

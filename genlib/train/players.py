@@ -114,8 +114,8 @@ def _taken(
     if turn is None:
         return None, None, None
     name, loss, logs = turn if isinstance(turn, tuple) and len(turn) == 3 else (None, turn, None)
-    scalar = isinstance(loss, Tensor) and loss.numel() == 1 and loss.is_floating_point() and loss.requires_grad
-    if not scalar or not isinstance(logs, Mapping) or not isinstance(name, str) or name not in players:
+    fits = isinstance(logs, Mapping) and isinstance(name, str) and name in players
+    if not fits or not isinstance(loss, Tensor) or loss.numel() != 1 or loss.is_complex() or not loss.requires_grad:
         expected = f"(name, loss, logs): one of {sorted(players)}, a scalar tensor that is not detached, a dict"
         raise ValueError(f"losses: expected {expected}, got ({name!r}, {came(loss)}, {type(logs).__name__})")
     players[name].add_gradients(loss, share)
