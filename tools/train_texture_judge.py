@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from genlib import data
-from genlib.metrics.textures import PATCH, WEIGHTS, untrained_texture_judge
+from genlib.metrics.textures import PATCH, SIZES, WEIGHTS
 
 CROPS, EPOCHS, DROPOUT, NOISE = 12_000, 8, 0.4, 0.05
 
@@ -35,7 +35,7 @@ def main() -> None:
 
 def train(x: Tensor, label: Tensor, seed: int) -> train_judge.Judge:
     """The judge of textures: that of digits, with other settings."""
-    return train_judge.train(x, label, seed, untrained_texture_judge, mirror, EPOCHS, DROPOUT)
+    return train_judge.train(x, label, seed, lambda: train_judge.Judge(**SIZES), mirror, EPOCHS, DROPOUT)
 
 
 def mirror(x: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,14 +1,7 @@
 """How good is a generator? The judges of digits and of textures; distances; spectra; diversity; modes found."""
 
-from genlib.metrics.classifier import Judge, classify, judge
-from genlib.metrics.digits import (
-    DigitsReport,
-    copying,
-    digits_report,
-    frechet_distance,
-    held_out_report,
-    label_accuracy,
-)
+from genlib.metrics.classifier import Judge, classify, judge, label_accuracy
+from genlib.metrics.digits import DigitsReport, copying, digits_report, frechet_distance, held_out_report
 from genlib.metrics.distances import ModeCoverage, diversity, energy_distance, frechet_gaussian, mode_coverage
 from genlib.metrics.spectra import detail, spectrum, spectrum_error
 from genlib.metrics.textures import texture_accuracy, texture_confusion, texture_judge

@@ -1,7 +1,6 @@
-"""The judge: a small classifier of 8 × 8 digits that every generator of digits is measured with.
+"""The judge: a small classifier of 8 × 8 digits, and the scale of every number that is read off it.
 
-Trained once, on the 1500 training digits alone, by tools/train_judge.py; its shipped weights are the scale of every
-number that is read off it.
+Trained once, on the 1500 training digits alone, by tools/train_judge.py.
 """
 
 from collections.abc import Callable
@@ -11,31 +10,29 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from genlib.arguments import checked
 
 WEIGHTS = Path(__file__).with_name("judge.safetensors")
-CLASSES = 10
 CHUNK = 1024
 Digits = Annotated[Float[Tensor, "B 1 8 8"], "finite"]
+Classes = Annotated[Int64[Tensor, " B"], "[0, 9]"]
 Size = Annotated[int, "[1, 256]"]
 Side = Annotated[int, "[2, 64]"]
 
 
 class Judge(nn.Module):
-    """Three convolutions, a layer of features, a linear classifier; 44 thousand parameters.
+    """For pictures `side` pixels wide: three convolutions of `width` channels, a layer of features, a linear one.
 
-    There is no dropout and no batch norm in it (those of the training are folded into the weights), so that it gives
-    the same answer in training and evaluation mode, for one picture and for many. `width` is the number of channels of
-    the convolutions, `side` of pixels along a side of a picture.
-    Raises: ValueError for an odd side.
+    Dropout and batch norm of the training are folded into the weights: it gives the same answer in training and
+    evaluation mode, for one picture and for many. Raises: ValueError for an odd side.
     """
 
     @checked
-    def __init__(self, width: Size = 32, n_features: Size = 48, *, side: Side = 8, classes: Size = CLASSES) -> None:
+    def __init__(self, width: Size = 32, n_features: Size = 48, *, side: Side = 8, classes: Size = 10) -> None:
         super().__init__()
         if side % 2:
             raise ValueError(f"side: expected an even number, which can be halved, got {side}")
@@ -58,22 +55,24 @@ class Judge(nn.Module):
 
 @checked
 def judge(device: str | torch.device = "cpu") -> Judge:
-    """The judge with the shipped weights, float32, frozen: a copy of its own for each caller, on the wanted device.
-
-    Raises: ValueError if there is no such device.
-    """
-    return own_copy(Judge, WEIGHTS, device)
+    """The judge with the shipped weights, float32, frozen: a copy of its own for each caller.
+    Raises: ValueError if there is no such device."""
+    return own_copy(WEIGHTS, device)
 
 
 @checked
 def classify(x: Digits) -> Tensor:
-    """The class that the judge sees in each picture of x, (B, 1, 8, 8): (B,) int64 in 0..9, on the device of x.
-
-    Values outside [−1, 1] are clamped to it, as a screen would.
-    Raises: ValueError without a picture.
-    """
+    """The class that the judge sees in each picture of x, (B, 1, 8, 8), clamped to [−1, 1]: (B,) int64 in 0..9.
+    Raises: ValueError without a picture."""
     x = as_pictures("x", x)
-    return in_chunks(lambda part: shared(Judge, WEIGHTS, x.device)(part).argmax(1), x)
+    return in_chunks(lambda part: shared(WEIGHTS, x.device)(part).argmax(1), x)
+
+
+@checked
+def label_accuracy(x: Digits, label: Classes) -> float:
+    """The share of pictures x, (B, 1, 8, 8), in which the judge sees the class that was asked for: label, (B,), 0..9.
+    Raises: ValueError without a picture."""
+    return int((classify(x) == label.to(x.device)).sum()) / len(x)
 
 
 def as_pictures(name: str, x: Tensor) -> Tensor:
@@ -83,19 +82,19 @@ def as_pictures(name: str, x: Tensor) -> Tensor:
     return x.detach().float().clamp(-1, 1)
 
 
-def own_copy(make: Callable[[], Judge], weights: Path, device: str | torch.device) -> Judge:
+def own_copy(weights: Path, device: str | torch.device, **sizes: int) -> Judge:
     """A judge that its caller may change."""
     try:
-        return deepcopy(shared(make, weights, torch.device("cpu"))).to(device)
+        return deepcopy(shared(weights, torch.device("cpu"), **sizes)).to(device)
     except (RuntimeError, AssertionError) as error:  # what torch raises depends on the device
         raise ValueError(f"device: expected one that torch can use here, got {device!r} ({error})") from None
 
 
 @cache
-def shared(make: Callable[[], Judge], weights: Path, device: torch.device) -> Judge:
+def shared(weights: Path, device: torch.device, **sizes: int) -> Judge:
     """The judge that the measures use: read once, and never handed out, so that no caller moves their scale."""
     with torch.device("meta"):  # no random weights, which would move the global generator
-        model = make()
+        model = Judge(**sizes)
     model.load_state_dict(load_file(weights), assign=True)
     return model.to(device, torch.float32).eval().requires_grad_(False)
 

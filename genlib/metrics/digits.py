@@ -1,34 +1,23 @@
 """Four numbers for generated digits: each one alone can be fooled, so they are read together.
 
-Their scale is that of the course's digits and of the shipped judge; it holds for 300 samples, 30 of each class.
-Pictures are clamped to [−1, 1] before anything is measured.
+Their scale is the judge's, for 300 samples, 30 of each class. Pictures are clamped to [−1, 1] before they are measured.
 """
 
 from functools import cache
 from typing import Annotated, NamedTuple
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from genlib import data
 from genlib.arguments import checked
-from genlib.metrics.classifier import CLASSES, WEIGHTS, Digits, Judge, as_pictures, classify, in_chunks, shared
-from genlib.metrics.distances import frechet_gaussian
+from genlib.metrics.classifier import WEIGHTS, Classes, Digits, as_pictures, classify, in_chunks, label_accuracy, shared
+from genlib.metrics.distances import distances, double, frechet_gaussian
 
 SAMPLES = 300
 Others = Annotated[Float[Tensor, "N 1 8 8"], "finite"]
 Held = Annotated[Float[Tensor, "M 1 8 8"], "finite"]
-Classes = Annotated[Int64[Tensor, " B"], "[0, 9]"]
-
-
-@checked
-def label_accuracy(x: Digits, label: Classes) -> float:
-    """The share of pictures x, (B, 1, 8, 8), in which the judge sees the class that was asked for: label, (B,), 0..9.
-
-    Raises: ValueError without a picture.
-    """
-    return int((classify(x) == label.to(x.device)).sum()) / len(x)
 
 
 @checked
@@ -38,11 +27,9 @@ def frechet_distance(x: Digits, reference: Others | None = None) -> float:
         d² = |μ₁ − μ₂|² + tr (Σ₁ + Σ₂ − 2 (Σ₁^½ Σ₂ Σ₁^½)^½)
 
     The reference is by default the 1500 training digits. From few samples it comes out too large, by about 1/B: compare
-    equal B only. `digits_report` gives it as a multiple of what the 297 held-out digits have. Not all classes are
-    equally many among those, which adds to their distance: real digits, 30 of each class, have about 0.7.
-
-    Raises: ValueError for fewer than two digits.
-    Ref: Heusel et al. 2017, with the judge in the place of the Inception network.
+    equal B only. `digits_report` gives it as a multiple of what the 297 held-out digits have, not all classes of which
+    are equally many: real digits, 30 of each class, have about 0.7 of it.
+    Raises: ValueError for fewer than two. Ref: Heusel et al. 2017, with the judge in the place of Inception.
     """
     right = _training_moments() if reference is None else _moments("reference", reference)
     return frechet_gaussian(*_moments("x", x), *right)
@@ -55,9 +42,7 @@ def copying(x: Digits, train: Others | None = None, held_out: Held | None = None
         mean over x of  [min_i |x − train_i| < c],   c = 5 % quantile over held-out h of  min_i |h − train_i|
 
     Real digits that were not trained on have 0.05, copies have 1, and pictures far from any digit have 0: a small
-    number alone is no praise. By default `train` and `held_out` are the course's digits.
-
-    Raises: ValueError where there is no picture.
+    number alone is no praise. `train` and `held_out` are by default the course's. Raises: ValueError without a picture.
     """
     train = as_pictures("train", data.digits("train").x if train is None else train)
     held_out = as_pictures("held_out", data.digits("test").x if held_out is None else held_out)
@@ -66,7 +51,7 @@ def copying(x: Digits, train: Others | None = None, held_out: Held | None = None
 
 
 class DigitsReport(NamedTuple):
-    """The four numbers of `digits_report`, and in `repr` as a table with what real digits have beside them."""
+    """The four numbers, and in `repr` a table with what real digits have beside them."""
 
     n: int
     label_accuracy: float | None
@@ -90,7 +75,7 @@ class DigitsReport(NamedTuple):
             ("copying", f"{self.copying:.3f}", f"{real.copying:.3f}"),
         ]
         lines = [f"{name:<18}{here:>10}{there:>18}" for name, here, there in rows]
-        counts = {"class": range(CLASSES), "seen by the judge": self.class_histogram, "asked for": self.asked_for or ()}
+        counts = {"class": range(10), "seen by the judge": self.class_histogram, "asked for": self.asked_for or ()}
         lines += [f"{name:<18}" + "".join(f"{n:>5}" for n in numbers) for name, numbers in counts.items() if numbers]
         if abs(self.n - SAMPLES) > SAMPLES // 10:
             lines.append(f"(the scale holds for {SAMPLES} samples: the Fréchet distance falls with their number)")
@@ -99,10 +84,9 @@ class DigitsReport(NamedTuple):
 
 @checked
 def digits_report(x: Digits, label: Classes | None = None) -> DigitsReport:
-    """Label accuracy, Fréchet distance, class histogram and copying of generated digits, in one call.
+    """Label accuracy, Fréchet distance, class histogram and copying of digits x, (B, 1, 8, 8).
 
-    x is (B, 1, 8, 8); label, (B,), in 0..9, is what was asked for: leave it out for a model without classes.
-    Raises: ValueError for fewer than two digits.
+    Label, (B,), is what was asked for: leave it out for a model without classes. Raises: ValueError for fewer than two.
     """
     return DigitsReport(
         n=len(x),
@@ -121,7 +105,7 @@ def held_out_report() -> DigitsReport:
 
 
 def _counts(label: Tensor) -> tuple[int, ...]:
-    return tuple(torch.bincount(label.cpu(), minlength=CLASSES).tolist())
+    return tuple(torch.bincount(label.cpu(), minlength=10).tolist())
 
 
 @cache
@@ -134,13 +118,10 @@ def _moments(name: str, x: Tensor) -> tuple[Tensor, Tensor]:
     if len(x) < 2:
         raise ValueError(f"{name}: expected at least two digits, a covariance needs them, got {len(x)}")
     x = as_pictures(name, x)
-    features = in_chunks(shared(Judge, WEIGHTS, x.device).features, x).cpu().double()
+    features = double(in_chunks(shared(WEIGHTS, x.device).features, x))
     return features.mean(0), features.T.cov()
 
 
 def _nearest(x: Tensor, train: Tensor) -> Tensor:
-    """Each picture's distance to the nearest training picture, (B,), float64, on the CPU."""
-    x, train = (value.flatten(1).cpu().double() for value in (x, train))
-    # from differences, not from the expanded square: the distance of a copy must be 0, not the root of a rounding error
-    exact = "donot_use_mm_for_euclid_dist"
-    return in_chunks(lambda part: torch.cdist(part, train, compute_mode=exact).amin(1), x)
+    """Each picture's distance to the nearest training picture, (B,)."""
+    return torch.cat([part.amin(1) for part in distances(x, train)])

@@ -1,5 +1,6 @@
 """How far two distributions lie apart, which modes of a mixture a model has found, how much its answers differ."""
 
+from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import torch
@@ -12,7 +13,7 @@ from genlib.data import GaussianMixture
 PAIRS = 1 << 22  # distances held in memory at once
 Points = Annotated[Float[Tensor, "N *S"], "[-1e100, 1e100]"]
 Others = Annotated[Float[Tensor, "M *S"], "[-1e100, 1e100]"]
-Samples = Annotated[Float[Tensor, "B D"], "[-1e100, 1e100]"]
+Samples = Annotated[Float[Tensor, "B {mixture.dim}"], "[-1e100, 1e100]"]
 Mean = Annotated[Float[Tensor, " D"], "[-1e100, 1e100]"]
 Covariance = Annotated[Float[Tensor, "D D"], "[-1e100, 1e100]"]
 
@@ -23,9 +24,7 @@ def frechet_gaussian(mean1: Mean, cov1: Covariance, mean2: Mean, cov2: Covarianc
 
         d² = |μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁^½ Σ₂ Σ₁^½)^½
 
-    The last trace is computed as the sum of the singular values of R₁ᵀ R₂ with Σ = R Rᵀ, which needs no root of a
-    product: covariances without full rank do no harm. Means are (D,), covariances (D, D); d² is computed in
-    float64, in the squared unit of the means.
+    Means are (D,), covariances (D, D), of any rank; d², in float64, has the squared unit of the means.
     Raises: ValueError for a matrix that is not symmetric, or has a negative eigenvalue.
     Ref: Dowson & Landau 1982; Heusel et al. 2017, eq. 6 (the FID).
 
@@ -35,9 +34,10 @@ def frechet_gaussian(mean1: Mean, cov1: Covariance, mean2: Mean, cov2: Covarianc
     """
     if len(mean1) == 0:
         raise ValueError("mean1: expected at least one dimension, got shape (0,)")
-    root1, root2 = _root("cov1", cov1), _root("cov2", cov2)
-    traces = (root1**2).sum() + (root2**2).sum() - 2 * torch.linalg.svdvals(root1.mT @ root2).sum()
-    return max(0.0, float((_double(mean1) - _double(mean2)).square().sum() + traces))
+    R1, R2 = _root("cov1", cov1), _root("cov2", cov2)
+    # The singular values of R₁ᵀ R₂ add up to the last trace: no root of a product is taken.
+    traces = (R1**2).sum() + (R2**2).sum() - 2 * torch.linalg.svdvals(R1.mT @ R2).sum()
+    return max(0.0, float((double(mean1) - double(mean2)).square().sum() + traces))
 
 
 @checked
@@ -46,14 +46,10 @@ def energy_distance(x: Points, y: Others, unbiased: bool = True) -> float:
 
         2 E|x − y| − E|x − x′| − E|y − y′|
 
-    Each row of x, (n, ...), and y, (m, ...), is a point; the answer, in their unit, is computed in float64. `unbiased`
-    averages over pairs of different points (a U-statistic, which may fall below zero); otherwise it is over all pairs
-    (a V-statistic, never below zero, too large by about (E|x − x′| + E|y − y′|)/n).
-    Raises: ValueError for fewer than two points.
-    Ref: Székely & Rizzo 2013.
-
-    >>> energy_distance(torch.tensor([[0.0], [0.0]]), torch.tensor([[1.0], [1.0]]))
-    2.0
+    x is (n, ...), y (m, ...); the answer, in their unit, is computed in float64. `unbiased` averages over pairs of
+    different points (a U-statistic, which may fall below zero); otherwise over all pairs (a V-statistic, never below
+    zero, too large by about (E|x − x′| + E|y − y′|)/n).
+    Raises: ValueError for fewer than two points. Ref: Székely & Rizzo 2013.
     """
     for name, value in (("x", x), ("y", y)):
         if len(value) < 2 or value[0].numel() == 0:
@@ -64,7 +60,7 @@ def energy_distance(x: Points, y: Others, unbiased: bool = True) -> float:
 
 
 class ModeCoverage(NamedTuple):
-    """What `mode_coverage` found: the share of samples at each mode, (K,), how many modes were found, and the rest."""
+    """The share of samples at each mode, (K,), how many modes were found, and the share of samples near none."""
 
     share: tuple[float, ...]
     found: int
@@ -79,23 +75,18 @@ class ModeCoverage(NamedTuple):
 def mode_coverage(
     x: Samples, mixture: GaussianMixture, found_at: Annotated[float, "(0, 1]"] = 0.5, *, within: Positive = 3.0
 ) -> ModeCoverage:
-    """How the samples are spread over a mixture's components.
+    """How the samples x, (B, D), are spread over a mixture's components.
 
         share_k = mean over x of  p(k | x) = w_k N(x; μ_k, Σ_k) / p(x)
 
-    A sample of x, (B, D), that lies further than `within` standard deviations from every mean, along the axes of its
-    component, belongs to no mode, and counts in `outside` alone: shares and `outside` add up to 1. In the plane a
-    Gaussian has e^(−within²/2) of its own mass there, 0.011 for 3; in many dimensions its mass lies about √D away, so
-    take √D + 3. A mode is found if its share is at least `found_at` of its weight w_k.
-    Raises: ValueError without a sample, or for one of another dimension.
-
-    >>> ring = GaussianMixture.ring(n=4)
-    >>> mode_coverage(ring.means[:2].float(), ring).found
-    2
+    What lies further than `within` standard deviations from every mean, along the axes of its component, belongs to no
+    mode, and counts in `outside` alone: shares and `outside` add up to 1. In the plane a Gaussian has e^(−within²/2) of
+    its own mass there, 0.011 for 3; in many dimensions its mass lies about √D away, so take √D + 3. A mode is found if
+    its share is at least `found_at` of its weight w_k. Raises: ValueError without a sample.
     """
-    if len(x) == 0 or x.shape[1] != mixture.dim:
-        raise ValueError(f"x: expected at least one sample of dimension {mixture.dim}, got shape {tuple(x.shape)}")
-    away = _double(x)[:, None] - mixture.means
+    if len(x) == 0:
+        raise ValueError("x: expected at least one sample, got none")
+    away = double(x)[:, None] - mixture.means
     L = torch.linalg.cholesky(mixture.covs)
     squared = torch.linalg.solve_triangular(L, away[..., None], upper=False).squeeze(-1).square().sum(-1)  # (B, K)
     log_det = 2 * torch.diagonal(L, dim1=-2, dim2=-1).log().sum(-1)
@@ -113,22 +104,18 @@ def diversity(samples: Annotated[Float[Tensor, "K B ..."], "[-1e100, 1e100]"]) -
         mean over b, c, i of  ( Σ_k (y_kbci − mean over k)² / (K − 1) )^½
 
     Samples are (K, B, ...): K >= 2 draws for each of B inputs. In the unit of the pixels; from few draws a little too
-    small (Gaussian pixels: by 20 % from 2, by 3 % from 8). 0: the noise is ignored. What it should be, the same number
-    says of real answers: `data.textures` are drawn anew for each photo, with a standard deviation of 0.35.
+    small (Gaussian pixels: by 20 % from 2, by 3 % from 8). 0: the noise is ignored; `data.textures` have 0.35.
     Raises: ValueError for fewer than two draws.
-
-    >>> diversity(torch.tensor([-1.0, 0.0, 1.0]).view(3, 1, 1, 1, 1))
-    1.0
     """
     if len(samples) < 2 or samples.numel() == 0:
         raise ValueError(f"samples: expected at least two draws of at least one input, got {tuple(samples.shape)}")
-    return float(_double(samples).std(0, correction=1).mean())
+    return float(double(samples).std(0, correction=1).mean())
 
 
 def _root(name: str, cov: Tensor) -> Tensor:
     """R with R Rᵀ = Σ, from the symmetric eigenvalue problem; eigenvalues that only rounding made negative are 0."""
     rounding = 1e-3 if cov.dtype in (torch.float16, torch.bfloat16) else 1e-5
-    cov = _double(cov)
+    cov = double(cov)
     size = float(cov.abs().max())
     if float((cov - cov.mT).abs().max()) > rounding * size:
         raise ValueError(f"{name}: expected a symmetric matrix, got one that is not")
@@ -139,12 +126,16 @@ def _root(name: str, cov: Tensor) -> Tensor:
 
 
 def _sum_of_distances(x: Tensor, y: Tensor) -> float:
-    """Σ |x_i − y_j|, from differences: the expanded square would lose the small distances to rounding."""
-    x, y = (_double(z).reshape(len(z), -1) for z in (x, y))
-    rows = x.split(max(1, PAIRS // len(y)))
-    return sum(float(torch.cdist(part, y, compute_mode="donot_use_mm_for_euclid_dist").sum()) for part in rows)
+    return sum(float(part.sum()) for part in distances(x, y))
 
 
-def _double(value: Tensor) -> Tensor:
+def distances(x: Tensor, y: Tensor) -> Iterator[Tensor]:
+    """|x_i − y_j|, some rows at a time, from differences: the expanded square would lose small ones to rounding."""
+    x, y = (double(z).reshape(len(z), -1) for z in (x, y))
+    for part in x.split(max(1, PAIRS // len(y))):
+        yield torch.cdist(part, y, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def double(value: Tensor) -> Tensor:
     """float64, on the CPU: not every device has it."""
     return value.detach().cpu().double()

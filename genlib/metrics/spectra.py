@@ -19,11 +19,8 @@ def spectrum(images: Pictures) -> Tensor:
 
         S_r = mean over pictures, channels and  r <= |k| < r + 1  of  |FFT(image)_k|²,   r = 0 .. n/2 − 1
 
-    The FFT is the plain one, without window or normalisation; k counts cycles a picture, and S_0 is the squared sum of
-    the pixels. What has |k| >= n/2 belongs to no ring: the corners, and so all of a grid of period 2, a checkerboard,
-    to which `detail` and `spectrum_error` are therefore blind.
-
-    Raises: ValueError without a picture, or for one pixel.
+    The FFT has no window or normalisation; k counts cycles a picture. What has |k| >= n/2 belongs to no ring, and so
+    `detail` and `spectrum_error` are blind to a checkerboard. Raises: ValueError without a picture, or for one pixel.
 
     >>> spectrum(torch.ones(1, 1, 4, 4))
     tensor([256.,   0.], dtype=torch.float64)
@@ -61,9 +58,7 @@ def detail(images: Pictures, truth: Truth) -> float:
 @checked
 def spectrum_error(images: Pictures, truth: Truth) -> float:
     """The mean over the rings of |ln S_r(images) − ln S_r(truth)|; 0 is right, ∞ where the images lack a ring.
-
-    Raises: ValueError where the truth lacks a ring, such as S_0 of pictures whose mean is 0 to the last digit.
-    """
+    Raises: ValueError where the truth lacks one, such as S_0 of pictures whose mean is 0 to the last digit."""
     if len(truth) == 0:
         raise ValueError("truth: expected at least one picture, got none")
     theirs, right = spectrum(images), spectrum(truth)

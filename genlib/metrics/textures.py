@@ -1,7 +1,6 @@
 """Can brick be told from gravel? A judge looks at small windows of a photo, and the map says what was asked for.
 
-Trained once, on real crops from the upper 88 rows of each texture, by tools/train_texture_judge.py; of crops from the
-other 40 rows it knows 98 %.
+Trained once, on the split "train" of `data.texture_crops`, by tools/train_texture_judge.py; it knows 98 % of "test".
 """
 
 from pathlib import Path
@@ -19,30 +18,22 @@ from genlib.metrics.classifier import Judge, in_chunks, own_copy, shared
 WEIGHTS = Path(__file__).with_name("texture_judge.safetensors")
 PATCH = 12  # wider than a brick; and nearly every map of 32 × 32 pixels has such a window in one region
 STRIDE = 4
+SIZES = {"width": 24, "side": PATCH, "classes": len(TEXTURES)}  # of the judge
 Maps = Annotated[Float[Tensor, "B 3 H W"], "[0, 1]"]
 Photos = Annotated[Float[Tensor, "B C H W"], "finite"]
 
 
-def untrained_texture_judge() -> Judge:
-    """A judge of the right shape, with random weights."""
-    return Judge(width=24, side=PATCH, classes=len(TEXTURES))
-
-
 @checked
 def texture_judge(device: str | torch.device = "cpu") -> Judge:
-    """The judge of textures with the shipped weights, float32, frozen: a copy of its own for each caller.
-
-    It takes grey crops, (B, 1, 12, 12), in [−1, 1], and gives the logits of `data.TEXTURES`, (B, 3).
-    Raises: ValueError if there is no such device.
-    """
-    return own_copy(untrained_texture_judge, WEIGHTS, device)
+    """The judge with the shipped weights, float32, frozen: a copy of its own for each caller. It takes grey crops,
+    (B, 1, 12, 12), in [−1, 1]; its logits are those of `data.TEXTURES`. Raises: ValueError without such a device."""
+    return own_copy(WEIGHTS, device, **SIZES)
 
 
 def texture_accuracy(x: Maps, y: Photos) -> float:
-    """The share of windows that show the texture that their map asks for, as the judge sees them.
+    """The share of windows that show the texture that their map asks for; arguments are those of `texture_confusion`.
 
-    Arguments and errors are those of `texture_confusion`. Real photos reach about 0.99. Chance is about 1/3, and so is
-    a picture in flat tones, all of which the judge takes for brick: in that case look at the confusion, too.
+    Real photos reach about 0.99. Chance is about 1/3, and so are flat tones, all of which the judge takes for brick.
     """
     seen = texture_confusion(x, y)
     return float(seen.diagonal().sum() / seen.sum())
@@ -52,11 +43,8 @@ def texture_accuracy(x: Maps, y: Photos) -> float:
 def texture_confusion(x: Maps, y: Photos) -> Tensor:
     """How many windows of each texture the judge takes for which: (3, 3) int64, on the CPU; rows are what the map asks.
 
-    Looked at are the windows of 12 × 12 pixels, every fourth place down and across, that lie in one region.
-
-    Args:
-        x: label maps, (B, 3, H, W), one-hot, as `data.textures` gives them.
-        y: photos, (B, 1 or 3, H, W), of which the judge sees the mean of the channels, clamped to [−1, 1].
+    Looked at are the windows of 12 × 12 pixels, every fourth place down and across, that lie in one region of the maps
+    x, (B, 3, H, W); of photos y, (B, 1 or 3, H, W), the judge sees the mean of the channels, clamped to [−1, 1].
     Raises: ValueError for maps that are not one-hot, and where no window lies in one region.
     """
     if y.shape[1] not in (1, 3):
@@ -72,5 +60,5 @@ def texture_confusion(x: Maps, y: Photos) -> Tensor:
     grey = y.detach().float().clamp(-1, 1).mean(1)
     windows = grey.unfold(1, PATCH, STRIDE).unfold(2, PATCH, STRIDE)
     crops, n = windows[picture, row, column][:, None], len(TEXTURES)
-    found = in_chunks(lambda part: shared(untrained_texture_judge, WEIGHTS, y.device)(part).argmax(1), crops)
+    found = in_chunks(lambda part: shared(WEIGHTS, y.device, **SIZES)(part).argmax(1), crops)
     return torch.bincount((n * wanted + found).cpu(), minlength=n * n).view(n, n)
