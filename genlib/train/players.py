@@ -113,8 +113,8 @@ def _taken(
         turn = next(turns, None)
     if turn is None:
         return None, None, None
-    name, loss, logs = turn if isinstance(turn, tuple) and len(turn) == 3 else (None, turn, None)
-    fits = isinstance(logs, Mapping) and isinstance(name, str) and name in players
+    name, loss, logs = turn if isinstance(turn, tuple) and len(turn) == 3 else ("", turn, None)
+    fits = isinstance(name, str) and name in players and isinstance(logs, Mapping)
     if not fits or not isinstance(loss, Tensor) or loss.numel() != 1 or loss.is_complex() or not loss.requires_grad:
         expected = f"(name, loss, logs): one of {sorted(players)}, a scalar tensor that is not detached, a dict"
         raise ValueError(f"losses: expected {expected}, got ({name!r}, {came(loss)}, {type(logs).__name__})")
