@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genlib.diffusion import MLP
-from genlib.diffusion.embedding import time_features
+from genlib.diffusion.mlp import time_features
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -28,8 +28,7 @@ class DDPM(nn.Module):
         net: a `UNet`, an `MLP`, a formula: any `net(x_t, t, label)` that gives a tensor like x_t (with a learned
             variance twice the channels: the prediction, then v). t is (B,) int64 in 1..T. If it has `n_classes` or
             `n_condition`, these say what it is told; a formula may be told any classes.
-        schedule: the chain that it undoes.
-        predict: what the net's answer is: "eps", "x_0" or "v".
+        predict: what the net's answer is.
         variance: σ_t² of the step back: "beta" is β_t, "beta_tilde" is β̃_t (β̃_2 at t = 1), "learned" is
             exp(v log β_t + (1 − v) log β̃_t), for any v; the last two need T >= 2.
         levels: how many values a pixel has, such as 17; L_0 is −log of a probability. None for points: of a density.
@@ -112,9 +111,7 @@ class DDPM(nn.Module):
     def denoise(
         self, x_t: Data, t: Times, label: Any = None, *, guidance: Guidance = 0.0, clip: bool = False
     ) -> Denoised:
-        """What the model makes of x_t, without gradients and without dropout.
-
-            guided: (1 + w) ε(x_t, t, label) − w ε(x_t, t, none)
+        """What the model makes of x_t, without gradients and without dropout: (1 + w) ε(x_t, label) − w ε(x_t, none).
 
         Args: x_t (B, D, ...), float, finite; t (B,) int64 in 1..T; label, guidance, clip: as for every `sampler`.
         Raises: ValueError for what does not fit, and guidance without a label. Ref: Ho & Salimans 2022, eq. 6.
@@ -143,9 +140,8 @@ class DDPM(nn.Module):
     ) -> Tensor:
         """n samples, x_0: the end of a sampler's walk, (n, *shape), of the net's dtype, or float32 if that is less.
 
-        Args: label, generator, steps (all of a chain shorter than 50, if left out) and the options guidance, clip, and
-            `eta` for `ddim`: as for every `sampler`; sampler, `ddim`, `ancestral`, `heun` or one of your own; shape, of
-            one x, if not the model's own.
+        Args: label, generator, steps (50: all of a shorter chain) and options: as for every `sampler`, such as `ddim`,
+            `ancestral`, `heun` or one of your own; shape, of one x, if not the model's own.
         Raises: ValueError for what the net or the sampler refuses, or if no shape is known.
         """
         shape = shape or self.shape

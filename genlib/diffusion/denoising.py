@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from genlib.arguments import LabelOrNone, NonNegative, Share, check, checked
 from genlib.common import Turn, adam, draw, unpack
-from genlib.diffusion.bound import BITS, check_levels, on_grid, step_term
+from genlib.diffusion.bound import BITS, on_grid, step_term
 from genlib.diffusion.ddpm import DDPM, MANY, Data, none
 from genlib.diffusion.samplers import Denoised
 from genlib.diffusion.schedule import convert, q_sample
@@ -24,7 +24,6 @@ class Denoising(nn.Module):
     and with a learned variance L_simple + λ Σ_t L_t, where only the variance follows the second part.
 
     Args:
-        ddpm: the model.
         lr: learning rate of Adam; 4e-3 suits small nets, the paper's take 2e-4 (256²: 2e-5).
         label_dropout: the share of labels hidden in training, so that one net is both conditional and not.
         lam: λ, the weight of the bound, in bits per dimension, where the variance is learned.
@@ -69,7 +68,6 @@ class Denoising(nn.Module):
         if label is not None and self.label_dropout:
             hidden = torch.rand(B, generator=generator, device=where).to(x_0.device) < self.label_dropout
             label = label.masked_fill(hidden.view(-1, *[1] * (label.dim() - 1)), none(label))
-
         x_t = q_sample(schedule, x_0, t, eps)
         value, v = model(x_t, t, label)
         target = convert(schedule, eps, x_t, t, "eps", model.predict)
@@ -81,7 +79,6 @@ class Denoising(nn.Module):
         if v is None:
             yield "net", simple, {}
             return
-        check_levels(x_0, model.levels)
         # The bound moves the variance only: its pull on the mean is noisy, and L_simple is there for that.
         x_0_guess = convert(schedule, value.detach(), x_t, t, model.predict, "x_0")
         mean, log_var = model.step_back(Denoised(x_0_guess, eps, v), x_t, t, schedule)
@@ -108,6 +105,6 @@ class Denoising(nn.Module):
 
     def config(self) -> dict[str, Any]:
         """What must be the same to go on with a training: the model's, and what is minimised."""
-        own = {name: getattr(self, name) for name in ("label_dropout", "lam")}
-        own["weight"] = self.weight and getattr(self.weight, "__qualname__", type(self.weight).__name__)
+        weight = self.weight and getattr(self.weight, "__qualname__", type(self.weight).__name__)
+        own = {"label_dropout": self.label_dropout, "lam": self.lam, "weight": weight}
         return self.model.config() | own | {"dropout": getattr(self.model.net, "dropout", 0.0)}

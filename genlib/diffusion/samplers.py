@@ -1,17 +1,16 @@
-"""Samplers: from noise to data, one step back after the other. They yield x_T first and x_0 last:
+"""Samplers: from noise to data, one step back after the other. They yield x_T first and x_0 last.
 
-    *x_ts, x_0 = ddim(model, shape=(16, 1, 8, 8), steps=25)      the whole trajectory
-    x_0 = last(ddim(model, shape=(16, 1, 8, 8), steps=25))       its end alone
+    *x_ts, x_0 = ddim(model, shape=(16, 1, 8, 8), steps=25)
 
-All walk down steps T = τ_n > ... > τ_1 > τ_0 = 0 of the model's chain: all of them or some. Those are a chain again,
-with ᾱ'_i = ᾱ_{τ_i} (`Schedule.respaced`), and each sampler is a generator function of such a `Chain`.
+All walk down steps T = τ_n > ... > τ_1 > τ_0 = 0 of the model's chain, all of them or some: a chain again, with
+ᾱ'_i = ᾱ_{τ_i} (`Schedule.respaced`).
 """
 
 import functools
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -21,6 +20,7 @@ from genlib.arguments import Count, Share, check, checked, weight
 from genlib.common import draw
 
 Guidance = Annotated[float, "[0, 1000]"]  # far beyond, ε overflows, and x_0 is NaN
+Generator = torch.Generator | None
 Noise = Annotated[Float[Tensor, "{shape}"], "finite"] | None
 
 
@@ -38,15 +38,7 @@ class Chain:
 
     @checked
     def __init__(
-        self,
-        model: Any,
-        shape: Sequence[Count],
-        steps: Any,
-        label: Any,
-        guidance: Guidance,
-        clip: bool,
-        generator: torch.Generator | None,
-        x_T: Any,
+        self, model, shape: Sequence[Count], steps, label, guidance: Guidance, clip: bool, generator: Generator, x_T
     ) -> None:
         if not hasattr(model, "step_back"):
             raise ValueError(f"model: expected a DDPM, got {type(model).__name__}")
@@ -79,14 +71,11 @@ def sampler(walk: Callable[..., Iterator[Tensor]]) -> Callable[..., Iterator[Ten
     """A decorator: a sampler, from a generator function of a `Chain` and of options of its own, such as `eta`.
 
     Args of every sampler:
-        model: a `DDPM`.
-        shape: of the samples, (B, ...).
-        steps: which of 1..T to visit. None: all. A number n: n of them, at round(linspace(T, 0, n + 1)). Or the steps
-            themselves, T among them, in any order, such as `schedule.quadratic_steps(n)`.
+        model: a `DDPM`; `shape`, of the samples, (B, ...).
+        steps: which of 1..T to visit, as for `Schedule.visited`: None, a number, or the steps themselves.
         label: (B,) int64, −1 for none; (B, n_condition) float, a row of NaN for none; one class for all; or None.
         guidance: w in 0..1000: ε = (1 + w) ε(x_t, label) − w ε(x_t, none).
         clip: clamp the guess of x_0 to [−1, 1] in every step.
-        generator: for x_T and for the noise.
         x_T: where to start, of that shape; N(0, I) if left out.
     Returns: an iterator over x_T, ..., x_0. Raises: ValueError for what does not fit the model, at the call.
     """
@@ -106,7 +95,7 @@ def ancestral(chain: Chain) -> Iterator[Tensor]:
 
         x_{t−1} = μ̃_t(x_0-guess, x_t) + σ_t z
 
-    Where only some steps are visited, β' and β̃' are those of the chain that visits only these. Args: see `sampler`.
+    Where only some steps are visited, σ_t is that of the chain that visits only these. Args: see `sampler`.
     Ref: Ho et al. 2020, algorithm 2; fewer steps: Nichol & Dhariwal 2021, §4.
     """
     x_t = chain.x_T

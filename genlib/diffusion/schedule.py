@@ -19,7 +19,6 @@ from genlib.arguments import checked
 
 Quantity = Literal["eps", "x_0", "v", "score"]
 Inside = Annotated[float, "(0, 1)"]
-Given = Annotated[Float[Tensor, " T"], "(0, 1)"]
 Horizon = Annotated[int, "[1, 1000000]"]
 Step = Annotated[int, "[1, {self.T}]"]
 Times = Annotated[Int64[Tensor, " B"], "[1, {self.T}]"]
@@ -44,12 +43,13 @@ class Schedule:
     """
 
     @checked
-    def __init__(self, beta: Sequence[Inside] | Given) -> None:
+    def __init__(self, beta: Sequence[Inside] | Annotated[Float[Tensor, " T"], "(0, 1)"]) -> None:
         table = torch.tensor([0.0, *beta], dtype=torch.float64, device="cpu")
         alpha_bar = (1 - table).cumprod(0)
         if not beta or alpha_bar[-1] < LEAST:
-            found = f"{alpha_bar[-1]:g}" if beta else "none"
-            raise ValueError(f"beta: expected ᾱ_T of at least {LEAST:g}, and at least one β_t, got {found}")
+            raise ValueError(
+                f"beta: expected ᾱ_T of at least {LEAST:g}, got {float(alpha_bar[-1]) if beta else 'none'}"
+            )
         self._fill(table, 1 - table, alpha_bar, torch.log1p(-table).cumsum(0))
 
     def _fill(self, beta: Tensor, alpha: Tensor, alpha_bar: Tensor, log_alpha_bar: Tensor) -> None:
@@ -75,9 +75,6 @@ class Schedule:
         The end points are those of T = 1000; c keeps ᾱ_T about the same for any other T. With T = 1 only β_T is used.
         Raises: ValueError unless T is in 1..1,000,000, β_1 and β_T are inside (0, 1), and some signal is left.
         Ref: Ho et al. 2020, §4; the factor: Nichol & Dhariwal 2021, in their code.
-
-        >>> Schedule.linear(T=1000).alpha_bar[1000]
-        tensor(4.0358e-05, dtype=torch.float64)
         """
         line = torch.linspace(beta_1 if T > 1 else beta_T, beta_T, T, dtype=torch.float64, device="cpu")
         return cls((line * (1000 / T)).clamp(max=MAX_BETA).tolist())
@@ -85,11 +82,9 @@ class Schedule:
     @classmethod
     @checked
     def cosine(cls, T: Horizon = 1000, s: Inside = 0.008) -> "Schedule":
-        """ᾱ_t falls as a squared cosine: nearly straight in the middle, flat at both ends.
+        """ᾱ_t = f(t)/f(0),   f(t) = cos²((t/T + s)/(1 + s) · π/2),   β_t = 1 − ᾱ_t/ᾱ_{t−1}, clipped at 0.999
 
-            ᾱ_t = f(t)/f(0),   f(t) = cos²((t/T + s)/(1 + s) · π/2),   β_t = 1 − ᾱ_t/ᾱ_{t−1}, clipped at 0.999
-
-        Args: s, without which the first steps would be vanishingly small.
+        ᾱ_t is nearly straight in the middle, flat at both ends; without s, the first steps would be vanishingly small.
         Raises: ValueError unless T is in 1..1,000,000 and s inside (0, 1). Ref: Nichol & Dhariwal 2021, eq. 17.
         """
         t = torch.arange(T + 1, dtype=torch.float64, device="cpu")
@@ -110,9 +105,6 @@ class Schedule:
     def visited(self, steps: Step | Sequence[Step] | None) -> list[int]:
         """Which of 1..T a sampler visits, upwards. None: all. A number n: n of them, at round(linspace(T, 0, n + 1)),
         without the 0. Or the steps themselves, in any order. Raises: ValueError for others, twice the same, or no T.
-
-        >>> Schedule.linear(T=10).visited(4)
-        [2, 5, 8, 10]
         """
         if isinstance(steps, int | None):
             n = steps or self.T
@@ -135,9 +127,6 @@ class Schedule:
 
         Raises: ValueError unless `steps` are different ones of 1..T, at least one, upwards.
         Ref: Nichol & Dhariwal 2021, eq. 19.
-
-        >>> Schedule([0.1, 0.2, 0.3]).respaced([1, 3]).beta
-        tensor([0.0000, 0.1000, 0.4400], dtype=torch.float64)
         """
         if not steps or list(steps) != sorted(set(steps)):
             raise ValueError(f"steps: expected different ones of 1..{self.T}, upwards, got {steps}")
@@ -171,12 +160,10 @@ class Schedule:
 
     @checked
     def q_posterior(self, x_0: Data, x_t: Data, t: Times) -> tuple[Tensor, Tensor]:
-        """Mean and variance of q(x_{t−1} | x_t, x_0), a Gaussian. At t = 1 it is the point x_0, of variance 0.
+        """Mean, like x_0, and variance, (B, 1, ..., 1), of q(x_{t−1} | x_t, x_0): at t = 1 the point x_0.
 
-            μ̃_t = √ᾱ_{t−1} β_t/(1 − ᾱ_t) x_0 + √α_t (1 − ᾱ_{t−1})/(1 − ᾱ_t) x_t
-            β̃_t = (1 − ᾱ_{t−1})/(1 − ᾱ_t) β_t
-
-        Returns: mean, like x_0; var, (B, 1, ..., 1). Ref: Ho et al. 2020, eqs. 6 and 7.
+        μ̃_t = √ᾱ_{t−1} β_t/(1 − ᾱ_t) x_0 + √α_t (1 − ᾱ_{t−1})/(1 − ᾱ_t) x_t
+        β̃_t = (1 − ᾱ_{t−1})/(1 − ᾱ_t) β_t        Ref: Ho et al. 2020, eqs. 6 and 7.
         """
         _alike("x_t", x_t, x_0)
         mean = self._at("posterior_x_0", t, x_0) * x_0 + self._at("posterior_x_t", t, x_0) * x_t
@@ -189,7 +176,6 @@ class Schedule:
             x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε      v = √ᾱ_t ε − √(1 − ᾱ_t) x_0      score = −ε/√(1 − ᾱ_t)
 
         The score is ∇ log q(x_t | x_0); with E[ε | x_t] in place of ε it is ∇ log q(x_t), that of the marginal.
-        Args: source, what the value is; target, what is wanted.
         Ref: v: Salimans & Ho 2022, app. D; the score: Song et al. 2021, §3.
         """
         _alike("value", value, x_t)

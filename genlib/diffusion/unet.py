@@ -1,8 +1,4 @@
-"""The network that looks at a noisy picture and says what the noise is: down, across, up again, with skips.
-
-Every block is told the step t, and the label if there is one, by a vector that is added to its features. The last
-convolution of each block, and of the network, starts at zero: before training a block does nothing, the answer is 0.
-"""
+"""The network that looks at a noisy picture and says what the noise is: down, across, up again, with skips."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -14,22 +10,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genlib.arguments import Depth, Dropout, LabelOrNone, Width, checked
-from genlib.diffusion.embedding import StepEmbedding, linear
+from genlib.diffusion.mlp import StepEmbedding, linear
 
 
 class UNet(nn.Module):
-    """A denoiser for pictures: `unet(x_t, t, label)`, like x_t.
+    """A denoiser for pictures: `unet(x_t, t, label)`, like x_t. Before training a block does nothing, the answer is 0.
 
     Level i works on pictures of 1/2^i the size, with width · mults[i] channels, in n_blocks residual blocks down and
-    one more up. In the middle, at the smallest size, there is attention between all pixels.
+    one more up; each is told the step, and the label if there is one. In the middle, at the smallest size, there is
+    attention between all pixels.
 
     Args:
-        channels: C of the pictures.
-        width: channels of the first level; any number, group norm finds groups that divide it.
-        mults: the width of each level, in multiples of `width`. H and W must be divisible by 2^(len(mults) − 1).
-        n_blocks: residual blocks in each level, on the way down.
+        channels: C of the pictures. H and W must be divisible by 2^(len(mults) − 1).
         attention: where else to attend, as fractions of the size: 2 means at the level of half the size.
-        heads: how many heads attention has; must divide the widths it meets.
+        heads: of attention; must divide the widths it meets.
         n_classes: of labels 0..n_classes − 1; or `n_condition`, the entries of labels that are vectors; or neither.
         dropout: the share of features dropped inside the blocks while training, 0 <= dropout < 1.
         learned_variance: give 2C channels, the second half for `DDPM(variance="learned")`.
@@ -68,43 +62,39 @@ class UNet(nn.Module):
             return [ResidualBlock(n_in, n_out, 4 * width, dropout), *([Attention(n_out, heads)] if attend else [])]
 
         self.first, self.down, self.up = _conv(channels, width), nn.ModuleList(), nn.ModuleList()
-        C, skips = width, [width]
-        for i, (n_out, attend) in enumerate(zip(widths, attends, strict=True)):
+        skips, last = [width], len(mults) - 1
+        for i, C in enumerate(widths):
             for _ in range(n_blocks):
-                self.down.append(nn.ModuleList(block(C, n_out, attend)))
-                C = n_out
+                self.down.append(nn.ModuleList(block(skips[-1], C, attends[i])))
                 skips.append(C)
-            if i + 1 < len(widths):
+            if i < last:
                 self.down.append(nn.ModuleList([_conv(C, C, stride=2)]))
                 skips.append(C)
+        C = widths[-1]
         self.middle = nn.ModuleList([*block(C, C, True), *block(C, C, False)])
-        for i, (n_out, attend) in reversed(list(enumerate(zip(widths, attends, strict=True)))):
+        for i, n_out in reversed(list(enumerate(widths))):
             for k in range(n_blocks + 1):
-                stage = block(C + skips.pop(), n_out, attend)
+                stage, C = block(C + skips.pop(), n_out, attends[i]), n_out
                 if i > 0 and k == n_blocks:  # twice the size: every pixel four times, then a convolution
-                    stage.append(
-                        nn.Sequential(OrderedDict(twice=nn.Upsample(scale_factor=2.0), conv=_conv(n_out, n_out)))
-                    )
+                    stage.append(nn.Sequential(OrderedDict(twice=nn.Upsample(scale_factor=2.0), conv=_conv(C, C))))
                 self.up.append(nn.ModuleList(stage))
-                C = n_out
         self.last_norm = _group_norm(C)
-        self.last = _zero(_conv(C, 2 * channels if learned_variance else channels))
+        self.last = _conv(C, 2 * channels if learned_variance else channels, gain=0.0)
 
     @classmethod
     @checked
     def paper(cls, size: Width = 32, **changes: Any) -> "UNet":
         """The networks of the DDPM paper, for size 32 (CIFAR-10; 35,746,307 parameters) and 256 (113,673,219).
 
-        Args: changes, further arguments of `UNet`, as in `UNet.paper(n_classes=10)`. Raises: ValueError for others.
-        Ref: Ho et al. 2020, app. B.
+        Args: changes, further arguments of `UNet`. Raises: ValueError for others. Ref: Ho et al. 2020, app. B.
         """
         presets = {
             32: {"mults": (1, 2, 2, 2), "attention": (2,), "dropout": 0.1},
-            256: {"mults": (1, 1, 2, 2, 4, 4), "attention": (16,), "dropout": 0.0},
+            256: {"mults": (1, 1, 2, 2, 4, 4), "attention": (16,)},
         }
         if size not in presets:
             raise ValueError(f"size: expected 32 or 256, the paper's, got {size}")
-        return cls(**{"channels": 3, "width": 128, "n_blocks": 2, **presets[size], **changes})
+        return cls(**{"channels": 3, "width": 128, **presets[size], **changes})
 
     @classmethod
     def digits(cls, **changes: Any) -> "UNet":
@@ -118,17 +108,11 @@ class UNet(nn.Module):
     def _check_shape(self, shape: Sequence[int], name: str = "x_t") -> None:
         C, n = self.channels, self.fraction
         if len(shape) != 4 or shape[1] != C or not all(side and side % n == 0 for side in shape[2:]):
-            raise ValueError(
-                f"{name}: expected shape (B, {C}, H, W), with H and W divisible by {n}, got {tuple(shape)}"
-            )
+            raise ValueError(f"{name}: expected shape (B, {C}, H, W), both divisible by {n}, got {tuple(shape)}")
 
     @checked
     def forward(self, x_t: Float[Tensor, "B ..."], t: Int64[Tensor, " B"], label: LabelOrNone = None) -> Tensor:
-        """What the network says about x_t (B, C, H, W), float, at step t, (B,) int64.
-
-        Args: label, as for `sampler`. Returns: like x_t, with 2C channels if `learned_variance`.
-        Raises: ValueError for tensors of other kinds or shapes.
-        """
+        """The answer to x_t (B, C, H, W) at step t, (B,); label as for `sampler`. Raises: ValueError for others."""
         self._check_shape(x_t.shape)
         told = self.embedding(t, label)
         skips = [self.first(x_t)]
@@ -147,7 +131,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.norm_1, self.conv_1 = _group_norm(n_in), _conv(n_in, n_out)
         self.condition = linear(n_told, n_out)
-        self.norm_2, self.conv_2 = _group_norm(n_out), _zero(_conv(n_out, n_out))
+        self.norm_2, self.conv_2 = _group_norm(n_out), _conv(n_out, n_out, gain=0.0)
         self.dropout = nn.Dropout(dropout)
         self.skip = nn.Identity() if n_in == n_out else _conv(n_in, n_out, size=1)
 
@@ -162,7 +146,7 @@ class Attention(nn.Module):
     def __init__(self, n: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm, self.q_k_v, self.out = _group_norm(n), _conv(n, 3 * n, size=1), _zero(_conv(n, n, size=1))
+        self.norm, self.q_k_v, self.out = _group_norm(n), _conv(n, 3 * n, size=1), _conv(n, n, size=1, gain=0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         B, C, H, W = x.shape
@@ -183,13 +167,8 @@ def _group_norm(n: int) -> nn.GroupNorm:
     return nn.GroupNorm(groups, n, eps=1e-6)
 
 
-def _conv(n_in: int, n_out: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
+def _conv(n_in: int, n_out: int, size: int = 3, stride: int = 1, gain: float = 1.0) -> nn.Conv2d:
     conv = nn.Conv2d(n_in, n_out, size, stride, padding=size // 2)
-    nn.init.xavier_uniform_(conv.weight)
+    nn.init.xavier_uniform_(conv.weight, gain)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
-    return conv
-
-
-def _zero(conv: nn.Conv2d) -> nn.Conv2d:
-    nn.init.zeros_(conv.weight)
     return conv
