@@ -1,9 +1,8 @@
 """Generative adversarial networks: a loss that is learned, and images that belong to what is given."""
 
 from genlib.gan.class_conditional import ClassConditional, MLPGenerator, ProjectionDiscriminator
-from genlib.gan.logits import best_discriminator, r1
 from genlib.gan.networks import PatchDiscriminator, UNetGenerator, generate
-from genlib.gan.objectives import OBJECTIVES, discriminator_loss, generator_loss
+from genlib.gan.objectives import OBJECTIVES, best_discriminator, discriminator_loss, generator_loss, r1
 from genlib.gan.pix2pix import Pix2Pix
 
 __all__ = [

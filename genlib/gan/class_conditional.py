@@ -40,8 +40,7 @@ class MLPGenerator(Labelled):
     """G(label, z): a picture of a class, (B, *shape), in [−1, 1], from z ~ N(0, I) with `latent` dimensions.
 
     Each of `depth` hidden layers of `width` features is dense, batch norm, ReLU. A label is one of `n_classes`, 10 if
-    nothing is said, or a vector of `n_condition` numbers.
-    Raises: ValueError for labels of both kinds, or over a million pixels.
+    nothing is said, or a vector of `n_condition` numbers. Raises: ValueError for both, or over a million pixels.
     """
 
     @checked
@@ -85,8 +84,7 @@ class ProjectionDiscriminator(Labelled):
 
         D(label, y) = wᵀ φ(y) + b + e_labelᵀ φ(y)
 
-    Arguments are those of `MLPGenerator`; `dropout` is the share of hidden features that is dropped in training.
-    Ref: Miyato & Koyama 2018, eq. 3.
+    Arguments are those of `MLPGenerator`; `dropout` is of hidden features. Ref: Miyato & Koyama 2018, eq. 3.
     """
 
     @checked

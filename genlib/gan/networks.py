@@ -68,8 +68,7 @@ class UNetGenerator(nn.Module):
 
     @checked
     def forward(self, x: Picture, z: Noise | None = None, generator: Generator | None = None) -> Tensor:
-        """y, (B, out_channels, H, W), in [−1, 1], for x, (B, in_channels, H, W), and z ~ N(0, I), (B, noise, H, W), or
-        None: it is drawn. The generator is that of z, and of what is dropped.
+        """y, (B, out_channels, H, W), in [−1, 1], for x, (B, in_channels, H, W); z, (B, noise, H, W), is drawn if None.
         Raises: ValueError unless H and W are divisible by 2^depth, or for no examples."""
         side = 2**self.depth
         if x.numel() == 0 or x.shape[2] % side or x.shape[3] % side:
@@ -114,10 +113,9 @@ class PatchDiscriminator(nn.Module):
 
         r_last = 1,    r_{i−1} = stride_i · (r_i − 1) + kernel_i    from the last layer to the first
 
-    which is 9 · 2ⁿ − 2 = 16, 34, 70, 142, 286 pixels wide for n = 1 to 5 (norms, which look at all of a picture, left
-    aside). With 0 layers all is 1 × 1: the PixelGAN. Feature maps start at `width`, and double up to 8 times as many.
-    The first layer sees x and y side by side: `in_channels` are those of both. With a `projection` of that many
-    channels it sees y alone, as where D is not shown x, and x comes in last, as a factor:
+    which is 9 · 2ⁿ − 2 pixels wide for n > 0 layers; with 0 all is 1 × 1: the PixelGAN. Feature maps start at `width`,
+    and double up to 8 times as many. The first layer sees x and y side by side: `in_channels` are those of both. With a
+    `projection` of that many channels it sees y alone, and x comes in last, as a factor:
 
         logit = v_0 · φ(y) + Σ_c x̄_c (v_c · φ(y)),   φ the last features, x̄ the map x, resized to the logits
 
@@ -148,7 +146,7 @@ class PatchDiscriminator(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Width of the patch that one logit sees, in pixels."""
+        """Width of the patch that one logit sees, in pixels; norms, which look at all of a picture, are left aside."""
         return 9 * 2**self.n_layers - 2 if self.n_layers else 1
 
     @checked

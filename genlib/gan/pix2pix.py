@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from genlib.arguments import Dropout, NonNegative, check, checked
 from genlib.common import Turn, adam, unpack
-from genlib.gan.logits import r1
-from genlib.gan.objectives import Name, discriminator_loss, generator_loss, mean_cost
+from genlib.gan.objectives import Name, discriminator_loss, generator_loss, mean_cost, r1
 
 LIKE_G = Float[Tensor, "{fake.shape}"]  # what is compared with what G makes
 
