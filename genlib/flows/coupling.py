@@ -24,9 +24,8 @@ class Coupling(nn.Module):
     """What all couplings share: the mask, and two ways to obey it.
 
     *Apart*, the faster one: x is split, and the network sees what is kept and answers for what is changed alone,
-    (B, n_kept, ...) to (B, n_out · n_changed, ...). *By mask*, where whole coordinates or channels are not kept, as on
-    a checkerboard: the network sees all of x, zero where it is changed, and answers for all, (B, C, ...) to
-    (B, n_out · C, ...), of which only that for the changed pixels is used.
+    (B, n_kept, ...) to (B, n_out · n_changed, ...). *By mask*, as for a checkerboard: it sees all of x, zero where it
+    is changed, and answers for all, (B, C, ...) to (B, n_out · C, ...); what it says of kept pixels is not used.
 
     Args:
         mask: (D,) or (C, H, W) bool, True where x is kept; see `masks`. For networks that take pictures, (C,) will do.
@@ -123,14 +122,9 @@ class AffineCoupling(Coupling):
     log_s never leaves ±scale, nor the scale ±80, beyond which exp soon overflows in float32: so every factor is finite,
     and none is ever zero. (A raw s that crosses 0 has no inverse.)
 
-    Args:
-        mask, net, apart: as for `Coupling`.
-        bound: the scale, in nats, above 0 and at most 80; or where it starts, if it is learned.
-        learned: whether the scale is learned, one for each changed coordinate or channel, as in the paper.
+    Args: mask, net, apart, as for `Coupling`; bound, the scale, in nats, above 0 and at most 80, or where it starts;
+        learned, whether it is learned, one for each changed coordinate or channel, as in the paper.
     Raises: ValueError as `Coupling`. Ref: Dinh et al. 2017, eqs. 4–8; the learned scale: §4.1.
-
-    >>> layer = AffineCoupling([True, False])
-    >>> z, log_det = layer(torch.ones(3, 2))
     """
 
     n_out = 2

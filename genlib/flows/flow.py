@@ -32,8 +32,7 @@ class Density(Protocol):
 class Normal:
     """N(0, I), of the same dimension as x: a bijection cannot change it. log p(z) = −½ |z|² − ½ D log 2π
 
-    Args: shape, that of one z, (D,) or (C, H, W).
-    Raises: ValueError for what is no shape; in use, for z of another.
+    `shape` is that of one z, (D,) or (C, H, W). Raises: ValueError for another.
     """
 
     @checked
@@ -108,9 +107,7 @@ class Flow(nn.Module):
 
     @checked
     def log_prob(self, x: Annotated[X, "finite"], label: Label = None) -> Tensor:
-        """log p(x), or log p(x | label): (B,), nats. Exact.
-
-        log p_X(x) = log p_Z(f(x)) + log |det ∂f/∂xᵀ|
+        """log p_X(x) = log p_Z(f(x)) + log |det ∂f/∂xᵀ|, given the label if there is one: (B,), nats. Exact.
 
         Raises: ValueError for NaN or infinite x; for a base that takes no such z.
         """
@@ -134,9 +131,8 @@ class Flow(nn.Module):
     ) -> Tensor:
         """n independent draws, (n, *shape): z from the base, then x = f⁻¹(z). In evaluation mode, without gradients.
 
-        Args:
-            label: as for `forward`, n of them, or one class for all.
-            temperature: z is multiplied by it; below 1 for fewer odd ones and less variety. Only for N(0, I).
+        Args: label, as for `forward`, n of them, or one class for all; temperature, by which z is multiplied, below 1
+            for fewer odd ones and less variety, only for N(0, I).
         Returns: for a flow with `levels` they are dequantized: `quantize(x, levels)` makes whole numbers of them.
         Raises: ValueError for another number of labels, a temperature with another base, a base of another shape.
         Ref: temperature: Kingma & Dhariwal 2018, §6.

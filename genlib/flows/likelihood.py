@@ -24,11 +24,9 @@ class MaximumLikelihood(nn.Module):
 
     A batch is x, (B, *shape), or (x, label) for a flow with classes or conditions; a flow without leaves labels alone.
 
-    Args:
-        flow: what is trained, from then on `model`.
-        lr, weight_decay: of Adam, or AdamW.
-        muon: the learning rate of `Muon`, such as 0.05, for the matrices between the hidden layers of each `MLP`; at 0
-            they are Adam's, too. Points are learned in half the steps so.
+    Args: flow, what is trained, from then on `model`; lr, weight_decay, of Adam, or AdamW; muon, the learning rate of
+        `Muon`, such as 0.05, for the matrices between the hidden layers of each `MLP`, so that points are learned in
+        half the steps; at 0 they are Adam's, too.
     Raises: ValueError for negative numbers; for `muon` with a flow that has no such matrices.
     Ref: Dinh et al. 2017, eq. 3; dequantization: Theis et al. 2016, §3.1.
     """

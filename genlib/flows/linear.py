@@ -19,8 +19,8 @@ class ActNorm(nn.Module):
 
         z = exp(log_s) · x + shift        log |det ∂z/∂x| = H · W · Σ log_s    (H = W = 1 for vectors)
 
-    At the first forward pass in training mode, log_s and shift are set so that z has mean 0 and variance 1 in every
-    channel; from then on they are parameters like any others. Until then the layer is the identity.
+    The first forward pass in training mode sets log_s and shift so that z has mean 0 and variance 1 in every channel;
+    from then on they are parameters like any others. Until then the layer is the identity.
 
     Raises: ValueError for x of another number of channels; for a first batch with fewer than two values of each.
     Ref: Kingma & Dhariwal 2018, §3.1.
@@ -121,8 +121,7 @@ class InvertibleConv(nn.Module):
     P is a fixed permutation, L is unit lower triangular, U strictly upper triangular: so W can never become singular,
     and its determinant needs no decomposition. It starts as a random rotation.
 
-    Raises: ValueError for numbers out of range; in use, for x of another number of channels than n.
-    Ref: Kingma & Dhariwal 2018, eqs. 9–11.
+    Raises: ValueError for n out of range, and x of another. Ref: Kingma & Dhariwal 2018, eqs. 9–11.
     """
 
     P: Tensor

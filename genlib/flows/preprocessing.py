@@ -1,7 +1,5 @@
 """From the levels of a picture, 0..L − 1, to real numbers that a flow can bend, and how much of log p(x) that makes.
 
-What the density gives to a picture with uniform noise is, on average, at most what the model gives to the picture:
-
     log P(x_int) = log ∫ p((x_int + u)/L) du − D log L  ≥  E_u[log p((x_int + u)/L)] − D log L,    u uniform on [0, 1)^D
 
 Ref: Theis et al. 2016, §3.1.
@@ -32,13 +30,12 @@ def dequantize(
     Args: levels, 256 for most pictures, 17 for the digits; dtype, a float type, or None for torch's default.
     Raises: ValueError for floats, and for values outside of 0..levels − 1.
     """
-    dtype = torch.get_default_dtype() if dtype is None else dtype
-    if not dtype.is_floating_point:
+    like = torch.empty(0, dtype=dtype)
+    if not like.is_floating_point():
         raise ValueError(f"dtype: expected a float type, got {dtype}")
     device = x_int.device if generator is None else generator.device
-    exact = torch.promote_types(dtype, torch.float32)
-    u = torch.rand(x_int.shape, dtype=exact, device=device, generator=generator).to(x_int.device)
-    return ((u + x_int) / levels).to(dtype)
+    u = torch.rand(x_int.shape, dtype=wide(like), device=device, generator=generator).to(x_int.device)
+    return ((u + x_int) / levels).to(like.dtype)
 
 
 @checked

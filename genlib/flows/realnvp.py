@@ -21,13 +21,7 @@ PREPROCESSING = {"logit": Logit, "standardise": Standardise}
 
 
 class RealNVP(Flow):
-    """A flow of affine couplings: `for_vectors`, `for_images`, and the paper's own, `paper`. Ref: Dinh et al. 2017.
-
-    >>> flow = RealNVP.for_vectors(dim=2)
-    >>> z, log_det = flow(torch.zeros(5, 2))
-    >>> z.shape, log_det.shape
-    (torch.Size([5, 2]), torch.Size([5]))
-    """
+    """A flow of affine couplings: `for_vectors`, `for_images`, and the paper's own, `paper`. Ref: Dinh et al. 2017."""
 
     @classmethod
     @checked
@@ -53,13 +47,12 @@ class RealNVP(Flow):
         """Couplings on vectors; every second one changes what the one before it kept.
 
         Args:
-            dim, n_couplings, width, depth, dropout: D, at least 2; how many couplings; the rest as for `MLP`.
+            dim, width, depth, dropout: D, at least 2; of the networks, as for `MLP`.
             levels, n_classes, n_condition, base: as for `Flow`. With `levels`, preprocessing comes first.
             mask: "random" draws new halves for every second coupling, which mixes quicker in many dimensions.
             bound: log_s stays inside ±bound.
-            actnorm: a learned scale and shift for each coordinate before every second coupling.
-            he: see `MLP`. Left out, True without `levels`: points are learned faster so; with few pictures the smaller
-                start of torch generalises better.
+            actnorm: an `ActNorm` before every second coupling.
+            he: see `MLP`. Left out, True without `levels`: points are learned faster so, few pictures generalise worse.
         Raises: ValueError for sizes and numbers out of range.
         """
         layers: list[nn.Module] = [] if levels is None else [PREPROCESSING[preprocessing]()]
