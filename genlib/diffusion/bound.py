@@ -65,7 +65,7 @@ def vlb(
 
     Args:
         x_0: (B, D, ...), float, finite; pictures on the grid of their `levels` from −1 to 1, as x/8 − 1 for the digits.
-        label: as for `DDPM.denoise`; and `levels`, instead of the model's own.
+        levels: instead of the model's own.
         steps: which of 2..T to evaluate, None for all; or a number of them, evenly spread from a random start.
         batch_size: pairs of an example and a step that go through the net at once.
     Raises: ValueError for what does not fit the model, pictures without `levels`, or off their grid.
