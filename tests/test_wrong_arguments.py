@@ -17,7 +17,6 @@ import signal
 import sys
 import types
 import typing
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -38,7 +37,7 @@ from gencourse import plots
 from genlib import autoencoder, data, diffusion, flows, gan, metrics, train
 
 TIMES = os.environ.get("WRONG_ARGUMENTS")
-CASES = {"plots": 2}  # of each parameter; elsewhere 5, but drawing takes its time
+CASES = {"plots": 3}  # of each parameter; elsewhere 5, but drawing takes its time
 PATIENCE, MEMORY = 30, 2 << 30  # seconds and bytes for one case; more is a hang
 PACKAGES = (data, metrics, diffusion, flows, flows.masks, gan, autoencoder, train, plots)
 # Records hold what they are given; these names are for those who write a class or decorate a function of their own.
@@ -66,11 +65,10 @@ def public() -> Iterator[tuple[str, Target]]:
     """Such as ("data.Moons.sample", ...). What is inherited comes once, with the first class that has it."""
     seen = set()
     for package in PACKAGES:
-        written_here = [
-            name for name, thing in vars(package).items() if getattr(thing, "__module__", "") == package.__name__
-        ]
-        for name in getattr(package, "__all__", written_here):
-            thing, owner = getattr(package, name), f"{package.__name__.partition('.')[2]}.{name}"
+        short = package.__name__.partition(".")[2]
+        own = [name for name, thing in vars(package).items() if getattr(thing, "__module__", "") == package.__name__]
+        for name in getattr(package, "__all__", own):
+            thing, owner = getattr(package, name), f"{short}.{name}"
             if name in RECORDS or getattr(thing, "_is_protocol", False) or not is_ours(thing):
                 continue
             yield owner, Target(owner, thing)
@@ -183,6 +181,7 @@ def attempt(target: Target, name: str, kind: str, make: Make) -> str | None:
     try:
         result = called(function, {**arguments, name: value})
         results = [result, *used(target.owner, result)] if inspect.isclass(function) else [result]
+        repr(results)
     except ValueError as error:
         # Two arguments may not go together any more: then either is named. x_or_label is one of the two, beta_1 a beta.
         others = {*arguments, *name.split("_"), *PARTS.get(name, ()), "panels"}
@@ -231,7 +230,7 @@ def alike(a: Any, b: Any) -> bool:
 
 @pytest.fixture(autouse=True, scope="module")
 def _aside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Files are written elsewhere, warnings are no matter, and what hangs is interrupted."""
+    """Files are written elsewhere, and what hangs is interrupted."""
 
     def hang(*_: Any) -> None:
         raise Hang(f"no answer in {PATIENCE} seconds")
@@ -241,14 +240,13 @@ def _aside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     if sys.platform == "linux":  # what asks for more has not refused a size
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, limits[1]))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    yield
     resource.setrlimit(resource.RLIMIT_AS, limits)
     signal.signal(signal.SIGALRM, old)
     os.chdir(before)
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_wrong_argument_is_refused_by_name(name: str) -> None:
     target = TARGETS[name]

@@ -52,6 +52,7 @@ class Muon(torch.optim.Adam):
         super().__init__([own, {"params": list(others)}], lr=lr_adam, **options)
 
     @torch.no_grad()
+    @checked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of both."""
         loss = None if closure is None else torch.enable_grad()(closure)()
