@@ -107,8 +107,7 @@ def step_term(
     schedule: Schedule, x_0: Tensor, x_t: Tensor, t: Tensor, mean: Tensor, log_var: Tensor, levels: int | None
 ) -> Tensor:
     """The bound's term of step t, (B,), nats, of p_θ(x_{t−1} | x_t) = N(mean, exp(log_var)): L_{t−1}; L_0 at t = 1."""
-    if levels is None and x_0.dim() == 4:
-        raise ValueError("levels: expected the grey levels of the pictures, such as 17 or 256, got None")
+    check_levels(x_0, levels)
     posterior_mean, _ = q_posterior(schedule, x_0, x_t, t)
     # At t = 1 this table holds β̃_2, so that the KL is finite there, and then not used.
     kl = gaussian_kl(posterior_mean, schedule._at("log_beta_tilde", t, x_t), mean, log_var)
@@ -145,11 +144,17 @@ def discretised_nll(x: Tensor, mean: Tensor, log_var: Tensor, levels: int) -> Te
     return -torch.where(x < -1 + half_bin, lowest, torch.where(x > 1 - half_bin, highest, inside))
 
 
+def check_levels(x: Tensor, levels: int | None) -> None:
+    if levels is None and x.dim() == 4:
+        raise ValueError("levels: expected the grey levels of the pictures, such as 17 or 256, got None")
+
+
 def on_grid(name: str, x: Tensor, levels: int | None) -> Tensor:
     """x in float64 on the CPU; if it is made of levels, rounded to the nearest of these values from −1 to 1.
 
-    Raises: ValueError for x off their grid by more than its own rounding.
+    Raises: ValueError for pictures without levels, and for x off their grid by more than its own rounding.
     """
+    check_levels(x, levels)
     if levels is None:
         return exactly(x)
     level = (exactly(x) + 1) * ((levels - 1) / 2)
