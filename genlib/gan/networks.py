@@ -44,7 +44,8 @@ class UNetGenerator(nn.Module):
         norm: Norm = "batch",
     ) -> None:
         super().__init__()
-        self.in_channels, self.depth, self.noise, self.dropout, self.norm = in_channels, depth, noise, dropout, norm
+        self.in_channels, self.depth, self.noise = in_channels, depth, noise
+        self.dropout, self.norm = dropout, norm
         self.dropped = range(max(0, depth - 5), depth - 2)
         if dropout and not self.dropped:
             raise ValueError(f"dropout: expected 0 at depth {depth}, which has no inner decoder block, got {dropout:g}")
@@ -89,8 +90,7 @@ class UNetGenerator(nn.Module):
 
     @checked
     def sample(self, n: Count, label: Picture, generator: Generator | None = None) -> Tensor:
-        """n answers, (n, out_channels, H, W), in evaluation and without gradients, to x = label: n pictures, or one.
-        Raises: ValueError for any other number of pictures."""
+        """n answers, (n, out_channels, H, W), to x = label: one picture, or n. Raises: ValueError for others."""
         if len(label) not in (1, n):
             raise ValueError(f"label: expected one picture, or as many as n = {n}, got {len(label)}")
         return generate(self, label.expand(n, -1, -1, -1), None, generator)
