@@ -59,7 +59,6 @@ def adam(
     weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
     """Adam; with `weight_decay`, AdamW. All parameters are updated by one kernel where the device has it.
-
     Ref: Kingma & Ba 2015; Loshchilov & Hutter 2019.
     """
     parameters = list(parameters)

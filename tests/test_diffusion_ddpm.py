@@ -567,7 +567,7 @@ def test_training_with_hidden_vectors_has_finite_gradients() -> None:
 
 def test_classes_or_vectors() -> None:
     for net in (MLP, UNet):
-        with pytest.raises(ValueError, match=r"n_condition: .*got 2"):
+        with pytest.raises(ValueError, match=r"n_condition: .*got .* and 2"):
             net(n_classes=3, n_condition=2)
         with pytest.raises(ValueError, match="n_condition"):
             net(n_condition=0)

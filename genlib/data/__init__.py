@@ -5,17 +5,5 @@ from genlib.data.digits import LEVELS, Images, Pairs, digits, outlines
 from genlib.data.mixture import GaussianMixture
 from genlib.data.textures import TEXTURES, texture_crops, textures
 
-__all__ = [
-    "LEVELS",
-    "TEXTURES",
-    "Checkerboard",
-    "GaussianMixture",
-    "Images",
-    "Moons",
-    "Pairs",
-    "Rings",
-    "digits",
-    "outlines",
-    "texture_crops",
-    "textures",
-]
+__all__ = ["LEVELS", "TEXTURES", "Checkerboard", "GaussianMixture", "Images", "Moons", "Pairs", "Rings", "digits"]
+__all__ += ["outlines", "texture_crops", "textures"]

@@ -151,7 +151,6 @@ def check_levels(x: Tensor, levels: int | None) -> None:
 
 def on_grid(name: str, x: Tensor, levels: int | None) -> Tensor:
     """x in float64 on the CPU; if it is made of levels, rounded to the nearest of these values from −1 to 1.
-
     Raises: ValueError for pictures without levels, and for x off their grid by more than its own rounding.
     """
     check_levels(x, levels)

@@ -112,7 +112,6 @@ class DDPM(nn.Module):
         self, x_t: Data, t: Times, label: Any = None, *, guidance: Guidance = 0.0, clip: bool = False
     ) -> Denoised:
         """What the model makes of x_t, without gradients and without dropout: (1 + w) ε(x_t, label) − w ε(x_t, none).
-
         Args: x_t (B, D, ...), float, finite; t (B,) int64 in 1..T; label, guidance, clip: as for every `sampler`.
         Raises: ValueError for what does not fit, and guidance without a label. Ref: Ho & Salimans 2022, eq. 6.
         """
@@ -139,7 +138,6 @@ class DDPM(nn.Module):
         **options: Any,
     ) -> Tensor:
         """n samples, x_0: the end of a sampler's walk, (n, *shape), of the net's dtype, or float32 if that is less.
-
         Args: label, generator, steps (50: all of a shorter chain) and options: as for every `sampler`, such as `ddim`,
             `ancestral`, `heun` or one of your own; shape, of one x, if not the model's own.
         Raises: ValueError for what the net or the sampler refuses, or if no shape is known.

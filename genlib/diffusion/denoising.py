@@ -55,7 +55,6 @@ class Denoising(nn.Module):
     @checked
     def losses(self, batch: Any, generator: torch.Generator | None = None) -> Iterator[Turn]:
         """("net", the loss, its parts "simple" and "vlb" where there are two), once.
-
         Args: batch, x_0, (B, D, ...), float in [−1, 1], or (x_0, label), as the net is told.
         Raises: ValueError for a batch that does not fit the net.
         """
@@ -88,7 +87,6 @@ class Denoising(nn.Module):
 
     def check(self, batch: Any) -> None:
         """Look at a batch once; the model remembers the shape of an x, if it knew none.
-
         Raises: ValueError for one that does not fit the net, NaN, and pictures off the grid of the bound's levels.
         """
         x_0, label = self._parts(batch, Data)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genlib.arguments import Depth, LabelOrNone, Width, checked
+from genlib.common import n_told
 
 
 class MLP(nn.Module):
@@ -72,8 +73,7 @@ class StepEmbedding(nn.Module):
 
     def __init__(self, n_features: int, n_out: int, n_classes: int | None, n_condition: int | None) -> None:
         super().__init__()
-        if n_classes and n_condition:
-            raise ValueError(f"n_condition: expected None beside n_classes={n_classes}, got {n_condition}")
+        n_told(n_classes, n_condition)  # refuses both
         self.hidden, self.out = linear(2 * math.ceil(n_features / 2), n_out), linear(n_out, n_out)
         # Row 0 stands for "none", row k + 1 for class k; of vectors, the last entry says "none".
         self.classes = nn.Embedding(n_classes + 1, n_out) if n_classes else None

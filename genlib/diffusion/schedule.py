@@ -34,7 +34,6 @@ class Schedule:
     `alpha_bar[0]` is 1, the data before any noise. (Other libraries' 0-based `alphas_cumprod` is `alpha_bar[1:]`.)
     In all methods, t is (B,) int64 in 1..T; x_0, x_t and whatever goes with them are (B, ...), float, finite and alike,
     and results are like these; a ValueError is raised for others.
-
     Args: beta, β_1..β_T, T >= 1, each inside (0, 1). Raises: ValueError for others, and if no signal is left at all.
     Ref: Ho et al. 2020, eqs. 2 and 4.
 
@@ -124,7 +123,6 @@ class Schedule:
     @checked
     def respaced(self, steps: Sequence[Step]) -> "Schedule":
         """The chain that visits only some steps τ_1 < ... < τ_n: ᾱ'_i = ᾱ_{τ_i},   β'_i = 1 − ᾱ'_i/ᾱ'_{i−1}
-
         Raises: ValueError unless `steps` are different ones of 1..T, at least one, upwards.
         Ref: Nichol & Dhariwal 2021, eq. 19.
         """
@@ -199,7 +197,6 @@ class Schedule:
     @checked
     def prior_kl(self, x_0: Data) -> Tensor:
         """L_T = KL(q(x_T | x_0) ‖ N(0, I)) = ½ Σ_i [ᾱ_T (x_0,i² − 1) − log(1 − ᾱ_T)], which no network can change.
-
         Returns: (B,), nats, float64, on the CPU. Ref: Ho et al. 2020, eq. 5.
         """
         kl = 0.5 * (self.alpha_bar[-1] * (exactly(x_0) ** 2 - 1) - self.one_minus_alpha_bar[-1].log())

@@ -85,7 +85,6 @@ class UNet(nn.Module):
     @checked
     def paper(cls, size: Width = 32, **changes: Any) -> "UNet":
         """The networks of the DDPM paper, for size 32 (CIFAR-10; 35,746,307 parameters) and 256 (113,673,219).
-
         Args: changes, further arguments of `UNet`. Raises: ValueError for others. Ref: Ho et al. 2020, app. B.
         """
         presets = {

@@ -121,7 +121,6 @@ class AffineCoupling(Coupling):
 
     log_s never leaves ±scale, nor the scale ±80, beyond which exp soon overflows in float32: so every factor is finite,
     and none is ever zero. (A raw s that crosses 0 has no inverse.)
-
     Args: mask, net, apart, as for `Coupling`; bound, the scale, in nats, above 0 and at most 80, or where it starts;
         learned, whether it is learned, one for each changed coordinate or channel, as in the paper.
     Raises: ValueError as `Coupling`. Ref: Dinh et al. 2017, eqs. 4–8; the learned scale: §4.1.
@@ -161,7 +160,6 @@ class AffineCoupling(Coupling):
 
 class AdditiveCoupling(Coupling):
     """The coupling of NICE: z_1 = x_1, z_2 = x_2 + shift(x_1). log |det ∂z/∂x| = 0.
-
     Args: mask, net, apart, as for `Coupling`. Raises: ValueError as it. Ref: Dinh et al. 2015, §3.2.
     """
 

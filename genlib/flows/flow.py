@@ -92,7 +92,6 @@ class Flow(nn.Module):
     @checked
     def forward(self, x: X, label: Label = None) -> Pair:
         """z, like x, and log |det ∂z/∂x| of the whole map, (B,), nats, in float32 or better.
-
         Args: label, (B,) int64 in 0..n_classes − 1, or (B, n_condition), float; None for a flow without either.
         """
         return through(self.layers, x, told(label, self.n_classes, x))
@@ -108,7 +107,6 @@ class Flow(nn.Module):
     @checked
     def log_prob(self, x: Annotated[X, "finite"], label: Label = None) -> Tensor:
         """log p_X(x) = log p_Z(f(x)) + log |det ∂f/∂xᵀ|, given the label if there is one: (B,), nats. Exact.
-
         Raises: ValueError for NaN or infinite x; for a base that takes no such z.
         """
         z, log_det = through(self.layers, x, told(label, self.n_classes, x))
@@ -130,7 +128,6 @@ class Flow(nn.Module):
         temperature: NonNegative = 1.0,
     ) -> Tensor:
         """n independent draws, (n, *shape): z from the base, then x = f⁻¹(z). In evaluation mode, without gradients.
-
         Args: label, as for `forward`, n of them, or one class for all; temperature, by which z is multiplied, below 1
             for fewer odd ones and less variety, only for N(0, I).
         Returns: for a flow with `levels` they are dequantized: `quantize(x, levels)` makes whole numbers of them.
@@ -161,7 +158,6 @@ class Flow(nn.Module):
             −1/(D log 2) · [log 1/K Σ_k p((x_int + u_k)/L) − D log L],    u_k uniform on [0, 1)^D
 
         With K = n_importance = 1 it is the usual one; with more draws it comes down towards −log₂ P(x_int)/D.
-
         Args: batch_size, how many go through the flow at once. Returns: (B,), float64.
         Raises: ValueError for a flow without `levels`, floats, or values that are no such levels.
         Ref: Theis et al. 2016, §3.1; K > 1: Burda et al. 2016, eq. 8; Ho et al. 2019, §4.2.

@@ -23,7 +23,6 @@ class MaximumLikelihood(nn.Module):
     """Minimise −E[log p(x)], nats; for whole numbers, bits per dimension of (x_int + u)/levels, with new noise u.
 
     A batch is x, (B, *shape), or (x, label) for a flow with classes or conditions; a flow without leaves labels alone.
-
     Args: flow, what is trained, from then on `model`; lr, weight_decay, of Adam, or AdamW; muon, the learning rate of
         `Muon`, such as 0.05, for the matrices between the hidden layers of each `MLP`, so that points are learned in
         half the steps; at 0 they are Adam's, too.

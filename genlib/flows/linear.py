@@ -21,7 +21,6 @@ class ActNorm(nn.Module):
 
     The first forward pass in training mode sets log_s and shift so that z has mean 0 and variance 1 in every channel;
     from then on they are parameters like any others. Until then the layer is the identity.
-
     Raises: ValueError for x of another number of channels; for a first batch with fewer than two values of each.
     Ref: Kingma & Dhariwal 2018, §3.1.
     """
@@ -68,7 +67,6 @@ class BatchNorm(nn.Module):
 
     In training mode mean and variance are the batch's, and running averages follow them; in evaluation mode they are
     the running ones: a fixed map, which alone can be inverted.
-
     Args: n, the number of channels; momentum, the rate of the running averages, in (0, 1]; eps, ε > 0.
     Raises: ValueError as `ActNorm`, for numbers out of range, and for the inverse in training mode.
     Ref: Dinh et al. 2017, §3.7 and app. E.
@@ -120,7 +118,6 @@ class InvertibleConv(nn.Module):
 
     P is a fixed permutation, L is unit lower triangular, U strictly upper triangular: so W can never become singular,
     and its determinant needs no decomposition. It starts as a random rotation.
-
     Raises: ValueError for n out of range, and x of another. Ref: Kingma & Dhariwal 2018, eqs. 9–11.
     """
 

@@ -21,7 +21,6 @@ Several = Annotated[int, "[2, 16384]"]  # of one there is nothing to keep, or no
 @checked
 def halves(dim: Several, swap: bool = False) -> Tensor:
     """(dim,): the first half is kept; of an odd number of coordinates, the larger half is changed.
-
     Raises: ValueError for dim below 2. Ref: Dinh et al. 2015, §3.2.
 
     >>> halves(5)
@@ -41,7 +40,6 @@ def random(dim: Several, swap: bool = False, *, seed: Seed = 0, generator: torch
 @checked
 def checkerboard(shape: Sizes, swap: bool = False) -> Tensor:
     """(C, H, W): kept where row + column is odd, as the dark squares of a board; the same in every channel.
-
     Args: shape, (C, H, W), or (H, W) for one channel; at least two pixels.
     Raises: ValueError for another shape. Ref: Dinh et al. 2017, §3.4.
     """
@@ -55,7 +53,6 @@ def checkerboard(shape: Sizes, swap: bool = False) -> Tensor:
 @checked
 def channel(shape: tuple[Width, Width, Width], swap: bool = False) -> Tensor:
     """(C, H, W), C at least 2: the first half of the channels is kept, whole.
-
     Raises: ValueError for another shape. Ref: Dinh et al. 2017, §3.4.
     """
     if shape[0] < 2:

@@ -26,7 +26,6 @@ def dequantize(
     dtype: torch.dtype | None = None,
 ) -> Tensor:
     """x = (x_int + u)/levels with u uniform on [0, 1), new for every pixel: like x_int, in [0, 1].
-
     Args: levels, 256 for most pictures, 17 for the digits; dtype, a float type, or None for torch's default.
     Raises: ValueError for floats, and for values outside of 0..levels − 1.
     """
@@ -50,7 +49,6 @@ class Logit(nn.Module):
         z = logit(α + (1 − 2α) x),    log |det ∂z/∂x| = Σ [log(1 − 2α) − log y − log(1 − y)],  y = α + (1 − 2α) x
 
     α in (0, ½) keeps 0 and 1 from going to infinity. (With 1 − α for 1 − 2α, as printed in the paper, 1 still does.)
-
     Raises: ValueError for α out of range; for x far outside of [0, 1], where z has no value.
     Ref: Dinh et al. 2017, §4.1.
     """
@@ -79,7 +77,6 @@ class Logit(nn.Module):
 
 class Standardise(nn.Module):
     """A fixed scale and shift: z = (x − mean)/std, log |det ∂z/∂x| = −D log std
-
     Args: mean, std > 0; left out, those of the uniform distribution on [0, 1]. Raises: ValueError out of range.
     """
 

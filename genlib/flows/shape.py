@@ -19,7 +19,6 @@ class Squeeze(nn.Module):
     """Every 2 × 2 square of pixels becomes one pixel of four times the channels: (B, C, H, W) to (B, 4C, H/2, W/2).
 
     Channel i·C + c is channel c of the i-th corner: top left, top right, bottom left, bottom right. log |det| = 0.
-
     Raises: ValueError for a height or width that is odd; for the inverse, for channels that are not divisible by 4.
     Ref: Dinh et al. 2017, §3.6.
     """

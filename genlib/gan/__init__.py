@@ -5,17 +5,6 @@ from genlib.gan.networks import PatchDiscriminator, UNetGenerator, generate
 from genlib.gan.objectives import OBJECTIVES, best_discriminator, discriminator_loss, generator_loss, r1
 from genlib.gan.pix2pix import Pix2Pix
 
-__all__ = [
-    "OBJECTIVES",
-    "ClassConditional",
-    "MLPGenerator",
-    "PatchDiscriminator",
-    "Pix2Pix",
-    "ProjectionDiscriminator",
-    "UNetGenerator",
-    "best_discriminator",
-    "discriminator_loss",
-    "generate",
-    "generator_loss",
-    "r1",
-]
+__all__ = ["OBJECTIVES", "ClassConditional", "MLPGenerator", "PatchDiscriminator", "Pix2Pix"]
+__all__ += ["ProjectionDiscriminator", "UNetGenerator", "best_discriminator", "discriminator_loss", "generate"]
+__all__ += ["generator_loss", "r1"]
