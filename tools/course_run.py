@@ -159,9 +159,8 @@ REMEDIES = [
 def run(command: list[str], log: TextIO, failure: str, env: dict[str, str] | None = None) -> None:
     """Run a command with its words in the log, showing that it lives; raise SetupError where it fails."""
     guard = [BASE, "-I", "-c", GUARD, *command]
-    pipe = subprocess.PIPE
+    pipe, started, before = subprocess.PIPE, time.time(), log.tell()  # the command moves the end of the log, too
     process = subprocess.Popen(guard, stdin=pipe, stdout=log, stderr=subprocess.STDOUT, env=env, start_new_session=True)
-    started, before = time.time(), log.tell()
     try:
         while process.poll() is None:
             time.sleep(0.1)
