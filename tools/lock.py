@@ -17,7 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = [ROOT / name for name in ("requirements.lock", "requirements-cuda.lock", "requirements-cpu.lock")]
-TORCH = "torch==2.13.0"  # the version the course's numbers were measured with
+# The version that the course's numbers were measured with. To take another one, write it into requirements.lock and its
+# builds below, and run `make lock`.
+TORCH = re.findall(r"^torch==[\w.]+", LOCKS[0].read_text(encoding="utf-8"), re.MULTILINE)[0]
 # The hashes of that version's own builds (+cpu) for Python 3.11 to 3.14, each aarch64 and x86_64.
 CPU_BUILDS = (
     "84453b69508ec79902f899c5ed9495acb9e2bbe9fda5f1d5d6f19e3c3842e1a7",
@@ -31,7 +33,7 @@ CPU_BUILDS = (
 )
 GPU_ONLY = re.compile(r"(nvidia-|cuda-|triton\b)")
 HEADER = """\
-# Made by `make lock` from pyproject.toml, and torch's version in tools/lock.py: change those, not this.
+# Made by `make lock` from pyproject.toml, which is to be changed, not this; but torch stays at the version given here.
 """
 
 

@@ -5,9 +5,9 @@ arrays and tensors, and know no model. Matplotlib is used through its object int
 nothing is drawn twice. Where numbers say more than a figure, there is `table`.
 """
 
+from gencourse.plots.charts import areas, arrows, heatmap, histogram, lines, points
 from gencourse.plots.figures import DIVERGING, LINE_STYLES, PALETTE, STYLE, Figure, Panel, figure
 from gencourse.plots.images import image_rows, pictures
-from gencourse.plots.panels import areas, arrows, heatmap, histogram, lines, points
 from gencourse.plots.tables import Row, Table, table
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Panels: curves, areas, histograms, clouds, arrows, heat maps."""
+"""What a panel of a figure shows: curves, areas, histograms, clouds, arrows, heat maps."""
 
 import math
 from collections.abc import Mapping, Sequence
