@@ -76,7 +76,7 @@ def test_float32_agrees_within_1e_6(make) -> None:
         results.append((z, log_det, flow.inverse(z, label)[0], *torch.autograd.grad(loss, list(plain.parameters()))))
     for a, b in zip(*results, strict=True):
         assert float((a - b).detach().abs().max()) <= 1e-6 * max(1.0, float(a.detach().abs().max()))
-    assert "Chain" in names(fast)
+    assert "Run" in names(fast)
 
 
 def test_channels_of_pictures() -> None:
@@ -120,9 +120,9 @@ def test_forward_mode_and_vmap_work() -> None:
 @pytest.mark.parametrize(
     ("name", "layers"),
     [
-        ("taking turns", ["Chain"]),
-        ("the same twice", ["Chain"]),
-        ("random pairs", ["Chain", "Chain", "AffineCoupling"]),
+        ("taking turns", ["Run"]),
+        ("the same twice", ["Run"]),
+        ("random pairs", ["Run", "Run", "AffineCoupling"]),
         ("one swapped", ["AffineCoupling"]),
         ("random", ["AffineCoupling"] * 3),
         ("unequal", ["AffineCoupling"] * 4),
@@ -135,7 +135,7 @@ def test_couplings_are_fused_where_parts_trade_places(name: str, layers: list[st
 def test_what_is_no_coupling_stays_as_it_is() -> None:
     plain = RealNVP.for_images((1, 4, 4), 17, n_scales=2, width=4, n_blocks=1)
     fast = fused(plain)
-    assert names(fast) == ["Logit", *["AffineCoupling"] * 3, "Squeeze", "Chain", "FactorOut", "Inverse"]
+    assert names(fast) == ["Logit", *["AffineCoupling"] * 3, "Squeeze", "Run", "FactorOut", "Inverse"]
     assert (fast.levels, fast.shape, fast.base) == (plain.levels, plain.shape, plain.base)
 
 

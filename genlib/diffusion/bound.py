@@ -72,7 +72,7 @@ def vlb(
     """
     x_0 = check("x_0", x_0, Data, self=ddpm)
     ddpm.check_shape(x_0.shape, "x_0")
-    label, levels = ddpm.told(len(x_0), label), ddpm.levels if levels is None else levels
+    label, levels = ddpm.label_for(len(x_0), label), ddpm.levels if levels is None else levels
     exact, x_0 = on_grid("x_0", x_0, levels), x_0.to(torch.promote_types(x_0.dtype, torch.float32))
     schedule, B, unit = ddpm.schedule, len(x_0), BITS / max(1, math.prod(x_0.shape[1:]))
 

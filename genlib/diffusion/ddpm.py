@@ -73,7 +73,7 @@ class DDPM(nn.Module):
         return (*out.to(x_t.dtype).chunk(parts, dim=1), None)[:2]  # type: ignore[return-value]
 
     def guess(self, x_t: Tensor, t: Tensor, label: Tensor | None, guidance: float, clip: bool) -> Denoised:
-        """What `denoise` says, of what has been checked."""
+        """`denoise` of what has been checked: for samplers, which ask the same model many times."""
         with evaluating(self):
             if guidance and label is not None:
                 labels = torch.cat([label, torch.full_like(label, none(label))])
@@ -96,7 +96,7 @@ class DDPM(nn.Module):
         return mean, guess.v * chain._at("log_beta", t, x_t) + (1 - guess.v) * chain._at("log_beta_tilde", t, x_t)
 
     @checked
-    def told(self, n: Natural, label: LabelOrNone, guidance: Guidance = 0.0) -> Tensor | None:
+    def label_for(self, n: Natural, label: LabelOrNone, guidance: Guidance = 0.0) -> Tensor | None:
         """The label of n examples, if the net is told such; if not, `ValueError`."""
         if guidance and label is None:
             raise ValueError(f"label: expected one to guide towards, for guidance = {guidance:g}; got None")
@@ -115,7 +115,7 @@ class DDPM(nn.Module):
         Args: x_t (B, D, ...), float, finite; t (B,) int64 in 1..T; label, guidance, clip: as for every `sampler`.
         Raises: ValueError for what does not fit, and guidance without a label. Ref: Ho & Salimans 2022, eq. 6.
         """
-        return self.guess(x_t, t, self.told(len(x_t), label, guidance), guidance, clip)
+        return self.guess(x_t, t, self.label_for(len(x_t), label, guidance), guidance, clip)
 
     def reverse(self, x_t: Tensor, t: Tensor, label: Tensor | int | None = None) -> tuple[Tensor, Tensor]:
         """Mean and variance of p_θ(x_{t−1} | x_t): like x_t; and (B, 1, ..., 1), or like x_t where it is learned.

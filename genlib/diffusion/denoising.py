@@ -80,7 +80,7 @@ class Denoising(nn.Module):
             return
         # The bound moves the variance only: its pull on the mean is noisy, and L_simple is there for that.
         x_0_guess = convert(schedule, value.detach(), x_t, t, model.predict, "x_0")
-        mean, log_var = model.step_back(Denoised(x_0_guess, eps, v), x_t, t, schedule)
+        mean, log_var = model.step_back(Denoised(x_0_guess, eps, v), x_t, t, schedule)  # which looks at no ε
         term = step_term(schedule, x_0, x_t, t, mean, log_var, model.levels)
         vlb = schedule.T * term.mean() * (BITS / x_0[0].numel())  # one random t stands for the sum over all T
         yield "net", simple + self.lam * vlb, {"simple": simple.detach(), "vlb": vlb.detach()}
@@ -99,7 +99,7 @@ class Denoising(nn.Module):
         model = self.model
         x_0, label = unpack(batch, None if model.n_classes == MANY else bool(model.n_classes or model.n_condition))
         model.check_shape(check("batch", x_0, kind, self=model).shape, "batch")
-        return x_0, model.told(len(x_0), label)
+        return x_0, model.label_for(len(x_0), label)
 
     def config(self) -> dict[str, Any]:
         """What must be the same to go on with a training: the model's, and what is minimised."""

@@ -6,7 +6,6 @@ All walk down steps T = τ_n > ... > τ_1 > τ_0 = 0 of the model's chain, all o
 ᾱ'_i = ᾱ_{τ_i} (`Schedule.respaced`).
 """
 
-import functools
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -33,8 +32,9 @@ class Denoised(NamedTuple):
 
 
 class Chain:
-    """The steps that a sampler visits, `downwards` from i = n to 1 in a `schedule` of their own, and the model, asked
-    there. x_T is where to start: float32 where the net has half precision, in which many small steps do not add up."""
+    """The steps that a sampler visits, `downwards` from i = n to 1 in a `schedule` of their own, with tables for these
+    alone; `steps[i]` is the model's step there. x_T is where to start: float32 where the net has half precision, in
+    which many small steps do not add up."""
 
     @checked
     def __init__(
@@ -46,7 +46,7 @@ class Chain:
             raise ValueError(f"shape: expected (B, ...), such as (16, 1, 8, 8) or (500, 2), got {shape}")
         self.model, self.guidance, self.clip, self.generator = model, guidance, clip, generator
         model.check_shape(shape, "shape")
-        self.label, self.steps = model.told(shape[0], label, guidance), [0, *model.schedule.visited(steps)]
+        self.label, self.steps = model.label_for(shape[0], label, guidance), [0, *model.schedule.visited(steps)]
         self.schedule, self.downwards = model.schedule.respaced(self.steps[1:]), range(len(self.steps) - 1, 0, -1)
         x_T, own = check("x_T", x_T, Noise, self=model, shape=shape), weight(model)
         if x_T is None:
@@ -72,10 +72,11 @@ def sampler(walk: Callable[..., Iterator[Tensor]]) -> Callable[..., Iterator[Ten
 
     Args of every sampler:
         model: a `DDPM`; `shape`, of the samples, (B, ...).
-        steps: which of 1..T to visit, as for `Schedule.visited`: None, a number, or the steps themselves.
+        steps: which of 1..T to visit, as for `Schedule.visited`: all if left out, a number, or the steps themselves.
         label: (B,) int64, −1 for none; (B, n_condition) float, a row of NaN for none; one class for all; or None.
         guidance: w in 0..1000: ε = (1 + w) ε(x_t, label) − w ε(x_t, none).
         clip: clamp the guess of x_0 to [−1, 1] in every step.
+        generator: of x_T and of all noise.
         x_T: where to start, of that shape; N(0, I) if left out.
     Returns: an iterator over x_T, ..., x_0. Raises: ValueError for what does not fit the model, at the call.
     """
@@ -84,8 +85,8 @@ def sampler(walk: Callable[..., Iterator[Tensor]]) -> Callable[..., Iterator[Ten
     def start(model, shape, *, steps=None, label=None, guidance=0.0, clip=False, generator=None, x_T=None, **own):
         return walk(Chain(model, shape, steps, label, guidance, clip, generator, x_T), **own)
 
-    functools.update_wrapper(start, walk)
-    del start.__wrapped__  # whose arguments are not those of `start`
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):  # not the arguments, which are those of `start`
+        setattr(start, name, getattr(walk, name))
     return start
 
 

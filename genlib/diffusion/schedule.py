@@ -42,13 +42,11 @@ class Schedule:
     """
 
     @checked
-    def __init__(self, beta: Sequence[Inside] | Annotated[Float[Tensor, " T"], "(0, 1)"]) -> None:
+    def __init__(self, beta: Sequence[Inside]) -> None:
         table = torch.tensor([0.0, *beta], dtype=torch.float64, device="cpu")
         alpha_bar = (1 - table).cumprod(0)
         if not beta or alpha_bar[-1] < LEAST:
-            raise ValueError(
-                f"beta: expected ᾱ_T of at least {LEAST:g}, got {float(alpha_bar[-1]) if beta else 'none'}"
-            )
+            raise ValueError(f"beta: expected ᾱ_T of at least {LEAST:g}, got {alpha_bar[-1] if beta else 'none'}")
         self._fill(table, 1 - table, alpha_bar, torch.log1p(-table).cumsum(0))
 
     def _fill(self, beta: Tensor, alpha: Tensor, alpha_bar: Tensor, log_alpha_bar: Tensor) -> None:

@@ -39,8 +39,6 @@ class Coupling(nn.Module):
     mask: Tensor
     order: Tensor | None
     before: Tensor | None
-    # (x_1, x_2, condition, back=False): z_2, or x_2 from z_2; and the logarithm of how much each number is stretched
-    _change: Callable[..., Pair]
 
     @checked
     def __init__(self, mask: Mask, net: Net | None = None, *, apart: bool | None = None) -> None:
@@ -58,10 +56,12 @@ class Coupling(nn.Module):
         self.net = (MLP if self.mask.dim() == 1 else ConvNet)(*self.features) if net is None else net
 
     def _index(self) -> None:
-        """Where the parts are, that with the first coordinate first; anew when a mask was loaded."""
+        """Where the two parts of x are, that with the first coordinate first; anew when a mask was loaded."""
         kept = self.mask.reshape(self.n, -1)[:, 0]
-        self.step, self.halves = 1 if kept[0] else -1, (kept == kept[0]).tolist()
+        self.halves = (kept == kept[0]).tolist()  # True in the first part
         self.widths = [sum(self.halves), self.n - sum(self.halves)]
+        self.step = 1 if kept[0] else -1  # parts[::step]: what is kept, what is changed
+        # Where each coordinate goes so that the first part comes first, and back; None if they stand so already.
         order, mixed = torch.argsort(kept != kept[0], stable=True), sorted(self.halves)[::-1] != self.halves
         self.register_buffer("order", order if mixed else None, persistent=False)
         self.register_buffer("before", torch.argsort(order) if mixed else None, persistent=False)
@@ -99,6 +99,10 @@ class Coupling(nn.Module):
             return x_2
         x = torch.cat([x_1, x_2][:: self.step], dim=1)
         return x if self.before is None else x.index_select(1, self.before)
+
+    def _change(self, x_1: Tensor, x_2: Tensor, condition: Tensor | None, back: bool = False) -> Pair:
+        """z_2, or x_2 from z_2 on the way back; and the logarithm of how much each number is stretched."""
+        raise NotImplementedError
 
     def _answers(self, x_1: Tensor, condition: Tensor | None) -> Sequence[Tensor]:
         """What the network says of x_1, n_out tensors; by mask, zero where x is kept, so that nothing changes there."""
@@ -179,7 +183,7 @@ def fused(flow: Flow) -> Flow:
     layers: list[nn.Module] = []
     for halves, group in groupby(flow.layers, _halves):
         run: list[Any] = list(group)
-        layers += [Chain(run)] if halves and len(run) > 1 else run
+        layers += [Run(run)] if halves and len(run) > 1 else run
     options = {name: getattr(flow, name) for name in ("base", "levels", "n_classes", "n_condition")}
     return Flow(layers, flow.shape, **options).train(flow.training)
 
@@ -188,8 +192,8 @@ def _halves(layer: nn.Module) -> Any:
     return layer.halves if isinstance(layer, Coupling) and layer.apart else None
 
 
-class Chain(nn.Module):
-    """Couplings that split x into the same two parts."""
+class Run(nn.Module):
+    """Couplings one after the other that split x into the same two parts."""
 
     def __init__(self, couplings: list[Any]) -> None:
         super().__init__()
