@@ -10,7 +10,8 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import mse_loss
 
 from genlib.arguments import Count, Label, Natural, NonNegative, Positive, Width, check, checked
-from genlib.common import Turn, adam, draw, evaluating, n_told, told, unpack, wide
+from genlib.common import Turn, draw, evaluating, n_told, told, unpack, wide
+from genlib.optimizers import adam
 
 __all__ = ["ELBO", "VAE", "Autoencoder", "Reconstruction"]
 

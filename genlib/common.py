@@ -1,6 +1,6 @@
-"""What the families share, since none imports another: batches, conditions, noise, Adam, a network only asked."""
+"""What the families share, since none imports another: batches, conditions, noise, a network only asked."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,25 +50,6 @@ def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None
 def wide(x: Tensor) -> torch.dtype:
     """What many numbers are added up in: float32, or better where x is."""
     return torch.promote_types(x.dtype, torch.float32)
-
-
-def adam(
-    parameters: Iterable[Tensor],
-    lr: float,
-    betas: tuple[float, float] = (0.9, 0.999),
-    weight_decay: float = 0.0,
-) -> torch.optim.Optimizer:
-    """Adam; with `weight_decay`, AdamW. All parameters are updated by one kernel where the device has it.
-    Ref: Kingma & Ba 2015; Loshchilov & Hutter 2019.
-    """
-    parameters = list(parameters)
-    more = {"weight_decay": weight_decay, "decoupled_weight_decay": True, "fused": fusible(parameters)}
-    return torch.optim.Adam(parameters, lr=lr, betas=betas, **more)
-
-
-def fusible(parameters: Iterable[Tensor]) -> bool:
-    """Whether torch has the fused Adam for the devices of all of them."""
-    return all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
 
 
 @contextmanager

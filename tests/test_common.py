@@ -31,32 +31,6 @@ def test_noise_is_drawn_where_the_generator_lives() -> None:
     assert not torch.equal(g.get_state(), generator().get_state())
 
 
-@pytest.mark.parametrize(("weight_decay", "kind"), [(0.0, torch.optim.Adam), (0.1, torch.optim.AdamW)])
-def test_adam_steps_as_torchs_own_does(weight_decay: float, kind: type[torch.optim.Optimizer]) -> None:
-    ours, theirs = nn.Linear(3, 2).double(), nn.Linear(3, 2).double()
-    theirs.load_state_dict(ours.state_dict())
-    options = {"weight_decay": weight_decay} if weight_decay else {}
-    pairs = [
-        (ours, common.adam(ours.parameters(), 0.01, (0.5, 0.9), weight_decay)),
-        (theirs, kind(theirs.parameters(), lr=0.01, betas=(0.5, 0.9), **options)),  # pyright: ignore
-    ]
-    x = torch.randn(5, 3, dtype=torch.float64, generator=generator())
-    for _ in range(3):
-        for layer, optimizer in pairs:
-            optimizer.zero_grad()
-            layer(x).square().sum().backward()
-            optimizer.step()
-    assert isinstance(pairs[0][1], torch.optim.Adam)
-    assert pairs[0][1].defaults["fused"]
-    assert torch.allclose(ours.weight, theirs.weight, atol=1e-12)
-
-
-def test_a_device_without_the_kernel_is_not_asked_for_it() -> None:
-    there = [nn.Parameter(torch.empty(2, device="meta"))]
-    assert not common.fusible([*there, nn.Parameter(torch.empty(2))])
-    assert not common.adam(there, 0.01).defaults["fused"]
-
-
 def test_evaluating_puts_every_mode_back() -> None:
     module = nn.Sequential(nn.Dropout(), nn.Sequential(nn.Dropout(), nn.Dropout()))
     module[1].eval()

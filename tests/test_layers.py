@@ -20,7 +20,7 @@ LAYERS = [
     {"genlib.train"},
     {"genlib.autoencoder", "genlib.gan", "genlib.flows", "genlib.diffusion"},
     {"genlib.data"},
-    {"genlib.common"},
+    {"genlib.common", "genlib.optimizers"},
     {"genlib.arguments"},
 ]
 FAMILIES = LAYERS[5]

@@ -9,11 +9,11 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from genlib.arguments import Label, NonNegative, check, checked
-from genlib.common import Turn, adam, fusible, unpack
+from genlib.common import Turn, unpack
 from genlib.flows.flow import BITS, Flow
-from genlib.flows.muon import Muon
 from genlib.flows.nets import MLP
 from genlib.flows.preprocessing import dequantize
+from genlib.optimizers import Muon, adam, fusible
 
 POINTS = Annotated[Float[Tensor, "B {flow.shape}"], "finite"]
 INTEGERS = Annotated[Integer[Tensor, "B {flow.shape}"], "[0, {flow.levels})"]

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genlib.arguments import Dropout, NonNegative, check, checked
-from genlib.common import Turn, adam, unpack
+from genlib.common import Turn, unpack
 from genlib.gan.objectives import Name, discriminator_loss, generator_loss, mean_cost, r1
+from genlib.optimizers import adam
 
 LIKE_G = Float[Tensor, "{fake.shape}"]  # what is compared with what G makes
 

@@ -1,7 +1,7 @@
-"""An optimizer for networks whose hidden layers are small: Muon for their square matrices, Adam for all the rest."""
+"""What trains all families: Adam; and Muon, for networks whose hidden layers are small."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -13,8 +13,27 @@ from genlib.arguments import NonNegative, checked
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
+def adam(
+    parameters: Iterable[Tensor],
+    lr: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    weight_decay: float = 0.0,
+) -> torch.optim.Optimizer:
+    """Adam; with `weight_decay`, AdamW. All parameters are updated by one kernel where the device has it.
+    Ref: Kingma & Ba 2015; Loshchilov & Hutter 2019.
+    """
+    parameters = list(parameters)
+    more = {"weight_decay": weight_decay, "decoupled_weight_decay": True, "fused": fusible(parameters)}
+    return torch.optim.Adam(parameters, lr=lr, betas=betas, **more)
+
+
+def fusible(parameters: Iterable[Tensor]) -> bool:
+    """Whether torch has the fused Adam for the devices of all of them."""
+    return all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
+
+
 class Muon(torch.optim.Adam):
-    """Steps that are as long in every direction.
+    """Steps that are as long in every direction, for square matrices; Adam for all the rest.
 
         m ← μ m + (1 − μ) g,    W ← W − lr · √max(1, rows/columns) · orth((1 − μ) g + μ m),    orth(U S Vᵀ) ≈ U Vᵀ
 
@@ -27,7 +46,7 @@ class Muon(torch.optim.Adam):
         lr, lr_adam: the length of a step of the matrices; of the others, in Adam's units.
         momentum, rounds: μ; of the iteration for `orth`.
         weight_decay: of both, times their learning rates.
-        fused: whether Adam updates the others in one kernel; not every device has it (`common.fusible`).
+        fused: whether Adam updates the others in one kernel; not every device has it (`fusible`).
     Raises: ValueError for numbers out of range, and for matrices that are none.
     Ref: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; Loshchilov & Hutter 2019.
     """

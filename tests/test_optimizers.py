@@ -1,4 +1,4 @@
-"""Muon: its steps against a singular value decomposition and torch's own, Adam's for the rest, and resuming."""
+"""Adam as in torch. Muon: its steps against a singular value decomposition and torch, Adam for the rest, and resuming."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from genlib import data, train
 from genlib.flows import MaximumLikelihood, RealNVP
-from genlib.flows.muon import Muon, orthogonal
+from genlib.optimizers import Muon, adam, fusible, orthogonal
 
 
 def with_grads(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float64) -> list[Tensor]:
@@ -151,3 +151,29 @@ def test_a_resumed_training_is_the_one_that_never_stopped(tmp_path) -> None:
 
     for whole, resumed in zip(trained(None), trained(4), strict=True):
         assert torch.equal(whole, resumed)
+
+
+@pytest.mark.parametrize(("weight_decay", "kind"), [(0.0, torch.optim.Adam), (0.1, torch.optim.AdamW)])
+def test_adam_steps_as_torchs_own_does(weight_decay: float, kind: type[torch.optim.Optimizer]) -> None:
+    ours, theirs = nn.Linear(3, 2).double(), nn.Linear(3, 2).double()
+    theirs.load_state_dict(ours.state_dict())
+    options = {"weight_decay": weight_decay} if weight_decay else {}
+    pairs = [
+        (ours, adam(ours.parameters(), 0.01, (0.5, 0.9), weight_decay)),
+        (theirs, kind(theirs.parameters(), lr=0.01, betas=(0.5, 0.9), **options)),  # pyright: ignore
+    ]
+    x = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for _ in range(3):
+        for layer, optimizer in pairs:
+            optimizer.zero_grad()
+            layer(x).square().sum().backward()
+            optimizer.step()
+    assert isinstance(pairs[0][1], torch.optim.Adam)
+    assert pairs[0][1].defaults["fused"]
+    assert torch.allclose(ours.weight, theirs.weight, atol=1e-12)
+
+
+def test_a_device_without_the_kernel_is_not_asked_for_it() -> None:
+    there = [nn.Parameter(torch.empty(2, device="meta"))]
+    assert not fusible([*there, nn.Parameter(torch.empty(2))])
+    assert not adam(there, 0.01).defaults["fused"]
