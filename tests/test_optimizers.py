@@ -1,4 +1,4 @@
-"""Adam as in torch. Muon: its steps against a singular value decomposition and torch, Adam for the rest, and resuming."""
+"""Adam as in torch. Muon: its steps against a singular value decomposition, Adam for the rest, and resuming."""
 
 import pytest
 import torch
