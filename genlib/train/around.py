@@ -34,7 +34,7 @@ def seed_all(device: torch.device, seed: int) -> None:
 
 def rng_state(device: torch.device) -> dict[str, Any]:
     """Their states."""
-    states = [generator.get_state() for generator in _generators(device)]
+    states = list(map(torch.Generator.get_state, _generators(device)))
     return {"python": random.getstate(), "numpy": np.random.get_state(), "torch": states}  # noqa: NPY002
 
 
@@ -58,8 +58,7 @@ def preserved_rng(device: torch.device) -> Iterator[None]:
 @contextmanager
 def signals_noted() -> Iterator[list[int]]:
     """The first Ctrl-C or SIGTERM is only noted, in the list. A second one does at once what it always does."""
-    received: list[int] = []
-    before: dict[int, Any] = {}
+    received, before = [], {}
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)

@@ -23,10 +23,9 @@ class Average:
         averaged = getattr(objective, "averaged", True)
         self.parameters = {name: p for name, p in objective.named_parameters() if averaged and p.requires_grad}
         self.mean = {name: p.detach().clone() for name, p in self.parameters.items()}
-        # Where buffers are kept, not the buffers: a module may well put a new tensor in the place of an old one.
-        buffers: list[dict[str, Any]] = [module._buffers for module in objective.modules()]
-        self.places = [(own, name) for own in buffers for name, buffer in own.items() if buffer is not None]
-        self.buffers = [own[name].clone() for own, name in self.places]
+        # Where buffers are, and copies: a module may well put a new tensor in the place of an old one.
+        owners: list[Any] = [module._buffers for module in objective.modules()]
+        self.buffers = [(own, name, x.clone()) for own in owners for name, x in own.items() if x is not None]
 
     @torch.no_grad()
     def update(self, k: int) -> None:
@@ -35,7 +34,8 @@ class Average:
             rate = max(self.least, 8 / (k + 8))
             torch._foreach_lerp_([*self.mean.values()], [*self.parameters.values()], rate)  # pyright: ignore
         if self.buffers:
-            torch._foreach_copy_(self.buffers, [own[name] for own, name in self.places])  # pyright: ignore
+            kept = [copy for *_, copy in self.buffers]
+            torch._foreach_copy_(kept, [own[name] for own, name, _ in self.buffers])  # pyright: ignore
 
     @torch.no_grad()
     def put(self, values: dict[str, Tensor]) -> None:
@@ -56,5 +56,5 @@ class Average:
     @torch.no_grad()
     def restore_buffers(self) -> None:
         """The objective's buffers become what they were after the last `update`."""
-        for (own, name), kept in zip(self.places, self.buffers, strict=True):
+        for own, name, kept in self.buffers:
             own[name].copy_(kept)

@@ -30,7 +30,7 @@ class TensorBatches:
     """
 
     def __init__(self, asked: SimpleNamespace, device: torch.device, processes: Alone) -> None:
-        self.columns = [x.detach().to(device) for x in _columns(asked.data)]
+        self.columns = _columns(asked.data, device)
         self.make = operator.itemgetter(0) if isinstance(asked.data, Tensor) else getattr(asked.data, "_make", tuple)
         self.n, parts = len(self.columns[0]), processes.size * asked.accumulate
         if self.n < parts:
@@ -40,16 +40,14 @@ class TensorBatches:
         self.seed, self.rank, self.size, self.taken = asked.seed, processes.rank, processes.size, 0
 
     def __iter__(self) -> Iterator[Any]:
-        epoch, order = -1, torch.empty(0)
-        while True:
-            if self.taken // self.turns != epoch:
-                epoch = self.taken // self.turns
-                g = torch.Generator().manual_seed(derive_seed("order", self.seed, epoch))
-                order = torch.randperm(self.n, generator=g, device="cpu").to(self.columns[0].device)
-            start = (self.taken % self.turns * self.size + self.rank) * self.batch_size
-            rows = order[start : start + self.batch_size]
-            self.taken += 1
-            yield self.make([x[rows] for x in self.columns])
+        for epoch in itertools.count(self.taken // self.turns):
+            g = torch.Generator().manual_seed(derive_seed("order", self.seed, epoch))
+            order = torch.randperm(self.n, generator=g, device="cpu").to(self.columns[0].device)
+            for turn in range(self.taken % self.turns, self.turns):
+                start = (turn * self.size + self.rank) * self.batch_size
+                rows = order[start : start + self.batch_size]
+                self.taken += 1
+                yield self.make([x[rows] for x in self.columns])
 
     def describe(self) -> str:
         """Enough to see that a training is resumed with other data."""
@@ -74,10 +72,9 @@ class LoaderBatches:
         has = [name for name in ("__array__", "__next__", "__iter__", "__getitem__") if hasattr(self.data, name)]
         other = isinstance(self.data, torch.utils.data.Dataset | str | bytes | dict | type)
         if other or not has or has[0] in ("__array__", "__next__"):
-            raise ValueError(
-                "data: expected a tensor, a tuple of them, a DataLoader or another iterable of batches for more than "
-                f"one pass, got {type(self.data).__name__} (DataLoader(dataset) and torch.as_tensor(array) make such)"
-            )
+            expected = "a tensor, a tuple of them, a DataLoader or another iterable of batches for more than one pass"
+            got = f"{type(self.data).__name__} (DataLoader(dataset) and torch.as_tensor(array) make such)"
+            raise ValueError(f"data: expected {expected}, got {got}")
         sampler = getattr(self.data, "sampler", None)
         self.set_epoch: Callable[[int], None] = getattr(sampler, "set_epoch", lambda epoch: None)
         shared_out = hasattr(sampler, "set_epoch") and getattr(sampler, "num_replicas", 1) == processes.size
@@ -113,8 +110,8 @@ class LoaderBatches:
         return f"{type(self.data).__name__} of {operator.length_hint(self.data, -1)} batches"
 
     def state_dict(self) -> dict[str, Any]:
-        own = {"generators": self.generators, "start": crc_of(self.start)}
-        return own | {"epoch": self.epoch, "turn": self.turn}
+        where = {"epoch": self.epoch, "turn": self.turn}
+        return {"generators": self.generators, "start": crc_of(self.start), **where}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Start the pass again, which has to be the same, and skip what has been seen."""
@@ -123,10 +120,8 @@ class LoaderBatches:
         self._start(state["epoch"])
         self.turn = sum(1 for _ in itertools.islice(self.groups, state["turn"]))
         if self.turn < state["turn"] or (self.first and crc_of(self.start) != state["start"]):
-            raise ValueError(
-                f"data: pass {self.epoch + 1} over them is not what it was, so the training cannot go on; what "
-                "shuffles has to draw from a global generator, or from one of the DataLoader's"
-            )
+            advice = "what shuffles has to draw from a global generator, or from one of the DataLoader's"
+            raise ValueError(f"data: pass {self.epoch + 1} over them is not what it was; {advice}")
 
 
 def _generators_of(loader: Any) -> list[torch.Generator]:
@@ -145,13 +140,14 @@ def _moved(batch: Any, device: torch.device) -> Any:
     return batch.to(device, non_blocking=True) if isinstance(batch, Tensor) else batch
 
 
-def _columns(data: Any) -> list[Tensor]:
-    """The tensors of the data: plain, finite, of one length."""
+def _columns(data: Any, device: torch.device) -> list[Tensor]:
+    """The tensors of the data, on the device: plain, finite, of one length."""
     columns = [data] if isinstance(data, Tensor) else list(data)
     for i, x in enumerate(columns):
-        name = "data" if x is data else f"data.{data._fields[i]}" if hasattr(data, "_fields") else f"data[{i}]"
-        check(name, x, WHOLE if isinstance(x, Tensor) and not x.is_floating_point() else FINITE)
-    sizes = [len(x) for x in columns]
+        name = "data" if x is data else f"data.{names[i]}" if (names := getattr(data, "_fields", ())) else f"data[{i}]"
+        hint = WHOLE if isinstance(x, Tensor) and not x.is_floating_point() else FINITE
+        columns[i] = check(name, x, hint).detach().to(device)
+    sizes = list(map(len, columns))
     if len(set(sizes)) != 1 or 0 in sizes:
         raise ValueError(f"data: expected at least one example, in tensors of one length, got {sizes or 'none'}")
     return columns

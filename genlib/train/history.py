@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from genlib.arguments import check, checked
+from genlib.arguments import checked
 from genlib.train.files import file_at, write_whole
 
 
@@ -51,8 +51,7 @@ class History:
     def from_dict(cls, content: Any) -> "History":
         """The inverse of `to_dict`; `ValueError` for anything else."""
         names = cls.__dataclass_fields__.keys() - {"raw"}
-        check("content", content, dict)
-        if content.keys() != names or not isinstance(content["logs"], dict) or not isinstance(content["lr"], dict):
+        if not isinstance(content, dict) or content.keys() != names:
             raise ValueError(f"content: expected the entries {', '.join(sorted(names))}, and no others")
         curves = [content["step"], content["time"], *content["logs"].values(), *content["lr"].values()]
         if any(not isinstance(curve, list) or len(curve) != len(curves[0]) for curve in curves):
@@ -87,22 +86,6 @@ class Interrupted(KeyboardInterrupt):
 
 class NotFiniteError(FloatingPointError):
     """A loss or a gradient is NaN or infinite: training has stopped, the objective is as the last good step left it."""
-
-
-class Means:
-    """Means of scalars over some steps. They are added up where they are: a GPU is asked once for all the steps."""
-
-    def __init__(self, sums: Mapping[str, tuple[Any, int]] | None = None) -> None:
-        self.sums = dict(sums or {})  # and how many there are
-
-    def add(self, *logs: Mapping[str, Any]) -> None:
-        for name, value in (item for values in logs for item in values.items()):
-            total, n = self.sums.get(name, (0.0, 0))
-            self.sums[name] = total + scalar("logs", name, value), n + 1
-
-    def pop(self) -> dict[str, float]:
-        sums, self.sums = self.sums, {}
-        return {name: float(total) / n for name, (total, n) in sums.items()}
 
 
 def scalar(what: str, name: Any, value: Any) -> Any:

@@ -48,8 +48,8 @@ def fit(
 
     Args:
         objective: a Module with `optimizers()` and `losses(batch, generator)`; see `genlib.train`.
-        data: a tensor (N, ...) or a (named) tuple of them, moved to the objective's device once, shuffled anew in every
-            epoch; or a DataLoader, or a list of batches. A batch is a tensor, or a tuple like `data`.
+        data: a tensor (N, ...) or a (named) tuple of them, shuffled anew in every epoch; or a DataLoader, or a list of
+            batches. A batch is a tensor, or a tuple like `data`.
         steps, seconds: exactly one of them: how many updates, or how long by the clock (callbacks not counted).
             Only with `steps` does the same seed give the same weights. GENLIB_MAX_STEPS in the environment bounds both.
         batch_size: examples in a batch, for each process (under `torchrun` they train together). What would not fill a
@@ -94,7 +94,7 @@ def fit(
                     player.update(1.0 if clip is None or norm <= clip else clip / norm)
                 else:
                     now.not_finite(player, loss)
-                now.means.add({"loss" if len(now.players) == 1 else f"loss_{player.name}": loss}, *logs)
+                now.note({"loss" if len(now.players) == 1 else f"loss_{player.name}": loss}, *logs)
             now.average.update(now.step)
             now.step += 1
             if now.step == 1:  # a first forward pass may have set weights from its own batch

@@ -1,6 +1,8 @@
 """What `fit` asks of an objective, and whose turn it is in a step."""
 
 import inspect
+import itertools
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -55,9 +57,10 @@ class Player:
         if factor != self.scale:
             torch._foreach_mul_(gradients, factor / self.scale)  # pyright: ignore
         self.optimizer.step()
-        self.good, self.bad = self.good + 1, 0
-        if self.scaled and self.good == 2000:
-            self.scale, self.good = min(self.scale * 2, 2.0**24), 0
+        if self.scaled:
+            self.good, self.bad = self.good + 1, 0
+            if self.good == 2000:
+                self.scale, self.good = min(self.scale * 2, 2.0**24), 0
 
     def overflow(self) -> bool:
         """After gradients that are not finite: whether a smaller scale is worth a try."""
@@ -88,48 +91,41 @@ def in_turn(
     `losses` is what an objective's `losses` gave, for each batch. The gradients of the mean are then in the player's
     parameters, and no batch's graph has outlived its turn.
     """
-    turn = None
-    while True:
+    for n_before in itertools.count():
         for player in players.values():
             player.optimizer.zero_grad()
-        names, parts, logs = zip(*[_taken(batch, players, autocast, 1 / len(losses)) for batch in losses], strict=True)
-        if len(set(names)) > 1:
-            raise ValueError(f"losses: expected the same turns for each batch, got {names}")
-        before, turn = turn, names[0]
-        if turn is None and before is None:
-            raise ValueError("losses: expected at least one turn for each batch, but it yielded nothing")
-        if turn is None:
+        taken = []
+        for turns in losses:
+            if not isinstance(turns, Iterator):
+                raise ValueError(f"losses: expected a generator of (name, loss, logs), got {type(turns).__name__}")
+            with autocast():  # and left at once: it keeps casts of the weights, and they are about to change
+                turn = next(turns, None)
+            if turn is None:
+                continue
+            name, loss, logs = turn if isinstance(turn, tuple) and len(turn) == 3 else ("", turn, None)
+            known = isinstance(name, str) and name in players and isinstance(logs, Mapping)
+            fits = known and getattr(loss, "requires_grad", False)
+            if not fits or not isinstance(loss, Tensor) or loss.numel() != 1 or loss.is_complex():
+                wanted = f"one of {sorted(players)}, a scalar tensor that is not detached, a dict"
+                got = f"({name!r}, {came(loss)}, {type(logs).__name__})"
+                raise ValueError(f"losses: expected (name, loss, logs): {wanted}, got {got}")
+            players[name].add_gradients(loss, 1 / len(losses))
+            taken.append((name, loss.detach().reshape(()), logs))
+        names, parts, logs = zip(*taken, strict=True) if taken else ((), (), ())
+        if names != names[:1] * len(losses) or not (names or n_before):
+            raise ValueError(f"losses: expected the same turns for each batch, at least one, got {names}")
+        if not names:
             return
-        yield players[turn], torch.stack(parts).mean(), logs
-
-
-def _taken(
-    turns: Any, players: Mapping[str, Player], autocast: Callable[[], AbstractContextManager], share: float
-) -> Any:
-    """The next of a batch's turns: whose it is, the loss, the logs; three times None after the last."""
-    if not isinstance(turns, Iterator):
-        raise ValueError(f"losses: expected a generator of (name, loss, logs), got {type(turns).__name__}")
-    with autocast():  # and left at once: it keeps casts of the weights, and they are about to change
-        turn = next(turns, None)
-    if turn is None:
-        return None, None, None
-    name, loss, logs = turn if isinstance(turn, tuple) and len(turn) == 3 else ("", turn, None)
-    fits = isinstance(name, str) and name in players and isinstance(logs, Mapping)
-    if not fits or not isinstance(loss, Tensor) or loss.numel() != 1 or loss.is_complex() or not loss.requires_grad:
-        expected = f"(name, loss, logs): one of {sorted(players)}, a scalar tensor that is not detached, a dict"
-        raise ValueError(f"losses: expected {expected}, got ({name!r}, {came(loss)}, {type(logs).__name__})")
-    players[name].add_gradients(loss, share)
-    return name, loss.detach().reshape(()), logs
+        yield players[names[0]], torch.stack(parts).mean(), logs
 
 
 def device_of(objective: Any) -> torch.device:
     """The device of an objective's parameters; `ValueError` for what is no objective, or cannot be trained."""
-    if not hasattr(objective, "losses") or not hasattr(objective, "optimizers"):
-        got = type(objective).__name__
-        raise ValueError(f"objective: expected a Module with optimizers() and losses(batch, generator), got {got}")
     parameters = dict(objective.named_parameters())
-    if not any(p.requires_grad for p in parameters.values()):
-        raise ValueError("objective: expected parameters to train, got none")
+    trains = hasattr(objective, "losses") and hasattr(objective, "optimizers")
+    if not trains or not any(map(operator.attrgetter("requires_grad"), parameters.values())):
+        expected = "a Module with optimizers(), losses(batch, generator) and parameters to train"
+        raise ValueError(f"objective: expected {expected}, got {type(objective).__name__}")
     device = next(iter(parameters.values())).device
     for name, p in parameters.items():
         if p.is_meta or p.device != device or (p.requires_grad and torch.finfo(p.dtype).bits < 32):
@@ -151,15 +147,15 @@ def autocast_in(precision: str, device: torch.device) -> Callable[[], AbstractCo
 
 def players_of(objective: Any, scaled: bool) -> dict[str, Player]:
     """One for each optimizer; `ValueError` for those that ask for more than gradients."""
-    optimizers, own = objective.optimizers(), set(map(id, objective.parameters()))
-    if not check("optimizers", optimizers, dict):
-        raise ValueError("optimizers: expected at least one, got none")
-    for name, optimizer in optimizers.items():
+    players, own = {}, set(map(id, objective.parameters()))
+    for name, optimizer in check("optimizers", objective.optimizers(), dict).items():
         check(f"optimizers[{name!r}]", optimizer, torch.optim.Optimizer)
+        players[name] = Player(name, optimizer, scaled)
         closure = inspect.signature(optimizer.step).parameters.get("closure", NO_CLOSURE)
-        if closure.default is closure.empty or isinstance(optimizer, torch.optim.SparseAdam):
-            kind = type(optimizer).__name__
-            raise ValueError(f"optimizers[{name!r}]: expected one that needs plain gradients alone, got {kind}")
-        if not own.issuperset(id(p) for group in optimizer.param_groups for p in group["params"]):
-            raise ValueError(f"optimizers[{name!r}]: expected parameters of the objective alone, got others")
-    return {name: Player(name, optimizer, scaled) for name, optimizer in optimizers.items()}
+        plain = closure.default is not closure.empty and not isinstance(optimizer, torch.optim.SparseAdam)
+        if not plain or not own.issuperset(map(id, players[name].parameters)):
+            expected = "parameters of the objective alone, and an optimizer that needs their plain gradients alone"
+            raise ValueError(f"optimizers[{name!r}]: expected {expected}, got {type(optimizer).__name__}")
+    if not players:
+        raise ValueError("optimizers: expected at least one, got none")
+    return players

@@ -18,25 +18,21 @@ import torch
 from torch import Tensor, nn
 
 from genlib.arguments import Count, check
+from genlib.train import weights
 from genlib.train.around import derive_seed, preserved_rng, rng_state, seed_all, set_rng_state, signals_noted
 from genlib.train.average import Average
 from genlib.train.batches import LoaderBatches, TensorBatches
-from genlib.train.checkpoint import check_same_training, plain, read_state, write_state
 from genlib.train.files import file_at, locked
-from genlib.train.history import History, Interrupted, Means, NotFiniteError, scalar
+from genlib.train.history import History, Interrupted, NotFiniteError, scalar
 from genlib.train.players import Player, autocast_in, device_of, players_of
 from genlib.train.processes import Alone, processes_here
-from genlib.train.weights import config_of, differences, kind_of, put, refuse, save, tensors_of
 
 NO_SETTINGS = ("objective", "data", "checkpoint", "resume", "progress", "callback")
 
 
 @contextmanager
 def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
-    """The training that `fit` is asked for. What can be refused is refused here, before anything has changed.
-
-    However it ends, the objective is left in evaluation mode with the weights that it is to have.
-    """
+    """The training that `fit` is asked for. What can be refused is refused here, before anything has changed."""
     processes = processes_here()
     with ExitStack() as stack:
         with processes.agreeing():
@@ -49,10 +45,10 @@ def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
         first, content = processes.gather((own, content))[0]
         with processes.agreeing():
             if first != own:
-                refuse("processes: the first one trains something else", differences(first, own))
+                weights.refuse("processes: the first one trains something else", weights.differences(first, own))
             state = now.find_place(content) if content else {}
-            stream = iter(now.batches)
-            now.stream = itertools.chain([batch := next(stream)], stream)
+            batches = iter(now.batches)
+            now.stream = itertools.chain([batch := next(batches)], batches)
             with preserved_rng(device):
                 getattr(now.objective, "check", list)(batch)
         if state:
@@ -60,7 +56,11 @@ def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
         stack.enter_context(torch.enable_grad())
         now.received = stack.enter_context(signals_noted())
         try:
-            now.begin()
+            now.objective.train()
+            processes.broadcast(now.objective)
+            if asked.progress and processes.first and os.environ.get("TQDM_DISABLE", "") in ("", "0"):
+                now.show_bar()
+            now.start = time.perf_counter() - now.elapsed
             yield now
         finally:
             now.leave()
@@ -100,31 +100,32 @@ class Training:
         self.batches = batches(asked, device, processes)
         self.generator = torch.Generator(device).manual_seed(derive_seed("losses", asked.seed, processes.rank))
         self.players = players_of(self.objective, asked.precision == "fp16")
-        self.average, self.means, self.history = Average(self.objective, asked.ema_decay), Means(), History()
+        self.average, self.history = Average(self.objective, asked.ema_decay), History()
+        self.sums: dict[str, tuple[Any, int]] = {}  # of what was logged since the last entry, and of how many
         if "GENLIB_MAX_STEPS" in os.environ:
             asked.steps = within_max_steps(asked.steps, asked.seconds, say=processes.first)
 
     def tensors(self) -> dict[str, Tensor]:
         """The objective's state_dict, and the buffers that are not part of it: they may change in training, too."""
-        return {**dict(self.objective.named_buffers()), **tensors_of("objective", self.objective)}
+        return {**dict(self.objective.named_buffers()), **weights.tensors_of("objective", self.objective)}
 
     def fingerprint(self) -> dict[str, Any]:
         """What has to be the same in all processes, and for a training to go on; plain values (JSON's)."""
         settings = {name: value for name, value in vars(self.asked).items() if name not in NO_SETTINGS}
         settings |= {"calls back": self.asked.callback is not None, "processes": self.processes.size}
-        settings |= {"averaged": bool(self.average.mean), "config": config_of(self.objective)}
+        settings |= {"averaged": bool(self.average.mean), "config": weights.config_of(self.objective)}
         settings["trained"] = sum(p.requires_grad for p in self.objective.parameters())
         for player in self.players.values():
             settings |= player.settings()
         for name, x in self.tensors().items():
-            settings[name] = str(x.dtype) if name.endswith("_extra_state") else kind_of(x)
+            settings[name] = str(x.dtype) if name.endswith("_extra_state") else weights.kind_of(x)
         return json.loads(json.dumps(settings, default=lambda x: x.tolist() if hasattr(x, "tolist") else str(x)))
 
     def claim(self, path: Path, stack: ExitStack) -> bytes:
         """Nobody else may use the checkpoint meanwhile. What is in it, if the training is to go on from there."""
         if path.suffix != ".pt":
             raise ValueError(f"checkpoint: expected a file that ends in .pt, got {path}")
-        plain("optimizers", {name: player.state_dict() for name, player in self.players.items()})
+        weights.plain("optimizers", {name: player.state_dict() for name, player in self.players.items()})
         if not self.processes.first:
             return b""
         stack.enter_context(locked("checkpoint", path))
@@ -136,9 +137,11 @@ class Training:
     def find_place(self, content: bytes) -> dict[str, Any]:
         """The state in a checkpoint, if it is this training's. Batches and random numbers go on from there."""
         assert self.path is not None
-        state, first = read_state(self.path, content), self.processes.first
+        state, first = weights.read_state(self.path, content), self.processes.first
         if first:
-            check_same_training(self.path, state["settings"], {**self.fingerprint(), "data": self.batches.describe()})
+            weights.check_same_training(
+                self.path, state["settings"], {**self.fingerprint(), "data": self.batches.describe()}
+            )
         self.batches.load_state_dict(state["batches"])
         try:
             rng = state["rng"] if first else {}  # the others' are not kept
@@ -155,35 +158,39 @@ class Training:
     def go_on_from(self, state: dict[str, Any]) -> None:
         for name, player in self.players.items():
             player.load_state_dict(state["players"][name])
-        put("checkpoint", self.objective, state["objective"])
+        weights.put("checkpoint", self.objective, state["objective"])
         self.average = Average(self.objective, self.asked.ema_decay)
         for name, mean in self.average.mean.items():
             mean.copy_(state["average"][name])
-        self.means, self.history = Means(state["means"]), History.from_dict(json.loads(state["history"]))
+        self.sums, self.history = state["means"], History.from_dict(json.loads(state["history"]))
         self.step, self.elapsed, self.saved_at = state["step"], state["elapsed"], state["step"]
 
-    def begin(self) -> None:
-        self.objective.train()
-        self.processes.broadcast(self.objective)
-        if self.asked.progress and self.processes.first and os.environ.get("TQDM_DISABLE", "") in ("", "0"):
-            from tqdm.auto import tqdm
+    def show_bar(self) -> None:
+        from tqdm.auto import tqdm
 
-            look: dict[str, Any] = {"total": self.asked.steps, "initial": self.step, "unit": "step"}
-            if self.asked.steps is None:
-                look = {"total": self.asked.seconds, "bar_format": "{l_bar}{bar}| {n:.0f}/{total:.0f} s{postfix}"}
-            self.bar = tqdm(**look)
-        self.start = time.perf_counter() - self.elapsed
+        look: dict[str, Any] = {"total": self.asked.steps, "initial": self.step, "unit": "step"}
+        if self.asked.steps is None:
+            look = {"total": self.asked.seconds, "bar_format": "{l_bar}{bar}| {n:.0f}/{total:.0f} s{postfix}"}
+        self.bar = tqdm(**look)
 
     def share(self) -> float:
         """How much of the budget is used, by steps or by time: 0 at the start, 1 at the end."""
         steps, seconds = self.asked.steps, self.asked.seconds
         return min(1.0, max(self.step / steps if steps else 0.0, self.elapsed / seconds if seconds else 0.0))
 
+    def note(self, *logs: Mapping[str, Any]) -> None:
+        """Scalars are added up where they are: a GPU is asked once for all the steps of an entry."""
+        for values in logs:
+            for name, value in values.items():
+                total, n = self.sums.get(name, (0.0, 0))
+                self.sums[name] = total + scalar("logs", name, value), n + 1
+
     def log(self, callback: Any) -> None:
         """One entry in the history."""
         lr = {name: float(player.optimizer.param_groups[0]["lr"]) for name, player in self.players.items()}
-        values = self.means.pop() | ({} if callback is None else self.answered(callback))
-        self.history.append(self.step, self.elapsed, lr, values)
+        means, self.sums = {name: float(total) / n for name, (total, n) in self.sums.items()}, {}
+        answer = {} if callback is None else self.answered(callback)
+        self.history.append(self.step, self.elapsed, lr, means | answer)
 
     def show(self) -> None:
         """How far it is, on the bar."""
@@ -234,22 +241,24 @@ class Training:
         state |= {"step": self.step, "elapsed": self.elapsed, "history": json.dumps(self.history.to_dict())}
         state |= {"objective": self.tensors(), "average": self.average.mean, "batches": self.batches.state_dict()}
         state["players"] = {name: player.state_dict() for name, player in self.players.items()}
-        state["means"] = {name: (float(total), n) for name, (total, n) in self.means.sums.items()}
+        state["means"] = {name: (float(total), n) for name, (total, n) in self.sums.items()}
         state["rng"] = {**rng_state(self.device), "losses": self.generator.get_state()}
-        write_state(self.path, state)
+        weights.write_state(self.path, state)
         model = getattr(self.objective, "model", None)
         with self.average.inside():
-            save(model if isinstance(model, nn.Module) else self.objective, self.path.with_suffix(".safetensors"))
+            weights.save(
+                model if isinstance(model, nn.Module) else self.objective, self.path.with_suffix(".safetensors")
+            )
 
     def leave(self) -> None:
         """The objective and the optimizers as they are to be left."""
-        if self.stopped and self.means.sums:
+        if self.stopped and self.sums:
             self.log(None)  # for whoever catches the interruption; the state was saved without this odd entry
         if self.bar is not None:
             self.bar.close()
         for player in self.players.values():
             player.set_lr(1)
-            player.optimizer.zero_grad()
+        self.objective.zero_grad()
         if self.average.mean and self.asked.ema_decay:
             self.history.raw = copy.deepcopy(self.objective.state_dict())
         self.average.put(self.average.mean)
