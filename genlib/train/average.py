@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+EMA_DECAY = 0.996  # the final decay, where `fit` is not told another
+YOUNG = 8  # steps; the decay of an average of k steps is at most k/(k + 8), which is .996 for k = 1992
+
 
 class Average:
     """An exponential moving average that forgets its start.
@@ -31,7 +34,7 @@ class Average:
     def update(self, k: int) -> None:
         """After step k, counted from 0."""
         if self.mean:
-            rate = max(self.least, 8 / (k + 8))
+            rate = max(self.least, YOUNG / (k + YOUNG))
             torch._foreach_lerp_([*self.mean.values()], [*self.parameters.values()], rate)  # pyright: ignore
         if self.buffers:
             kept = [copy for *_, copy in self.buffers]

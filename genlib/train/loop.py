@@ -11,6 +11,7 @@ from typing import Any, Literal
 from torch import nn
 
 from genlib.arguments import Count, Natural, Positive, Seed, Share, checked
+from genlib.train.average import EMA_DECAY
 from genlib.train.history import History
 from genlib.train.players import in_turn
 from genlib.train.processes import processes_here
@@ -28,7 +29,7 @@ def fit(
     seconds: Positive | None = None,
     batch_size: Count = 64,
     seed: Seed = 0,
-    ema_decay: Share = 0.996,
+    ema_decay: Share = EMA_DECAY,
     clip: Positive | None = 1.0,
     decay: Literal["cosine", "linear"] | None = "cosine",
     warmup: Natural = 0,
@@ -55,7 +56,8 @@ def fit(
         batch_size: examples in a batch, for each process (under `torchrun` they train together). What would not fill a
             step is left out, but data smaller than that make one. A loader has a batch size of its own.
         seed: of the order, the generator of `losses`, and torch's, numpy's and Python's own, which are put back.
-        ema_decay: the final decay of the average, in [0, 1]; 0 for none. Raw weights stay in `history.raw`.
+        ema_decay: the final decay of the average, in [0, 1], 0.996 only after 1,992 steps; 0 for none. Raw weights stay
+            in `history.raw`; an objective whose `averaged` is False keeps them.
         clip: the largest norm of one optimizer's gradients, None for no bound.
         decay, warmup: of the learning rates, from what the optimizers say to 0 over the budget; and over how many steps
             they first rise.
@@ -84,6 +86,7 @@ def fit(
     with prepared(SimpleNamespace(**locals())) as now:
         while not now.stopped and now.share() < 1:
             factor = lr_factor(now.step, now.share(), decay, warmup)
+            # Generators: what they compute, they compute when a turn is asked for.
             losses = [objective.losses(next(now.stream), now.generator) for _ in range(accumulate)]  # type: ignore
             for player, loss, logs in in_turn(losses, now.players, now.autocast):
                 player.set_lr(factor)

@@ -2,7 +2,6 @@
 
 import copy
 import itertools
-import json
 import math
 import os
 import signal
@@ -10,24 +9,22 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from genlib.arguments import Count, check
-from genlib.train import weights
-from genlib.train.around import derive_seed, preserved_rng, rng_state, seed_all, set_rng_state, signals_noted
+from genlib.train.around import derive_seed, preserved_rng, seed_all, signals_noted
 from genlib.train.average import Average
 from genlib.train.batches import LoaderBatches, TensorBatches
-from genlib.train.files import file_at, locked
+from genlib.train.checkpoint import Stored
+from genlib.train.files import file_at
 from genlib.train.history import History, Interrupted, NotFiniteError, scalar
 from genlib.train.players import Player, autocast_in, device_of, players_of
 from genlib.train.processes import Alone, processes_here
-
-NO_SETTINGS = ("objective", "data", "checkpoint", "resume", "progress", "callback")
+from genlib.train.weights import differences, refuse
 
 
 @contextmanager
@@ -45,12 +42,13 @@ def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
         first, content = processes.gather((own, content))[0]
         with processes.agreeing():
             if first != own:
-                weights.refuse("processes: the first one trains something else", weights.differences(first, own))
+                refuse("processes: the first one trains something else", differences(first, own))
             state = now.find_place(content) if content else {}
             batches = iter(now.batches)
             now.stream = itertools.chain([batch := next(batches)], batches)
-            with preserved_rng(device):
-                getattr(now.objective, "check", list)(batch)
+            if hasattr(now.objective, "check"):
+                with preserved_rng(device):
+                    now.objective.check(batch)
         if state:
             now.go_on_from(state)
         stack.enter_context(torch.enable_grad())
@@ -76,11 +74,10 @@ def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
         sys.exit(128 + signal.SIGTERM)
 
 
-class Training:
+class Training(Stored):
     """What there is of a training besides the loop; `asked` are the arguments of `fit`."""
 
-    step, elapsed, start = 0, 0.0, 0.0  # of the clock when it would have begun, had it never been stopped
-    saved_at: int | None = None
+    start = 0.0  # by the clock, less the seconds before it was last stopped
     received: list[int]  # signals
     stopped = enough = False  # by a signal or by the callback; by the callback
     stream: Iterator[Any]  # of batches
@@ -101,69 +98,9 @@ class Training:
         self.generator = torch.Generator(device).manual_seed(derive_seed("losses", asked.seed, processes.rank))
         self.players = players_of(self.objective, asked.precision == "fp16")
         self.average, self.history = Average(self.objective, asked.ema_decay), History()
-        self.sums: dict[str, tuple[Any, int]] = {}  # of what was logged since the last entry, and of how many
+        self.sums = {}
         if "GENLIB_MAX_STEPS" in os.environ:
             asked.steps = within_max_steps(asked.steps, asked.seconds, say=processes.first)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The objective's state_dict, and the buffers that are not part of it: they may change in training, too."""
-        return {**dict(self.objective.named_buffers()), **weights.tensors_of("objective", self.objective)}
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What has to be the same in all processes, and for a training to go on; plain values (JSON's)."""
-        settings = {name: value for name, value in vars(self.asked).items() if name not in NO_SETTINGS}
-        settings |= {"calls back": self.asked.callback is not None, "processes": self.processes.size}
-        settings |= {"averaged": bool(self.average.mean), "config": weights.config_of(self.objective)}
-        settings["trained"] = sum(p.requires_grad for p in self.objective.parameters())
-        for player in self.players.values():
-            settings |= player.settings()
-        for name, x in self.tensors().items():
-            settings[name] = str(x.dtype) if name.endswith("_extra_state") else weights.kind_of(x)
-        return json.loads(json.dumps(settings, default=lambda x: x.tolist() if hasattr(x, "tolist") else str(x)))
-
-    def claim(self, path: Path, stack: ExitStack) -> bytes:
-        """Nobody else may use the checkpoint meanwhile. What is in it, if the training is to go on from there."""
-        if path.suffix != ".pt":
-            raise ValueError(f"checkpoint: expected a file that ends in .pt, got {path}")
-        weights.plain("optimizers", {name: player.state_dict() for name, player in self.players.items()})
-        if not self.processes.first:
-            return b""
-        stack.enter_context(locked("checkpoint", path))
-        if path.exists() and self.asked.resume is None:
-            other = "resume=True goes on from it, resume=False starts anew and overwrites it"
-            raise ValueError(f"checkpoint: {path} exists. {other}")
-        return (path.read_bytes() or b"nothing") if path.exists() and self.asked.resume else b""
-
-    def find_place(self, content: bytes) -> dict[str, Any]:
-        """The state in a checkpoint, if it is this training's. Batches and random numbers go on from there."""
-        assert self.path is not None
-        state, first = weights.read_state(self.path, content), self.processes.first
-        if first:
-            weights.check_same_training(
-                self.path, state["settings"], {**self.fingerprint(), "data": self.batches.describe()}
-            )
-        self.batches.load_state_dict(state["batches"])
-        try:
-            rng = state["rng"] if first else {}  # the others' are not kept
-            self.generator.set_state(rng["losses"])
-            set_rng_state(self.device, rng)
-        except (LookupError, TypeError, ValueError, RuntimeError):
-            seed = derive_seed("resumed", self.asked.seed, self.processes.rank, state["step"])
-            seed_all(self.device, seed)
-            self.generator.manual_seed(seed)
-            if first:
-                print(f"resume: {self.path} has random states of another device; the training goes on with new ones")
-        return state
-
-    def go_on_from(self, state: dict[str, Any]) -> None:
-        for name, player in self.players.items():
-            player.load_state_dict(state["players"][name])
-        weights.put("checkpoint", self.objective, state["objective"])
-        self.average = Average(self.objective, self.asked.ema_decay)
-        for name, mean in self.average.mean.items():
-            mean.copy_(state["average"][name])
-        self.sums, self.history = state["means"], History.from_dict(json.loads(state["history"]))
-        self.step, self.elapsed, self.saved_at = state["step"], state["elapsed"], state["step"]
 
     def show_bar(self) -> None:
         from tqdm.auto import tqdm
@@ -231,24 +168,6 @@ class Training:
             f"too high (it was {lr:.3g}); data on another scale than the model expects; a logarithm, a division or the "
             f"derivative of a root at 0; an exp without bound{half}."
         )
-
-    def save(self) -> None:
-        """The state, and beside it the weights that `fit` would leave."""
-        self.saved_at = self.step
-        if self.path is None or not self.processes.first:
-            return
-        state: dict[str, Any] = {"settings": {**self.fingerprint(), "data": self.batches.describe()}}
-        state |= {"step": self.step, "elapsed": self.elapsed, "history": json.dumps(self.history.to_dict())}
-        state |= {"objective": self.tensors(), "average": self.average.mean, "batches": self.batches.state_dict()}
-        state["players"] = {name: player.state_dict() for name, player in self.players.items()}
-        state["means"] = {name: (float(total), n) for name, (total, n) in self.sums.items()}
-        state["rng"] = {**rng_state(self.device), "losses": self.generator.get_state()}
-        weights.write_state(self.path, state)
-        model = getattr(self.objective, "model", None)
-        with self.average.inside():
-            weights.save(
-                model if isinstance(model, nn.Module) else self.objective, self.path.with_suffix(".safetensors")
-            )
 
     def leave(self) -> None:
         """The objective and the optimizers as they are to be left."""
