@@ -24,7 +24,6 @@ Step = Annotated[int, "[1, {self.T}]"]
 Times = Annotated[Int64[Tensor, " B"], "[1, {self.T}]"]
 Data = Annotated[Float[Tensor, "B *S"], "finite"]
 MAX_BETA = 0.999
-LEAST = 1e-30  # of ᾱ_T: below, x_0 = (x_t − ...)/√ᾱ_t means nothing any more, in no precision
 
 
 class Schedule:
@@ -41,12 +40,14 @@ class Schedule:
     tensor([1.0000, 0.9000, 0.7200], dtype=torch.float64)
     """
 
+    least = 1e-30  # of ᾱ_T: below, x_0 = (x_t − ...)/√ᾱ_t means nothing any more, in no precision
+
     @checked
     def __init__(self, beta: Sequence[Inside]) -> None:
         table = torch.tensor([0.0, *beta], dtype=torch.float64, device="cpu")
         alpha_bar = (1 - table).cumprod(0)
-        if not beta or alpha_bar[-1] < LEAST:
-            raise ValueError(f"beta: expected ᾱ_T of at least {LEAST:g}, got {alpha_bar[-1] if beta else 'none'}")
+        if not beta or alpha_bar[-1] < self.least:
+            raise ValueError(f"beta: expected ᾱ_T of at least {self.least:g}, got {alpha_bar[-1] if beta else 'none'}")
         self._fill(table, 1 - table, alpha_bar, torch.log1p(-table).cumsum(0))
 
     def _fill(self, beta: Tensor, alpha: Tensor, alpha_bar: Tensor, log_alpha_bar: Tensor) -> None:
