@@ -33,7 +33,7 @@ class Stored:
     device: torch.device
     processes: Alone
     objective: Any
-    path: Path | None
+    path: Any  # a Path, or None
     batches: TensorBatches | LoaderBatches
     generator: torch.Generator
     players: dict[str, Player]
@@ -74,10 +74,9 @@ class Stored:
 
     def find_place(self, content: bytes) -> dict[str, Any]:
         """The state in a checkpoint, if it is this training's. Batches and random numbers go on from there."""
-        assert self.path is not None
         state, first = read_state(self.path, content), self.processes.first
         if first:
-            check_same_training(self.path, state["settings"], {**self.fingerprint(), "data": self.batches.describe()})
+            refuse_another(self.path, state["settings"], {**self.fingerprint(), "data": self.batches.describe()})
         self.batches.load_state_dict(state["batches"])
         try:
             rng = state["rng"] if first else {}  # the others' are not kept
@@ -147,7 +146,7 @@ def _crc_of(state: dict[str, Any]) -> int:
     return crc_of({name: value for name, value in state.items() if name != "rng"})  # another device has others
 
 
-def check_same_training(path: Path, stored: dict[str, Any], now: dict[str, Any]) -> None:
+def refuse_another(path: Path, stored: dict[str, Any], now: dict[str, Any]) -> None:
     """Raise `ValueError` that names each setting in which a training differs from the one in the checkpoint."""
     longer = [name for name in ("steps", "seconds") if stored[name] and now[name] and stored[name] <= now[name]]
     was, new = ({**settings, **dict.fromkeys([*longer, *MAY_CHANGE])} for settings in (stored, now))

@@ -162,11 +162,12 @@ class Training(Stored):
         lr = max(float(group["lr"]) for group in player.optimizer.param_groups)
         but = "" if self.average.mean or len(self.players) == 1 else ", but for earlier turns in this one"
         kept = f"The last good checkpoint is {self.path}, from step {self.saved_at}"
+        kept = kept if self.saved_at else "There is no checkpoint"
+        causes = f"a learning rate that is too high (it was {lr:.3g}); data on another scale than the model expects; "
+        causes += f"a logarithm, a division or the derivative of a root at 0; an exp without bound{half}"
+        left = f"The objective is left as step {self.step} left it{but}. {kept}"
         raise NotFiniteError(
-            f"step {self.step + 1}, optimizer {player.name!r}: {what}. The objective is left as step {self.step} left "
-            f"it{but}. {kept if self.saved_at else 'There is no checkpoint'}. Likely causes: a learning rate that is "
-            f"too high (it was {lr:.3g}); data on another scale than the model expects; a logarithm, a division or the "
-            f"derivative of a root at 0; an exp without bound{half}."
+            f"step {self.step + 1}, optimizer {player.name!r}: {what}. {left}. Likely causes: {causes}."
         )
 
     def leave(self) -> None:
