@@ -168,6 +168,19 @@ def test_an_interruption_saves_then_stops_the_cell(tmp_path: Path) -> None:
     assert again.logs == history.logs
 
 
+@pytest.mark.parametrize("last", [6, 3])
+def test_a_signal_after_the_last_update_is_not_forgotten(tmp_path: Path, last: int) -> None:
+    """In the callback of the last step, or of one in which it ends the training itself."""
+
+    def callback(step: int, objective: nn.Module) -> bool | None:
+        if step == last:
+            os.kill(os.getpid(), signal.SIGINT)
+        return False if step == 3 == last else None
+
+    with pytest.raises(Interrupted, match=f"stopped after step {last}"):
+        quiet_fit(Climber(), ONES, steps=6, log_every=3, checkpoint=tmp_path / "run.pt", callback=callback)
+
+
 def test_a_second_signal_does_at_once_what_it_always_does() -> None:
     with signals_noted() as received:
         signal.raise_signal(signal.SIGINT)

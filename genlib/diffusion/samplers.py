@@ -92,11 +92,11 @@ def sampler(walk: Callable[..., Iterator[Tensor]]) -> Callable[..., Iterator[Ten
 
 @sampler
 def ancestral(chain: Chain) -> Iterator[Tensor]:
-    """Sample by the model's own chain: draw x_{t−1} from p_θ(x_{t−1} | x_t), T times. No noise in the last step.
+    """Sample by the model's own chain: draw x_{t−1} from p_θ(x_{t−1} | x_t), in each step. No noise in the last.
 
         x_{t−1} = μ̃_t(x_0-guess, x_t) + σ_t z
 
-    Where only some steps are visited, σ_t is that of the chain that visits only these. Args: see `sampler`.
+    Where only some steps are visited, both are those of the chain that visits only these. Args: see `sampler`.
     Ref: Ho et al. 2020, algorithm 2; fewer steps: Nichol & Dhariwal 2021, §4.
     """
     x_t = chain.x_T

@@ -1,4 +1,4 @@
-"""Couplings: some coordinates are kept, and tell a network how to change the others."""
+"""Couplings: some coordinates are kept, and from them a network says how to change the others."""
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
@@ -185,7 +185,9 @@ def fused(flow: Flow) -> Flow:
         run: list[Any] = list(group)
         layers += [Run(run)] if halves and len(run) > 1 else run
     options = {name: getattr(flow, name) for name in ("base", "levels", "n_classes", "n_condition")}
-    return Flow(layers, flow.shape, **options).train(flow.training)
+    same = Flow(layers, flow.shape, **options)
+    same.training = flow.training  # its own alone: the layers are those of `flow`
+    return same
 
 
 def _halves(layer: nn.Module) -> Any:

@@ -48,7 +48,7 @@ class Stored:
         return {**dict(self.objective.named_buffers()), **tensors_of("objective", self.objective)}
 
     def fingerprint(self) -> dict[str, Any]:
-        """What has to be the same in all processes, and for a training to go on; plain values (JSON's)."""
+        """What has to be the same in all processes, and but for `MAY_CHANGE` for a training to go on; JSON's values."""
         settings = {name: value for name, value in vars(self.asked).items() if name not in NO_SETTINGS}
         settings |= {"calls back": self.asked.callback is not None, "processes": self.processes.size}
         settings |= {"averaged": bool(self.average.mean), "config": config_of(self.objective)}
@@ -56,7 +56,7 @@ class Stored:
         for player in self.players.values():
             settings |= player.settings()
         for name, x in self.tensors().items():
-            settings[name] = str(x.dtype) if name.endswith("_extra_state") else kind_of(x)
+            settings[f"tensor {name}"] = str(x.dtype) if name.endswith("_extra_state") else kind_of(x)
         return json.loads(json.dumps(settings, default=lambda x: x.tolist() if hasattr(x, "tolist") else str(x)))
 
     def claim(self, path: Path, stack: ExitStack) -> bytes:

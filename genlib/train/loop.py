@@ -51,7 +51,8 @@ def fit(
         objective: a Module with `optimizers()` and `losses(batch, generator)`; see `genlib.train`.
         data: a tensor (N, ...) or a (named) tuple of them, shuffled anew in every epoch; or a DataLoader, or a list of
             batches. A batch is a tensor, or a tuple like `data`.
-        steps, seconds: exactly one of them: how many updates, or how long by the clock (callbacks not counted).
+        steps, seconds: exactly one of them: how many steps, in which each optimizer has its turns, or how long by the
+            clock (callbacks not counted).
             Only with `steps` does the same seed give the same weights. GENLIB_MAX_STEPS in the environment bounds both.
         batch_size: examples in a batch, for each process (under `torchrun` they train together). What would not fill a
             step is left out, but data smaller than that make one. A loader has a batch size of its own.
@@ -59,10 +60,11 @@ def fit(
         ema_decay: the final decay of the average, in [0, 1], 0.996 only after 1,992 steps; 0 for none. Raw weights stay
             in `history.raw`; an objective whose `averaged` is False keeps them.
         clip: the largest norm of one optimizer's gradients, None for no bound.
-        decay, warmup: of the learning rates, from what the optimizers say to 0 over the budget; and over how many steps
-            they first rise.
+        decay, warmup: how the learning rates fall from what the optimizers say to 0 over the budget, as half a cosine
+            or on a line, or None if they stay; and over how many steps they first rise.
         accumulate: how many batches a step takes, for the mean of their gradients: as one batch of so many times the
-            size, at the memory of one. (What looks at a whole batch, such as batch norm, still sees one.)
+            size, at the memory of one, but for what an objective keeps from turn to turn, as a GAN keeps what G made.
+            (What looks at a whole batch, such as batch norm, still sees one.)
         precision: None: as the parameters are; "bf16" or "fp16": matrix products in half precision (torch.amp).
         checkpoint: a file ending in ".pt" for the state of the training, every `checkpoint_every` steps and at the end.
             Beside it, ending in ".safetensors", are the weights of `objective.model` (if there is none, of the
@@ -96,11 +98,11 @@ def fit(
                 if math.isfinite(loss) and math.isfinite(norm):
                     player.update(1.0 if clip is None or norm <= clip else clip / norm)
                 else:
-                    now.not_finite(player, loss)
+                    now.not_finite(player, loss)  # raises; in fp16 a smaller scale is tried first
                 now.note({"loss" if len(now.players) == 1 else f"loss_{player.name}": loss}, *logs)
             now.average.update(now.step)
             now.step += 1
-            if now.step == 1:  # a first forward pass may have set weights from its own batch
+            if now.step == 1:  # a first forward pass may have set weights from its own batch, as actnorm's does
                 now.processes.broadcast(objective)
             if now.step % log_every == 0 or now.share() == 1:
                 now.log(callback)

@@ -88,8 +88,8 @@ def in_turn(
 ) -> Iterator[tuple[Player, Tensor, Sequence[Mapping[str, Any]]]]:
     """Each turn of a step: whose it is, the loss, the mean over the step's batches, and what each of them logs.
 
-    `losses` is what an objective's `losses` gave, for each batch. The gradients of the mean are then in the player's
-    parameters, and no batch's graph has outlived its turn.
+    `losses` is what an objective's `losses` gave, for each batch. The gradients of the mean, times the player's scale,
+    are then in its parameters; each batch's graph has been let go before the next batch takes the turn.
     """
     for n_before in itertools.count():
         for player in players.values():

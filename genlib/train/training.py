@@ -64,7 +64,7 @@ def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
             now.leave()
         processes.broadcast(now.objective)
         processes.gather("")  # the others wait until the first one has saved
-    if now.stopped and not now.enough:
+    if now.received or (now.stopped and not now.enough):
         kept = f"{now.path} has the state: resume=True goes on from it" if now.path else "no checkpoint was asked for"
         message = f"stopped after step {now.step}, the objective keeps its weights, {kept}"
         if now.received[:1] != [signal.SIGTERM]:  # Ctrl-C; or another process got the signal
