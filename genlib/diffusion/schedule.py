@@ -43,11 +43,12 @@ class Schedule:
     least = 1e-30  # of ᾱ_T: below, x_0 = (x_t − ...)/√ᾱ_t means nothing any more, in no precision
 
     @checked
-    def __init__(self, beta: Sequence[Inside]) -> None:
+    def __init__(self, beta: Sequence[Inside] | Annotated[Float[Tensor, " T"], "(0, 1)"]) -> None:
         table = torch.tensor([0.0, *beta], dtype=torch.float64, device="cpu")
         alpha_bar = (1 - table).cumprod(0)
-        if not beta or alpha_bar[-1] < self.least:
-            raise ValueError(f"beta: expected ᾱ_T of at least {self.least:g}, got {alpha_bar[-1] if beta else 'none'}")
+        if len(beta) == 0 or alpha_bar[-1] < self.least:
+            got = f"{alpha_bar[-1]:g}" if len(beta) else "none"
+            raise ValueError(f"beta: expected ᾱ_T of at least {self.least:g}, got {got}")
         self._fill(table, 1 - table, alpha_bar, torch.log1p(-table).cumsum(0))
 
     def _fill(self, beta: Tensor, alpha: Tensor, alpha_bar: Tensor, log_alpha_bar: Tensor) -> None:
