@@ -152,7 +152,6 @@ RIGHT: dict[str, Callable[[], dict[str, Any]]] = {
     "flows.masks.channel": lambda: of(shape=(2, 4, 4)),
     "flows.masks.Split": lambda: of(mask=MASK),
     "flows.masks.as_mask": lambda: of(mask=MASK),
-    "flows.masks.by_coordinate": lambda: of(mask=MASK),
     "flows.masks.in_short": lambda: of(mask=MASK),
     # gan
     "gan.MLPGenerator": lambda: of(shape=(1, 4, 4), n_classes=3, latent=2, width=4, label=LABEL, z=noise(4, 2), n=4),
