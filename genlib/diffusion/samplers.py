@@ -34,7 +34,7 @@ class Denoised(NamedTuple):
 class Chain:
     """The steps that a sampler visits, `downwards` from i = n to 1 in a `schedule` of their own, with tables for these
     alone; `steps[i]` is the model's step there. x_T is where to start: float32 where the net has half precision, in
-    which many small steps do not add up."""
+    which many small steps do not add up. Raises: ValueError as every `sampler`."""
 
     @checked
     def __init__(
