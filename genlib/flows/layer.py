@@ -36,9 +36,7 @@ class Compose(nn.ModuleList):
         super().__init__()
         try:
             for layer in layers:
-                if not hasattr(layer, "inverse"):
-                    raise TypeError(f"a {type(layer).__name__} has none")
-                self.append(layer)
+                self.append(as_layer("layers", layer))
         except (TypeError, RuntimeError) as error:
             raise ValueError(f"layers: expected Modules with an inverse, but {error}") from None
 

@@ -51,11 +51,11 @@ class History:
     def from_dict(cls, content: Any) -> "History":
         """The inverse of `to_dict`; `ValueError` for anything else."""
         names = cls.__dataclass_fields__.keys() - {"raw"}
-        if not isinstance(content, dict) or content.keys() != names:
-            raise ValueError(f"content: expected the entries {', '.join(sorted(names))}, and no others")
-        curves = [content["step"], content["time"], *content["logs"].values(), *content["lr"].values()]
-        if any(not isinstance(curve, list) or len(curve) != len(curves[0]) for curve in curves):
-            raise ValueError("content: expected curves of one length")
+        known = isinstance(content, dict) and content.keys() == names
+        known = known and isinstance(content["logs"], dict) and isinstance(content["lr"], dict)
+        curves = [content["step"], content["time"], *content["logs"].values(), *content["lr"].values()] if known else []
+        if not curves or any(not isinstance(curve, list) or len(curve) != len(curves[0]) for curve in curves):
+            raise ValueError(f"content: expected curves of one length, in {', '.join(sorted(names))} and nothing else")
         return cls(**content)
 
     @checked
