@@ -2,6 +2,7 @@
 and the settings in the environment, which no test may leave changed."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import hypothesis
@@ -11,6 +12,8 @@ import torch
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("course", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("course")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell in the background has it: some tests press Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
