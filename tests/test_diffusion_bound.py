@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from no_float64 import NoFloat64
 from torch.distributions import Normal, kl_divergence
 
 from genlib.data import GaussianMixture, digits
@@ -283,19 +284,6 @@ def test_some_steps_by_name() -> None:
     assert some.L_t.shape == (3, 2)
     assert torch.allclose(some.L_0, all_of_them.L_0)  # t = 1 is drawn first, in both
     assert torch.allclose(some.total, some.L_T + some.L_t.sum(1) * 9 / 2 + some.L_0)
-
-
-class NoFloat64(torch.Tensor):
-    """As on Apple's GPUs."""
-
-    @classmethod
-    def __torch_function__(cls, func, types, args=(), kwargs=None):
-        out = super().__torch_function__(func, types, args, kwargs or {})
-        if func is torch.Tensor.cpu:
-            return out.as_subclass(torch.Tensor)  # type: ignore
-        if isinstance(out, torch.Tensor) and out.dtype == torch.float64:
-            raise TypeError("there is no float64 on this device")
-        return out
 
 
 @pytest.mark.parametrize("variance", ["beta", "learned"])

@@ -151,3 +151,11 @@ def test_x_of_another_shape_is_refused(x) -> None:
     for call, name in ((fast, "x"), (fast.log_prob, "x"), (fast.inverse, "z"), (fast.layers[0], "x")):
         with pytest.raises(ValueError, match=f"^{name}: expected"):
             call(x)
+
+
+def test_fusing_leaves_every_layer_in_its_mode() -> None:
+    flow = RealNVP.for_vectors(4, 4, width=8, dropout=0.5).train()
+    flow.layers[1].eval()
+    before = [part.training for part in flow.modules()]
+    assert fused(flow).training
+    assert [part.training for part in flow.modules()] == before

@@ -524,6 +524,20 @@ def test_a_failed_download_ends_in_one_line(tmp_path: Path, words: str, remedy: 
     assert "run the same command again" in str(caught.value)
 
 
+def test_words_that_come_before_anybody_waits_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    begun = subprocess.Popen
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        process = begun(*args, **kwargs)
+        process.wait()  # it has said all before `run` goes on
+        return process
+
+    command = [sys.executable, "-c", "import sys; print('No space left on device'); sys.exit(1)"]
+    monkeypatch.setattr(course_run.subprocess, "Popen", slow)
+    with (tmp_path / "setup.log").open("w") as log, pytest.raises(course_run.SetupError, match="the disk is full"):
+        course_run.run(command, log, "No luck")
+
+
 def test_a_disk_too_full_for_the_words_that_say_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=4096)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)

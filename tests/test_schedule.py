@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from no_float64 import NoFloat64
 
 from genlib.diffusion import Schedule
 
@@ -301,19 +302,6 @@ def test_no_tensor_of_a_graph_or_a_transform_stays_in_it() -> None:
             assert type(copied) is torch.Tensor
             assert not torch._C._functorch.is_functorch_wrapped_tensor(copied)  # type: ignore
         assert torch.equal(s.q_sample(x, t, y), Schedule.cosine(T=9).q_sample(x, t, y))
-
-
-class NoFloat64(torch.Tensor):
-    """As on Apple's GPUs."""
-
-    @classmethod
-    def __torch_function__(cls, func, types, args=(), kwargs=None):
-        out = super().__torch_function__(func, types, args, kwargs or {})
-        if func is torch.Tensor.cpu:
-            return out.as_subclass(torch.Tensor)  # type: ignore
-        if isinstance(out, torch.Tensor) and out.dtype == torch.float64:
-            raise TypeError("there is no float64 on this device")
-        return out
 
 
 def test_it_works_where_there_is_no_float64() -> None:

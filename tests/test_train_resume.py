@@ -347,3 +347,15 @@ def test_the_first_batch_is_looked_at_once_and_nothing_changes_by_it(tmp_path: P
     assert all(torch.equal(value, before[name]) for name, value in objective.state_dict().items())
     assert objective.training
     assert objective.calls == 0
+
+
+def test_a_buffer_named_as_a_setting_hides_none(tmp_path: Path) -> None:
+    def named() -> Climber:
+        objective = Climber()
+        objective.register_buffer("seed", torch.zeros(1))
+        return objective
+
+    path = tmp_path / "run.pt"
+    quiet_fit(named(), ONES, steps=3, seed=0, checkpoint=path)
+    with pytest.raises(ValueError, match="seed was 0, now 1"):
+        quiet_fit(named(), ONES, steps=3, seed=1, checkpoint=path, resume=True)

@@ -33,8 +33,6 @@ class Denoising(nn.Module):
     Ref: Ho et al. 2020, eq. 14; λ: Nichol & Dhariwal 2021, eq. 16; labels: Ho & Salimans 2022; w: Hang et al. 2023.
     """
 
-    averaged = True  # after `train.fit` the model has the averaged weights
-
     @checked
     def __init__(
         self,
