@@ -62,7 +62,6 @@ AUTOENCODER = of(dim=6, latent=2, width=8, n_classes=3, x=noise(4, 6), z=noise(4
 
 RIGHT: dict[str, Callable[[], dict[str, Any]]] = {
     # data
-    "data.Checkerboard": lambda: of(x=X, n=3),
     "data.Moons": lambda: of(x=X, n=3),
     "data.Rings": lambda: of(x=X, n=3),
     "data.GaussianMixture": lambda: of(
@@ -133,7 +132,6 @@ RIGHT: dict[str, Callable[[], dict[str, Any]]] = {
     "flows.FactorOut": lambda: of(**LAYER, inner=flows.Logit()),
     "flows.Squeeze": lambda: of(x=pictures(2, 4, 4), z=pictures(2, 4, 4)),
     "flows.Logit": lambda: LAYER,
-    "flows.Standardise": lambda: LAYER,
     "flows.Normal": lambda: of(shape=(2,), z=X, n=3),
     "flows.Flow": lambda: of(
         self=lambda: flow(n_classes=3, levels=4), layers=LAYERS, shape=(2,), **TOLD, x_int=torch.tensor([[0, 3]] * 4)

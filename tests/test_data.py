@@ -34,7 +34,6 @@ DENSITIES = {
     "ring": RING,
     "moons": data.Moons(std=0.1),
     "rings": data.Rings(std=0.1),
-    "checkerboard": data.Checkerboard(),
 }
 
 
@@ -98,25 +97,6 @@ def test_samples_follow_the_density(name: str) -> None:
             expected = float(density[((grid[:, 0] > 0) == right) & ((grid[:, 1] > 0) == top)].sum())
             got = float((((x[:, 0] > 0) == right) & ((x[:, 1] > 0) == top)).double().mean())
             assert got == pytest.approx(expected, abs=0.012)
-
-
-def test_the_density_of_the_checkerboard_is_exact_in_each_dtype() -> None:
-    x = torch.tensor([[0.1, 0.1], [0.1, -0.1]])
-    for dtype in (torch.float64, torch.float32):
-        expected = torch.tensor([-math.log(2), -math.inf], dtype=dtype)
-        assert torch.equal(data.Checkerboard().log_prob(x.to(dtype)), expected)
-
-
-@pytest.mark.parametrize("cells", [2, 4, 6, 14, 100])
-def test_no_draw_from_the_checkerboard_is_rounded_over_an_edge(monkeypatch: pytest.MonkeyPatch, cells: int) -> None:
-    """At the ends of what `rand` gives, on every square: there a sum of two numbers is rounded to the next square."""
-    p, n = data.Checkerboard(cells), 40 * cells**2
-    ends = torch.tensor([0.0, 2**-24, 1e-7, 1 - 2**-22, 1 - 2**-23, 1 - 2**-24])
-    drawn = ends[torch.randint(len(ends), (n, 2), generator=generator())]
-    monkeypatch.setattr(torch, "rand", lambda *_, **__: drawn)
-    x = p.sample(n, generator(1))
-    assert p.log_prob(x).isfinite().all()
-    assert p.log_prob(x.double()).isfinite().all()
 
 
 @pytest.mark.parametrize("name", DENSITIES)
@@ -340,8 +320,6 @@ def test_log_prob_refuses(name: str, x: object) -> None:
 
 
 def test_densities_refuse() -> None:
-    with pytest.raises(ValueError, match=r"cells: .*even"):
-        data.Checkerboard(3)
     with pytest.raises(ValueError, match="std: "):
         data.Moons(std=0)
     with pytest.raises(ValueError, match="radii: "):
@@ -370,8 +348,6 @@ def test_counts_that_fill_the_memory_are_refused(n: int) -> None:
             p.sample(n)
     with pytest.raises(ValueError, match=r"^n: "):
         data.GaussianMixture.ring(n)
-    with pytest.raises(ValueError, match=r"^cells: "):
-        data.Checkerboard(n)
 
 
 @pytest.mark.parametrize(

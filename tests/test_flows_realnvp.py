@@ -13,7 +13,6 @@ CASES = {
     "random masks": lambda: RealNVP.for_vectors(7, 6, 16, mask="random"),
     "an odd number of couplings": lambda: RealNVP.for_vectors(3, 5, 16),
     "digits as vectors": lambda: RealNVP.for_vectors(16, 8, 24, levels=17, n_classes=10, mask="random", actnorm=True),
-    "standardised": lambda: RealNVP.for_vectors(6, 4, 16, levels=17, preprocessing="standardise"),
     "pictures": lambda: RealNVP.for_images((1, 4, 4), 17, n_scales=2, width=6, n_blocks=1),
     "odd pictures": lambda: RealNVP.for_images((2, 3, 5), 17, width=6, n_blocks=1),
     "not square, as in the paper": lambda: RealNVP.for_images(
@@ -158,7 +157,6 @@ PAPER_PARAMETERS = 18_424_153
         (lambda: RealNVP.paper((3, 32)), "shape"),
         (lambda: RealNVP.for_vectors(2, mask="checkerboard"), "mask"),  # type: ignore
         (lambda: RealNVP.for_vectors(2, dropout=1.0), "dropout"),
-        (lambda: RealNVP.for_vectors(2, levels=17, preprocessing="none"), "preprocessing"),  # type: ignore
         (lambda: RealNVP.for_vectors(2, seed=-1), "seed"),
         (lambda: RealNVP.for_vectors(2, n_classes=0), "n_classes"),
         (lambda: RealNVP.for_vectors(2, n_classes=-1), "n_classes"),

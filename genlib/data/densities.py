@@ -16,48 +16,6 @@ Points = Annotated[Float[Tensor, "B 2"], "[-1e9, 1e9]"]
 Length = Annotated[float, "[0.001, 10]"]  # of a ring; steps of quadrature resolve the least over the largest
 
 
-class Checkerboard:
-    """Uniform on the dark squares of a board over [−1, 1]², an even number `cells` of squares along a side.
-
-        log p(x) = −log 2 on the dark squares (half of the board's area 4), −∞ elsewhere
-
-    Raises: ValueError for an odd number of cells.
-    """
-
-    dim = 2
-
-    @checked
-    def __init__(self, cells: Annotated[int, "[2, 1000]"] = 4) -> None:
-        if cells % 2:
-            raise ValueError(f"cells: expected an even number, so that half of the board is dark, got {cells}")
-        self.cells = cells
-
-    def __repr__(self) -> str:
-        return f"Checkerboard(cells={self.cells})"
-
-    @checked
-    def log_prob(self, x: Points) -> Tensor:
-        """(B,), nats, for x of shape (B, 2)."""
-        column, row = ((x + 1) * (self.cells / 2)).floor().unbind(1)
-        dark = (x >= -1).all(1) & (x < 1).all(1) & ((column + row) % 2 == 0)
-        return x.new_full(dark.shape, -math.inf).masked_fill(dark, -math.log(2))
-
-    @checked
-    def sample(self, n: Natural, generator: torch.Generator | None = None) -> Tensor:
-        """n independent draws, (n, 2), float32, on the generator's device."""
-        device, half = place(generator), self.cells // 2
-        row = torch.randint(self.cells, (n,), generator=generator, device=device)
-        column = 2 * torch.randint(half, (n,), generator=generator, device=device) + row % 2
-        square = torch.stack([column, row], dim=1)
-        x = (square + torch.rand(n, 2, generator=generator, device=device)) / half - 1
-        rounding = 4 * torch.finfo(x.dtype).eps  # may carry a point over the edge, where the density is zero
-        return x.clamp(square / half - 1 + rounding, (square + 1) / half - 1 - rounding)
-
-    def entropy(self) -> float:
-        """log 2 nats: the logarithm of the area."""
-        return math.log(2)
-
-
 class Rings:
     """Concentric circles with Gaussian noise across and along them.
 

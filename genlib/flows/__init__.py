@@ -7,11 +7,11 @@ from genlib.flows.layer import Compose, Inverse
 from genlib.flows.likelihood import MaximumLikelihood
 from genlib.flows.linear import ActNorm, BatchNorm, InvertibleConv
 from genlib.flows.nets import MLP, ConvNet
-from genlib.flows.preprocessing import Logit, Standardise, dequantize, quantize
+from genlib.flows.preprocessing import Logit, dequantize, quantize
 from genlib.flows.realnvp import RealNVP
 from genlib.flows.shape import FactorOut, Squeeze
 from genlib.optimizers import Muon
 
 __all__ = ["MLP", "ActNorm", "AdditiveCoupling", "AffineCoupling", "BatchNorm", "Compose", "ConvNet", "Coupling"]
 __all__ += ["Density", "FactorOut", "Flow", "Inverse", "InvertibleConv", "Logit", "MaximumLikelihood", "Muon"]
-__all__ += ["Normal", "RealNVP", "Squeeze", "Standardise", "dequantize", "fused", "masks", "quantize"]
+__all__ += ["Normal", "RealNVP", "Squeeze", "dequantize", "fused", "masks", "quantize"]

@@ -13,7 +13,7 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from genlib.arguments import Levels, Number, Positive, checked
+from genlib.arguments import Levels, checked
 from genlib.common import wide
 from genlib.flows.layer import Condition, Pair, X, total
 
@@ -73,25 +73,3 @@ class Logit(nn.Module):
 
     def extra_repr(self) -> str:
         return f"alpha={self.alpha}"
-
-
-class Standardise(nn.Module):
-    """A fixed scale and shift: z = (x − mean)/std, log |det ∂z/∂x| = −D log std
-    Args: mean, std > 0; left out, those of the uniform distribution on [0, 1]. Raises: ValueError out of range.
-    """
-
-    @checked
-    def __init__(self, mean: Number = 0.5, std: Positive = 12**-0.5) -> None:
-        super().__init__()
-        self.mean, self.std = mean, std
-
-    @checked
-    def forward(self, x: X, condition: Condition = None) -> Pair:
-        return (x - self.mean) / self.std, total(x.new_full(x.shape, -math.log(self.std)))
-
-    @checked
-    def inverse(self, z: X, condition: Condition = None) -> Pair:
-        return z * self.std + self.mean, total(z.new_full(z.shape, math.log(self.std)))
-
-    def extra_repr(self) -> str:
-        return f"mean={self.mean}, std={self.std}"

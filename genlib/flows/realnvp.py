@@ -13,11 +13,8 @@ from genlib.flows.flow import Density, Flow
 from genlib.flows.layer import Compose, Inverse
 from genlib.flows.linear import ActNorm, BatchNorm
 from genlib.flows.nets import MLP, Blocks, ConvNet
-from genlib.flows.preprocessing import Logit, Standardise
+from genlib.flows.preprocessing import Logit
 from genlib.flows.shape import FactorOut, Squeeze
-
-Preprocessing = Literal["logit", "standardise"]
-PREPROCESSING = {"logit": Logit, "standardise": Standardise}
 
 
 class RealNVP(Flow):
@@ -40,7 +37,6 @@ class RealNVP(Flow):
         bound: Bound = 2.0,
         actnorm: bool = False,
         he: bool | None = None,
-        preprocessing: Preprocessing = "logit",
         base: Density | None = None,
         seed: Seed = 0,
     ) -> "RealNVP":
@@ -48,14 +44,14 @@ class RealNVP(Flow):
 
         Args:
             dim, width, depth, dropout: D, at least 2; of the networks, as for `MLP`.
-            levels, n_classes, n_condition, base: as for `Flow`. With `levels`, preprocessing comes first.
+            levels, n_classes, n_condition, base: as for `Flow`. With `levels`, a `Logit` comes first.
             mask: "random" draws new halves for every second coupling, which mixes quicker in many dimensions.
             bound: log_s stays inside ±bound.
             actnorm: an `ActNorm` before every second coupling.
             he: see `MLP`. Left out, True without `levels`: points are learned faster so, few pictures generalise worse.
         Raises: ValueError for sizes and numbers out of range.
         """
-        layers: list[nn.Module] = [] if levels is None else [PREPROCESSING[preprocessing]()]
+        layers: list[nn.Module] = [] if levels is None else [Logit()]
         kept, generator = ~masks.halves(dim), torch.Generator().manual_seed(seed)
         he = levels is None if he is None else he
         for k in range(n_couplings):
@@ -84,7 +80,6 @@ class RealNVP(Flow):
         norm: bool = False,
         dropout: Dropout = 0.0,
         bound: Bound = 2.0,
-        preprocessing: Preprocessing = "logit",
         base: Density | None = None,
     ) -> "RealNVP":
         """The multi-scale flow of the paper, for pictures.
@@ -95,7 +90,7 @@ class RealNVP(Flow):
 
         Args:
             shape: (C, H, W) of one picture; H and W divisible by 2^(n_scales − 1).
-            levels, n_classes, n_condition, preprocessing, base: as for `for_vectors`.
+            levels, n_classes, n_condition, base: as for `for_vectors`.
             n_scales: left out, as many as there are until a side has 4 pixels, or is odd.
             width, n_blocks, dropout: as for `ConvNet`; the width is doubled each time that H and W are halved.
             norm: batch norm and weight norm in the networks, batch norm after each coupling, log_s of learned scale.
@@ -135,7 +130,7 @@ class RealNVP(Flow):
             corner = torch.arange(4 * C) // C
             return [*layers, FactorOut(inner, (corner == 0) | (corner == 3)), Inverse(Squeeze())]
 
-        layers = [PREPROCESSING[preprocessing](), *scale(C, H, W, width, n_scales)]
+        layers = [Logit(), *scale(C, H, W, width, n_scales)]
         return cls(layers, shape, base=base, levels=levels, n_classes=n_classes, n_condition=n_condition)
 
     @classmethod
