@@ -6,7 +6,8 @@
 Shapes and dtypes are jaxtyping's: a name is a size that the arguments of one call share (B; *S for all that follow), a
 number an exact size, "..." any further ones, and {self.dim} what the arguments say: a size, a tuple of several, or ...
 `Annotated` adds an interval, or "finite"; a `Literal` is a choice. Numbers arrive as Python's own, sequences as tuples.
-A method of a Module takes float tensors of the dtype and on the device of its weights (under autocast, of any dtype).
+A method takes float tensors of the dtype and on the device of the Module's weights, or of each other (under autocast,
+of any dtype).
 
 Values of tensors are looked at on the CPU alone: a GPU would have to wait; only `check` looks wherever they are. While
 torch compiles or exports, nothing is checked; inside `torch.func`'s transforms, shapes and dtypes are.
@@ -102,9 +103,10 @@ class Call:
     """What is known while the arguments of one call are looked at."""
 
     arguments: dict[str, Any]
-    weight: Tensor | None  # of the Module that is called
+    like: Tensor | None  # whose dtype and device all float tensors have: a weight of the Module that is called
     everywhere: bool  # whether to look at values on a GPU, too
     sizes: dict[str, Any] = field(default_factory=dict)  # that the arguments share so far
+    whose: str = "the weights"
 
 
 def _hold(arguments: dict[str, Any], hints: dict[str, Any], others: dict[str, Any], everywhere: bool = False) -> None:
@@ -181,14 +183,16 @@ def _tensor(value: Any, inner: Any, values: str | None, call: Call) -> Any:
     dtypes, dims = inner
     if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_nested or value.dtype not in dtypes:
         return NO
-    if (own := call.weight) is not None:
+    if (own := call.like) is not None:
         alike = value.dtype == own.dtype or not value.is_floating_point()
         fits = value.device == own.device and (alike or torch.is_autocast_enabled(value.device.type))
-    elif "self" in call.arguments:  # a method may only hand the numbers on
-        fits = value.device == call.sizes.setdefault("device", value.device)
     else:
-        fits = not value.is_meta
-    return value if fits and _has_shape(value.shape, dims, call) and _has_values(value, values, call) else NO
+        fits = "self" in call.arguments or not value.is_meta  # a method may only hand the numbers on
+    if not (fits and _has_shape(value.shape, dims, call) and _has_values(value, values, call)):
+        return NO
+    if own is None and "self" in call.arguments and value.is_floating_point():
+        call.like, call.whose = value, "the others"
+    return value
 
 
 def _has_shape(shape: Sequence[int], dims: Sequence[str], call: Call) -> bool:
@@ -222,7 +226,7 @@ def _label(value: Any, _: Any, kind: str, call: Call) -> Any:
     if value is None or inner is None:
         return None if value is None and (inner is None or kind == "label or none") else NO
     if type(value) is int and "n" in call.arguments and -1 <= value < (n_classes or 0):
-        device = None if call.weight is None else call.weight.device
+        device = None if call.like is None else call.like.device
         value = torch.full((call.arguments["n"],), value, device=device)
     return _tensor(value, inner, values, call)
 
@@ -293,8 +297,8 @@ def _tensor_words(inner: Any, values: str | None, call: Call) -> str:
     word = str(dtypes[0])[6:] if len(dtypes) == 1 else "float" if torch.float32 in dtypes else "int"
     sizes = ", ".join(_bare(_read(dim, call) if dim[0] == "{" else call.sizes.get(dim, dim)) for dim in dims)
     sizes += "," * (sizes != "" and "," not in sizes)
-    own = call.weight if word == "float" else None
-    mine = "" if own is None else f", {str(own.dtype)[6:]} on {own.device} as the weights"
+    own = call.like if word == "float" else None
+    mine = "" if own is None else f", {str(own.dtype)[6:]} on {own.device} as {call.whose}"
     more = "" if not values else ", all finite" if values == "finite" else f", in {values}"
     return f"{'an' if word[0] == 'i' else 'a'} {word} tensor of shape ({sizes}){mine}{more}"
 

@@ -57,7 +57,7 @@ FLOWS_2D = {
     "actnorm": lambda: RealNVP.for_vectors(2, 3, 8, mask="random", actnorm=True),
     "given the class": lambda: RealNVP.for_vectors(2, 4, 8, n_classes=3),
     "mixture as base": lambda: RealNVP.for_vectors(2, 4, 8, base=data.GaussianMixture.ring(3, 1.0, 0.4)),
-    "additive": lambda: Flow([flows.AdditiveCoupling(flows.masks.halves(2, swap=s)) for s in (False, True)], (2,)),
+    "couplings": lambda: Flow([flows.AffineCoupling(flows.masks.halves(2, swap=s)) for s in (False, True)], (2,)),
     "mixed": lambda: Flow([flows.InvertibleConv(2), flows.BatchNorm(2), flows.AffineCoupling([True, False])], (2,)),
 }
 

@@ -5,7 +5,7 @@ import torch
 from flow_cases import check_layer, jacobian, randomised, seeded  # noqa: F401
 from torch import Tensor
 
-from genlib.flows import AdditiveCoupling, AffineCoupling, Flow, MaximumLikelihood, RealNVP, fused, masks
+from genlib.flows import AffineCoupling, Flow, MaximumLikelihood, RealNVP, fused, masks
 
 R = [masks.random(6, seed=s) for s in (0, 1, 3)]
 H = masks.halves(6)
@@ -20,8 +20,8 @@ ROWS = {
 }
 
 
-def flow_of(rows: list[Tensor], kind=AffineCoupling) -> Flow:
-    layers = [randomised(kind(mask).double(), 0.2, seed=i) for i, mask in enumerate(rows)]
+def flow_of(rows: list[Tensor]) -> Flow:
+    layers = [randomised(AffineCoupling(mask).double(), 0.2, seed=i) for i, mask in enumerate(rows)]
     return Flow(layers, rows[0].shape)
 
 
@@ -34,9 +34,8 @@ def names(flow: Flow) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ROWS)
-@pytest.mark.parametrize("kind", [AffineCoupling, AdditiveCoupling])
-def test_same_numbers_as_one_by_one(name: str, kind) -> None:
-    plain, x = flow_of(ROWS[name], kind), normal(5, 6)
+def test_same_numbers_as_one_by_one(name: str) -> None:
+    plain, x = flow_of(ROWS[name]), normal(5, 6)
     fast = fused(plain)
     for a, b in zip((*fast(x), *fast.inverse(x)), (*plain(x), *plain.inverse(x)), strict=True):
         assert torch.allclose(a, b, rtol=0, atol=1e-13)

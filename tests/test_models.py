@@ -110,7 +110,7 @@ CASES: dict[str, Callable[[], Case]] = {
         flows.Flow(
             [
                 flows.InvertibleConv(D),
-                flows.AdditiveCoupling(HALVES),
+                flows.AffineCoupling(HALVES),
                 flows.BatchNorm(D),
                 flows.Inverse(flows.ActNorm(D)),
             ],

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gencourse import plots
 from gencourse.widgets.explorer import Checked, Explorer, Tables, keys, pack, script, style
-from genlib.flows import AffineCoupling, Coupling, masks
+from genlib.flows import AffineCoupling, masks
 
 Mask = Literal["halves", "checkerboard", "channel", "random"]
 MASKS = get_args(Mask)
@@ -94,7 +94,7 @@ class CouplingMaskExplorer(Explorer):
         chosen = {"mask": mask, "size": size, "n_layers": n_layers, "swap": swap, "seed": seed}
         super().__init__(spec, _frames(), pack({}), **chosen)
 
-    def to_couplings(self) -> list[Coupling]:
+    def to_couplings(self) -> list[AffineCoupling]:
         """The layers that are drawn now, with their random networks, float64, on flattened pictures (B, 3·size²)."""
         return _couplings(**self.key())[: self.n_layers]
 
@@ -132,7 +132,7 @@ def _masks(mask: str, size: int, swap: bool, seed: int = 0) -> list[Tensor]:
     return [m for _ in range(0, MAX_LAYERS, 2) for pair in [kept()] for m in (pair, ~pair)][:MAX_LAYERS]
 
 
-def _couplings(**key: Any) -> list[Coupling]:
+def _couplings(**key: Any) -> list[AffineCoupling]:
     """Affine couplings on flattened pictures, with dense networks of random weights."""
     generator, layers = torch.Generator().manual_seed(0), []
     for mask in _masks(**key):
@@ -148,7 +148,7 @@ def _dense(n_in: int, n_out: int, generator: torch.Generator) -> Any:
     return lambda x, condition: torch.tanh(x @ first) @ last
 
 
-def _patterns(layers: list[Coupling], dims: int) -> tuple[np.ndarray, np.ndarray]:
+def _patterns(layers: list[AffineCoupling], dims: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the Jacobians of each layer, and of the first n layers together, are not zero: (N, D, D) bool each."""
     x = torch.randn(dims, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).expand(dims, dims)
     steps = [x.clone().requires_grad_()]  # the same point D times: row i of the batch is for row i of the Jacobian

@@ -153,7 +153,6 @@ class Schedule:
     @checked
     def q_sample(self, x_0: Data, t: Times, eps: Data) -> Tensor:
         """x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε,  drawn from q(x_t | x_0) if ε is from N(0, I). Ref: Ho et al. 2020, eq. 4."""
-        _alike("eps", eps, x_0)
         return self._at("sqrt_alpha_bar", t, x_0) * x_0 + self._at("sqrt_one_minus_alpha_bar", t, x_0) * eps
 
     @checked
@@ -163,7 +162,6 @@ class Schedule:
         μ̃_t = √ᾱ_{t−1} β_t/(1 − ᾱ_t) x_0 + √α_t (1 − ᾱ_{t−1})/(1 − ᾱ_t) x_t
         β̃_t = (1 − ᾱ_{t−1})/(1 − ᾱ_t) β_t        Ref: Ho et al. 2020, eqs. 6 and 7.
         """
-        _alike("x_t", x_t, x_0)
         mean = self._at("posterior_x_0", t, x_0) * x_0 + self._at("posterior_x_t", t, x_0) * x_t
         return mean, self._at("beta_tilde", t, x_0)
 
@@ -176,7 +174,6 @@ class Schedule:
         The score is ∇ log q(x_t | x_0); with E[ε | x_t] in place of ε it is ∇ log q(x_t), that of the marginal.
         Ref: v: Salimans & Ho 2022, app. D; the score: Song et al. 2021, §3.
         """
-        _alike("value", value, x_t)
         if source == target:
             return value
         x_0, eps = self._x_0_and_eps(value, x_t, t, source)
@@ -206,11 +203,6 @@ class Schedule:
 def exactly(x: Tensor) -> Tensor:
     """x in float64; moved to the CPU first, for not every device has it."""
     return (x if x.is_meta else x.cpu()).double()
-
-
-def _alike(name: str, x: Tensor, like: Tensor) -> None:
-    if x.dtype != like.dtype:
-        raise ValueError(f"{name}: expected {like.dtype} as the others, got {x.dtype}")
 
 
 # The mathematics without its checks: what a network answers, it answers.

@@ -20,28 +20,46 @@ LARGEST = 80.0  # nats: a factor of 6e34. float32 ends at exp(88.7)
 Bound = Annotated[float, f"(0, {LARGEST}]"]
 
 
-class Coupling(nn.Module):
-    """What all couplings share: the mask, and two ways to obey it.
+class AffineCoupling(nn.Module):
+    """The coupling of RealNVP: some of x is kept, the rest is scaled and shifted, as a network says from what is kept.
 
-    *Apart*, the faster one: x is split, and the network sees what is kept and answers for what is changed alone,
-    (B, n_kept, ...) to (B, n_out · n_changed, ...). *By mask*, as for a checkerboard: it sees all of x, zero where it
-    is changed, and answers for all, (B, C, ...) to (B, n_out · C, ...); what it says of kept pixels is not used.
+        z_1 = x_1,    z_2 = exp(log_s) · x_2 + shift,    log_s = scale · tanh(raw),    (raw, shift) = net(x_1)
+        x_2 = exp(−log_s) · (z_2 − shift)
+        ∂z/∂xᵀ = [[I, 0], [∗, diag(exp(log_s))]]    lower triangular, so log |det| = Σ log_s, whatever the network is
+
+    log_s never leaves ±scale, nor the scale ±80, beyond which exp soon overflows in float32: so every factor is finite,
+    and none is ever zero. (A raw s that crosses 0 has no inverse.)
+
+    The mask is obeyed in one of two ways. *Apart*, the faster one: x is split, and the network sees what is kept and
+    answers for what is changed alone, (B, n_kept, ...) to (B, 2 n_changed, ...). *By mask*, as for a checkerboard: it
+    sees all of x, zero where it is changed, and answers for all, (B, C, ...) to (B, 2C, ...); what it says of kept
+    pixels is not used.
 
     Args:
         mask: (D,) or (C, H, W) bool, True where x is kept; see `masks`. For networks that take pictures, (C,) will do.
         net: a callable `net(x, condition)`; left out, an `MLP` for vectors, a `ConvNet` for a (C, H, W) mask.
+        bound: the scale, in nats, above 0 and at most 80, or where it starts.
+        learned: whether the scale is learned, one for each changed coordinate or channel, as in the paper.
         apart: True or False to insist on one of the two ways; None takes the faster one.
     Raises: ValueError for a mask that changes nothing, or keeps nothing, or cannot be obeyed `apart`; in use, for x of
         another shape, and for a network that gives more or fewer numbers, which broadcasting might let pass.
+    Ref: Dinh et al. 2017, eqs. 4–8; the learned scale: §4.1.
     """
 
-    n_out = 1  # numbers that the network gives for each changed one
     mask: Tensor
     order: Tensor | None
     before: Tensor | None
 
     @checked
-    def __init__(self, mask: Mask, net: Net | None = None, *, apart: bool | None = None) -> None:
+    def __init__(
+        self,
+        mask: Mask,
+        net: Net | None = None,
+        *,
+        bound: Bound = 2.0,
+        learned: bool = False,
+        apart: bool | None = None,
+    ) -> None:
         super().__init__()
         self.register_buffer("mask", as_mask(mask))
         self.n, self.rest = len(self.mask), tuple(self.mask.shape[1:]) or ...
@@ -52,8 +70,9 @@ class Coupling(nn.Module):
         self.apart = whole and apart is not False
         self._index()
         n_in, n_changed = self.widths[:: self.step] if self.apart else (self.n, self.n)
-        self.features = n_in, self.n_out * n_changed
+        self.features = n_in, 2 * n_changed
         self.net = (MLP if self.mask.dim() == 1 else ConvNet)(*self.features) if net is None else net
+        self.bound, self.scale = bound, nn.Parameter(torch.full((n_changed,), bound)) if learned else None
 
     def _index(self) -> None:
         """Where the two parts of x are, that with the first coordinate first; anew when a mask was loaded."""
@@ -73,8 +92,9 @@ class Coupling(nn.Module):
     @staticmethod
     @checked
     def sizes(mask: Mask, apart: bool | None = None) -> tuple[int, int]:
-        """How many features the network is given, and how many it answers for; times 2 if affine: log_s and shift."""
-        return Coupling(mask, nn.Identity(), apart=apart).features
+        """How many features the network is given, and for how many it answers, with log_s and shift."""
+        n_in, n_out = AffineCoupling(mask, nn.Identity(), apart=apart).features
+        return n_in, n_out // 2
 
     @checked
     def forward(self, x: X, condition: Condition = None) -> Pair:
@@ -102,74 +122,25 @@ class Coupling(nn.Module):
 
     def _change(self, x_1: Tensor, x_2: Tensor, condition: Tensor | None, back: bool = False) -> Pair:
         """z_2, or x_2 from z_2 on the way back; and the logarithm of how much each number is stretched."""
-        raise NotImplementedError
-
-    def _answers(self, x_1: Tensor, condition: Tensor | None) -> Sequence[Tensor]:
-        """What the network says of x_1, n_out tensors; by mask, zero where x is kept, so that nothing changes there."""
-        answer, shape = self.net(x_1, condition), (len(x_1), self.features[1], *x_1.shape[2:])
-        if not isinstance(answer, Tensor) or answer.shape != shape:
-            raise ValueError(f"net: expected shape {shape}, got {tuple(getattr(answer, 'shape', [type(answer)]))}")
-        answers = answer.to(x_1.dtype).chunk(self.n_out, dim=1)  # autocast makes them half as precise
-        return answers if self.apart else [part.masked_fill(per_channel(self.mask, x_1), 0) for part in answers]
-
-    def extra_repr(self) -> str:
-        return f"mask={'...' if self.mask.is_meta else in_short(self.mask)}, apart={self.apart}"
-
-
-class AffineCoupling(Coupling):
-    """The coupling of RealNVP: scale and shift.
-
-        z_1 = x_1,    z_2 = exp(log_s) · x_2 + shift,    log_s = scale · tanh(raw),    (raw, shift) = net(x_1)
-        x_2 = exp(−log_s) · (z_2 − shift)
-        ∂z/∂xᵀ = [[I, 0], [∗, diag(exp(log_s))]]    lower triangular, so log |det| = Σ log_s, whatever the network is
-
-    log_s never leaves ±scale, nor the scale ±80, beyond which exp soon overflows in float32: so every factor is finite,
-    and none is ever zero. (A raw s that crosses 0 has no inverse.)
-    Args: mask, net, apart, as for `Coupling`; bound, the scale, in nats, above 0 and at most 80, or where it starts;
-        learned, whether it is learned, one for each changed coordinate or channel, as in the paper.
-    Raises: ValueError as `Coupling`. Ref: Dinh et al. 2017, eqs. 4–8; the learned scale: §4.1.
-    """
-
-    n_out = 2
-
-    @checked
-    def __init__(
-        self,
-        mask: Mask,
-        net: Net | None = None,
-        *,
-        bound: Bound = 2.0,
-        learned: bool = False,
-        apart: bool | None = None,
-    ) -> None:
-        super().__init__(mask, net, apart=apart)
-        self.bound = bound
-        self.scale = nn.Parameter(torch.full((self.features[1] // 2,), bound)) if learned else None
-
-    def _change(self, x_1: Tensor, x_2: Tensor, condition: Tensor | None, back: bool = False) -> Pair:
         log_s, shift = self.log_s_and_shift(x_1, condition)
         if back:
             return torch.exp(-log_s) * (x_2 - shift), -log_s
         return torch.addcmul(shift, x_2, log_s.exp()), log_s
 
-    def log_s_and_shift(self, kept: Tensor, condition: Tensor | None = None) -> Pair:
+    def log_s_and_shift(self, kept: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What the network makes of x_1: like x_2 each; by mask, like x, and zero where it is kept."""
-        raw, shift = self._answers(kept, condition)
+        answer, shape = self.net(kept, condition), (len(kept), self.features[1], *kept.shape[2:])
+        if not isinstance(answer, Tensor) or answer.shape != shape:
+            raise ValueError(f"net: expected shape {shape}, got {tuple(getattr(answer, 'shape', [type(answer)]))}")
+        raw, shift = answer.to(kept.dtype).chunk(2, dim=1)  # autocast makes them half as precise
+        if not self.apart:
+            raw, shift = (part.masked_fill(per_channel(self.mask, kept), 0) for part in (raw, shift))
         scale = self.bound if self.scale is None else per_channel(self.scale.clamp(-LARGEST, LARGEST), raw)
         return scale * torch.tanh(raw), shift
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, bound={'learned' if self.scale is not None else self.bound}"
-
-
-class AdditiveCoupling(Coupling):
-    """The coupling of NICE: z_1 = x_1, z_2 = x_2 + shift(x_1). log |det ∂z/∂x| = 0.
-    Args: mask, net, apart, as for `Coupling`. Raises: ValueError as it. Ref: Dinh et al. 2015, §3.2.
-    """
-
-    def _change(self, x_1: Tensor, x_2: Tensor, condition: Tensor | None, back: bool = False) -> Pair:
-        (shift,) = self._answers(x_1, condition)
-        return x_2 - shift if back else x_2 + shift, torch.zeros_like(x_2)
+        mask = "..." if self.mask.is_meta else in_short(self.mask)
+        return f"mask={mask}, apart={self.apart}, bound={'learned' if self.scale is not None else self.bound}"
 
 
 @checked
@@ -191,7 +162,7 @@ def fused(flow: Flow) -> Flow:
 
 
 def _halves(layer: nn.Module) -> Any:
-    return layer.halves if isinstance(layer, Coupling) and layer.apart else None
+    return layer.halves if isinstance(layer, AffineCoupling) and layer.apart else None
 
 
 class Run(nn.Module):
