@@ -1,5 +1,6 @@
 """What the families share, since none imports another: batches, conditions, noise, a network only asked."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+BITS = 1 / math.log(2)  # bits in a nat
 Turn = tuple[str, Tensor, dict[str, Tensor]]  # whose turn, its loss, logs: what an objective yields to `train.fit`
 
 

@@ -350,9 +350,7 @@ def test_counts_that_fill_the_memory_are_refused(n: int) -> None:
         data.GaussianMixture.ring(n)
 
 
-@pytest.mark.parametrize(
-    "schedule", [None, "linear", Schedule, 1 - torch.arange(5) / 5, SimpleNamespace(alpha_bar=[1.0, 0.5])]
-)
+@pytest.mark.parametrize("schedule", [None, "linear", Schedule, SimpleNamespace(alpha_bar=[1.0, 0.5])])
 def test_a_schedule_is_what_has_alpha_bar(schedule: Any) -> None:
     with pytest.raises(ValueError, match=r"^schedule: "):
         RING.optimal_eps(torch.zeros(1, 2), torch.tensor([1]), schedule)

@@ -9,6 +9,7 @@ from flow_cases import randomised, seeded  # noqa: F401
 from torch import Tensor
 
 from genlib import data, flows
+from genlib.common import told
 from genlib.flows import Flow, RealNVP
 
 
@@ -153,7 +154,7 @@ def test_a_flow_without_chance_can_be_inverted_in_training() -> None:
 def test_layers_one_by_one_give_the_whole() -> None:
     flow = random_flow(RealNVP.for_vectors(5, 6, 8, levels=4, n_classes=2, mask="random", actnorm=True))
     x, label = uniform(4, 5), torch.tensor([0, 1, 1, 0])
-    condition, z, total = flow.condition(label), x, torch.zeros(4, dtype=x.dtype)
+    condition, z, total = told(label, 2, x), x, torch.zeros(4, dtype=x.dtype)
     assert len(flow.layers) == 1 + 6 + 3
     for layer in flow.layers:
         z, log_det = layer(z, condition)

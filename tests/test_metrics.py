@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from genlib import data, metrics
-from genlib.metrics.classifier import WEIGHTS
+from genlib.metrics.classifier import FILES
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def test_judge_is_right_on_held_out_digits(held_out):
 
 
 def test_judge_is_small_and_shipped_with_the_package():
-    assert WEIGHTS.stat().st_size < 300_000
-    assert sum(value.numel() for value in load_file(WEIGHTS).values()) < 75_000
+    assert FILES["digits"].stat().st_size < 300_000
+    assert sum(value.numel() for value in load_file(FILES["digits"]).values()) < 75_000
 
 
 def test_judge_is_frozen_and_without_modes(held_out):
@@ -66,7 +66,7 @@ def test_what_a_caller_does_to_the_judge_moves_no_scale(held_out):
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
 def test_unknown_devices_are_refused(device):
     with pytest.raises(ValueError, match=r"^device: expected"):
-        metrics.judge(device)
+        metrics.judge("digits", device)
 
 
 def test_logits_come_from_features_alone(held_out):

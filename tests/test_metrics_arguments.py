@@ -99,7 +99,7 @@ def test_a_judge_refuses_what_is_no_picture() -> None:
             metrics.judge()(wrong)
     for device in (None, 3.5, ["cpu"]):
         with pytest.raises(ValueError, match=r"^device: "):
-            metrics.judge(device)  # type: ignore[arg-type]
+            metrics.judge("digits", device)  # type: ignore[arg-type]
 
 
 def test_reading_the_judges_draws_no_random_numbers() -> None:
@@ -108,5 +108,5 @@ def test_reading_the_judges_draws_no_random_numbers() -> None:
     shared.cache_clear()
     state = torch.get_rng_state()
     metrics.classify(DIGITS[:2])
-    metrics.texture_judge()
+    metrics.judge("textures")
     assert torch.equal(torch.get_rng_state(), state)

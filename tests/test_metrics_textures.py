@@ -6,7 +6,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from genlib import data, metrics
-from genlib.metrics.textures import PATCH, STRIDE, WEIGHTS
+from genlib.metrics.classifier import FILES
+from genlib.metrics.textures import PATCH, STRIDE
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +25,16 @@ def flat(x: Tensor) -> Tensor:
 
 def test_the_judge_knows_held_out_crops() -> None:
     x, label = data.texture_crops(3000, PATCH, seed=11, split="test")
-    seen = metrics.texture_judge()(x).argmax(1)
+    seen = metrics.judge("textures")(x).argmax(1)
     assert float((seen == label).double().mean()) >= 0.97
     for c in range(3):
         assert float((seen[label == c] == c).double().mean()) >= 0.93
 
 
 def test_the_judge_is_small_frozen_and_without_modes() -> None:
-    assert WEIGHTS.stat().st_size < 300_000
-    assert sum(value.numel() for value in load_file(WEIGHTS).values()) < 75_000
-    judge = metrics.texture_judge()
+    assert FILES["textures"].stat().st_size < 300_000
+    assert sum(value.numel() for value in load_file(FILES["textures"]).values()) < 75_000
+    judge = metrics.judge("textures")
     assert not any(p.requires_grad for p in judge.parameters())
     x, _ = data.texture_crops(40, PATCH)
     torch.testing.assert_close(judge.train()(x), judge.eval()(x), rtol=0, atol=0)
@@ -42,14 +43,14 @@ def test_the_judge_is_small_frozen_and_without_modes() -> None:
 
 def test_what_a_caller_does_to_the_judge_moves_no_scale(scenes: data.Pairs) -> None:
     before = metrics.texture_accuracy(*scenes)
-    for parameter in metrics.texture_judge().parameters():
+    for parameter in metrics.judge("textures").parameters():
         parameter.zero_()
     assert metrics.texture_accuracy(*scenes) == before
 
 
 def test_unknown_devices_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^device: expected"):
-        metrics.texture_judge("nonsense")
+        metrics.judge("textures", "nonsense")
 
 
 # accuracy
@@ -91,7 +92,7 @@ def test_each_window_counts_as_the_judge_sees_it() -> None:
     crops, label = data.texture_crops(90, PATCH, seed=3)
     asked = torch.arange(90) % 3
     x = torch.nn.functional.one_hot(asked, 3).float()[:, :, None, None].expand(-1, -1, PATCH, PATCH)
-    judge = metrics.texture_judge()
+    judge = metrics.judge("textures")
     confusion = torch.zeros(3, 3, dtype=torch.int64)
     for crop, c in zip(crops, asked, strict=True):
         confusion[c, int(judge(crop[None]).argmax())] += 1

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from genlib import data
-from genlib.metrics.classifier import WEIGHTS, Judge
+from genlib.metrics.classifier import FILES, Judge
 
 EPOCHS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 60, 64, 3e-3, 0.05, 0.2
 SHIFT, ANGLE, STRETCH, NOISE = 0.4, 0.12, 0.08, 0.1  # pixels, radians, share, units of the pixels
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folds", type=int, help="cross-validate instead of writing weights")
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--out", type=Path, default=FILES["digits"])
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # faster for so small a network, and one order of summation
 

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from genlib import data
-from genlib.metrics.textures import PATCH, SIZES, WEIGHTS
+from genlib.metrics.classifier import FILES, SIZES
+from genlib.metrics.textures import PATCH
 
 CROPS, EPOCHS, DROPOUT, NOISE = 12_000, 8, 0.4, 0.05
 
@@ -23,7 +24,7 @@ CROPS, EPOCHS, DROPOUT, NOISE = 12_000, 8, 0.4, 0.05
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--out", type=Path, default=FILES["textures"])
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # faster for so small a network, and one order of summation
 
@@ -35,7 +36,7 @@ def main() -> None:
 
 def train(x: Tensor, label: Tensor, seed: int) -> train_judge.Judge:
     """The judge of textures: that of digits, with other settings."""
-    return train_judge.train(x, label, seed, lambda: train_judge.Judge(**SIZES), mirror, EPOCHS, DROPOUT)
+    return train_judge.train(x, label, seed, lambda: train_judge.Judge(**SIZES["textures"]), mirror, EPOCHS, DROPOUT)
 
 
 def mirror(x: Tensor, generator: torch.Generator) -> Tensor:

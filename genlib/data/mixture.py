@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -18,13 +18,6 @@ Shares = Annotated[Float[Tensor, " N"], "[0, 1]"]
 Steps = Annotated[Int64[Tensor, " B"], "[1, {T}]"]
 Points = Annotated[Float[Tensor, "B {self.dim}"], "[-1e9, 1e9]"]  # what float32 can square
 Spread = Annotated[float, "[1e-6, 1000000]"]  # a standard deviation; its square is to stay away from 0
-
-
-@runtime_checkable
-class HasAlphaBar(Protocol):
-    """Anything with ᾱ_0..ᾱ_T, such as a `diffusion.Schedule`."""
-
-    alpha_bar: Tensor
 
 
 class GaussianMixture:
@@ -102,13 +95,13 @@ class GaussianMixture:
         return GaussianMixture(math.sqrt(a) * self.means, a * self.covs + (1 - a) * eye, self.weights)
 
     @checked
-    def optimal_eps(self, x_t: Points, t: Int64[Tensor, " B"], schedule: HasAlphaBar) -> Tensor:
+    def optimal_eps(self, x_t: Points, t: Int64[Tensor, " B"], schedule: Any) -> Tensor:
         """E[ε | x_t] = −√(1 − ᾱ_t) ∇ log q(x_t), the minimiser of the mean squared error in ε: like x_t, (B, D).
 
-        t is (B,), in 1..T; schedule is anything with `alpha_bar`, of length T + 1.
+        t is (B,), in 1..T; schedule is anything with `alpha_bar`, ᾱ_0..ᾱ_T, or that tensor itself.
         Ref: Efron 2011 (Tweedie's formula); Ho et al. 2020, §3.2.
         """
-        table = check("schedule", schedule.alpha_bar, Shares)
+        table = check("schedule", getattr(schedule, "alpha_bar", schedule), Shares)
         check("t", t, Steps, T=len(table) - 1)
         # Of ᾱ near 1, float32 would leave few digits of 1 − ᾱ: they are taken before.
         signal, noise = (part.to(wide(x_t)).to(x_t.device)[t] for part in (table, 1 - table))

@@ -18,13 +18,12 @@ import torch
 from torch import Tensor
 
 from genlib.arguments import Count, Levels, check, checked
-from genlib.common import draw
+from genlib.common import BITS, draw
 from genlib.diffusion.ddpm import DDPM, Data
 from genlib.diffusion.samplers import Denoised
 from genlib.diffusion.schedule import Schedule, exactly, q_posterior, q_sample
 
 Between = Annotated[int, "[1, {most}]"] | Sequence[Annotated[int, "[2, {T}]"]] | None
-BITS = 1 / math.log(2)  # bits in a nat
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genlib.arguments import LabelOrNone, NonNegative, Share, check, checked
-from genlib.common import Turn, draw, unpack
-from genlib.diffusion.bound import BITS, on_grid, step_term
+from genlib.common import BITS, Turn, draw, unpack
+from genlib.diffusion.bound import on_grid, step_term
 from genlib.diffusion.ddpm import DDPM, MANY, Data, none
 from genlib.diffusion.samplers import Denoised
 from genlib.diffusion.schedule import convert, q_sample

@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from torch.nn.modules import batchnorm, dropout
 
 from genlib.arguments import Count, Label, Levels, Natural, NonNegative, Sizes, Width, checked, weight
-from genlib.common import evaluating, n_told, told
+from genlib.common import BITS, evaluating, n_told, told
 from genlib.flows.layer import INVERSE, Compose, Pair, through, total
 from genlib.flows.linear import BatchNorm
 from genlib.flows.preprocessing import dequantize
 
 X = Float[Tensor, "B {self.shape}"]
-BITS = 1 / math.log(2)  # bits in a nat
 CHANCE = (BatchNorm, batchnorm._BatchNorm, dropout._DropoutNd)  # in training, another map at every call
 
 
@@ -172,11 +171,6 @@ class Flow(nn.Module):
                 log_p.append(torch.cat([self.log_prob(*pair) for pair in zip(x, labels, strict=True)]).cpu().double())
         log_P = torch.stack(log_p).logsumexp(0) - math.log(n_importance) - dims * math.log(self.levels)
         return -log_P * (BITS / dims)
-
-    @checked
-    def condition(self, label: Label = None) -> Tensor | None:
-        """What the layers are told: one-hot classes, or the vectors themselves, (B, n), float; or None."""
-        return told(label, self.n_classes, self.like())
 
     def config(self) -> dict[str, Any]:
         """What the weights do not say: of each layer its class and settings (its `extra_repr`), and the flow's own."""

@@ -9,8 +9,8 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from genlib.arguments import Label, NonNegative, check, checked
-from genlib.common import Turn, unpack
-from genlib.flows.flow import BITS, Flow
+from genlib.common import BITS, Turn, unpack
+from genlib.flows.flow import Flow
 from genlib.flows.nets import MLP
 from genlib.flows.preprocessing import dequantize
 from genlib.optimizers import Muon, adam, fusible

@@ -1,13 +1,13 @@
-"""The judge: a small classifier of 8 × 8 digits, and the scale of every number that is read off it.
+"""The judges: small classifiers of digits and of textures, and the scale of every number that is read off them.
 
-Trained once, on the 1500 training digits alone, by tools/train_judge.py.
+Each was trained once, on training data alone, by tools/train_judge.py and tools/train_texture_judge.py.
 """
 
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cache, partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -16,7 +16,12 @@ from torch import Tensor, nn
 
 from genlib.arguments import checked
 
-WEIGHTS = Path(__file__).with_name("judge.safetensors")
+Kind = Literal["digits", "textures"]
+FILES = {
+    "digits": Path(__file__).with_name("judge.safetensors"),
+    "textures": Path(__file__).with_name("texture_judge.safetensors"),
+}
+SIZES = {"digits": {}, "textures": {"width": 24, "side": 12, "classes": 3}}
 CHUNK = 1024
 Digits = Annotated[Float[Tensor, "B 1 8 8"], "finite"]
 Classes = Annotated[Int64[Tensor, " B"], "[0, 9]"]
@@ -54,10 +59,14 @@ class Judge(nn.Module):
 
 
 @checked
-def judge(device: str | torch.device = "cpu") -> Judge:
-    """The judge with the shipped weights, float32, frozen: a copy of its own for each caller.
+def judge(kind: Kind = "digits", device: str | torch.device = "cpu") -> Judge:
+    """A judge with the shipped weights, float32, frozen: a copy of its own for each caller. That of digits takes
+    (B, 1, 8, 8), that of textures grey crops, (B, 1, 12, 12), and its logits are those of `data.TEXTURES`.
     Raises: ValueError if there is no such device."""
-    return own_copy(WEIGHTS, device)
+    try:
+        return deepcopy(shared(kind, torch.device("cpu"))).to(device)
+    except (RuntimeError, AssertionError) as error:  # what torch raises depends on the device
+        raise ValueError(f"device: expected one that torch can use here, got {device!r} ({error})") from None
 
 
 @checked
@@ -65,7 +74,7 @@ def classify(x: Digits) -> Tensor:
     """The class that the judge sees in each picture of x, (B, 1, 8, 8), clamped to [−1, 1]: (B,) int64 in 0..9.
     Raises: ValueError without a picture."""
     x = as_pictures("x", x)
-    return in_chunks(lambda part: shared(WEIGHTS, x.device)(part).argmax(1), x)
+    return in_chunks(lambda part: shared("digits", x.device)(part).argmax(1), x)
 
 
 @checked
@@ -82,20 +91,12 @@ def as_pictures(name: str, x: Tensor) -> Tensor:
     return x.detach().float().clamp(-1, 1)
 
 
-def own_copy(weights: Path, device: str | torch.device, **sizes: int) -> Judge:
-    """A judge that its caller may change."""
-    try:
-        return deepcopy(shared(weights, torch.device("cpu"), **sizes)).to(device)
-    except (RuntimeError, AssertionError) as error:  # what torch raises depends on the device
-        raise ValueError(f"device: expected one that torch can use here, got {device!r} ({error})") from None
-
-
 @cache
-def shared(weights: Path, device: torch.device, **sizes: int) -> Judge:
+def shared(kind: Kind, device: torch.device) -> Judge:
     """The judge that the measures use: read once, and never handed out, so that no caller moves their scale."""
     with torch.device("meta"):  # no random weights, which would move the global generator
-        model = Judge(**sizes)
-    model.load_state_dict(load_file(weights), assign=True)
+        model = Judge(**SIZES[kind])
+    model.load_state_dict(load_file(FILES[kind]), assign=True)
     return model.to(device, torch.float32).eval().requires_grad_(False)
 
 

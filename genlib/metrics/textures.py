@@ -1,9 +1,8 @@
 """Can brick be told from gravel? A judge looks at small windows of a photo, and the map says what was asked for.
 
-Trained once, on the split "train" of `data.texture_crops`, by tools/train_texture_judge.py; it knows 98 % of "test".
+It was trained on the split "train" of `data.texture_crops`, and knows 98 % of "test".
 """
 
-from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -13,21 +12,12 @@ from torch.nn.functional import max_pool2d
 
 from genlib.arguments import checked
 from genlib.data import TEXTURES
-from genlib.metrics.classifier import Judge, in_chunks, own_copy, shared
+from genlib.metrics.classifier import SIZES, in_chunks, shared
 
-WEIGHTS = Path(__file__).with_name("texture_judge.safetensors")
-PATCH = 12  # wider than a brick; and nearly every map of 32 × 32 pixels has such a window in one region
+PATCH = SIZES["textures"]["side"]  # wider than a brick; nearly every map of 32 × 32 pixels has one in one region
 STRIDE = 4
-SIZES = {"width": 24, "side": PATCH, "classes": len(TEXTURES)}  # of the judge
 Maps = Annotated[Float[Tensor, "B 3 H W"], "[0, 1]"]
 Photos = Annotated[Float[Tensor, "B C H W"], "finite"]
-
-
-@checked
-def texture_judge(device: str | torch.device = "cpu") -> Judge:
-    """The judge with the shipped weights, float32, frozen: a copy of its own for each caller. It takes grey crops,
-    (B, 1, 12, 12), in [−1, 1]; its logits are those of `data.TEXTURES`. Raises: ValueError without such a device."""
-    return own_copy(WEIGHTS, device, **SIZES)
 
 
 def texture_accuracy(x: Maps, y: Photos) -> float:
@@ -60,5 +50,5 @@ def texture_confusion(x: Maps, y: Photos) -> Tensor:
     grey = y.detach().float().clamp(-1, 1).mean(1)
     windows = grey.unfold(1, PATCH, STRIDE).unfold(2, PATCH, STRIDE)
     crops, n = windows[picture, row, column][:, None], len(TEXTURES)
-    found = in_chunks(lambda part: shared(WEIGHTS, y.device, **SIZES)(part).argmax(1), crops)
+    found = in_chunks(lambda part: shared("textures", y.device)(part).argmax(1), crops)
     return torch.bincount((n * wanted + found).cpu(), minlength=n * n).view(n, n)
