@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 BITS = 1 / math.log(2)  # bits in a nat
 Turn = tuple[str, Tensor, dict[str, Tensor]]  # whose turn, its loss, logs: what an objective yields to `train.fit`
@@ -43,7 +43,7 @@ def told(label: Any, n_classes: int | None, like: Tensor) -> Tensor | None:
     return like.new_zeros(len(label), n_classes).scatter(1, label[:, None], 1.0)  # one_hot cannot be mapped by vmap
 
 
-def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
+def draw(shape: tuple[int, ...], like: Tensor, generator: Generator | None) -> Tensor:
     """N(0, I) of this shape, in the dtype and on the device of `like`; drawn where the generator lives, then moved."""
     device = like.device if generator is None else generator.device
     return torch.randn(shape, dtype=like.dtype, device=device, generator=generator).to(like.device)
@@ -52,6 +52,11 @@ def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None
 def wide(x: Tensor) -> torch.dtype:
     """What many numbers are added up in: float32, or better where x is."""
     return torch.promote_types(x.dtype, torch.float32)
+
+
+def exactly(x: Tensor) -> Tensor:
+    """x in float64; moved to the CPU first, for not every device has it."""
+    return (x if x.is_meta else x.cpu()).double()
 
 
 @contextmanager

@@ -14,10 +14,7 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
 def adam(
-    parameters: Iterable[Tensor],
-    lr: float,
-    betas: tuple[float, float] = (0.9, 0.999),
-    weight_decay: float = 0.0,
+    parameters: Iterable[Tensor], lr: float, betas: tuple[float, float] = (0.9, 0.999), weight_decay: float = 0.0
 ) -> torch.optim.Optimizer:
     """Adam; with `weight_decay`, AdamW. All parameters are updated by one kernel where the device has it.
     Ref: Kingma & Ba 2015; Loshchilov & Hutter 2019.

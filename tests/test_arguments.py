@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor, nn
 
-from genlib.arguments import Count, Dropout, Label, LabelOrNone, Number, Positive, Seed, Share, Sizes, check, checked
+from genlib.arguments import Count, Dropout, Label, LabelOrNone, Positive, Seed, Share, Sizes, check, checked
 
 X, T = torch.randn(4, 2), torch.ones(4, dtype=torch.int64)
 
@@ -60,7 +60,7 @@ def setting(
     share: Share = 0.5,
     dropout: Dropout = 0.0,
     positive: Positive = 1.0,
-    number: Number = 0.0,
+    number: Annotated[float, "[-1e15, 1e15]"] = 0.0,
     name: Literal["eps", "v"] = "eps",
     flag: bool = False,
     steps: int | Sequence[Count] | None = None,

@@ -35,10 +35,9 @@ def found_at(crop: Tensor, texture: Tensor) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 32, 33, 64, 65, 200])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_any_size(size: int, channels: int) -> None:
-    x, y = data.textures(1, size, seed=3, channels=channels)
-    assert (x.shape, y.shape) == ((1, 3, size, size), (1, channels, size, size))
+def test_any_size(size: int) -> None:
+    x, y = data.textures(1, size, seed=3)
+    assert (x.shape, y.shape) == ((1, 3, size, size), (1, 1, size, size))
     assert x.dtype == y.dtype == torch.float32
     assert torch.equal(x.sum(1), torch.ones(1, size, size))
     assert bool(((x == 0) | (x == 1)).all())
@@ -107,17 +106,6 @@ def test_beyond_its_edge_a_texture_is_mirrored() -> None:
     assert int((steps == 0).sum()) in (4, 5)  # at each mirror, every 128 rows, two rows are equal
 
 
-def test_colour_is_grey_and_a_tint() -> None:
-    grey, colour = data.textures(40, 32, seed=2), data.textures(40, 32, seed=2, channels=3)
-    assert torch.equal(grey.x, colour.x)
-    unclipped = (colour.y.abs() < 1).all(1)
-    assert float(unclipped.double().mean()) > 0.97
-    torch.testing.assert_close(colour.y.mean(1)[unclipped], grey.y[:, 0][unclipped], rtol=0, atol=1e-6)
-    red, green, _ = (colour.y - grey.y).unbind(1)
-    assert float((red - green)[grey.x[:, 0] == 1].mean()) > 0.2  # bricks
-    assert float((red - green)[grey.x[:, 1] == 1].mean()) < -0.2  # grass
-
-
 def test_seeds_and_no_global_state(monkeypatch: pytest.MonkeyPatch) -> None:
     state = torch.get_rng_state()
     first, again, other = data.textures(5, 17, seed=1), data.textures(5, 17, seed=1), data.textures(5, 17, seed=2)
@@ -172,7 +160,6 @@ def test_crops_reach_the_edges_of_what_they_may_see(whole: Tensor) -> None:
         ({"n": 1, "size": 0}, "size: .*got 0"),
         ({"n": 1, "size": 10**5}, "size: .*got 10{5}"),
         ({"n": 1, "seed": -1}, "seed: .*got -1"),
-        ({"n": 1, "channels": 2}, "channels: expected 1 .* or 3 .*, got 2"),
         ({"n": 1, "cells": 0}, "cells: .*got 0"),
         ({"n": 1, "cells": 10**6}, "cells: .*got 10{6}"),
     ],
@@ -223,12 +210,11 @@ def test_the_tool_averages_squares_and_reads_only_the_pictures_it_knows(tmp_path
         make_textures.read(tmp_path, "brick")
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_scenes_do_not_depend_on_the_default_dtype(channels: int) -> None:
-    before = data.textures(3, size=16, seed=1, channels=channels)
+def test_scenes_do_not_depend_on_the_default_dtype() -> None:
+    before = data.textures(3, size=16, seed=1)
     torch.set_default_dtype(torch.float64)
     try:
-        after = data.textures(3, size=16, seed=1, channels=channels)
+        after = data.textures(3, size=16, seed=1)
     finally:
         torch.set_default_dtype(torch.float32)
     assert after.x.dtype == after.y.dtype == torch.float32

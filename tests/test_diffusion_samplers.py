@@ -89,7 +89,7 @@ def test_any_subset_in_any_order(steps) -> None:
 def test_it_begins_with_noise_and_ends_with_data(sampler) -> None:
     x_T = normal(*SHAPE)
     x_ts = list(sampler(DDPM(Diary(0.25), S, predict="x_0"), SHAPE, x_T=x_T, generator=generator()))
-    assert x_ts[0] is x_T
+    assert torch.equal(x_ts[0], x_T)
     assert (x_ts[-1] == 0.25).all()  # exactly: no noise in the last step
     assert all((x_t != 0.25).any() for x_t in x_ts[:-1])
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Generator, Tensor
 
 from genlib.arguments import Natural, checked
 from genlib.common import wide
@@ -49,7 +49,7 @@ class Rings:
         return circles.logsumexp(1) - math.log(2 * math.pi * variance * len(self.radii))
 
     @checked
-    def sample(self, n: Natural, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: Natural, generator: Generator | None = None) -> Tensor:
         """n independent draws, (n, 2), float32, on the generator's device."""
         device = place(generator)
         k = torch.randint(len(self.radii), (n,), generator=generator, device=device)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, Real
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.functional import logsigmoid
 
 from genlib.arguments import LONGEST, Natural, Share, Width, check, checked
@@ -78,7 +78,7 @@ class GaussianMixture:
         return self._score(x, x.new_ones(len(x)), x.new_zeros(len(x))).to(x.dtype)
 
     @checked
-    def sample(self, n: Natural, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: Natural, generator: Generator | None = None) -> Tensor:
         """n independent draws, (n, D), float32, on the generator's device."""
         device = place(generator)
         exact = torch.float32 if device.type == "mps" else torch.float64  # which Apple's GPUs do not have
@@ -188,7 +188,7 @@ class GaussianMixture:
         return -(log_joint.softmax(dim=1)[..., None] * pull).sum(dim=1)
 
 
-def place(generator: torch.Generator | None) -> torch.device:
+def place(generator: Generator | None) -> torch.device:
     """Where samples are drawn: where their generator lives."""
     return torch.device("cpu") if generator is None else generator.device
 

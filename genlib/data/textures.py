@@ -20,46 +20,38 @@ TEXTURES = ("brick", "grass", "gravel")
 STD = 0.35
 SIDE = 128
 TRAIN_ROWS = 88  # of a texture; the other 40 are held out
-# What a class adds to red, green and blue. It adds nothing to their mean, the grey picture.
-TINTS = ((0.24, -0.08, -0.16), (-0.10, 0.20, -0.10), (0.0, 0.0, 0.0))
 CHUNK, MOST = 1 << 22, 1 << 26  # pixels that are made at once, and in all
 Side = Annotated[int, "[1, 4096]"]  # of a picture, in pixels
-Channels = Annotated[int, "[1, 3]"]
 Cells = Annotated[int, "[1, 10000]"]
 
 
 @checked
-def textures(n: Count, size: Side = 32, seed: Seed = 0, channels: Channels = 1, *, cells: Cells = 4) -> Pairs:
-    """Label maps x, (n, 3, size, size), one-hot in `TEXTURES`, and photos y, (n, channels, size, size), in [−1, 1].
+def textures(n: Count, size: Side = 32, seed: Seed = 0, *, cells: Cells = 4) -> Pairs:
+    """Label maps x, (n, 3, size, size), one-hot in `TEXTURES`, and photos y, (n, 1, size, size), in [−1, 1].
 
         y[i] = Σ_c x[c, i] · texture_c[place_c + i],    i a pixel, c a class
 
     The map: each pixel belongs to the nearest of so many random points (Voronoi `cells`), and each point is of a random
     class. The photo: places are random and independent of the map. Up to 64 pixels a photo lies inside the texture,
     which goes on as its mirror image. Grey textures have mean 0 and standard deviation 0.35, so a tone gives no class
-    away; with 3 channels each class is tinted, which leaves their mean as it is, except where the sum is clipped.
-    Raises: ValueError for 2 channels, and for more than 2²⁶ pixels in all.
+    away. Raises: ValueError for more than 2²⁶ pixels in all.
 
     >>> x, y = textures(2, size=33)
     >>> x.shape, y.shape, float(x.sum(1).min()), float(x.sum(1).max())
     (torch.Size([2, 3, 33, 33]), torch.Size([2, 1, 33, 33]), 1.0, 1.0)
     """
     _refuse_too_many(n, size, cells)
-    if channels not in (1, 3):
-        raise ValueError(f"channels: expected 1 (grey) or 3 (red, green, blue), got {channels}")
     generator = torch.Generator().manual_seed(seed)
     points = size * torch.rand(n, cells, 2, generator=generator, dtype=torch.float32)
     classes = torch.randint(3, (n, cells), generator=generator)
     place = _places((n, 3), size, generator)
-    x, y = points.new_zeros(n, 3, size, size), points.new_zeros(n, channels, size, size)
-    tints = points.new_tensor(TINTS)[:, :channels, None, None] * (channels == 3)
+    x, y = points.new_zeros(n, 3, size, size), points.new_zeros(n, 1, size, size)
     for part in torch.arange(n).split(max(1, CHUNK // size**2)):
         label = classes[part].gather(1, _nearest(points[part], size).flatten(1)).view(-1, size, size)
         x[part] = one_hot(label, 3).movedim(3, 1).to(x.dtype)
         for c in range(3):
-            photo = _cut(torch.full((len(part),), c), place[part, c], size)
-            y[part] += x[part, c : c + 1] * (photo[:, None] + tints[c])
-    return Pairs(x, y.clamp(-1, 1))
+            y[part] += x[part, c : c + 1] * _cut(torch.full((len(part),), c), place[part, c], size)[:, None]
+    return Pairs(x, y)
 
 
 @checked

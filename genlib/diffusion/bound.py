@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from genlib.arguments import Count, Levels, check, checked
-from genlib.common import BITS, draw
+from genlib.common import BITS, draw, exactly
 from genlib.diffusion.ddpm import DDPM, Data
 from genlib.diffusion.samplers import Denoised
-from genlib.diffusion.schedule import Schedule, exactly, q_posterior, q_sample
+from genlib.diffusion.schedule import Schedule, q_posterior, q_sample
 
 Between = Annotated[int, "[1, {most}]"] | Sequence[Annotated[int, "[2, {T}]"]] | None
 
@@ -58,7 +58,7 @@ def vlb(
     levels: Levels | None = None,
     steps: Any = None,
     batch_size: Count = 256,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
 ) -> Bound:
     """The variational bound on −log p_θ(x_0), every term, in bits per dimension; one draw of x_t for each.
 
@@ -91,7 +91,7 @@ def vlb(
     return Bound(schedule.prior_kl(exact) * unit, terms[:, 1:], terms[:, 0], t[1:], schedule.T, x_0[:1].numel())
 
 
-def _between(T: int, steps: Any, generator: torch.Generator | None) -> Tensor:
+def _between(T: int, steps: Any, generator: Generator | None) -> Tensor:
     """Which of 2..T to evaluate; of a number of them, each is as likely as any other."""
     steps = check("steps", steps, Between, most=max(T - 1, 1), T=T)
     if isinstance(steps, int):

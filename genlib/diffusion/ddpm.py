@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from genlib.arguments import Count, LabelOrNone, Levels, Natural, Sizes, checked, weight
 from genlib.common import evaluating
@@ -130,7 +130,7 @@ class DDPM(nn.Module):
         self,
         n: Count,
         label: Any = None,
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
         *,
         steps: Any = 50,
         sampler: Callable[..., Iterator[Tensor]] = ddim,

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from genlib.arguments import LabelOrNone, NonNegative, Share, check, checked
@@ -52,7 +52,7 @@ class Denoising(nn.Module):
         return {"net": adam(self.parameters(), self.lr)}
 
     @checked
-    def losses(self, batch: Any, generator: torch.Generator | None = None) -> Iterator[Turn]:
+    def losses(self, batch: Any, generator: Generator | None = None) -> Iterator[Turn]:
         """("net", the loss, its parts "simple" and "vlb" where there are two), once.
         Args: batch, x_0, (B, D, ...), float in [−1, 1], or (x_0, label), as the net is told.
         Raises: ValueError for a batch that does not fit the net.

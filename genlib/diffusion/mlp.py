@@ -47,9 +47,8 @@ class MLP(nn.Module):
             raise ValueError(f"{name}: expected shape (B, {self.dim}), got {tuple(shape)}")
 
     @checked
-    def forward(self, x_t: Float[Tensor, "B ..."], t: Int64[Tensor, " B"], label: LabelOrNone = None) -> Tensor:
+    def forward(self, x_t: Float[Tensor, "B {self.dim}"], t: Int64[Tensor, " B"], label: LabelOrNone = None) -> Tensor:
         """The answer to x_t (B, D) at step t (B,) int64; label as for `sampler`. Raises: ValueError for others."""
-        self._check_shape(x_t.shape)
         told = self.embedding(t, label)
         h = self.first(x_t)
         for block in self.blocks:

@@ -51,8 +51,7 @@ class Chain:
         x_T, own = check("x_T", x_T, Noise, self=model, shape=shape), weight(model)
         if x_T is None:
             x_T = draw(tuple(shape), torch.empty(0) if own is None else own, generator)
-        x_T = x_T.detach() if x_T.requires_grad else x_T
-        self.x_T: Tensor = x_T.to(torch.promote_types(x_T.dtype, torch.float32))
+        self.x_T: Tensor = x_T.detach().to(torch.promote_types(x_T.dtype, torch.float32))
 
     def ask(self, x_t: Tensor, i: int) -> Denoised:
         """What the model makes of x_t, at step i."""

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from genlib.arguments import checked
+from genlib.common import exactly
 
 Quantity = Literal["eps", "x_0", "v", "score"]
 Inside = Annotated[float, "(0, 1)"]
@@ -198,11 +199,6 @@ class Schedule:
         """
         kl = 0.5 * (self.alpha_bar[-1] * (exactly(x_0) ** 2 - 1) - self.one_minus_alpha_bar[-1].log())
         return kl[:, None].flatten(1).sum(1)
-
-
-def exactly(x: Tensor) -> Tensor:
-    """x in float64; moved to the CPU first, for not every device has it."""
-    return (x if x.is_meta else x.cpu()).double()
 
 
 # The mathematics without its checks: what a network answers, it answers.

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Integer
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn.modules import batchnorm, dropout
 
 from genlib.arguments import Count, Label, Levels, Natural, NonNegative, Sizes, Width, checked, weight
@@ -25,7 +25,7 @@ class Density(Protocol):
 
     def log_prob(self, z: Tensor, /) -> Tensor: ...
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor: ...
+    def sample(self, n: int, generator: Generator | None = None) -> Tensor: ...
 
 
 class Normal:
@@ -44,7 +44,7 @@ class Normal:
         return -0.5 * total(z.square()) - 0.5 * math.prod(self.shape) * math.log(2 * math.pi)
 
     @checked
-    def sample(self, n: Natural, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: Natural, generator: Generator | None = None) -> Tensor:
         """(n, *shape), float32, on the generator's device."""
         device = "cpu" if generator is None else generator.device
         return torch.randn(n, *self.shape, dtype=torch.float32, device=device, generator=generator)
@@ -119,12 +119,7 @@ class Flow(nn.Module):
 
     @checked
     def sample(
-        self,
-        n: Natural,
-        label: Label = None,
-        generator: torch.Generator | None = None,
-        *,
-        temperature: NonNegative = 1.0,
+        self, n: Natural, label: Label = None, generator: Generator | None = None, *, temperature: NonNegative = 1.0
     ) -> Tensor:
         """n independent draws, (n, *shape): z from the base, then x = f⁻¹(z). In evaluation mode, without gradients.
         Args: label, as for `forward`, n of them, or one class for all; temperature, by which z is multiplied, below 1
@@ -150,7 +145,7 @@ class Flow(nn.Module):
         *,
         n_importance: Annotated[int, "[1, 65536]"] = 1,
         batch_size: Count = 512,
-        generator: torch.Generator | None = None,
+        generator: Generator | None = None,
     ) -> Tensor:
         """A code length for whole-numbered data, in bits per dimension: an upper bound, in expectation. No gradients.
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float, Integer
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from genlib.arguments import Label, NonNegative, check, checked
 from genlib.common import BITS, Turn, unpack
@@ -53,7 +53,7 @@ class MaximumLikelihood(nn.Module):
         return {"flow": Muon(list(matrices), others, self.muon, self.lr, **options)}
 
     @checked
-    def losses(self, batch: Any, generator: torch.Generator | None = None) -> Iterator[Turn]:
+    def losses(self, batch: Any, generator: Generator | None = None) -> Iterator[Turn]:
         """("flow", the loss, {}), once. Raises: ValueError for what is no batch of this flow."""
         flow, (x, label) = self.model, self._parts(batch)
         if flow.levels is None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import torch
 from jaxtyping import Bool
-from torch import Tensor
+from torch import Generator, Tensor
 
 from genlib.arguments import Seed, Sizes, Width, checked
 
@@ -30,7 +30,7 @@ def halves(dim: Several, swap: bool = False) -> Tensor:
 
 
 @checked
-def random(dim: Several, swap: bool = False, *, seed: Seed = 0, generator: torch.Generator | None = None) -> Tensor:
+def random(dim: Several, swap: bool = False, *, seed: Seed = 0, generator: Generator | None = None) -> Tensor:
     """(dim,): a random half is kept, drawn from the generator, or the seed. Raises: ValueError for dim below 2."""
     generator = torch.Generator().manual_seed(seed) if generator is None else generator
     order = torch.randperm(dim, generator=generator, device=generator.device).cpu()

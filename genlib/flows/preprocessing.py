@@ -10,7 +10,7 @@ from typing import Annotated
 
 import torch
 from jaxtyping import Float, Integer
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from genlib.arguments import Levels, checked
@@ -22,7 +22,7 @@ from genlib.flows.layer import Condition, Pair, X, total
 def dequantize(
     x_int: Annotated[Integer[Tensor, "..."], "[0, {levels})"],
     levels: Levels,
-    generator: torch.Generator | None = None,
+    generator: Generator | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
     """x = (x_int + u)/levels with u uniform on [0, 1), new for every pixel: like x_int, in [0, 1].

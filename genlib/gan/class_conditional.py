@@ -146,7 +146,7 @@ class ClassConditional(Pix2Pix):
         super().__init__(G, D, 0.0, objective, lr=lr, lr_D=3 * lr if lr_D is None else lr_D, betas=betas, gamma=gamma)
 
     @checked
-    def losses(self, batch: Any, generator: torch.Generator | None = None) -> Iterator[Turn]:
+    def losses(self, batch: Any, generator: Generator | None = None) -> Iterator[Turn]:
         """("D", its loss, logs), then ("G", its loss, {}), which share one forward pass of G."""
         y, label = unpack(batch, pair=True)
         fake = self._made(label, y, generator)  # type: ignore[arg-type]

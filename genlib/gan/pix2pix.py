@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from genlib.arguments import Dropout, NonNegative, check, checked
 from genlib.common import Turn, unpack
@@ -67,7 +67,7 @@ class Pix2Pix(nn.Module):
         return {name: adam(getattr(self, name).parameters(), lr, self.betas) for name, lr in rates.items()}
 
     @checked
-    def losses(self, batch: Any, generator: torch.Generator | None = None) -> Iterator[Turn]:
+    def losses(self, batch: Any, generator: Generator | None = None) -> Iterator[Turn]:
         """("D", its loss, logs), then ("G", its loss, logs), which share one forward pass of G."""
         x, y = self._pair(batch)
         shown, fake = x if self.conditional else None, self._made(x, y, generator)
@@ -82,7 +82,7 @@ class Pix2Pix(nn.Module):
                 loss, logs["apart"] = loss + self.variety * (self.apart - distance).clamp(min=0), distance.detach()
         yield "G", loss, logs
 
-    def _made(self, given: Tensor, y: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _made(self, given: Tensor, y: Tensor, generator: Generator | None) -> Tensor:
         fake = self.G(given, generator=generator)
         check("y", y, LIKE_G, self=self, fake=fake)
         return fake

@@ -17,11 +17,8 @@ from torch import Tensor, nn
 from genlib.arguments import checked
 
 Kind = Literal["digits", "textures"]
-FILES = {
-    "digits": Path(__file__).with_name("judge.safetensors"),
-    "textures": Path(__file__).with_name("texture_judge.safetensors"),
-}
 SIZES = {"digits": {}, "textures": {"width": 24, "side": 12, "classes": 3}}
+FILES = {kind: Path(__file__).with_name(f"{kind}_judge.safetensors") for kind in SIZES}
 CHUNK = 1024
 Digits = Annotated[Float[Tensor, "B 1 8 8"], "finite"]
 Classes = Annotated[Int64[Tensor, " B"], "[0, 9]"]
@@ -61,8 +58,7 @@ class Judge(nn.Module):
 @checked
 def judge(kind: Kind = "digits", device: str | torch.device = "cpu") -> Judge:
     """A judge with the shipped weights, float32, frozen: a copy of its own for each caller. That of digits takes
-    (B, 1, 8, 8), that of textures grey crops, (B, 1, 12, 12), and its logits are those of `data.TEXTURES`.
-    Raises: ValueError if there is no such device."""
+    (B, 1, 8, 8), that of `data.TEXTURES` (B, 1, 12, 12). Raises: ValueError if there is no such device."""
     try:
         return deepcopy(shared(kind, torch.device("cpu"))).to(device)
     except (RuntimeError, AssertionError) as error:  # what torch raises depends on the device

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from genlib import data
 from genlib.arguments import checked
+from genlib.common import exactly
 from genlib.metrics.classifier import Classes, Digits, as_pictures, classify, in_chunks, label_accuracy, shared
-from genlib.metrics.distances import distances, double, frechet_gaussian
+from genlib.metrics.distances import distances, frechet_gaussian
 
 SAMPLES = 300
 Others = Annotated[Float[Tensor, "N 1 8 8"], "finite"]
@@ -118,7 +119,7 @@ def _moments(name: str, x: Tensor) -> tuple[Tensor, Tensor]:
     if len(x) < 2:
         raise ValueError(f"{name}: expected at least two digits, a covariance needs them, got {len(x)}")
     x = as_pictures(name, x)
-    features = double(in_chunks(shared("digits", x.device).features, x))
+    features = exactly(in_chunks(shared("digits", x.device).features, x))
     return features.mean(0), features.T.cov()
 
 

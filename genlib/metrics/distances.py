@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genlib.arguments import Positive, checked
+from genlib.common import exactly
 from genlib.data import GaussianMixture
 
 PAIRS = 1 << 22  # distances held in memory at once
@@ -37,7 +38,7 @@ def frechet_gaussian(mean1: Mean, cov1: Covariance, mean2: Mean, cov2: Covarianc
     R1, R2 = _root("cov1", cov1), _root("cov2", cov2)
     # The singular values of R₁ᵀ R₂ add up to the last trace: no root of a product is taken.
     traces = (R1**2).sum() + (R2**2).sum() - 2 * torch.linalg.svdvals(R1.mT @ R2).sum()
-    return max(0.0, float((double(mean1) - double(mean2)).square().sum() + traces))
+    return max(0.0, float((exactly(mean1.detach()) - exactly(mean2.detach())).square().sum() + traces))
 
 
 @checked
@@ -86,7 +87,7 @@ def mode_coverage(
     """
     if len(x) == 0:
         raise ValueError("x: expected at least one sample, got none")
-    away = double(x)[:, None] - mixture.means
+    away = exactly(x.detach())[:, None] - mixture.means
     L = torch.linalg.cholesky(mixture.covs)
     squared = torch.linalg.solve_triangular(L, away[..., None], upper=False).squeeze(-1).square().sum(-1)  # (B, K)
     log_det = 2 * torch.diagonal(L, dim1=-2, dim2=-1).log().sum(-1)
@@ -109,13 +110,13 @@ def diversity(samples: Annotated[Float[Tensor, "K B ..."], "[-1e100, 1e100]"]) -
     """
     if len(samples) < 2 or samples.numel() == 0:
         raise ValueError(f"samples: expected at least two draws of at least one input, got {tuple(samples.shape)}")
-    return float(double(samples).std(0, correction=1).mean())
+    return float(exactly(samples.detach()).std(0, correction=1).mean())
 
 
 def _root(name: str, cov: Tensor) -> Tensor:
     """R with R Rᵀ = Σ, from the symmetric eigenvalue problem; eigenvalues that only rounding made negative are 0."""
     rounding = 1e-3 if cov.dtype in (torch.float16, torch.bfloat16) else 1e-5
-    cov = double(cov)
+    cov = exactly(cov.detach())
     size = float(cov.abs().max())
     if float((cov - cov.mT).abs().max()) > rounding * size:
         raise ValueError(f"{name}: expected a symmetric matrix, got one that is not")
@@ -131,11 +132,6 @@ def _sum_of_distances(x: Tensor, y: Tensor) -> float:
 
 def distances(x: Tensor, y: Tensor) -> Iterator[Tensor]:
     """|x_i − y_j|, some rows at a time, from differences: the expanded square would lose small ones to rounding."""
-    x, y = (double(z).reshape(len(z), -1) for z in (x, y))
+    x, y = (exactly(z.detach()).reshape(len(z), -1) for z in (x, y))
     for part in x.split(max(1, PAIRS // len(y))):
         yield torch.cdist(part, y, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def double(value: Tensor) -> Tensor:
-    """float64, on the CPU: not every device has it."""
-    return value.detach().cpu().double()

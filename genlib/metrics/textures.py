@@ -17,7 +17,7 @@ from genlib.metrics.classifier import SIZES, in_chunks, shared
 PATCH = SIZES["textures"]["side"]  # wider than a brick; nearly every map of 32 × 32 pixels has one in one region
 STRIDE = 4
 Maps = Annotated[Float[Tensor, "B 3 H W"], "[0, 1]"]
-Photos = Annotated[Float[Tensor, "B C H W"], "finite"]
+Photos = Annotated[Float[Tensor, "B 1 H W"], "finite"]
 
 
 def texture_accuracy(x: Maps, y: Photos) -> float:
@@ -34,11 +34,9 @@ def texture_confusion(x: Maps, y: Photos) -> Tensor:
     """How many windows of each texture the judge takes for which: (3, 3) int64, on the CPU; rows are what the map asks.
 
     Looked at are the windows of 12 × 12 pixels, every fourth place down and across, that lie in one region of the maps
-    x, (B, 3, H, W); of photos y, (B, 1 or 3, H, W), the judge sees the mean of the channels, clamped to [−1, 1].
+    x, (B, 3, H, W); photos y, (B, 1, H, W), are clamped to [−1, 1] before.
     Raises: ValueError for maps that are not one-hot, and where no window lies in one region.
     """
-    if y.shape[1] not in (1, 3):
-        raise ValueError(f"y: expected 1 channel (grey) or 3 (color), got shape {tuple(y.shape)}")
     if len(x) == 0 or min(x.shape[2:]) < PATCH:
         raise ValueError(f"x: expected maps of at least {PATCH} × {PATCH} pixels, got shape {tuple(x.shape)}")
     if not bool(((x == 0) | (x == 1)).all() and (x.sum(1) == 1).all()):
@@ -47,8 +45,7 @@ def texture_confusion(x: Maps, y: Photos) -> Tensor:
     picture, wanted, row, column = (whole == 1).nonzero(as_tuple=True)
     if len(picture) == 0:
         raise ValueError(f"x: expected a window of {PATCH} × {PATCH} pixels that lies in one region, found none")
-    grey = y.detach().float().clamp(-1, 1).mean(1)
-    windows = grey.unfold(1, PATCH, STRIDE).unfold(2, PATCH, STRIDE)
+    windows = y.detach().float().clamp(-1, 1)[:, 0].unfold(1, PATCH, STRIDE).unfold(2, PATCH, STRIDE)
     crops, n = windows[picture, row, column][:, None], len(TEXTURES)
     found = in_chunks(lambda part: shared("textures", y.device)(part).argmax(1), crops)
     return torch.bincount((n * wanted + found).cpu(), minlength=n * n).view(n, n)

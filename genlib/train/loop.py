@@ -51,20 +51,18 @@ def fit(
         objective: a Module with `optimizers()` and `losses(batch, generator)`; see `genlib.train`.
         data: a tensor (N, ...) or a (named) tuple of them, shuffled anew in every epoch; or a DataLoader, or a list of
             batches. A batch is a tensor, or a tuple like `data`.
-        steps, seconds: exactly one of them: how many steps, in which each optimizer has its turns, or how long by the
-            clock (callbacks not counted).
-            Only with `steps` does the same seed give the same weights. GENLIB_MAX_STEPS in the environment bounds both.
+        steps, seconds: exactly one: how many steps, or how long by the clock, callbacks not counted. Only with `steps`
+            does the same seed give the same weights. GENLIB_MAX_STEPS in the environment bounds both.
         batch_size: examples in a batch, for each process (under `torchrun` they train together). What would not fill a
-            step is left out, but data smaller than that make one. A loader has a batch size of its own.
+            step is left out; smaller data make one. A loader has a batch size of its own.
         seed: of the order, the generator of `losses`, and torch's, numpy's and Python's own, which are put back.
         ema_decay: the final decay of the average, in [0, 1], 0.996 only after 1,992 steps; 0 for none. Raw weights stay
             in `history.raw`; an objective whose `averaged` is False keeps them.
         clip: the largest norm of one optimizer's gradients, None for no bound.
         decay, warmup: how the learning rates fall from what the optimizers say to 0 over the budget, as half a cosine
             or on a line, or None if they stay; and over how many steps they first rise.
-        accumulate: how many batches a step takes, for the mean of their gradients: as one batch of so many times the
-            size, at the memory of one, but for what an objective keeps from turn to turn, as a GAN keeps what G made.
-            (What looks at a whole batch, such as batch norm, still sees one.)
+        accumulate: how many batches a step takes, for the mean of their gradients, at the memory of one, but for what
+            an objective keeps from turn to turn. (What looks at a whole batch, such as batch norm, still sees one.)
         precision: None: as the parameters are; "bf16" or "fp16": matrix products in half precision (torch.amp).
         checkpoint: a file ending in ".pt" for the state of the training, every `checkpoint_every` steps and at the end.
             Beside it, ending in ".safetensors", are the weights of `objective.model` (if there is none, of the

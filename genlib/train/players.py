@@ -13,7 +13,6 @@ from torch import Tensor
 
 from genlib.arguments import came, check
 
-NO_CLOSURE = inspect.Parameter("closure", inspect.Parameter.KEYWORD_ONLY, default=None)
 PATIENCE = 30  # fp16 gradients that overflow so many times in a row are not a matter of scale any more
 
 
@@ -151,9 +150,10 @@ def players_of(objective: Any, scaled: bool) -> dict[str, Player]:
     for name, optimizer in check("optimizers", objective.optimizers(), dict).items():
         check(f"optimizers[{name!r}]", optimizer, torch.optim.Optimizer)
         players[name] = Player(name, optimizer, scaled)
-        closure = inspect.signature(optimizer.step).parameters.get("closure", NO_CLOSURE)
-        plain = closure.default is not closure.empty and not isinstance(optimizer, torch.optim.SparseAdam)
-        if not plain or not own.issuperset(map(id, players[name].parameters)):
+        closure = inspect.signature(optimizer.step).parameters.get("closure")
+        needs_more = getattr(closure, "default", None) is inspect.Parameter.empty  # as LBFGS does
+        needs_more |= isinstance(optimizer, torch.optim.SparseAdam)
+        if needs_more or not own.issuperset(map(id, players[name].parameters)):
             expected = "parameters of the objective alone, and an optimizer that needs their plain gradients alone"
             raise ValueError(f"optimizers[{name!r}]: expected {expected}, got {type(optimizer).__name__}")
     if not players:
