@@ -1058,7 +1058,7 @@ plots.figure(
 # <summary>Answer</summary>
 #
 # The same sums, faster: it keeps the two halves apart instead of computing everything twice and masking half away.
-# It knows classes, pictures at several scales, and other preprocessing; and it refuses wrong input.
+# It knows classes, and pictures at several scales; and it refuses wrong input.
 # Compare: `flows.RealNVP.for_vectors(dim=2)`.
 # </details>
 

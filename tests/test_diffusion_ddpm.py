@@ -290,7 +290,7 @@ def test_optimizers() -> None:
     assert sum(p.numel() for group in optimizer.param_groups for p in group["params"]) == sum(
         p.numel() for p in model.parameters()
     )
-    with pytest.raises(ValueError, match="net: expected a module with parameters"):
+    with pytest.raises(ValueError, match="empty parameter list"):
         Denoising(DDPM(lambda x, t, label: x, S)).optimizers()
 
 

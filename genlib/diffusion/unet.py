@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -83,7 +83,7 @@ class UNet(nn.Module):
 
     @classmethod
     @checked
-    def paper(cls, size: Width = 32, **changes: Any) -> "UNet":
+    def paper(cls, size: Literal[32, 256] = 32, **changes: Any) -> "UNet":
         """The networks of the DDPM paper, for size 32 (CIFAR-10; 35,746,307 parameters) and 256 (113,673,219).
         Args: changes, further arguments of `UNet`. Raises: ValueError for others. Ref: Ho et al. 2020, app. B.
         """
@@ -91,8 +91,6 @@ class UNet(nn.Module):
             32: {"mults": (1, 2, 2, 2), "attention": (2,), "dropout": 0.1},
             256: {"mults": (1, 1, 2, 2, 4, 4), "attention": (16,)},
         }
-        if size not in presets:
-            raise ValueError(f"size: expected 32 or 256, the paper's, got {size}")
         return cls(**{"channels": 3, "width": 128, **presets[size], **changes})
 
     @classmethod

@@ -166,9 +166,8 @@ class Training(Stored):
         causes = f"a learning rate that is too high (it was {lr:.3g}); data on another scale than the model expects; "
         causes += f"a logarithm, a division or the derivative of a root at 0; an exp without bound{half}"
         left = f"The objective is left as step {self.step} left it{but}. {kept}"
-        raise NotFiniteError(
-            f"step {self.step + 1}, optimizer {player.name!r}: {what}. {left}. Likely causes: {causes}."
-        )
+        where = f"step {self.step + 1}, optimizer {player.name!r}"
+        raise NotFiniteError(f"{where}: {what}. {left}. Likely causes: {causes}.")
 
     def leave(self) -> None:
         """The objective and the optimizers as they are to be left."""
