@@ -14,6 +14,8 @@ hypothesis.settings.register_profile("course", deadline=None, suppress_health_ch
 hypothesis.settings.load_profile("course")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell in the background has it: some tests press Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # and nohup: some hang up
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -31,6 +31,16 @@ def test_noise_is_drawn_where_the_generator_lives() -> None:
     assert not torch.equal(g.get_state(), generator().get_state())
 
 
+def test_networks_are_told_a_class_as_one_hot_and_a_vector_as_it_is() -> None:
+    like, vector = torch.zeros(1, dtype=torch.float64), torch.randn(2, 3, generator=generator())
+    hot = common.told(torch.tensor([2, 0]), 3, like)
+    assert hot is not None
+    assert hot.dtype == torch.float64
+    assert hot.tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert common.told(vector, None, like) is vector
+    assert common.told(None, 3, like) is None
+
+
 def test_evaluating_puts_every_mode_back() -> None:
     module = nn.Sequential(nn.Dropout(), nn.Sequential(nn.Dropout(), nn.Dropout()))
     module[1].eval()

@@ -34,6 +34,11 @@ def test_random_keeps_every_coordinate_as_often() -> None:
     assert (share - 3 / 7).abs().max() < 5 * (3 / 7 * 4 / 7 / 2000) ** 0.5
 
 
+def test_checkerboard_by_hand() -> None:
+    """Kept where row + column is odd."""
+    assert masks.checkerboard((2, 2, 3)).int().tolist() == [[[0, 1, 0], [1, 0, 1]]] * 2
+
+
 @pytest.mark.parametrize("shape", [(1, 2, 1), (3, 4, 4), (2, 3, 5)])
 def test_checkerboard_has_no_equal_neighbours(shape: tuple[int, int, int]) -> None:
     mask = masks.checkerboard(shape)
