@@ -20,7 +20,7 @@
 # - the variational bound of a VAE, how it is trained, how far it is from the truth, and what its two parts are made of;
 # - what the best discriminator is, which divergence it measures, and where that theorem stops;
 # - what a generator descends, with either of the two losses in use;
-# - why the game of the two networks need not come to rest, and what calms it.
+# - why the game of the two networks need not come to an end, and what calms it.
 #
 # **It takes** 60 minutes.
 # **You need** expectations, the Gaussian density and gradients; [Start here](00_start_here.ipynb) has the notation.
@@ -433,7 +433,7 @@ with torch.no_grad():
 centre, covariance = features.mean(0), features.T.cov()
 truth = MultivariateNormal(centre, covariance + 1e-9 * torch.eye(48))
 torch.manual_seed(0)
-for n in (75, 300, 1200):
+for n in (75, 300, 1000):
     sets = truth.sample((20, n))
     found = torch.tensor([metrics.frechet_gaussian(s.mean(0), s.T.cov(), centre, covariance) for s in sets])
     print(f"n = {n:4}: {found.mean():4.1f} ± {found.std() / 20**0.5:.1f}, where 0 is right")
@@ -901,6 +901,7 @@ def with_frozen(theta, loss):
     return slope_of(lambda t: torch.trapezoid(noise_weight * loss(points(t)), noise_line), theta)
 
 
+# %%
 def two_js_of(theta):
     """2 JS(p, N(θ, 0.6²)), by entropies."""
     v = Normal(theta, 0.6).log_prob(y[:, 0]).exp().clamp(min=1e-300)

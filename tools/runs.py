@@ -23,6 +23,17 @@ LAMBDAS = (0.0, 1.0, 5.0, 20.0, 100.0)
 TEXTURE_STEPS = 900
 FACTOR_STEPS = 1200
 SHOWN = 10  # maps and pictures of the strip
+SEEDS = (0, 1, 2)
+OUTLINE_STEPS = 300
+OUTLINES = {  # what differs from run to run, in the arguments of `gan.Pix2Pix`
+    "l1": {"lam": 100.0, "adversarial": 0.0},
+    "both": {"lam": 100.0},
+    "lam5": {"lam": 5.0},
+    "cgan": {"lam": 0.0},
+    "minimax": {"lam": 0.0, "objective": "minimax"},
+    "fast": {"lam": 0.0, "lr_D": 2e-2},
+    "minimax_fast": {"lam": 0.0, "objective": "minimax", "lr_D": 2e-2},
+}
 
 
 def ddpm_digits() -> tuple[torch.nn.Module, train.History]:
@@ -34,14 +45,14 @@ def ddpm_digits() -> tuple[torch.nn.Module, train.History]:
 
 
 def textures(
-    lam: float = 5.0, *, adversarial: float = 1.0, conditional: bool = True
+    lam: float = 5.0, *, adversarial: float = 1.0, conditional: bool = True, seed: int = 0
 ) -> tuple[torch.nn.Module, train.History]:
-    """pix2pix on textures, with a D as in the paper, which sees the map beside the photo; kept is the generator."""
-    torch.manual_seed(0)
-    G = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4)
+    """pix2pix on textures, with a small patch D, which sees the map beside the photo; kept is the generator."""
+    torch.manual_seed(seed)
+    G = texture_generator()
     D = gan.PatchDiscriminator(4 if conditional else 1, width=24, n_layers=2)
     objective = gan.Pix2Pix(G, D, lam=lam, lr=4e-4, adversarial=adversarial, conditional=conditional)
-    return G, fit_textures(objective, TEXTURE_STEPS)
+    return G, fit_textures(objective, TEXTURE_STEPS, seed)
 
 
 def textures_factor(lam: float = 5.0, *, beside: bool = False, seed: int = 0) -> tuple[torch.nn.Module, train.History]:
@@ -50,7 +61,7 @@ def textures_factor(lam: float = 5.0, *, beside: bool = False, seed: int = 0) ->
     The recipe of benchmarks/textures.py. `beside` changes one thing: D sees the map beside the photo, as above.
     """
     torch.manual_seed(seed)
-    G = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4)
+    G = texture_generator()
     D = gan.PatchDiscriminator(4 if beside else 1, width=24, n_layers=1, projection=0 if beside else 3)
     objective = gan.Pix2Pix(G, D, lam=lam, lr=4e-4, lr_D=2e-3, mismatched=2.0, variety=5.0)
     return G, fit_textures(objective, FACTOR_STEPS, seed)
@@ -84,15 +95,69 @@ def store(name: str) -> None:
     print(f"{name}: {history.step[-1]} steps in {history.seconds:.0f} s")
 
 
+def answers(G: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """One answer to each x, 64 at a time, as in the lecture: the norms look at a batch."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        return torch.cat([G(part, generator=generator) for part in x.split(64)])
+
+
+def outlines() -> None:
+    """Digits from their outlines, for lecture 02: what differs stands in OUTLINES; answers and D's mean logits."""
+    pairs, held_out = data.outlines("train"), data.outlines("test")
+    tensors = {}
+    for name, settings in OUTLINES.items():
+        drawn, logits = [], []
+        for seed in SEEDS:
+            torch.manual_seed(seed)
+            G, D = gan.UNetGenerator(1, 1, width=16, depth=2, noise=1), gan.PatchDiscriminator(2, width=16, n_layers=1)
+            objective = gan.Pix2Pix(G, D, lr=2e-3, **settings)  # type: ignore[arg-type]
+            history = train.fit(objective, pairs, steps=OUTLINE_STEPS, batch_size=32, seed=seed, log_every=5)
+            drawn.append(to_bytes(answers(G, held_out.x)[:, 0]))
+            logits.append(torch.tensor([history.logs.get(f"D_{who}", [0.0] * 60) for who in ("real", "fake")]))
+            print(f"{name}, seed {seed}: {OUTLINE_STEPS} steps in {history.seconds:.0f} s", flush=True)
+        tensors |= {name: torch.stack(drawn), f"{name}.logits": torch.stack(logits).half()}
+    tensors["step"] = torch.tensor(history.step)
+    store_tensors("outlines", tensors, OUTLINE_STEPS)
+
+
+def textures_seeds() -> None:
+    """How far the numbers of the texture runs of lecture 02 depend on the seed: (seed, what is measured) for each."""
+    held_out = data.textures(256, seed=999)
+    cases = {
+        "cgan": partial(textures, 0.0),
+        "both": textures,
+        "beside": partial(textures_factor, beside=True),
+        "factor": textures_factor,
+    }
+    tensors = {}
+    for name, case in cases.items():
+        rows = []
+        for seed in SEEDS:
+            stored = RUNS / f"textures_{name}.safetensors"  # of seed 0
+            G = case(seed=seed)[0] if seed else train.load(texture_generator(), stored)
+            y = answers(G, held_out.x)
+            seen = metrics.texture_confusion(held_out.x, y)
+            shares = (seen.diagonal() / seen.sum(1)).tolist()  # of brick, of grass, of gravel
+            accuracy, l1 = float(seen.diagonal().sum() / seen.sum()), float((y - held_out.y).abs().mean())
+            measures = metrics.detail(y, held_out.y), metrics.spectrum_error(y, held_out.y), l1, accuracy
+            rows.append([*measures, *shares])
+            print(f"{name}, seed {seed}: " + " ".join(f"{value:.3f}" for value in rows[-1]), flush=True)
+        tensors[name] = torch.tensor(rows)
+    store_tensors("textures_seeds", tensors, {"cgan, both": TEXTURE_STEPS, "beside, factor": FACTOR_STEPS})
+
+
+def texture_generator() -> torch.nn.Module:
+    return gan.UNetGenerator(3, 1, width=24, depth=3, noise=4)
+
+
 def textures_lambda() -> None:
     """A strip for lecture 02: what generators make of the same maps and noise, each trained with another λ."""
     held_out = data.textures(256, seed=999)
     pictures, numbers = [], {"detail": [], "error": [], "l1": [], "accuracy": []}
     for lam in LAMBDAS:
         G, history = textures_factor(lam)
-        generator = torch.Generator().manual_seed(0)
-        with torch.no_grad():  # 64 at a time, as in the lecture: the norms look at a batch
-            y = torch.cat([G(x, generator=generator) for x in held_out.x.split(64)])
+        y = answers(G, held_out.x)
         pictures.append(to_bytes(y[:SHOWN, 0]))
         numbers["detail"].append(metrics.detail(y, held_out.y))
         numbers["error"].append(metrics.spectrum_error(y, held_out.y))
@@ -103,12 +168,15 @@ def textures_lambda() -> None:
     tensors |= {"lam": torch.tensor(LAMBDAS), "pictures": torch.stack(pictures)}
     tones = torch.tensor([0.8, 0.0, -0.8])[:, None, None]  # brick light, grass grey, gravel dark, as in the lecture
     tensors |= {"maps": to_bytes((held_out.x[:SHOWN] * tones).sum(1)), "real": to_bytes(held_out.y[:SHOWN, 0])}
-    weights, curves = RUNS / "textures_lambda.safetensors", RUNS / "textures_lambda.json"
-    save_file(tensors, weights)
-    curves.write_text(
-        json.dumps({"command": "make runs ONLY=textures_lambda", "steps": FACTOR_STEPS}) + "\n", encoding="utf-8"
-    )
-    check_size(weights, curves)
+    store_tensors("textures_lambda", tensors, FACTOR_STEPS)
+
+
+def store_tensors(name: str, tensors: dict[str, torch.Tensor], steps: object) -> None:
+    """What is kept of several trainings in place of their weights, and the command that made it."""
+    values, command = RUNS / f"{name}.safetensors", RUNS / f"{name}.json"
+    save_file(tensors, values)
+    command.write_text(json.dumps({"command": f"make runs ONLY={name}", "steps": steps}) + "\n", encoding="utf-8")
+    check_size(values, command)
 
 
 def to_bytes(images: torch.Tensor) -> torch.Tensor:
@@ -123,7 +191,8 @@ def check_size(*files: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = {name: partial(store, name) for name in ALL} | {"textures_lambda": textures_lambda}
+    names = {name: partial(store, name) for name in ALL}
+    names |= {"textures_lambda": textures_lambda, "textures_seeds": textures_seeds, "outlines": outlines}
     parser.add_argument("--only", choices=sorted(names), help="this run alone")
     only = parser.parse_args().only
     torch.set_num_threads(1)
