@@ -11,13 +11,13 @@
 # %% [markdown] slideshow={"slide_type": "slide"}
 # # Side by side
 #
-# *Four machines draw from the same data. Which one shall we take, and how would we know?*
+# *Four models draw from the same data. Which one shall we take, and how would we know?*
 #
 # **You will learn**
 #
 # - what VAE, GAN, flow and diffusion model give for the same data, and about the same seconds;
 # - which of them can say how likely a picture is, which modes each finds, and what lies between;
-# - what a picture costs, and why no single number ranks them;
+# - what the usual metrics measure, what a picture costs, and why no single number ranks the four;
 # - flow matching, where flows and diffusion meet, in twenty lines.
 #
 # **It takes** 30 minutes.
@@ -41,19 +41,18 @@ g = torch.Generator().manual_seed(0)
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 1. What a summary leaves open
 #
-# The lecture that this course follows ends with a sentence for each family: the GAN learns its loss, the flow a map and its inverse, the diffusion model to take noise away.
-# All of this may be true, and we still do not know which one to take.
+# The lecture that this course follows ends with a sentence for each family: the GAN learns its loss, the flow learns a map and has its inverse, the diffusion model learns to remove noise.
+# Each of these sentences tells how a model works, and none of them tells which one to take, because that depends on what we ask of a model and on what we can pay.
+# To compare the four we hold equal what can be held equal.
 #
-# To find out we hold equal what can be held equal.
-#
-# - **The data.** Points of a mixture, of which we know every truth, and digits, of which we know none.
+# - **The data.** Points of a mixture whose density we know, and digits whose density nobody knows.
 # - **The size.** About as many parameters.
 # - **The time.** About the same seconds of one processor: some 20 for points, some 70 for digits.
-# - **The question.** Each digit is asked for by its class, and each family is told it.
+# - **The question.** Each digit is asked for by its class, and every family is conditioned on it.
 # - **The sample.** A draw of the model as it is: no temperature, no guidance, and the VAE's decoder adds its noise.
 #
-# What is *not* equal is care: each family has the settings that its own lecture found good, and others would move the numbers.
-# So read them as a photograph of small models after a short training, not as a verdict.
+# What is *not* equal is the tuning: each family has the settings that its own lecture found good, and other settings would move the numbers.
+# So the numbers describe these small models after a short training; they do not decide between the families.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # The networks for points, and those for digits.
@@ -90,8 +89,8 @@ def on_digits():
 
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# All were trained before, and are loaded here: on points from three seeds, on digits from one.
-# Each history has the command that repeats it.
+# All of them were trained before and are loaded here: on points from three seeds, on digits from one.
+# Each history names the command that repeats it.
 
 
 # %%
@@ -114,19 +113,20 @@ for objectives, trainings in ((for_points[0], of_points), (for_digits, [of_digit
             )
 
 # %% [markdown]
-# The steps differ by more than a factor of ten, for one of a U-Net costs that much more.
-# (A GAN's parameters are those of both networks, though only $G$ draws.)
+# On digits the number of steps differs by more than a factor of ten, because one step of a U-Net costs that much more.
+# (A GAN's parameters are those of both networks, though only $G$ is needed for drawing.)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 2. Points, where the truth is known
 #
 # The mixture has eight modes on a circle.
-# They do not weigh the same: mode $k$ has the weight $k/36$, so the heaviest holds eight times as much as the lightest.
+# Their weights differ: mode $k$ has the weight $k/36$, so the heaviest holds eight times as much as the lightest.
 # A model has to find all of them, and to give each its share.
 
 # %%
 ring = data.GaussianMixture.ring(n=8, radius=0.6, std=0.06)
 mixture = data.GaussianMixture(ring.means, ring.covs, weights=torch.arange(1, 9) / 36)
+families = ("VAE", "GAN", "flow", "DDPM")
 
 
 def draw(models, n, generator):
@@ -153,54 +153,58 @@ plots.figure(
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **How likely is a point?**
-# The entropy of the mixture is known, so we can say by how many nats a model's code length lies above it.
-# For a flow that is exact.
-# VAE and diffusion model bound their own code length from above, so the true distance may be smaller than the number.
+# A density $p_\theta$ that a model gives to points of the truth is judged by its *code length*, the mean of $-\log p_\theta(x)$ over points $x$ of the truth.
+# No model's code length is below the entropy of the mixture, and the distance above the entropy is $\operatorname{KL}(p \,\|\, p_\theta)$.
+# The entropy is known here, so we can say by how many nats each code is too long.
+#
+# For a flow that number is exact, up to the choice of points.
+# A VAE and a diffusion model only bound their own code length from above, so their true distance may be smaller than the number in the table.
 # A GAN has no density that we could compute, and no bound of one.
 
 
 # %%
 @torch.no_grad()
 def above_entropy(models, x):
-    """Nats above log p(x), on average over points of the mixture; None where a family cannot say."""
+    """Nats above log p(x), for each point of the mixture; None where a family cannot say."""
     length = {
         "VAE": -models["VAE"].elbo(x, n_draws=20, generator=g),
         "GAN": None,
         "flow": -models["flow"].log_prob(x),
         "DDPM": diffusion.vlb(models["DDPM"], x, generator=g, batch_size=4096).nats().total,
     }
-    own = mixture.log_prob(x).double().mean()  # minus the entropy, on these very points
-    return {
-        family: None if bits is None else float(bits.double().mean() + own) for family, bits in length.items()
-    }
+    own = mixture.log_prob(x).double()  # its mean is minus the entropy, on these very points
+    return {family: None if nats is None else nats.double() + own for family, nats in length.items()}
 
 
 gaps = [above_entropy(models, mixture.sample(1000, g)) for models in points]
 
-# %%
-of = {family: torch.tensor([run[family] for run in gaps]) for family in ("VAE", "flow", "DDPM")}
+# %% tags=["nbval-ignore-output"]
+of = {f: torch.stack([run[f].mean() for run in gaps]) for f in ("VAE", "flow", "DDPM")}
+for family, each in of.items():
+    errors = [run[family].std() / 1000**0.5 for run in gaps]
+    print(f"{family:5}", *(f"{mean:.2f} ± {error:.2f}" for mean, error in zip(each, errors, strict=True)), "nats")
 checks.at_most("in each training, the flow needs fewer nats than DDPM's bound", of["flow"], of["DDPM"])
 checks.at_most("and DDPM's bound is lower than the VAE's", of["DDPM"], of["VAE"])
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Which modes were found, what does each weigh, and what lies between them?**
-# A sample belongs to a mode as far as the mixture itself would say so, and to *none* if it is more than 3 deviations away from all of them.
-# Of the mixture's own points $e^{-9/2}$ are, 1.1 %.
-# (Neighbours are 7.6 deviations apart: with 4 in the place of 3 there would be no place between them.)
-# A mode is *found* if it gets at least half of what it should.
+# A sample $x$ is shared among the modes by Bayes' rule: mode $k$ gets $p(k \mid x)$, and the *share* of a mode is the mean of that over all samples.
+# But Bayes' rule divides every $x$ among the modes, also one that lies far from all of them.
+# So a sample that is more than 3 standard deviations away from every mean counts as near *no* mode, and is given to none.
+# Of the mixture's own points $e^{-9/2}$ are that far, 1.1 %.
+# (Neighbours are 7.6 standard deviations apart: with 4 in the place of 3 no place between them would be left.)
+# *Mode coverage* is then the number of modes that are *found*, which get at least half of the share that they should.
 
 # %% tags=["nbval-ignore-output"]
 coverage = [{family: metrics.mode_coverage(x, mixture) for family, x in clouds.items()} for clouds in made]
-outside = {f: torch.tensor([run[f].outside for run in coverage]) for f in ("VAE", "GAN", "flow", "DDPM")}
-for family, mass in outside.items():
-    print(f"{family:5} near no mode:", *(f"{share:.3f}" for share in mass))
-print(f"truth {math.exp(-9 / 2):.3f}")
+outside = {f: torch.tensor([run[f].outside for run in coverage]) for f in families}
+found = {f: torch.tensor([run[f].found for run in coverage]) for f in families}
+for family in families:
+    print(f"{family:5} found", *found[family].tolist(), "  near no mode:", *(f"{s:.3f}" for s in outside[family]))
+print(f"truth near no mode: {math.exp(-9 / 2):.3f}")
 
 # %%
-shares = {
-    family: torch.tensor([run[family].share for run in coverage]).median(0).values
-    for family in ("VAE", "GAN", "flow", "DDPM")
-}
+shares = {f: torch.tensor([run[f].share for run in coverage]).median(0).values for f in families}
 mode = torch.arange(1, 9)
 plots.figure(
     plots.lines(
@@ -208,14 +212,26 @@ plots.figure(
         xlabel="mode", ylabel="share of the samples", aspect=2.2,
     ),
     alt="The share of the samples at each of eight modes, against the truth, a rising line. Those of flow, GAN and diffusion model "
-    "lie on it or a little below; those of the VAE lie far below at most modes, for much of its mass is at none.",
+    "lie on it or a little below; those of the VAE lie far below at most modes, because much of its mass is near none.",
 )  # fmt: skip
+
+# %%
+least = torch.cat([*outside.values()]).min()
+checks.at_most("all leave several times the truth's mass between the modes", 3 * math.exp(-9 / 2), least)
+for family in ("GAN", "DDPM"):
+    checks.at_most(f"in each training, the flow leaves less than the {family}", outside["flow"], outside[family])
+    checks.at_most(f"and the {family} less than the VAE", outside[family], outside["VAE"])
+for family in ("flow", "DDPM"):
+    checks.at_most(f"the {family} finds all eight, in each training", torch.full((3,), 8), found[family])
+checks.at_most("no VAE does", found["VAE"], torch.full((3,), 7))
 
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Is a mode filled?**
-# A mode of the truth is a disc.
-# We take the samples that are nearest to it, and measure how wide they lie where they are narrowest: the root of the smaller eigenvalue of their covariance.
+# Coverage looks at how much mass a mode has, and not at the shape of that mass: a model that always drew the eight means would find all modes.
+# A mode of the truth is a round disc.
+# So we take the samples that are nearest to a mean, and measure how widely they spread in the direction in which they spread least: that is the root of the smaller eigenvalue of their covariance.
+# The *width* in the table is the median of the eight modes, divided by the truth's 0.06.
 
 
 # %%
@@ -226,102 +242,199 @@ def width(x):
     return float(torch.stack(variances).clamp(min=0).sqrt().median()) / 0.06
 
 
+widths = {family: torch.tensor([width(clouds[family]) for clouds in made]) for family in families}
+checks.at_most("every GAN draws modes that are too thin", widths["GAN"], torch.full((3,), 0.8))
+checks.at_most("every VAE draws them too wide", torch.full((3,), 1.3), widths["VAE"])
+
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How far apart are two clouds of points?**
+# A single number for all of that needs samples only, and so it can be had of a GAN as well: the *energy distance*
+#
+# $$2\,E\|x - y\| - E\|x - x'\| - E\|y - y'\|,$$
+#
+# where $x, x'$ are independent draws from one cloud, and $y, y'$ from the other.
+# If both clouds have one distribution, a point of either is on average as far from the other cloud as from its own, and the distance is 0; otherwise it is above 0 (Székely and Rizzo 2013).
+# Why it cannot be negative is easiest to see on a line, where it is twice the area under the *squared* difference of the two distribution functions $F$ and $G$: $2\int (F(s) - G(s))^2\,ds$.
+# The cell compares this area with genlib's mean over pairs.
+
+# %%
+a, b = torch.randn(300, generator=g).double(), 0.5 + 0.7 * torch.randn(200, generator=g).double()
+s = torch.cat([a, b]).sort().values
+F, G = (torch.searchsorted(z.sort().values, s, right=True).double() / len(z) for z in (a, b))  # up to each s
+area = 2 * ((F - G)[:-1].square() * s.diff()).sum()
+pairs = metrics.energy_distance(a[:, None], b[:, None], unbiased=False)
+checks.identity("mean distances of pairs are an area between F and G", pairs, area, tol=1e-10)
+
+
+# %% [markdown]
+# The area is small where two clouds differ only in detail, because the energy distance compares distributions over the whole width of the plane.
+# Mass in the wrong mode moves it; mass that lies a little beside its mode hardly does.
+#
+# The last number on points asks for both: the mass that is *misplaced*, in another mode than it should be or in none.
+
+
+# %%
 def misplaced(found):
     """The mass in another mode than it should be, or in none: half of Σ |share − weight| and what is outside."""
     return float((torch.tensor(found.share) - mixture.weights).abs().sum() + found.outside) / 2
 
 
-def median(values):
-    """The middle one of the three seeds; None where a family has no number."""
-    return None if None in values else float(torch.tensor(values).median())
-
-
-# %%
 def judged(x):
     """What the table will say of a cloud of points."""
     found = metrics.mode_coverage(x, mixture)
     energy = 1000 * metrics.energy_distance(x, truth, unbiased=False)
-    return {
-        "energy": energy,
-        "found": found.found,
-        "misplaced": misplaced(found),
-        "outside": found.outside,
-        "width": width(x),
-    }
+    places = {"found": found.found, "misplaced": misplaced(found), "outside": found.outside}
+    return {"energy": energy, "width": width(x), **places}
 
 
-each = [{family: judged(x) for family, x in clouds.items()} for clouds in made]
+def median(values):
+    """The middle one of the three seeds."""
+    return float(torch.tensor(values).median())
+
+
+judgements = [{family: judged(x) for family, x in clouds.items()} for clouds in made]
 on_average = {
-    key: {family: median([run[family][key] for run in each]) for family in made[0]} for key in each[0]["flow"]
+    key: {f: median([run[f][key] for run in judgements]) for f in families} for key in judgements[0]["flow"]
 }
 of_truth = judged(again)
 
-# %%
-thin, broad = (torch.tensor([run[family]["width"] for run in each]) for family in ("GAN", "VAE"))
-checks.at_most("every GAN draws modes that are too thin", thin, torch.full((3,), 0.8))
-checks.at_most("every VAE draws them too wide", torch.full((3,), 1.3), broad)
-least = torch.cat([*outside.values()]).min()
-checks.at_most("all leave several times the truth's mass between them", 3 * math.exp(-9 / 2), least)
-for family in ("GAN", "DDPM"):
-    checks.at_most(f"in each training, the flow leaves less than the {family}", outside["flow"], outside[family])
-checks.at_most("and the VAE leaves most, a third", torch.full((3,), 0.3), outside["VAE"])
-
-# %%
-found = {family: torch.tensor([run[family].found for run in coverage]) for family in outside}
-for family in ("flow", "DDPM"):
-    checks.at_most(f"the {family} finds all eight, in each training", torch.full((3,), 8), found[family])
-checks.at_most("no VAE does", found["VAE"], torch.full((3,), 7))
-
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# Is the VAE's mass between the modes the fault of its decoder's noise, or of codes that the prior draws and no data point uses?
-# We give the decoder codes of true points, which its encoder draws.
-# And is the diffusion model's the fault of the network, or of the chain?
-# We give the same chain the best denoiser there is.
+# **Why does the VAE leave a third of its mass between the modes?**
+# Two things could put it there: the noise that the decoder adds to every point, and the codes, since the prior draws codes that the encoder gives to no point of the truth.
+# Each can be changed alone.
+# We take the noise away, and we replace the codes of the prior by codes that the encoder draws for points of the truth.
 
+
+# %%
+@torch.no_grad()
+def decoded(vae, own_codes, noise, n=4000):
+    """Points of the decoder, from codes that the encoder draws for true points or else from codes of the prior."""
+    m, log_s = vae.encode(mixture.sample(n, g)) if own_codes else (torch.zeros(n, 2), torch.zeros(n, 2))
+    x = vae.decode(m + log_s.exp() * torch.randn(n, 2, generator=g))
+    return x + vae.log_std.exp() * torch.randn(n, 2, generator=g) if noise else x
+
+
+def near_none(*how):
+    return torch.tensor(
+        [metrics.mode_coverage(decoded(models["VAE"], *how), mixture).outside for models in points]
+    )
+
+
+stray = {
+    (own_codes, noise): near_none(own_codes, noise) for own_codes in (False, True) for noise in (True, False)
+}
+own_width = torch.tensor([width(decoded(models["VAE"], True, True)) for models in points])
 
 # %% tags=["nbval-ignore-output"]
-@torch.no_grad()
-def with_codes_of(x, vae):
-    """Points of the decoder, noise and all, from codes that the encoder draws for x."""
-    m, log_s = vae.encode(x)
-    z = m + log_s.exp() * torch.randn(m.shape, generator=g)
-    return vae.decode(z) + vae.log_std.exp() * torch.randn(x.shape, generator=g)
+for (own_codes, noise), left in stray.items():
+    what = f"codes of {'true points' if own_codes else 'the prior'}, {'with' if noise else 'without'} noise"
+    print(f"{what:34} near no mode:", *(f"{share:.3f}" for share in left))
+print("width with codes of true points:", *(f"{w:.2f}" for w in own_width))
+print(
+    "the decoder's noise, over 0.06: ",
+    *(f"{float(m['VAE'].log_std.detach().exp().mean() / 0.06):.2f}" for m in points),
+)
+checks.at_most("the right codes take more away than no noise would", stray[True, True], stray[False, False])
+checks.at_most("less than half is left with them", stray[True, True], stray[False, True] / 2)
+checks.at_most("but the modes stay too wide", torch.full((3,), 1.15), own_width)
 
-
-decoded = [with_codes_of(truth, models["VAE"]) for models in points]
-own = torch.tensor([metrics.mode_coverage(x, mixture).outside for x in decoded])
-print("VAE, codes of true points:", *(f"{share:.3f}" for share in own))
-checks.at_most("less than half of what codes of the prior leave", own, outside["VAE"] / 2)
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Is the diffusion model's smear the fault of its network, or of its chain?**
+# We give the same chain the best denoiser there is, which is known for a mixture, and change nothing else.
+# The bound is taken apart in the same way: what is left of it with the best denoiser is the chain's, whose fixed variance is $\sigma_t^2 = \beta_t$ ([Diffusion models](04_diffusion_models.ipynb), section 10).
 
 # %% tags=["nbval-ignore-output"]
 chain = points[0]["DDPM"].schedule
 perfect = diffusion.DDPM(lambda x_t, t, label: mixture.optimal_eps(x_t, t, chain), chain)
-x = diffusion.last(diffusion.ancestral(perfect, (2000, 2), generator=g))
-best = metrics.mode_coverage(x, mixture).outside
-print(f"DDPM, the best denoiser: {best:.3f}")
+by_perfect = diffusion.last(diffusion.ancestral(perfect, (2000, 2), generator=g))
+best = metrics.mode_coverage(by_perfect, mixture).outside
+length = diffusion.vlb(perfect, truth[:1000], generator=g, batch_size=4096).nats().total
+surplus = length + mixture.log_prob(truth[:1000]).double()
+print(
+    f"the best denoiser: {best:.3f} near no mode; its bound {surplus.mean():.2f} ± {surplus.std() / 1000**0.5:.2f}"
+)
 checks.at_most("less than a third of what the trained ones leave", best, outside["DDPM"].min() / 3)
 
-# %% [markdown]
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Are the flow's bridges what its code length pays for?**
+# A flow's density is positive everywhere and its map continuous, so some of its mass must lie between the modes.
+# Suppose we rescaled $p_\theta$ by one factor near the modes and by another far from them, so that both regions got the mass that the truth has there.
+# The gap would then fall by exactly the divergence of the two pairs of masses, because KL splits into that part and what remains within each region.
+
+# %% tags=["nbval-ignore-output"]
+p_out = math.exp(-9 / 2)
+p_in, q_out = 1 - p_out, outside["flow"]
+for_masses = p_in * (p_in / (1 - q_out)).log() + p_out * (p_out / q_out).log()
+print(
+    "of the gap of",
+    *(f"{gap:.2f}" for gap in of["flow"]),
+    "nats, wrong masses are",
+    *(f"{m:.2f}" for m in for_masses),
+)
+checks.at_most("less than half of the gap, in each training", for_masses, of["flow"] / 2)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How much of the plane does the GAN reach?**
+# Its density has no formula, but its samples can be counted: we draw 300,000 of them, in squares whose side is about half of a standard deviation, and ask which share of the true points lies in a square that got none of them.
+# As many samples of the truth itself show how much of that is chance.
+
+
+# %%
+def counted(x):
+    """How many of the points x lie in each of 64 × 64 squares of [−1, 1]²: (64, 64)."""
+    i, j = ((x + 1) * 32).floor().long().clamp(0, 63).T
+    return torch.bincount(64 * i + j, minlength=64 * 64).view(64, 64)
+
+
+def unreached(counts):
+    """The share of true points in squares without a sample."""
+    mass = counted(mixture.sample(300_000, g))
+    return float(mass[counts == 0].sum() / mass.sum())
+
+
+of_gan = [counted(models["GAN"].sample(300_000, 0, g)) for models in points]
+of_mixture = counted(mixture.sample(300_000, g))
+
+# %% tags=["nbval-ignore-output"]
+empty = torch.tensor([unreached(counts) for counts in of_gan])
+print("true points where the GAN drew none:", *(f"{share:.2f}" for share in empty))
+print(f"where the truth drew none: {unreached(of_mixture):.4f}")
+checks.at_most("a tenth of the truth and more is out of reach, in each training", torch.full((3,), 0.1), empty)
+
+# %%
+area_shown = {"extent": (-1, 1, -1, 1), "colorbar": False, "aspect": 1.05}
+plots.figure(
+    plots.heatmap((1 + of_mixture).log().T, title="truth, counts (log)", **area_shown),
+    plots.heatmap((1 + of_gan[0]).log().T, title="GAN, counts (log)", **area_shown),
+    alt="Two maps of counts, logarithmic. The truth: eight round spots, filled. The GAN: one thin closed curve that runs through "
+    "the eight places, bright in each of them, with dark squares to both sides of it.",
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
 # So the four clouds differ in kind.
 #
-# - The **VAE** loses a third of its mass, and modes with it. A part is blur: its modes are too wide even with codes of true points. The larger part is codes: the decoder is continuous, so what lies between two modes in the codes lies between them in the plane.
-# - The **GAN** has *threads* for modes, strung on one closed curve: in this time $D$ has not made it fill the discs. A density that lives on threads gives next to nothing to true points beside them.
-# - The **flow** cannot tear one piece into eight, so it pays with bridges; but it pays least of all, in mass and in nats.
-# - The **diffusion model** finds all modes, and smears the light ones along the ring. Its chain could do better; its network, in this time, could not. Of its distance in nats a part may be the bound's.
+# - The **VAE** leaves a third of its mass between the modes, and loses modes with it. The larger part is due to the codes: with codes of true points 12 or 13 % are left instead of 34 %, while without noise, but with codes of the prior, 28 % would be. The decoder is continuous, so codes between those of two modes are decoded to points between the two. The smaller part is the noise: its standard deviation is that of a whole mode, so with what the decoder itself varies the modes become a quarter too wide.
+# - The **GAN** draws modes that are *threads*, strung on one closed curve. About a sixth of the true points lies where 300,000 of its samples never come. A density that is zero there, or nearly, would have an enormous code length; but nobody can compute the GAN's, and coverage does not see it.
+# - The **flow** cannot tear one piece into eight, and its bridges are visible. Yet the mass in wrong places explains only about a third of its gap; the rest is misfit within the modes. The flow is ahead of the others both in mass and in nats.
+# - The **diffusion model** finds all modes, and smears the light ones along the ring. With the best denoiser the same chain leaves hardly more between the modes than the truth does, so the smear is the network's, after this training. Of its gap of .3 nats about half would be there with the best denoiser as well, and is the chain's or the bound's.
+
+# %% [markdown]
+# <details><summary><b>Question.</b> The GAN's code has two entries, and its generator is continuous. Can its samples lie on a thread, then?</summary>
 #
-# <details><summary><b>Question.</b> The GAN's code has two entries, and its generator is continuous. Can it be a thread at all, then?</summary>
-#
-# Not quite: two entries could fill the plane, and a thread of width 0 is never reached.
-# But the map may stretch one direction of the codes along the ring and press the other one flat, and then $|\det|$ is small almost everywhere.
-# A flow could do the same map, and maximum likelihood would punish it, point by point, with $-\log$ of a density that is nearly zero beside the thread.
+# On a thin band, yes; on a curve of width 0, only if the generator's Jacobian is singular wherever codes are drawn.
+# The map may stretch one direction of the codes along the ring and press the other one nearly flat, and then $|\det|$ is small almost everywhere.
+# A flow could represent such a map as well.
+# But maximum likelihood would punish it at every true point beside the band, by $-\log$ of a density that is nearly zero there.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 3. Digits, where it is not
 #
-# Of digits we have samples only, so every number comes from held-out ones, or from a judge that was trained on real ones.
-# What a model draws is rounded to the 17 grey levels that real digits have.
-# A pixel of the flow, from 0 to 1, and of the VAE, from $-1$ to $1$, is a real number that belongs to the level below it; the other two aim at the levels themselves.
+# Of digits we have samples only, so every number comes from held-out digits or from a *judge*, a small classifier that was trained on real ones.
+# Real digits have 17 grey levels, and what a model draws is rounded to these levels before it is measured.
+# The flow and the VAE were trained on dequantized pixels, in which a level became an interval, so a pixel that they draw belongs to the level at the lower end of its interval.
+# The GAN and the diffusion model were trained on the levels themselves, so there the nearest level is taken.
 
 
 # %%
@@ -377,17 +490,18 @@ plots.image_rows(
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **How many bits does a pixel need?**
-# All three numbers are bounds here, for the flow's density is exact, but that of a dequantized digit.
-# The VAE's density is of one, too, on a scale from $-1$ to $1$: of $\tilde x = 2(x + \text{noise})/17 - 1$, with noise uniform on $[0, 1)$.
-# There a level is $2/17$ wide, so its probability is the mean of the density over it, times $2/17$ for each pixel.
+# All numbers in this row are bounds.
+# The flow's density is exact, but it is the density of a *dequantized* digit, and its code length is never below that of the digit itself ([Normalizing flows](03_normalizing_flows.ipynb), section 10).
+# The VAE has a density of dequantized digits as well, on a scale from $-1$ to $1$: of $\tilde x = 2(x + \text{noise})/17 - 1$, with noise uniform on $[0, 1)$.
+# On that scale a level is $2/17$ wide, so the probability of a digit is the mean of the density over its cube of noise, times $2/17$ for each pixel.
 # By Jensen the logarithm of that mean is at least the mean of the logarithms, and these are at least the ELBO:
 #
 # $$-\tfrac1{64}\log_2 P(x) \;\le\; -\tfrac1{64\log 2}\,E\big[\text{ELBO}(\tilde x)\big] + \log_2 \tfrac{17}{2}. \tag{1}$$
 #
-# We look at (1) where $P$ is known: one pixel, and a linear VAE, whose density is a Gaussian; its encoder's deviation is a fifth too large.
+# The cell looks at (1) where $P$ is known: one pixel, and a linear VAE, whose density is a Gaussian; the standard deviation of its encoder is a fifth too large.
 #
-# The diffusion model's bound is one of probabilities already.
-# It has a thousand terms for each digit, so we take 12 digits, for all families.
+# The diffusion model's bound is one on probabilities already.
+# It has a thousand terms for each digit, so all families are measured on 12 digits.
 
 # %%
 pixel, W, b, std = VAE(dim=1, latent=1, width=0, std=0.3), 0.4, -0.5, 0.3
@@ -408,33 +522,174 @@ checks.at_most("and none much fewer", cost, 0.1 - P.log2())
 # %%
 x_int, of_these = data.digits("test", integers=True).x[:12].flatten(1), held_label[:12]
 with torch.no_grad():
-    elbo = digits["VAE"].elbo(2 * flows.dequantize(x_int, 17, g) - 1, of_these, n_draws=20, generator=g)
+    elbos = digits["VAE"].elbo(2 * flows.dequantize(x_int, 17, g) - 1, of_these, n_draws=20, generator=g)
+bound = diffusion.vlb(digits["DDPM"], real[:12], of_these, generator=g)
 bits = {
-    "VAE": float(-elbo.mean() / (64 * math.log(2)) + math.log2(17 / 2)),
+    "VAE": float(-elbos.mean() / (64 * math.log(2)) + math.log2(17 / 2)),
     "GAN": None,
     "flow": float(digits["flow"].bits_per_dim(x_int.repeat(20, 1), of_these.repeat(20), generator=g).mean()),
-    "DDPM": float(diffusion.vlb(digits["DDPM"], real[:12], of_these, generator=g).total.mean()),
+    "DDPM": float(bound.total.mean()),
 }
 
+# %% [markdown]
+# A diffusion model's bound says step by step where the bits go.
+
+# %% tags=["nbval-ignore-output"]
+first = float(bound.L_t[:, :49].sum(1).mean())
+print(
+    f"DDPM: {bits['DDPM']:.2f} ± {float(bound.total.std() / 12**0.5):.2f} bits per pixel; {first:.2f} in steps 2 to 50"
+)
+checks.at_most("more than half of the bits is paid in the 49 steps with the least noise", bits["DDPM"] / 2, first)
+
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# **How crisp are they?**
-# As in [Normalizing flows](03_normalizing_flows.ipynb), section 11, we compare spectra; the table has *detail*, the power on the outer rings over that of real digits, and the error of the whole spectrum.
-# (Power says how much there is at a frequency, not whether it belongs there: the noise that a draw of the VAE adds to every pixel is power, too.)
+# **Does a short code mean a familiar picture?**
+# One would like to use a density to find what does not belong: a picture that needs many bits should be a strange one.
+# Nalisnick et al. (2019) found the opposite for flows on photographs, where pictures of another kind, smoother ones, got the *higher* density.
+# We try it with a bar, two columns of full ink and nothing else, which the flow is asked for as each of the ten classes in turn.
+
+# %%
+bar = torch.zeros(8, 8, dtype=x_int.dtype)
+bar[:, 3:5] = 16
+asked = torch.arange(10).repeat_interleave(20)
+with torch.no_grad():
+    every = data.digits("test", integers=True).x.flatten(1)
+    of_held_out = digits["flow"].bits_per_dim(every, held_label, generator=g)
+    of_bar = digits["flow"].bits_per_dim(bar.flatten().repeat(200, 1), asked, generator=g).view(10, 20).mean(1)
+
+# %% tags=["nbval-ignore-output"]
+print(f"held-out digits: median {of_held_out.median():.2f} bits per pixel, the cheapest {of_held_out.min():.2f}")
+print("the bar, as 0 to 9:", *(f"{b:.2f}" for b in of_bar))
+checks.at_most("as a one the bar is cheaper than every held-out digit", of_bar[1], of_held_out.min())
+checks.at_most("as an eight it is cheaper than most", of_bar[8], of_held_out.median())
+
+# %% [markdown]
+# As a "one" the bar needs fewer bits than each of the 297 held-out digits, though no digit in the data looks like it; it is even cheaper than most digits when it is asked for as an eight.
+# A code length counts how *predictable* each pixel is, and a bar is predictable.
+# So the flow's density says how well digits can be compressed, and it is no detector of what is not a digit.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **How far apart are two sets of pictures?**
+# The energy distance of the last section would compare pixels, and a digit that is moved by one pixel is far away in pixels.
+# Heusel et al. (2017) therefore compare what a classifier sees: each picture becomes a vector of *features*, the last layer before the classes, and each set of pictures is summarised by the mean $\mu$ and the covariance $\Sigma$ of its features.
+# The *Fréchet distance* is that of the two Gaussians with these moments,
+#
+# $$d^2 = \|\mu_1 - \mu_2\|^2 + \operatorname{tr}\Big(\Sigma_1 + \Sigma_2 - 2\,\big(\Sigma_1^{1/2}\,\Sigma_2\,\Sigma_1^{1/2}\big)^{1/2}\Big).$$
+#
+# It is a *squared* distance, and its meaning is a transport: if every point $x$ of the first Gaussian is moved to $T(x) = \mu_2 + A(x - \mu_1)$, where $A$ is symmetric and positive and $A \Sigma_1 A = \Sigma_2$, the points arrive as the second Gaussian, and $d^2$ is the mean of the squared distance that they have moved; no other way to move them has a smaller mean.
+# The cell builds this $A$ and compares the mean with the formula, as genlib computes it.
+
+# %%
+B = torch.randn(2, 3, 3, generator=g).double()
+cov_1, cov_2 = B @ B.mT + 0.1 * torch.eye(3)
+mean_1, mean_2 = torch.randn(2, 3, generator=g).double()
+
+
+def root(cov):
+    values, U = torch.linalg.eigh(cov)
+    return U @ values.sqrt().diag() @ U.T
+
+
+R = root(cov_1)
+A = R.inverse() @ root(R @ cov_2 @ R) @ R.inverse()
+moved = A - torch.eye(3)  # T(x) − x, up to the means
+mean_square = (moved @ cov_1 @ moved).trace() + (mean_2 - mean_1).square().sum()
+checks.identity("A carries one Gaussian to the other", A @ cov_1 @ A, cov_2, tol=1e-10)
+d_2 = metrics.frechet_gaussian(mean_1, cov_1, mean_2, cov_2)
+checks.identity("the Fréchet distance is the mean square of the way", d_2, mean_square, tol=1e-9)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# Two warnings come with it.
+# First, $\mu$ and $\Sigma$ are estimated, and the errors of a covariance in 48 dimensions add to the distance whatever the pictures are: even *real* digits come out far from the training set if there are few of them.
+# So distances may only be compared at the same number of pictures, 300 here, and we give them as multiples of what the 297 held-out digits have.
+# Secondly, another draw from the same model gives another number.
+# We repeat the draws; the spread over *trainings* is not in these numbers, because each family was trained on digits once.
+
+# %% tags=["nbval-ignore-output"]
+scale = metrics.frechet_distance(real)
+for n in (75, 150, 297):
+    subsets = [real[torch.randperm(297, generator=g)[:n]] for _ in range(20)]
+    print(f"{n:3} held-out digits: × {sum(map(metrics.frechet_distance, subsets)) / 20 / scale:.1f}")
+repeats = {
+    family: [pictures[family], *(sampler[family]() for _ in range(4))] for family in ("VAE", "GAN", "flow")
+}
+repeats["DDPM"] = [pictures["DDPM"], *(denoise(digits["DDPM"], calls, seed) for seed in (2, 3))]
+for family in families:
+    values = torch.tensor([metrics.frechet_distance(images) / scale for images in repeats[family]])
+    print(f"{family:5} × {values.mean():.2f}, standard deviation over {len(values)} draws {values.std():.2f}")
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Too few kinds of pictures, or too many bad ones?**
+# A large Fréchet distance does not say which: a model that always draws the same perfect picture is far away, and so is one that draws every digit and much else.
+# *Precision* and *recall* ask the two questions apart (Sajjadi et al. 2018; in this form Kynkäänniemi et al. 2019).
+# A set of pictures is said to *cover* a place in the space of features if that place is no further from one of its pictures than the third-nearest other picture of the set is from that same picture.
+# Precision is the share of drawn pictures in places that the real ones cover, and recall the share of real pictures in places that the drawn ones cover.
+# The last row is real digits of the training set, 30 of each class, so it shows what there is to reach.
+
+
+# %%
+def features(images):
+    return metrics.judge().features(images.clamp(-1, 1)).detach().double()
+
+
+def covered(x, by):
+    """The share of x in places that the set `by` covers, both in the judge's features."""
+    radius = torch.cdist(by, by).kthvalue(4, dim=1).values  # the first is a picture itself, at 0
+    return float((torch.cdist(x, by) <= radius).any(1).double().mean())
+
+
+known = features(real)
+drawn_features = {family: [features(images) for images in repeats[family]] for family in families}
+precisions = {f: torch.tensor([covered(x, by=known) for x in sets]) for f, sets in drawn_features.items()}
+recalls = {f: torch.tensor([covered(known, by=x) for x in sets]) for f, sets in drawn_features.items()}
+
+# %% tags=["nbval-ignore-output"]
+seen = data.digits("train")
+others = features(torch.cat([seen.x[seen.label == k][:30] for k in range(10)]))
+of_real = covered(others, by=known), covered(known, by=others)
+for f in families:
+    p, r = precisions[f], recalls[f]
+    print(f"{f:5} precision {p.mean():.2f} ± {p.std():.2f}, recall {r.mean():.2f} ± {r.std():.2f}")
+print(f"real  precision {of_real[0]:.2f},        recall {of_real[1]:.2f}")
+for f in ("flow", "DDPM"):
+    checks.at_most(
+        f"more of the GAN's pictures than of the {f}'s are like real ones",
+        precisions[f].max(),
+        precisions["GAN"].min(),
+    )
+    checks.at_most(f"but the {f}'s reach more of the real ones", recalls["GAN"].max(), recalls[f].min())
+
+# %% [markdown]
+# After ± stands the standard deviation over the draws.
+# The Fréchet distance alone would have told us that one model is nearer than another; here their faults turn out to be of different kinds.
+# Nearly all pictures of the GAN are like real ones, but about a third of the real digits are like none of its pictures.
+# The flow and the diffusion model reach as many real digits as another set of real ones does, and one in six of their pictures is like none.
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# **Are they new?**
+# All numbers so far would be excellent for a model that stores the training set and draws from it.
+# Such a model is betrayed by how near its pictures lie to training pictures.
+# Held-out digits say what is near: 5 % of them lie nearer than some distance $c$, in pixels, to a training digit.
+# *Copying* is the share of drawn pictures that are nearer than $c$; new digits have 0.05 by construction, a model that stores its data has 1.
+# A small number alone is no praise, because pictures that are like no digit at all have 0.
+#
+# **Are they crisp?**
+# As in [Normalizing flows](03_normalizing_flows.ipynb), section 11, spectra tell: a blur lacks power at high spatial frequencies.
+# In the table, *detail* is the power on the outer rings over that of real digits, and the *error of the spectrum* is the mean difference of $\ln$ power over all rings.
+# Power says how much there is at a frequency and not whether it belongs there: the noise that a draw of the VAE adds to every pixel is power, too.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 4. What a picture costs
 #
-# VAE, GAN and flow make a picture in one go.
-# A diffusion model asks its network again and again, and we decide how often.
-# So it is no point in this figure but a curve: milliseconds per picture, by one thread that makes 300 at once, against the distance to real digits.
-# The second curve is the stored run of lecture 04, the same network trained longer.
+# VAE, GAN and flow make a picture in one pass.
+# A diffusion model asks its network again and again, and we decide how often, so it is a curve in this figure and not a point: milliseconds per picture, by one thread that makes 300 at once, against the Fréchet distance to real digits.
+# The second curve is the stored run of lecture 04, the same network trained for longer.
 
 # %%
 longer = diffusion.DDPM(diffusion.UNet.digits(), diffusion.Schedule.cosine(T=1000), predict="v", levels=17)
 train.load(longer, "runs/ddpm_digits.safetensors")
-run = train.History.load("runs/ddpm_digits.json")
-times = run.step[-1] / of_digits["DDPM"].step[-1]
-print(f"the longer run: {run.step[-1]:,} steps   {run.command}")
+long_run = train.History.load("runs/ddpm_digits.json")
+times_as_long = long_run.step[-1] / of_digits["DDPM"].step[-1]
+print(f"the longer run: {long_run.step[-1]:,} steps   {long_run.command}")
 counts = (1, 2, 5, 10, 25)
 
 
@@ -455,7 +710,7 @@ single = {f: (milliseconds[f], multiple(pictures[f])) for f in ("VAE", "GAN", "f
 names = [*((f, *place) for f, place in single.items()), ("as many real digits", 4e-3, floor)]
 ends = [
     ("DDPM", 1.1 * float(at[5]), 0.85 * same[4]),
-    (f"DDPM, {times:.0f} × as long", 0.075 * float(at[4]), 0.93 * long[3]),
+    (f"DDPM, {times_as_long:.0f} × as long", 0.075 * float(at[4]), 0.93 * long[3]),
 ]
 
 # %%
@@ -474,25 +729,25 @@ plots.figure(
 
 # %% [markdown]
 # Each number on the curve is how often the network was asked.
-# The curve of the same budget turns upwards: more steps follow the network more faithfully, and with it its errors.
-# For this family the budget was too short.
-# Trained for longer, the same network passes all the others.
-# (What *they* would make of so much time, the figure does not say.)
+# The curve of the same budget turns upwards after five calls: this network, after so short a training, does not become better by being followed in smaller steps.
+# Trained more than six times as long, the same network goes on improving up to 25 calls, and its digits come nearer than those of the other three.
+# (What the other families would make of so much time, the figure does not say.)
 #
-# But a distance *below* that of real held-out digits is no triumph: as a crowd, the samples are nearer to the training digits than new digits are.
-# So we look for copies, of which new digits have 0.05.
+# But a distance *below* that of as many real held-out digits is no triumph.
+# It says that the samples agree with the training digits more closely than new digits do, so we look for copies, of which new digits have 0.05.
 
 # %% tags=["nbval-ignore-output"]
 for n, images in long_pictures.items():
     print(f"{n:>2} calls: × {multiple(images):5.2f}, copying {metrics.copying(images):.3f}")
 
 # %% [markdown]
-# No copies, then: it has learned the training digits' mean and covariance as the judge sees them, which are not quite those of all digits.
+# With 25 calls there are no more near copies than among new digits, so the model has not stored the pictures.
+# What it has learned are the mean and the covariance of the training digits as the judge sees them, which are not quite those of all digits.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Memory.**
 # Training needs more than the weights: autograd keeps, until the backward pass, whatever a derivative will ask for.
-# PyTorch lets us watch it put those tensors away.
+# PyTorch lets us watch which tensors it puts away.
 
 
 # %%
@@ -525,7 +780,7 @@ memory = {f: kept(objective, batches[f]) / 64 / 1000 for f, objective in for_dig
 # The best of each row is found by the code that prints it.
 
 # %%
-Row, families = plots.Row, list(digits)
+Row = plots.Row
 
 
 def row(name, values, truth=None, **options):
@@ -539,14 +794,14 @@ def of_cloud(name, key, **options):
 
 # %%
 kind = {"VAE": "a bound", "GAN": "none", "flow": "exact", "DDPM": "a bound"}
-nats = {family: median([run[family] for run in gaps]) for family in families}
+nats = {"GAN": None, **{family: median(each.tolist()) for family, each in of.items()}}
 rows_of_points = [
     Row("Points, the median of three trainings"),
     row("density", kind),
     row("nats above the entropy", nats, 0.0, best="low"),
     of_cloud("energy distance × 1000", "energy", form=".1f", best="low"),
     of_cloud("modes found, of 8", "found", form=".0f", best="high"),
-    of_cloud("mass more than 3 deviations from every mode", "outside", form=".3f", best="low"),
+    of_cloud("mass more than 3 standard deviations from every mode", "outside", form=".3f", best="low"),
     of_cloud("mass there, or in another mode than it should be", "misplaced", form=".3f", best="low"),
     of_cloud("width of a mode, over the truth's", "width"),
 ]
@@ -567,6 +822,8 @@ rows_of_digits = [
     row("bits per pixel, at most", bits, best="low"),
     row("label accuracy", accuracy, held_out.label_accuracy, form=".3f", best="high"),
     row("Fréchet distance, × held-out", frechet, floor, best="low"),
+    row("precision", {f: float(p.mean()) for f, p in precisions.items()}, of_real[0], best="high"),
+    row("recall", {f: float(r.mean()) for f, r in recalls.items()}, of_real[1], best="high"),
     row("copying", copying, held_out.copying, form=".3f"),
     row("detail", detail, 1.0),
     row("error of the spectrum", error, best="low"),
@@ -582,14 +839,14 @@ plots.table(
 )  # fmt: skip
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# Nobody wins everywhere.
+# No family wins everywhere.
 #
-# - **The GAN** wins where *pictures* are judged, and is as quick as a picture gets. It pays with the first rows: no likelihood, not even a bound, and threads in the place of discs, which few of the other rows see.
-# - **The flow** wins where *probability* is asked for: compression, comparing models, finding what does not belong. In the plane it is first, or among the first, in every row but one, the width. It pays with its pictures, about twice as far from real ones as the GAN's.
-# - **The diffusion model** pays at every picture, and in training, where a U-Net keeps the most. But it is the one that the budget held back: its digits would be nearer with five calls than with the table's 25 (section 4), and trained longer it passes all the others. Its bits are poor because nothing asked for them: $L_{\text{simple}}$ gives the last, small noises next to no weight ([Diffusion models](04_diffusion_models.ipynb), section 9).
-# - **The VAE** is the one that we would not take for its samples. What it has is in no row: *16 numbers* that stand for 64 pixels, and an encoder that finds them. Latent diffusion puts exactly that to use.
+# - **The GAN** is first where *pictures* are judged one by one or by their Fréchet distance, and is as quick as a picture gets. The price is in other rows: it has no likelihood and no bound of one, it draws threads in the place of discs, and its recall is the lowest, so that a third of the real digits is like nothing that it draws.
+# - **The flow** is first where *probability* is asked for, as in compression and in comparing models by their code length (but not in finding what does not belong, section 3). In the plane it is first, or level with the first, in every row but the width. Its pictures are about twice as far from real ones as the GAN's.
+# - **The diffusion model** costs most for each picture, and in training, where a U-Net keeps the most. Its recall is as high as the flow's. It is also the family that the budget held back: its digits are nearer with five calls than with the table's 25, and after a longer training they are nearer than all the others (section 4). Its bits are the poorest, and seven tenths of them are paid in the twentieth of the steps that have the least noise (section 3).
+# - **The VAE** is the one that we would not take for its samples. But it alone has a short code for a picture, *16 numbers* that stand for 64 pixels, and an encoder that finds them; latent diffusion is built on that.
 #
-# The fewest bits and the best looks are not with the same family, by far: a code length says what the model thinks of *real* digits, a Fréchet distance what a judge thinks of *drawn* ones.
+# The fewest bits and the nearest pictures do not belong to the same family, because the two numbers ask different questions: a code length says what the model thinks of *real* digits, a Fréchet distance what a judge thinks of *drawn* ones.
 
 # %%
 checks.at_most(
@@ -599,55 +856,54 @@ checks.at_most("yet its digits are much farther than the GAN's", 1.5 * frechet["
 checks.at_most("the GAN's are nearest", frechet["GAN"], min(frechet["VAE"], frechet["flow"], frechet["DDPM"]))
 checks.at_most("and crispest", error["GAN"], min(error["VAE"], error["flow"], error["DDPM"]))
 checks.at_most("nobody copies more than a tenth", torch.tensor(list(copying.values())), torch.full((4,), 0.1))
-dearest = max(milliseconds[family] for family in ("VAE", "GAN", "flow"))
-checks.at_most("25 calls cost at least ten times a single one", 10 * dearest, milliseconds["DDPM"])
 checks.at_most("the VAE's are softer than the GAN's", detail["VAE"], detail["GAN"])
 checks.at_most("the diffusion model's are nearer with five calls than with 25", same[2], 0.8 * same[4])
 checks.at_most("a longer training is what it lacks", long[4], 0.5 * same[4])
 checks.at_most("with it, it passes the GAN", long[4], frechet["GAN"])
 
 # %% [markdown]
-# <details><summary><b>Question.</b> Somebody shows you a table in which one model is better in every row. What do you ask?</summary>
+# <details><summary><b>Question.</b> A paper has a table in which one model is better in every row. What do you ask its authors?</summary>
 #
-# Whether both had the same budget, and whose settings were tuned for longer.
+# Whether both models had the same budget, and whose settings were tuned for longer.
 # How many seeds there were, and how far apart they lie.
 # And which rows are missing: what would a model that stores the training data score in this table, and a model that always draws the same perfect picture?
+# (The first is betrayed by copying alone; the second by recall, by the Fréchet distance and, where classes are asked for, by label accuracy.)
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 6. Where two of them meet
 #
 # A flow has an exact density, but its layers must be bijections with a cheap determinant.
-# A diffusion model may use any network, but its likelihood is a bound.
+# A diffusion model may use any network, but the chain that it samples from has a likelihood that we can only bound.
 # Is there a model with any network *and* an exact density?
 #
-# Take the steps of a flow ever smaller and more of them.
+# Take the layers of a flow ever closer to the identity, and more of them.
 # In the limit, points move with a *velocity* $u(x, t)$, from noise at time 0 to data at time 1:
 #
 # $$\frac{dx}{dt} = u(x, t). \tag{2}$$
 #
-# Where $u$ has a bounded slope, as our networks do, paths of (2) cannot cross, so running time backwards is the inverse, whatever network $u$ is.
+# If $u$ has a bounded slope in $x$, as our networks have, then through every point leads exactly one path of (2), so two paths never meet.
+# Running time backwards is therefore the inverse map, whatever network $u$ is.
 # What remains is to find $u$.
 #
-# (This $t$ is continuous, and runs from noise to data; that of DDPM counts steps, the other way.)
+# (This $t$ is continuous and runs from noise to data; the $t$ of DDPM counts steps, and runs the other way.)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # Draw noise $z \sim N(0, I)$ and, independently, a data point $x$, and join them by a straight line:
 #
 # $$x_t = (1 - t)\,z + t\,x. \tag{3}$$
 #
-# On this line the velocity is $x - z$.
-# So we train a network to say it:
+# On this line the velocity is $x - z$ at all times, so we train a network to predict it from the point and the time:
 #
 # $$\min_u\; E\Big[\big\| u(x_t, t) - (x - z) \big\|^2\Big]. \tag{4}$$
 #
-# But many lines pass through the same $x_t$, with different velocities.
-# Under squared error the best answer is, once more, the mean:
+# But many lines pass through the same $x_t$, with different velocities, and the network is not told which of them it is on.
+# Under squared error its best answer is then the conditional mean:
 #
 # $$u^*(x_t, t) = E[x - z \mid x_t]. \tag{5}$$
 #
-# A mean of directions is a blur, and blurs were the trouble of [Learned losses](01_learned_losses.ipynb).
-# Why is it the right thing here?
+# In [Learned losses](01_learned_losses.ipynb) a conditional mean was the trouble, because a mean of sharp pictures is a blurred one.
+# Why is a mean of velocities the right thing to follow?
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # Let $p_t$ be the density of $x_t$ in (3): $p_0$ is noise, and $p_1$ the data.
@@ -655,24 +911,23 @@ checks.at_most("with it, it passes the GAN", long[4], frechet["GAN"])
 #
 # $$\frac{d}{dt} E\big[\varphi(x_t)\big] = E\big[\nabla\varphi(x_t) \cdot (x - z)\big] = E\big[\nabla\varphi(x_t) \cdot u^*(x_t, t)\big]. \tag{6}$$
 #
-# The first step is the chain rule.
-# In the second, average over all lines through the same $x_t$ first: $\nabla\varphi(x_t)$ is the same for all of them, and what is left is (5).
+# The first step is the chain rule, because $dx_t/dt = x - z$.
+# In the second we first average over all lines through the same $x_t$: there $\nabla\varphi(x_t)$ is the same for all of them, and the mean of $x - z$ is (5).
 #
-# But the right side is also what happens to the mean of $\varphi$ when points with density $p_t$ move by (2) with $u^*$.
-# So both crowds, the one on straight lines and the one that follows $u^*$, start alike, and their densities obey the same equation.
-# For a velocity of bounded slope it has one solution, so they have the same density at all times.
-# At $t = 1$ the points that follow $u^*$ are *data*.
+# The right side is also the rate at which the mean of $\varphi$ changes when points with density $p_t$ move by (2) with $u^*$, again by the chain rule.
+# So the points on straight lines and the points that follow $u^*$ start with the same density, and their densities obey the same equation.
+# For a velocity of bounded slope this equation has one solution, hence the two densities agree at all times, and at $t = 1$ the points that follow $u^*$ are distributed as the *data*.
 # No single point keeps to its line; the crowd as a whole does not notice.
 #
-# With the integral on the right integrated by parts, (6) is the *continuity equation*:
+# Written as integrals, (6) says $\int \varphi\,\partial_t p_t = \int p_t\,u^* \cdot \nabla\varphi$.
+# Integrated by parts, the right side is $-\int \varphi\,\nabla \cdot (p_t u^*)$; and as this holds for every $\varphi$, it is the *continuity equation*:
 #
 # $$\frac{\partial p_t}{\partial t} + \nabla \cdot (p_t\, u^*) = 0. \tag{7}$$
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# For the mixture, all of this has a closed form, because $x_t$ is an old acquaintance.
-# Divide (3) by $\rho = \sqrt{t^2 + (1 - t)^2}$.
-# The squared weights then sum to one, and $x_t / \rho$ is a point of the diffusion chain with $\sqrt{\bar\alpha} = t/\rho$.
-# The noise is the same $z$, so its best guess is the best $\varepsilon$ there:
+# For the mixture, all of this has a closed form, because (3) is a noising process that differs from the diffusion chain by a rescaling only.
+# Divide (3) by $\rho = \sqrt{t^2 + (1 - t)^2}$: the squares of the two weights then sum to one, so $x_t / \rho$ is distributed as a state of the diffusion chain with $\sqrt{\bar\alpha} = t/\rho$.
+# The noise is the same $z$ in both, so its conditional mean is the best $\varepsilon$ there:
 #
 # $$E[z \mid x_t] = \varepsilon^*(x_t/\rho;\ \bar\alpha), \qquad \bar\alpha = \frac{t^2}{t^2 + (1 - t)^2}. \tag{8}$$
 #
@@ -680,23 +935,21 @@ checks.at_most("with it, it passes the GAN", long[4], frechet["GAN"])
 #
 # $$u^*(x_t, t) = \frac{x_t - \varepsilon^*(x_t/\rho;\ \bar\alpha)}{t}. \tag{9}$$
 #
-# *Whoever can denoise knows the velocity.*
+# So whoever has the best denoiser has the best velocity as well.
 # We compare (9) with the mean (5), computed by summing over a grid of $x$.
 
+
 # %%
-torch.set_default_dtype(torch.float64)
-
-
 def best_velocity(x_t, t):
     """u* of the mixture (9), for x_t (B, 2) and a number t in (0, 1]."""
     rho = math.hypot(t, 1 - t)
-    chain = SimpleNamespace(alpha_bar=torch.tensor([1.0, (t / rho) ** 2]))
-    eps = mixture.optimal_eps(x_t / rho, torch.ones(len(x_t), dtype=torch.int64), chain)
+    noised = SimpleNamespace(alpha_bar=torch.tensor([1.0, (t / rho) ** 2], dtype=torch.float64))
+    eps = mixture.optimal_eps(x_t / rho, torch.ones(len(x_t), dtype=torch.int64), noised)
     return (x_t - eps) / t
 
 
-here, t = 0.8 * torch.randn(20, 2, generator=g), 0.6
-line = torch.linspace(-1.2, 1.2, 481)
+here, t = 0.8 * torch.randn(20, 2, generator=g, dtype=torch.float64), 0.6
+line = torch.linspace(-1.2, 1.2, 481, dtype=torch.float64)
 x = torch.cartesian_prod(line, line)
 z = (here[:, None] - t * x) / (1 - t)  # the noise that leads from x to here
 posterior = (mixture.log_prob(x) - z.square().sum(-1) / 2).softmax(dim=1)  # of x, given x_t
@@ -704,8 +957,8 @@ mean_velocity = (posterior[..., None] * (x - z)).sum(1)
 checks.identity("the best velocity from the best denoiser (9)", best_velocity(here, t), mean_velocity, tol=1e-8)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# And the continuity equation (7), with derivatives by autograd.
-# The density $p_t$ is a mixture with means $t\mu_k$ and covariances $t^2\Sigma_k + (1 - t)^2 I$.
+# The continuity equation (7) can be checked with derivatives by autograd.
+# The density $p_t$ of $(1 - t) z + t x$ is a mixture with means $t\mu_k$ and covariances $t^2\Sigma_k + (1 - t)^2 I$, because independent Gaussians add their variances.
 
 
 # %%
@@ -720,18 +973,17 @@ def slope(values, by):
     return torch.autograd.grad(values.sum(), by, retain_graph=True)[0]
 
 
-here, now = here.requires_grad_(), torch.full((20,), t).requires_grad_()
-change = slope(torch.cat([density(here[i : i + 1], now[i]) for i in range(20)]), now)
-flux = density(here, t)[:, None] * best_velocity(here, t)
-outflow = slope(flux[:, 0], here)[:, 0] + slope(flux[:, 1], here)[:, 1]
-checks.identity("nothing is lost on the way (7)", change + outflow, torch.zeros(20), tol=1e-10)
+where, now = here.clone().requires_grad_(), torch.full((20,), 0.6, dtype=torch.float64).requires_grad_()
+change = slope(torch.cat([density(where[i : i + 1], now[i]) for i in range(20)]), now)
+flux = density(where, 0.6)[:, None] * best_velocity(where, 0.6)
+outflow = slope(flux[:, 0], where)[:, 0] + slope(flux[:, 1], where)[:, 1]
+checks.identity("what a place gains has flowed in (7)", change, -outflow, tol=1e-10)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # Now train it.
 # This is all of it, in plain PyTorch: no schedule, no bound, no couplings.
 
 # %%
-torch.set_default_dtype(torch.float32)
 torch.manual_seed(0)
 sizes = [(3, 96), (96, 96), (96, 96)]
 net = nn.Sequential(*[layer for a, b in sizes for layer in (nn.Linear(a, b), nn.SiLU())], nn.Linear(96, 2))
@@ -754,7 +1006,8 @@ print(f"trained in {time.process_time() - began:.0f} s of one processor")
 
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# To draw, follow (2) from noise, half a step ahead each time: look at the velocity in the middle of the step, and take it for the whole (the midpoint rule).
+# To draw a sample, follow (2) from noise in small steps.
+# The *midpoint rule* asks for the velocity twice in each step: at the start, to find the middle of the step, and there, to take that velocity for the whole step.
 
 
 # %%
@@ -788,15 +1041,15 @@ plots.figure(
 #
 # $$\frac{d}{dt}\log p_t(x_t) = -\nabla \cdot u(x_t, t), \qquad \log p_1(x) = \log N(z;\ 0, I) - \int_0^1 \nabla \cdot u(x_t, t)\,dt. \tag{10}$$
 #
-# This is the change of variables of [Normalizing flows](03_normalizing_flows.ipynb), one small step after the other, with a trace in the place of a determinant.
+# This is the change of variables of [Normalizing flows](03_normalizing_flows.ipynb), one small step after the other: a step $x + h\,u$ has the Jacobian $I + h\,\partial u/\partial x$, the logarithm of whose determinant is $h$ times the trace, up to terms of order $h^2$.
 # (Here $z$ is where the path starts, in the noise.)
-# First with the velocity (9), where we know what must come out.
+# We try it first with the velocity (9), where we know what must come out.
 
 
 # %%
 def log_density(x, velocity, n_steps=100):
     """log p_1(x) by (10): back from data to noise, with the divergence on the way."""
-    total, h = torch.zeros(len(x)), 1 / n_steps
+    total, h = x.new_zeros(len(x)), 1 / n_steps
     for k in range(n_steps, 0, -1):
         with torch.no_grad():
             middle = x - h / 2 * velocity(x, k * h)
@@ -807,50 +1060,73 @@ def log_density(x, velocity, n_steps=100):
     return torch.distributions.Normal(0.0, 1.0).log_prob(x).sum(1) - total
 
 
-torch.set_default_dtype(torch.float64)
 few = mixture.sample(50, g).double()
 exact = log_density(few, best_velocity, n_steps=400)
 checks.identity("the mixture's own density, by following paths (10)", exact, mixture.log_prob(few), tol=1e-2)
-torch.set_default_dtype(torch.float32)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# The divergence in (10) has its price.
+# It is the trace of a $D \times D$ matrix, and autograd gives one row of that matrix for each backward pass: two passes in the plane, 64 for our digits, 3072 for a small colour photo, at every step of the path.
+# *Hutchinson's estimator* takes one pass instead.
+# Draw a vector $v$ of independent signs, so that $E[v v^\top] = I$; then $v^\top \frac{\partial u}{\partial x} v$ is a product of vectors that one backward pass computes, and its mean is the trace,
+#
+# $$E\Big[v^\top \tfrac{\partial u}{\partial x}\, v\Big] = \operatorname{tr}\Big(\tfrac{\partial u}{\partial x}\, E\big[v v^\top\big]\Big) = \nabla \cdot u.$$
+#
+# With it the density is right on average only: an unbiased estimate of $\log p_1$ (Grathwohl et al. 2019).
+# In the plane $v$ has four values, so we can take the whole mean.
+
+# %%
+where = here.clone().requires_grad_()
+u = best_velocity(where, 0.6)
+divergence = slope(u[:, 0], where)[:, 0] + slope(u[:, 1], where)[:, 1]  # two passes
+signs = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]], dtype=torch.float64)
+one_pass = torch.stack([(slope((u * v).sum(1), where) * v).sum(1) for v in signs])
+checks.identity("the mean over all signs is the divergence", one_pass.mean(0), divergence, tol=1e-10)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# Now the network's velocity, whose density nobody knows beforehand.
 
 # %% tags=["nbval-ignore-output"]
 held_points = mixture.sample(1000, g)
 gap = float((mixture.log_prob(held_points) - log_density(held_points, learned_velocity)).mean())
-ends = {n: transport(torch.randn(2000, 2, generator=g), n)[-1] for n in (1, 2, 4, 8, 40)}
 print(f"flow matching: {gap:.2f} nats above the entropy")
 checks.at_most("less than the VAE's bound", gap, nats["VAE"])
-checks.at_most("more than the flow, which trained for twice as long", nats["flow"], gap)
-off = {n: metrics.mode_coverage(x, mixture).outside for n, x in ends.items()}
-checks.at_most("and more of its mass is near no mode", on_average["outside"]["flow"], off[40])
-for n, x in ends.items():
+checks.at_most("more than the flow, which trained for about twice as long", nats["flow"], gap)
+
+# %% tags=["nbval-ignore-output"]
+arrived = {n: transport(torch.randn(2000, 2, generator=g), n)[-1] for n in (1, 2, 4, 8, 40)}
+off = {n: metrics.mode_coverage(x, mixture).outside for n, x in arrived.items()}
+for n, x in arrived.items():
     distance = 1000 * metrics.energy_distance(x, truth, unbiased=False)
     print(f"{n:>2} steps, {2 * n:>2} calls: energy distance × 1000 {distance:6.1f}, {off[n]:.3f} near no mode")
+checks.at_most("more of its mass is near no mode than of the flow's", on_average["outside"]["flow"], off[40])
 
 # %% [markdown]
 # One step of the midpoint rule, two calls, is coarse; eight steps, 16 calls, do nearly as well as forty.
-# The numbers are no record: with half of the seconds it lies behind the flow of section 2, in nats and in what it leaves between the modes.
-# What is won is freedom: the likelihood is exact, and no layer had to be a bijection.
-# (Any diffusion model can have that: its DDIM paths are those of a velocity, too.)
+# The numbers are no record: this model was trained once, for about half of the seconds that the flow of section 2 had, and lies behind that flow both in nats and in the mass that it leaves between the modes.
+# What is won is freedom, because no layer had to be a bijection, and the likelihood is exact up to the step size.
+# (A diffusion model can have this likelihood too: the paths of DDIM, in the limit of small steps, are those of a velocity.)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # How near are the two, a flow with a velocity and a diffusion model with a denoiser?
 # Euler's rule takes the velocity at the start of a step for the whole of it: $x_{t'} = x_t + (t' - t)\,u(x_t, t)$.
-# Insert $u = \hat x - \hat z$, the guesses of data and noise, and $x_t = (1 - t)\,\hat z + t\,\hat x$:
+# Insert $u = \hat x - \hat z$, the conditional means of data and noise, and $x_t = (1 - t)\,\hat z + t\,\hat x$, which holds for the means because it holds for every pair:
 #
 # $$x_{t'} = (1 - t')\,\hat z + t'\,\hat x. \tag{11}$$
 #
-# The same two, put together in other proportions.
-# That is what [DDIM](04_diffusion_models.ipynb) does.
-# So with the same denoiser, *an Euler step of flow matching is a step of DDIM*, on a schedule of its own.
+# The step puts the same two guesses together in the proportions of the new time.
+# A step of [DDIM](04_diffusion_models.ipynb) does that too, with the proportions $\sqrt{\bar\alpha}$ and $\sqrt{1 - \bar\alpha}$.
+# So with the same denoiser *an Euler step of flow matching is a step of DDIM*, on a schedule of its own and after a rescaling by $\rho$.
 
 # %%
-torch.set_default_dtype(torch.float64)
-times = torch.linspace(0.01, 1, 31)  # at t = 0 the chain has no signal at all, so we start a little later
+times = torch.linspace(
+    0.01, 1, 31, dtype=torch.float64
+)  # at t = 0 the chain has no signal, so we start a little later
 rho = torch.hypot(times, 1 - times)
 alpha_bar = ((times / rho) ** 2).flip(0)  # data first, as DDPM counts
 straight = diffusion.Schedule(1 - alpha_bar[1:] / alpha_bar[:-1])
 denoiser = diffusion.DDPM(lambda x_t, t, label: mixture.optimal_eps(x_t, t, straight), straight)
-start = torch.randn(100, 2, generator=g)
+start = torch.randn(100, 2, generator=g, dtype=torch.float64)
 by_ddim = torch.stack(list(diffusion.ddim(denoiser, (100, 2), steps=30, x_T=start)))
 by_euler = [rho[0] * start]
 for t, later in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
@@ -858,40 +1134,41 @@ for t, later in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
 checks.identity("Euler's steps are DDIM's (11)", torch.stack(by_euler), rho[:, None, None] * by_ddim, tol=1e-9)
 
 # %% [markdown]
-# What differs is what a network is asked for, which weight each time gets in the loss, and how the steps are spaced.
-# The rest is one thing seen from two sides.
+# What differs between the two in practice is what a network is asked to predict, which weight each time gets in the loss, and how the steps are spaced.
 #
 # <details><summary><b>Question.</b> If all the lines are straight, why does one Euler step not arrive at the data?</summary>
 #
 # The lines are straight, the paths of (2) are not.
-# At $t = 0$ nothing is known of $x$ but its mean, so $u^*(z, 0) = E[x] - z$: one step sends every point to the mean of the data.
-# Only when a point comes nearer does it learn which mode it is bound for, and bends towards it.
-# (*Rectified flow* trains again on the pairs that the first model has made, whose lines do not cross, and so gets straighter paths.)
+# At $t = 0$ the point $x_0 = z$ says nothing about $x$, so $u^*(z, 0) = E[x] - z$, and one Euler step sends every point to the mean of the data.
+# Later $x_t$ says more and more about which mode $x$ belongs to, so the conditional mean changes along the path, and the path bends.
+# (*Rectified flow* trains again on the pairs of start and end that the first model has made, and so gets straighter paths.)
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What the notes said, and what holds
 #
 # - "Flow models are not as crisp as GANs." So it is here, and the table says by how much (section 5). It is a sentence about trained models, not about what the family can express.
-# - "GANs are only able to provide lower bounds" on the likelihood. A GAN gives none; bounds are the VAE's and the diffusion model's, and on whole numbers the flow's, too (sections 2 and 3; row [13](06_the_notes_corrected.ipynb#Row-13)).
-# - The discriminator "better fits the image generation task". For the looks of these digits it does (section 5); it also left threads where discs should be (section 2; row [4](06_the_notes_corrected.ipynb#Row-4) has a task where the pixel loss wins).
+# - "GANs are only able to provide lower bounds" on the likelihood. A GAN gives none; VAEs and diffusion models give bounds, and on whole numbers a flow gives one, too (sections 2 and 3; row [13](06_the_notes_corrected.ipynb#Row-13)).
+# - The discriminator "better fits the image generation task". For the looks of these digits it does (section 5). It also left threads where discs should be (section 2), and whether it pays depends on the task and on the judge (row [4](06_the_notes_corrected.ipynb#Row-4)).
 # - Flows "learn forward encodings and their inverse decodings". One map is learned; in section 6 running time backwards is its inverse (row [25](06_the_notes_corrected.ipynb#Row-25)).
-# - The samples' lack of detail was blamed on the loss alone. The larger part of the VAE's trouble on the ring is codes that no data point uses (section 2; row [24](06_the_notes_corrected.ipynb#Row-24)).
-# - Diffusion ends in "an isotropic Gaussian". The straight line (3) ends there exactly, the chain of DDPM only comes near (section 6; row [14](06_the_notes_corrected.ipynb#Row-14)).
+# - The samples' lack of detail was blamed on the loss alone. On the ring the larger part of what the VAE puts between the modes is due to codes that no data point uses (section 2; row [24](06_the_notes_corrected.ipynb#Row-24)).
+# - Diffusion ends in "an isotropic Gaussian". The straight line (3) has its noise end there exactly, while the chain of DDPM only comes near; the two noising processes differ by a rescaling (section 6; row [14](06_the_notes_corrected.ipynb#Row-14)).
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where to read on
 #
 # - Theis, van den Oord and Bethge 2016, *A Note on the Evaluation of Generative Models*: why likelihood, looks and distance disagree.
-# - Chen, Rubanova, Bettencourt and Duvenaud 2018, *Neural Ordinary Differential Equations*: (2) with a network, and (10).
+# - Heusel et al. 2017, *GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium*: the Fréchet distance of features. Kynkäänniemi et al. 2019, *Improved Precision and Recall Metric for Assessing Generative Models*.
+# - Nalisnick et al. 2019, *Do Deep Generative Models Know What They Don't Know?*: a high density for pictures that do not belong.
+# - Chen, Rubanova, Bettencourt and Duvenaud 2018, *Neural Ordinary Differential Equations*: (2) with a network, and (10). Grathwohl et al. 2019, *FFJORD*: the trace by one backward pass.
 # - Song et al. 2021, *Score-Based Generative Modeling through Stochastic Differential Equations*: the ordinary differential equation that belongs to a diffusion model, and its likelihood.
 # - Lipman, Chen, Ben-Hamu, Nickel and Le 2023, *Flow Matching for Generative Modeling*: (4), with paths of many kinds.
 # - Liu, Gong and Liu 2023, *Flow Straight and Fast: Learning to Generate and Transfer Data with Rectified Flow*: straight lines, and how to straighten the paths.
-# - Albergo and Vanden-Eijnden 2023, *Building Normalizing Flows with Stochastic Interpolants*: the same from a third side.
-# - Kingma and Gao 2023, *Understanding Diffusion Objectives as the ELBO with Simple Data Augmentation*: which loss puts which weight on which noise.
+# - Albergo and Vanden-Eijnden 2023, *Building Normalizing Flows with Stochastic Interpolants*: interpolations between noise and data, this straight line among them.
+# - Kingma and Gao 2023, *Understanding Diffusion Objectives as the ELBO with Simple Data Augmentation*: the weight that each loss gives to each noise, and why a weight that grows with the noise makes the loss an ELBO again, of data to which noise was added.
 #
 # In this lecture we could look the truth up.
-# First, one more thing can be looked up: which sentences of the notes hold, one by one, in [The notes, corrected](06_the_notes_corrected.ipynb).
-# Then the truth is hidden from you.
+# One more thing can be looked up: which sentences of the notes hold, one by one, in [The notes, corrected](06_the_notes_corrected.ipynb).
+# After that, the truth is hidden from you.
 # Which family would you take, how would you find out what it has missed, and how sure are you of your number?
 # The last lab asks that: `my_labs/lab_4_one_truth.ipynb`.
