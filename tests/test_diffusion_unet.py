@@ -54,7 +54,7 @@ def test_paper_can_be_changed_and_refuses_other_sizes() -> None:
         unet = UNet.paper(n_classes=10, learned_variance=True)
         out = unet(torch.empty(1, 3, 32, 32), torch.empty(1, dtype=torch.int64))
     assert out.shape == (1, 6, 32, 32)
-    with pytest.raises(ValueError, match="size: .*32, 256.*got 64"):
+    with pytest.raises(ValueError, match=r"size: .*32, 256.*got 64"):
         UNet.paper(64)  # type: ignore[arg-type]
 
 
