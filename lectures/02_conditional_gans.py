@@ -981,8 +981,9 @@ plots.figure(
                     xlabel="step", ylabel="mean logit", ylim=(-12, 12), title=faults[name], aspect=1.2)
         for name in ("cgan", "fast", "minimax")
     ],
-    plots.pictures(drawn["minimax"][0, :9], columns=3, title="minimax: its answers"),
-    alt="Mean logits of real and fake digits over the training. cGAN: they part, and keep their distance. With a fast D they part further. With the minimax loss they run away to both sides. On the right the minimax run's answers to nine different outlines, which are alike and no digits.",
+    plots.pictures(drawn["minimax"][0, :9], columns=3, title="minimax loss: answers"),
+    columns=2,
+    alt="Mean logits of real and fake digits over the training. cGAN: they part, and keep their distance. With a fast D they part further. With the minimax loss they run away to both sides. Below on the right the minimax run's answers to nine different outlines, which are alike and no digits.",
 )  # fmt: skip
 
 # %% [markdown]
