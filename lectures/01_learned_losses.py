@@ -470,7 +470,7 @@ for name, pictures in made.items():
 # *Right digit* is the share in which the same classifier still sees the digit that went in.
 #
 # - **Reconstructions are blurred.** Between a seventh and a quarter of the detail is gone, because what the code does not hold is averaged, as the pixel loss asks. But nearly all of them are still digits, and the right ones: the classifier sees what the original was in well over nine of ten.
-# - **Samples are odd.** The decoder is the same, only the codes differ. With codes that the VAE's encoder draws, little gets worse. With codes from the prior the Fréchet distance is several times larger, and precision falls far below that of real digits while recall hardly moves: the samples still cover the digits, but many of them are none.
+# - **Samples are odd.** The decoder is the same, only the codes differ. With codes that the VAE's encoder draws, little gets worse. With codes from the prior the Fréchet distance is several times larger, and precision falls far below that of real digits while recall does not fall: the samples still cover the digits, but many of them are none.
 # - **Odd is not blurred.** The autoencoder's samples have about as much detail as its reconstructions, or more, and yet their precision is low, too.
 #
 # So the loss on pixels explains the reconstructions, and something else is wrong with the samples.
