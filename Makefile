@@ -2,6 +2,7 @@
 # test     set up (once), and run every test                     make test ARGS="-k schedule"
 # check    run a lab as you left it, and list its exercises    make check NOTEBOOK=my_labs/lab_2_flows.ipynb
 # notebooks  build lectures, labs and solutions from sources     make notebooks ONLY=04_diffusion_models
+# mutants  break the mathematics, one line at a time: every check has to fail     make mutants ONLY=03_normalizing_flows
 # lint     style and types
 # runs     train again what lectures load from lectures/runs      make runs ONLY=ddpm_digits
 # lock     choose new versions for both locks (needs uv)
@@ -27,7 +28,7 @@ export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
 export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 endif
 
-.PHONY: lab test setup check notebooks runs lint lock
+.PHONY: lab test setup check notebooks runs mutants lint lock
 
 lab test setup:
 	@$(COURSE) $@ $(ARGS)
@@ -40,6 +41,9 @@ notebooks: setup
 
 runs: setup
 	@$(VENV) tools/runs.py $(if $(ONLY),--only $(ONLY))
+
+mutants: setup
+	@$(VENV) tools/mutants.py $(ONLY)
 
 lint: setup
 	@$(VENV) -m ruff check .
