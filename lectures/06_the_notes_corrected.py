@@ -15,7 +15,7 @@
 #
 # **You will learn**
 #
-# - how to turn a doubtful sentence into a few lines that decide it;
+# - how to turn a doubtful sentence into a few lines of code that decide it;
 # - which slips are a matter of convention, which have a counterexample, and which are only words;
 # - what holds in place of each, where it was published, and where this course derives it.
 #
@@ -41,13 +41,12 @@ torch.set_default_dtype(torch.float64)  # everything here is in double precision
 # ## How to read this
 #
 # The course follows one lecture of 2021, by Pulkit Agrawal, through the notes that Emily Liu took.
-# Notes taken while someone speaks have slips, and a slip in a formula has one merit: it can be *tested*.
-# So each row says what the notes say, in our words where a formula is not needed, and then what holds.
-# A cell decides.
-# It shows a case in which the notes' form fails, or the convention in which it is right.
+# Notes that are taken while a lecturer speaks have slips, and a slip in a formula has one merit: it can be *tested*.
+# So each row first says what the notes say, in our words where no formula is needed, and then what holds.
+# The cell below it decides between the two: it shows a case in which the notes' form fails, or the convention in which that form is right.
 #
-# Derivations are not repeated: each row names the section that has them.
-# Formulas that were only damaged when the notes' page was saved are no rows.
+# Derivations are not repeated here; each row names the section that has them.
+# Some formulas were only damaged when the page of the notes was saved, and these have no row.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The rows
@@ -88,8 +87,8 @@ torch.set_default_dtype(torch.float64)  # everything here is in double precision
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## GANs
 #
-# What is a GAN told, and by whom?
-# Most cells use one density of data, $p$, and one of a generator, $p_G$; the best $D$ of the two is known in closed form.
+# Which of the two networks is given what, and what does a GAN say about its data?
+# Most cells use one density of data, $p$, and one of a generator, $p_G$; the best $D$ for these two is known in closed form.
 
 # %%
 p = data.GaussianMixture([[-1.0], [1.0]], [[[0.04]], [[0.04]]])  # the data
@@ -122,7 +121,8 @@ checks.identity("the usual best D is the probability of real", D[usual.argmax(0)
 #
 # - **The notes.** To compare output and input, $x$ is said to be included in the *generator*, and the formula changes $D(G(x))$ to $D(x, G(x))$.
 # - **What holds.** The generator had $x$ already; it is $D$ that is given $x$ beside the picture.
-#   $G$ gets noise $z$ as well; in pix2pix the noise is dropout, kept on when pictures are made.
+#   $G$ gets noise $z$ as well; in pix2pix the noise is dropout, which stays on when pictures are made.
+#   In the first cell a generator makes good pictures $y$ and pairs them with any $x$: a $D$ that sees $y$ alone has nothing to find, because the marginals of $y$ are the same.
 # - **Source.** Isola et al. 2017, section 3.
 # - **In the course.** [Conditional GANs](02_conditional_gans.ipynb), sections 1, 4 and 11.
 
@@ -130,11 +130,14 @@ checks.identity("the usual best D is the probability of real", D[usual.argmax(0)
 both, noise = [[-1.0, -1.0], [1.0, 1.0]], [[0.01, 0.0], [0.0, 0.01]]
 pairs = data.GaussianMixture(both, [noise] * 2)  # (x, y): the answer y belongs to its x
 ignores_x = data.GaussianMixture([*both, [-1.0, 1.0], [1.0, -1.0]], [noise] * 4)  # good y, to any x
-y_alone = data.GaussianMixture([[-1.0], [1.0]], [[[0.01]]] * 2)  # the same for both
-seen = pairs.jensen_shannon(ignores_x)
-print(f"D sees y alone: JS = {y_alone.jensen_shannon(y_alone):.3f} nats")
+y_of_pairs, y_made = (
+    data.GaussianMixture(m.means[:, 1:], m.covs[:, 1:, 1:], m.weights) for m in (pairs, ignores_x)
+)
+seen, alone = pairs.jensen_shannon(ignores_x), y_of_pairs.jensen_shannon(y_made)
+print(f"D sees y alone: JS = {alone:.3f} nats")
 print(f"D sees x and y: JS = {seen:.3f} nats")
-checks.identity("four equal pieces against two", seen, 0.75 * math.log(4 / 3), tol=1e-3)
+checks.identity("the pictures alone are distributed alike", alone, 0.0, tol=1e-8)
+checks.identity("with x there are four equal pieces against two", seen, 0.75 * math.log(4 / 3), tol=1e-3)
 
 # %%
 x = data.textures(2, size=16).x.double()
@@ -171,25 +174,30 @@ print(f"the norm is {norm / per_pixel:.0f} times as large as the mean")
 # **Whether the GAN wins.**
 #
 # - **The notes.** Conditional GANs are said to outperform learning with unstructured objectives, such as least squares.
-# - **What holds.** It depends on the task.
-#   From labels to a photo, where many answers are right, yes.
-#   From a photo to labels, where one is, L1 alone scored better: per-pixel accuracy 0.86 for L1, 0.83 for L1 + cGAN, 0.74 for the cGAN.
-#   The cell has the smallest such task: one label, which is 1 with probability $r$.
-#   L1's best answer is the median; a *perfect* cGAN draws from the distribution.
+# - **What holds.** It depends on the task, and on the judge.
+#   In the paper, from labels to a photo the GAN wins; from a photo to labels L1 alone scored better: per-pixel accuracy 0.86 for L1, 0.83 for L1 + cGAN, 0.74 for the cGAN.
+#   A comparison has to give both sides the same weight $\lambda$, and its judge must not be the loss of one of them.
+#   The cell has the smallest such task: one label, which is 1 with probability $r$ given the photo.
+#   The best answer is the mean $r$ under least squares and the median 1 under L1, while a *perfect* cGAN draws from the distribution.
+#   Accuracy counts how often the rounded answer is the label, so it rewards whoever always gives the mode; the share of answers that are 1 rewards whoever has the distribution; and where the answer is certain, $r = 1$, all tie.
 # - **Source.** Isola et al. 2017 (arXiv v3), tables 1 and 6.
 # - **In the course.** [Conditional GANs](02_conditional_gans.ipynb), sections 10 and 12; [Side by side](05_side_by_side.ipynb), section 5.
 
 # %%
-r = torch.tensor([0.6, 0.8, 0.9])  # P(label = 1), given the photo
+r = torch.tensor([0.6, 0.8, 1.0])  # P(label = 1), given the photo
 truth, drawn = (torch.rand(2, 200_000, 3, generator=g) < r).double()
-median = torch.ones(3)
-right_l1 = (truth == median).double().mean(0)
-right_cgan = (truth == drawn).double().mean(0)
-for k in range(3):
-    print(f"r = {r[k]:.2f}: accuracy of L1 {right_l1[k]:.2f}, of a perfect cGAN {right_cgan[k]:.2f}")
-checks.identity("a perfect cGAN is right with r² + (1 − r)²", right_cgan, r**2 + (1 - r) ** 2, tol=0.01)
-checks.at_most("which is never more than L1's", r**2 + (1 - r) ** 2, r)
-print("share of 1 in its answers:", *(f"{float(s):.2f}" for s in drawn.mean(0)), "against L1's 1.00")
+answers = {"least squares": r.expand_as(truth), "L1": torch.ones_like(truth), "a perfect cGAN": drawn}
+right = {name: (truth == answer.round()).double().mean(0) for name, answer in answers.items()}
+print("                        r =", *(f"{value:7.1f}" for value in r))
+for name, answer in answers.items():
+    print(f"{name:15} accuracy   ", *(f"{value:7.2f}" for value in right[name]))
+    print(f"{'':15} share of 1 ", *(f"{value:7.2f}" for value in (answer == 1).double().mean(0)))
+checks.identity(
+    "a perfect cGAN is right with r² + (1 − r)²", right["a perfect cGAN"], r**2 + (1 - r) ** 2, tol=0.01
+)
+checks.identity("whoever always gives the mode is right with r", right["L1"], r, tol=0.01)
+checks.at_most("which is never less", right["a perfect cGAN"], right["L1"])
+checks.identity("but only the cGAN's answers have the share r of 1", drawn.mean(0), r, tol=0.01)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Row 22
@@ -212,7 +220,7 @@ distances = torch.tensor([metrics.energy_distance(c.expand(2000, 1), real) for c
 print("one point:", *(f"{d:.2f}" for d in distances))
 print(f"G(z):      {abs(metrics.energy_distance(G_of_z, real)):.2f}")
 checks.at_most(
-    "the best single point is no match for noise", metrics.energy_distance(G_of_z, real), distances.min()
+    "noise does better than the best single point", metrics.energy_distance(G_of_z, real), distances.min()
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -221,8 +229,8 @@ checks.at_most(
 # **Why D is a loss.**
 #
 # - **The notes.** $D$ is called a loss *because* it changes with how badly $G$ does.
-# - **What holds.** $D$ is a loss because $G$ descends it; a frozen $D$ is one as well, if a bad one.
-#   That it changes is what makes it a *learned* loss, and one that follows.
+# - **What holds.** $D$ is a loss because $G$ descends it; a frozen $D$ is a loss as well, if a poor one, because it goes on answering about a generator that no longer exists.
+#   That $D$ changes is what makes it a *learned* loss, and lets it follow the generator.
 # - **Source.** Isola et al. 2017, section 1.
 # - **In the course.** [Learned losses](01_learned_losses.ipynb), section 9.
 
@@ -236,7 +244,8 @@ def loss_of(mu):
 
 
 (slope,) = torch.autograd.grad(loss_of(mu), mu)
-checks.at_most("nothing about D changes, and there is a slope", slope, -1.0)
+by_hand = (-2 * torch.sigmoid(-2 * (mu + z))).mean()  # −log σ(l) has the derivative −σ(−l), and l = 2 (mu + z)
+checks.identity("nothing about D changes, and there is a slope", slope, by_hand, tol=1e-12)
 checks.at_most("and a step down it lowers the loss", loss_of(mu - 0.5 * slope), loss_of(mu))
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -249,8 +258,8 @@ checks.at_most("and a step down it lowers the loss", loss_of(mu - 0.5 * slope), 
 #   A loss on pixels rewards blurred *reconstructions*.
 #   Blurred or odd *samples* also come from codes that the prior draws and the encoder never used.
 #   The cell has the simplest autoencoder, which needs no training: principal components, with their codes scaled to variance one.
-#   The same decoder makes both rows.
-# - **Source.** Kingma and Welling 2014.
+#   The same decoder makes the reconstructions and the samples, so what differs between them is where the codes come from.
+# - **Source.** Hoffman and Johnson 2016, on the codes that the encoder uses and those that the prior draws; Kingma and Welling 2014, for the model.
 # - **In the course.** [Learned losses](01_learned_losses.ipynb), section 5; [Side by side](05_side_by_side.ipynb), section 2.
 
 # %%
@@ -263,11 +272,8 @@ rebuilt = (mean + (held - mean) @ axes.T @ axes).view(-1, 1, 8, 8)
 samples = (mean + (torch.randn(297, 12, generator=g) * std) @ axes).view(-1, 1, 8, 8)  # codes of N(0, I)
 held = held.view(-1, 1, 8, 8)
 checks.at_most("reconstructions lack detail", metrics.detail(rebuilt, held), 0.9)
-checks.at_most(
-    "samples have a second fault, they are over four times as far from real digits",
-    4 * metrics.frechet_distance(rebuilt),
-    metrics.frechet_distance(samples),
-)
+near, far = metrics.frechet_distance(rebuilt), metrics.frechet_distance(samples)
+checks.at_most("samples have a second fault, they are over four times as far from real digits", 4 * near, far)
 
 # %%
 plots.image_rows(
@@ -284,9 +290,9 @@ plots.image_rows(
 # **Who gives a likelihood.**
 #
 # - **The notes.** Flows are said to give exact likelihoods, and GANs lower bounds.
-# - **What holds.** A GAN gives no likelihood and no bound: what $D$ measures is another quantity, and can rank two generators the other way round.
+# - **What holds.** A GAN gives no likelihood and no bound: the best $D$ measures the Jensen–Shannon divergence, which can rank two generators the other way round than their likelihood does.
 #   The lower bounds come from VAEs and diffusion models.
-#   And on whole-numbered pictures a dequantized flow, too, only bounds the likelihood.
+#   On pictures of whole numbers a dequantized flow, too, only bounds the likelihood.
 # - **Source.** Goodfellow et al. 2014, theorem 1; Theis et al. 2016, section 3.1.
 # - **In the course.** [Learned losses](01_learned_losses.ipynb), sections 4 and 6; [Normalizing flows](03_normalizing_flows.ipynb), section 10; [Diffusion models](04_diffusion_models.ipynb), section 8; [Side by side](05_side_by_side.ipynb), section 2.
 
@@ -297,9 +303,13 @@ generators = {
 }
 grid = torch.linspace(-4, 4, 4001)[:, None]
 mass = p.log_prob(grid).exp()
+js, code_length = [], []
 for name, made in generators.items():
-    code_length = -torch.trapezoid(mass * made.log_prob(grid), grid[:, 0])
-    print(f"{name:22} JS {p.jensen_shannon(made):.2f}   mean of −log p_G on the data {code_length:5.2f} nats")
+    js.append(p.jensen_shannon(made))
+    code_length.append(float(-torch.trapezoid(mass * made.log_prob(grid), grid[:, 0])))
+    print(f"{name:22} JS {js[-1]:.2f}   mean of −log p_G on the data {code_length[-1]:5.2f} nats")
+checks.at_most("D finds the sharp one nearer", js[0], js[1])
+checks.at_most("the likelihood prefers the wide one", code_length[1], code_length[0])
 
 # %%
 flow = flows.RealNVP.for_vectors(64, n_couplings=2, width=16, levels=17)
@@ -317,8 +327,8 @@ with torch.no_grad():
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Flows
 #
-# Is a flow what its formulas say?
-# Rows with couplings take random weights: a fresh coupling is the identity, on which every claim would hold.
+# What does a flow compute, and what is chosen in it and what is learned?
+# Rows with couplings take random weights, because a fresh coupling is the identity, on which many a wrong claim would hold.
 
 
 # %%
@@ -365,23 +375,25 @@ for name, z, log_p in (
 # - **The notes.** $p_\theta(x) = \int p_\theta(x \mid z)\,p(z)\,dz$ is called intractable.
 # - **What holds.** That is the case of a noisy, nonlinear decoder, as in a VAE; a linear one with Gaussian noise has a closed form.
 #   With one latent number we can still integrate on a grid, and see that the bound lies below; with eight, a grid of 100 points a side has $10^{16}$.
-#   A flow is a bijection: no integral is left.
+#   A flow is a bijection, so one $z$ belongs to each $x$ and no integral is left; that what it gives is a density, we see from its integral over the plane.
 # - **Source.** Kingma and Welling 2014, section 2.1; Dinh et al. 2017, section 3.1.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 1; [Learned losses](01_learned_losses.ipynb), section 4.
 
 # %%
-vae, flow = randomise(VAE(2, latent=1, width=16)), randomise(flows.RealNVP.for_vectors(2, n_couplings=2, width=8))
+vae, flow = (
+    randomise(VAE(2, latent=1, width=16, std=2.0)),
+    randomise(flows.RealNVP.for_vectors(2, n_couplings=2, width=8)),
+)
 x, z = 0.5 * torch.randn(5, 2, generator=g), torch.linspace(-9, 9, 1801)[:, None]
+side = torch.linspace(-20, 20, 1001)
 with torch.no_grad():
     joint = [vae.log_likelihood(one.expand(1801, 2), z) + Normal(0.0, 1.0).log_prob(z[:, 0]) for one in x]
     log_p = torch.stack(joint).logsumexp(1) + math.log(0.01)  # the integral, on a grid
     bound = vae.elbo(x, generator=g, n_draws=1000)
-    codes, log_det = flow(x)
-print(f"VAE: integral {log_p.mean():.1f} nats, bound {bound.mean():.1f} nats")
+    total = flow.log_prob(torch.cartesian_prod(side, side)).exp().sum() * 0.04**2
+print(f"VAE: integral {log_p.mean():.2f} nats, bound {bound.mean():.2f} nats")
 checks.at_most("VAE: the bound lies below the integral", bound, log_p)
-checks.identity(
-    "flow: nothing to integrate", flow.log_prob(x), Normal(0.0, 1.0).log_prob(codes).sum(1) + log_det, tol=1e-9
-)
+checks.identity("flow: with nothing integrated, its density sums to one", total, 1.0, tol=1e-3)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Row 26
@@ -389,20 +401,19 @@ checks.identity(
 # **The base density.**
 #
 # - **The notes.** The base density is $N(0, 1)$.
-# - **What holds.** It is $N(0, I)$, in as many dimensions as $x$ has: a bijection cannot change their number.
+# - **What holds.** It is $N(0, I)$, in as many dimensions as $x$ has, because a smooth bijection cannot change their number: its Jacobian has to be square and invertible.
 # - **Source.** Dinh et al. 2017, section 3.1.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 1.
 
 # %%
 flow = randomise(flows.RealNVP.for_vectors(5, n_couplings=4, width=16))
 x = torch.randn(20, 5, generator=g)
-z, log_det = flow(x)
-J = jacobian(flow, x[0])
+z, _ = flow(x)
+J = torch.stack([jacobian(flow, point) for point in x])
 print("shape of x", tuple(x.shape), "and of z", tuple(z.shape))
-checks.identity(
-    "five standard normals, not one", flow.log_prob(x), Normal(0.0, 1.0).log_prob(z).sum(1) + log_det, tol=1e-9
-)
-checks.at_most("no direction of x is lost", 1e-6, torch.linalg.svdvals(J).min())
+print("least rank of ∂z/∂xᵀ", int(torch.linalg.matrix_rank(J).min()))
+by_autograd = Normal(0.0, 1.0).log_prob(z).sum(1) + torch.linalg.slogdet(J)[1]
+checks.identity("five standard normals, not one", flow.log_prob(x), by_autograd, tol=1e-9)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Row 7
@@ -461,8 +472,8 @@ checks.identity(
 #
 # - **The notes.** $z_2 = s_\theta(x_1) \odot x_2 + t_\theta(x_1)$.
 # - **What holds.** $z_2 = \exp(s_\theta(x_1)) \odot x_2 + t_\theta(x_1)$, and then $\log|\det J| = \sum_i s_i$.
-#   A raw $s$ below 0 does no harm, but needs $\log|s|$.
-#   Where it is 0 there is no inverse, and a continuous $s$ that changes its sign passes through 0.
+#   A raw $s$ below 0 does no harm, but its log-determinant is $\sum_i \log|s_i|$.
+#   Where a raw $s$ is 0 there is no inverse, and a continuous $s$ that changes its sign passes through 0.
 # - **Source.** Dinh et al. 2017, section 3.3, equations 4 to 8.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 6.
 
@@ -473,7 +484,9 @@ for name, factor, log_det in (("raw s ", s, s.abs().log()), ("exp(s)", s.exp(), 
     back = (z_2 - t) / factor
     print(name, "  x_2 after going there and back:", *(f"{b:5.2f}" for b in back), end="")
     print("   log|det|:", *(f"{d:5.2f}" for d in log_det))
-checks.identity("a raw scale of 0 forgets x_2", s[2] * x_2 + t, s[2] * -7.0 + t, tol=1e-12)
+coupling, x = randomise(flows.AffineCoupling(flows.masks.halves(4))), torch.randn(4, generator=g)
+by_autograd = torch.linalg.slogdet(jacobian(coupling, x))[1]
+checks.identity("with exp, the log-determinant is the sum of s", coupling(x[None])[1][0], by_autograd, tol=1e-12)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Row 10
@@ -495,7 +508,9 @@ zero = torch.zeros(4, 4)
 checks.identity("first half kept: nothing above the diagonal", J.triu(1), zero, tol=1e-12)
 checks.at_most("but something below it", 1e-3, J.tril(-1).abs().max())
 checks.identity("halves swapped: nothing below", J_swapped.tril(-1), zero, tol=1e-12)
-checks.identity("transposed: nothing below", J.T.tril(-1), zero, tol=1e-12)
+checks.identity(
+    "either way, the determinant is the diagonal's", torch.linalg.det(J), J.diagonal().prod(), tol=1e-12
+)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Row 11
@@ -503,9 +518,8 @@ checks.identity("transposed: nothing below", J.T.tril(-1), zero, tol=1e-12)
 # **How many layers.**
 #
 # - **The notes.** Half of the picture is said to be modelled well and the other half poorly, so the operation is done twice, with the halves switched.
-# - **What holds.** Half is *unchanged*.
-#   Two layers change every coordinate.
-#   For every output to depend on every input it takes three; two are enough only if the half that is changed first has one coordinate, as in every 2-D flow.
+# - **What holds.** Half is *unchanged* by one layer, and two layers change every coordinate.
+#   For every output to depend on every input it takes three layers; two are enough only if the half that is changed first has one coordinate, as in every 2-D flow.
 #   The cell counts entries of the Jacobian that are zero whatever the weights.
 # - **Source.** Dinh et al. 2015, section 3.2; Dinh et al. 2017, section 3.5.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 7.
@@ -559,7 +573,7 @@ checks.identity("with the same determinant", torch.linalg.det(J_a @ J_b), torch.
 # - **The notes.** Flows are said to learn both the mapping and its inverse.
 # - **What holds.** *One* map is learned.
 #   Its inverse comes with it, exactly, by construction: before training as well as after.
-#   An autoencoder is what learns two maps, and only training makes one undo the other.
+#   It is an autoencoder that learns two maps, of which only training makes one undo the other.
 # - **Source.** Dinh et al. 2017, section 3.3.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 6; [Side by side](05_side_by_side.ipynb), section 6.
 
@@ -577,8 +591,7 @@ checks.at_most("untrained autoencoder: lost", 0.5, (autoencoder.reconstruct(x) -
 #
 # - **The notes.** We are said to couple the *layers*; and the triangular matrix is called quick and also expressive.
 # - **What holds.** Coordinates are coupled, not layers.
-#   Triangularity makes the determinant cheap.
-#   Expressiveness comes from arbitrary networks $s$ and $t$, and from composing.
+#   Triangularity makes the determinant cheap, and expressiveness comes from arbitrary networks $s$ and $t$ and from composing.
 #   The cell takes the best triangular matrix there is, without networks, and asks how far from the moons it stays.
 # - **Source.** Dinh et al. 2017, sections 3.2 to 3.5.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb): what a determinant costs in section 4, couplings in section 5, what networks and composing reach in sections 8 and 9.
@@ -599,7 +612,7 @@ checks.at_most("a quarter of a nat is out of its reach", moons.entropy() + 0.25,
 # ## Diffusion
 #
 # Which way does the chain run, and where does it end?
-# Two chains serve all rows: the usual linear one with a thousand steps, and a short one with fifty, which is cheap to walk.
+# Two chains serve all rows: the usual linear one with a thousand steps, and a short one with fifty steps, which is cheap to simulate.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Row 14
@@ -608,27 +621,40 @@ checks.at_most("a quarter of a nat is out of its reach", moons.entropy() + 0.25,
 #
 # - **The notes.** Adding small noise again and again is said to lead to an isotropic Gaussian.
 # - **What holds.** To reach a *fixed* $N(0, I)$ the signal must be shrunk by $\sqrt{1 - \beta_t}$ as the noise comes in, and $\bar\alpha_T$ must go to 0.
-#   Adding alone lets the variance grow without end; and shrinking with $\sum_t \beta_t$ finite does not forget $x_0$.
+#   Adding alone lets the variance grow with $T$.
+#   That is no mistake either, but another chain, the *variance-exploding* one, which starts from its own known end $N(0, \sigma_T^2 I)$; divided by $\sqrt{1 + \sigma_t^2}$ it is the shrinking chain with $\bar\alpha_t = 1/(1 + \sigma_t^2)$, and its denoiser is the same.
+#   Shrinking with $\sum_t \beta_t$ finite, on the other hand, does not forget $x_0$.
 #   At finite $T$ the end is close to $N(0, I)$, not equal to it.
-# - **Source.** Ho et al. 2020, section 2.
+# - **Source.** Ho et al. 2020, section 2; for the variance-exploding chain Song et al. 2021, section 3.4.
 # - **In the course.** [Diffusion models](04_diffusion_models.ipynb), section 2, where $\beta_t = 2^{-t}$ leaves 28.9 % of the signal; [Side by side](05_side_by_side.ipynb), section 6.
 
 # %%
 linear = diffusion.Schedule.linear(T=1000)
 for n in (1, 10, 100):
     print(f"noise added alone, through the schedule {n:3} times: variance {0.05 + n * linear.beta.sum():7.1f}")
-x_0 = data.digits("test").x[:1].double()
+x_0, keep = data.digits("test").x[:1].double(), linear.alpha_bar[-1]
+end, target = Normal(keep.sqrt() * x_0, (1 - keep).sqrt()), Normal(torch.tensor(0.0), torch.tensor(1.0))
 print(f"a digit's L_T under the linear schedule: {float(linear.prior_kl(x_0)):.1e} nats, not 0")
-checks.at_most("small, and yet above 0", 1e-4, linear.prior_kl(x_0)[0])
+L_T = torch.distributions.kl_divergence(end, target).sum()
+checks.identity("L_T is the divergence of the chain's end from N(0, I)", linear.prior_kl(x_0)[0], L_T, tol=1e-9)
+
+# %%
+sigma = 0.7
+exploding = data.GaussianMixture(p.means, p.covs + sigma**2, p.weights)  # of x_0 + σ ε
+x = y.clone().requires_grad_()
+(score,) = torch.autograd.grad(exploding.log_prob(x).sum(), x)
+table, shrunk = torch.tensor([1.0, 1 / (1 + sigma**2)]), y / math.sqrt(1 + sigma**2)
+eps = p.optimal_eps(shrunk, torch.ones(71, dtype=torch.int64), table)
+checks.identity("both chains have one denoiser", eps, -sigma * score, tol=1e-9)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Row 29
 #
 # **Noise and transition.**
 #
-# - **The notes.** The *noise* at each state is said to be given by $q(x_t \mid x_{t-1})$, with one $\beta$.
+# - **The notes.** The *noise* at each state is said to be given by $q(x_t \mid x_{t-1})$; the density itself is printed with $\beta_t$, but the clause beside it speaks of one $\beta$, the "diffusion rate".
 # - **What holds.** $q(x_t \mid x_{t-1})$ is the whole transition: what is left of $x_{t-1}$, and the noise.
-#   Its variance is $\beta_t$, which changes with $t$; one constant $\beta$ of the same mean makes another chain.
+#   Its variance $\beta_t$ changes with $t$; one constant $\beta$ of the same mean makes another chain.
 # - **Source.** Ho et al. 2020, equation 2.
 # - **In the course.** [Diffusion models](04_diffusion_models.ipynb), sections 2 and 4.
 
@@ -639,8 +665,8 @@ for t in (1, 100, 500, 1000):
         f"t = {t:4}   β_t {linear.beta[t]:.4f}   signal left {linear.alpha_bar[t]:.4f}   "
         f"with one β {constant.alpha_bar[t]:.4f}"
     )
-before, t = torch.full((200_000, 1), 2.0), 500
-x_t = linear.alpha[t].sqrt() * before + linear.beta[t].sqrt() * torch.randn(200_000, 1, generator=g)
+before, t = torch.full((400_000, 1), 2.0), 500
+x_t = linear.alpha[t].sqrt() * before + linear.beta[t].sqrt() * torch.randn(400_000, 1, generator=g)
 checks.identity("the transition's mean is no noise's", x_t.mean(), 2 * (1 - linear.beta[t]).sqrt(), tol=2e-3)
 checks.identity("its variance is that of this step", x_t.var(), linear.beta[t], tol=2e-3)
 
@@ -649,9 +675,9 @@ checks.identity("its variance is that of this step", x_t.var(), linear.beta[t], 
 #
 # **Which way is back.**
 #
-# - **The notes.** The way back is written $p_\theta(x_t \mid x_{t-1})$.
+# - **The notes.** The way back is written $p_\theta(x_t \mid x_{t-1})$ in one place; a few lines later the notes have it right.
 # - **What holds.** It is $p_\theta(x_{t-1} \mid x_t)$.
-#   As printed, it is the direction of the chain itself, and that leads from noise to noise.
+#   The other is the direction of the chain itself, which leads from noise to noise.
 # - **Source.** Ho et al. 2020, equation 1.
 # - **In the course.** [Diffusion models](04_diffusion_models.ipynb), section 5.
 
@@ -678,10 +704,9 @@ for name, made in {"q(x_t | x_{t−1})": forth, "p_θ(x_{t−1} | x_t)": back}.i
 # **The reverse step.**
 #
 # - **The notes.** We want $q(x_{t-1} \mid x_t)$, and then $p_\theta$ is written for it.
-# - **What holds.** $q(x_{t-1} \mid x_t)$ depends on the data, and no one can compute it for real ones.
-#   $p_\theta$ *approximates* it, by a Gaussian, which it nearly is for small $\beta_t$ only; given $x_0$ it is exactly Gaussian.
-#   And reversing draws a *new* picture.
-#   It does not recover the old one.
+# - **What holds.** $q(x_{t-1} \mid x_t)$ depends on the distribution of the data, so nobody can compute it for real data.
+#   $p_\theta$ *approximates* it by a Gaussian, which it nearly is for small $\beta_t$ only; given $x_0$ it is exactly Gaussian.
+#   Reversing the chain draws a *new* picture, and does not recover the old one.
 # - **Source.** Ho et al. 2020, section 2; Sohl-Dickstein et al. 2015.
 # - **In the course.** [Diffusion models](04_diffusion_models.ipynb): how nearly the step is a Gaussian, for which $\beta_t$, in section 5; that given $x_0$ it is one, in section 6.
 
@@ -752,7 +777,7 @@ checks.identity("the product up to t, at every t", variance, 1 - linear.alpha_ba
 # - **The notes.** The noise is $z_{t-1}$ in one line and $z$ in the next.
 # - **What holds.** They are different variables: one noise for each step, and the merged noise of all of them.
 #   Sums of independent Gaussians add their *variances*; that is why one $\varepsilon$ is enough.
-#   If both steps used the same $z$, deviations would add, and the variance would come out too large.
+#   If both steps used the same $z$, standard deviations would add, and the variance would come out too large.
 # - **Source.** Ho et al. 2020, equation 4.
 # - **In the course.** [Diffusion models](04_diffusion_models.ipynb), section 3.
 
@@ -763,7 +788,7 @@ first, second = math.sqrt(a * (1 - b)) * z[0], math.sqrt(1 - a)
 own, shared = (first + second * z[1]).var(), (first + second * z[0]).var()
 print(f"a noise for each step {own:.2f},   one z for both {shared:.2f},   1 − α α' = {1 - a * b:.2f}")
 checks.identity("independent noises merge into one", own, 1 - a * b, tol=5e-3)
-checks.identity("a shared one adds deviations", shared, (math.sqrt(a * (1 - b)) + second) ** 2, tol=5e-3)
+checks.identity("a shared one adds standard deviations", shared, (math.sqrt(a * (1 - b)) + second) ** 2, tol=5e-3)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Row 19
@@ -772,8 +797,8 @@ checks.identity("a shared one adds deviations", shared, (math.sqrt(a * (1 - b)) 
 #
 # - **The notes.** $\mu_\theta(x_t, t)$ and $\Sigma_\theta(x_t, t)$ are called parameters that are learned.
 # - **What holds.** They are *outputs* of the network; $\theta$ are its parameters.
-#   DDPM predicts $\varepsilon$, and fixes $\Sigma = \sigma_t^2 I$, since learning it was unstable there; Nichol and Dhariwal made learned variances work.
-#   The cell has a model with both, and not one parameter: the mixture's best denoiser.
+#   DDPM predicts $\varepsilon$, and fixes $\Sigma = \sigma_t^2 I$, because learning it was unstable there; Nichol and Dhariwal made learned variances work.
+#   The cell has a model with a mean and a variance but without a single parameter: the mixture's best denoiser.
 # - **Source.** Ho et al. 2020, section 3.2 and table 2; Nichol and Dhariwal 2021, equation 15.
 # - **In the course.** [Diffusion models](04_diffusion_models.ipynb), section 10.
 
@@ -798,9 +823,10 @@ checks.at_most("nor above β", var, short.beta[25].expand(3, 1))
 #
 # - **The notes.** The posterior and the network are said to relate *equivalently* to the variational lower bound.
 # - **What holds.** It is an inequality, in expectation over $x_1, \dots, x_T$: $-\log p_\theta(x_0) \le E_q\big[L_T + \sum_{t>1} \operatorname{KL}(q(x_{t-1} \mid x_t, x_0) \,\|\, p_\theta(x_{t-1} \mid x_t)) + L_0\big]$, with $L_0 = -\log p_\theta(x_0 \mid x_1)$.
-#   The loss used in training, $L_{\text{simple}}$, reweights its terms, and bounds nothing.
+#   The loss used in training, $L_{\text{simple}} = E\|\varepsilon - \varepsilon_\theta\|^2$, has the same squared errors with other weights: $L_{t-1}$ counts that of step $t$ with $w_t = \beta_t^2/(2\sigma_t^2 \alpha_t (1 - \bar\alpha_t))$, up to a constant that no network changes (0 for $\sigma_t^2 = \tilde\beta_t$), and $L_{\text{simple}}$ with $1/T$.
+#   Where no $w_t$ is above 1, as with the linear schedule, $T \cdot L_{\text{simple}}$ is therefore at least as large as what the network can change in $\sum_{t>1} L_{t-1}$: a bound again, but a loose one.
 #   In the cell the data are $N(0, 1)$ and the denoiser is the best; then all that the model makes is Gaussian, and its own code length is known.
-# - **Source.** Ho et al. 2020, equations 3, 5 and 14.
+# - **Source.** Ho et al. 2020, equations 3, 5, 12 and 14; Kingma and Gao 2023, for weights under which such a loss is itself an ELBO, of data to which noise was added.
 # - **In the course.** [Diffusion models](04_diffusion_models.ipynb), sections 8 and 9.
 
 # %%
@@ -808,14 +834,27 @@ normal = data.GaussianMixture([[0.0]], [[[1.0]]])
 model = diffusion.DDPM(lambda x_t, t, _: normal.optimal_eps(x_t, t, short), short, variance="beta_tilde")
 variance = torch.tensor(1.0)  # of what the model makes, from t = 50 down to 0
 for t in range(50, 0, -1):
-    weight, var = model.reverse(torch.ones(1, 1), torch.tensor([t]))
-    variance = (weight**2 * variance + var).squeeze()
+    scale, var = model.reverse(torch.ones(1, 1), torch.tensor([t]))
+    variance = (scale**2 * variance + var).squeeze()
 own = 0.5 * ((2 * math.pi * variance).log() + 1 / variance)  # mean of −log p_θ over the data
-bound = diffusion.vlb(model, normal.sample(4000, generator=g).double(), generator=g).nats().total.mean()
-simple = short.alpha_bar[1:].mean()  # E (ε − ε_θ)² is ᾱ_t here
-print(f"−log p_θ {own:.2f}   bound {bound:.2f}   L_simple {simple:.2f}   (entropy {normal.entropy():.2f})")
-checks.at_most("the bound lies above", own, bound)
-checks.at_most("L_simple does not", simple, own)
+bound = diffusion.vlb(model, normal.sample(20_000, generator=g).double(), generator=g, batch_size=4096).nats()
+print(f"−log p_θ {own:.2f}, bound {bound.total.mean():.2f} nats   (entropy {normal.entropy():.2f})")
+checks.at_most("the bound lies above", own, bound.total.mean())
+
+
+# %%
+def weight(s, var):
+    """w_2 ... w_T of a schedule, for a table of variances."""
+    return (s.beta**2 / (2 * var * s.alpha * (1 - s.alpha_bar)))[2:]
+
+
+terms, errors = bound.L_t.sum(1).mean(), short.alpha_bar  # E (ε − ε_θ)² is ᾱ_t here
+weighted = (weight(short, short.beta_tilde) * errors[2:]).sum()
+print(f"Σ L_(t−1) {weighted:.2f}, T · L_simple {errors[1:].sum():.2f} nats")
+for name, var in {"β": linear.beta, "β̃": linear.beta_tilde}.items():
+    print(f"linear schedule, σ² = {name}: the largest weight is {weight(linear, var).max():.2f}")
+checks.identity("Σ L_(t−1) is made of weighted errors", terms, weighted, tol=0.15)
+checks.at_most("T · L_simple lies above it", terms, errors[1:].sum())
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Words
@@ -838,9 +877,10 @@ checks.at_most("L_simple does not", simple, own)
 # **Why it is called so.**
 #
 # - **The notes.** A flow model is called so because this is called a normalizing flow.
-# - **What holds.** *Normalizing*: the map takes the data to a simple, normalised base density.
-#   *Flow*: the data pass through a composition of many maps.
-# - **Source.** Rezende and Mohamed 2015.
+# - **What holds.** *Normalizing*: the map takes the data to a simple density, the standard normal.
+#   *Flow*: the data move as in a flow in time, or through a composition of many maps.
+#   (Rezende and Mohamed, who made the name known, run from the base density to the data, and explain the word otherwise: the density stays normalized at every step.)
+# - **Source.** Tabak and Vanden-Eijnden 2010; Tabak and Turner 2013; Rezende and Mohamed 2015.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 8.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -851,11 +891,11 @@ checks.at_most("L_simple does not", simple, own)
 # | [1](#Row-1) | D is the probability of real; D\* = p / (p + p_G) |
 # | [2](#Row-2) | D sees x beside the picture; G takes x and noise |
 # | [3](#Row-3) | a mean over pixels of the absolute error, weighted by λ |
-# | [4](#Row-4) | many right answers: cGAN; one right answer: L1 |
+# | [4](#Row-4) | depends on the task and the judge: accuracy rewards the mode, a cGAN draws from the distribution |
 # | [22](#Row-22) | G(z); x enters with the condition |
 # | [23](#Row-23) | a loss because G descends it, learned because it changes |
 # | [24](#Row-24) | blurred reconstructions by the loss; odd samples by the prior's codes |
-# | [13](#Row-13) | GAN: none; VAE, diffusion: a bound; flow: exact on continuous data |
+# | [13](#Row-13) | GAN: none; VAE, diffusion: a bound; flow: exact on continuous data, a bound on whole numbers |
 # | [5](#Row-5) | data: samples only; base: chosen and fixed |
 # | [6](#Row-6) | noisy and nonlinear: yes; linear: closed form; bijection: no integral |
 # | [26](#Row-26) | N(0, I), of the dimension of x |
@@ -867,35 +907,35 @@ checks.at_most("L_simple does not", simple, own)
 # | [12](#Row-12) | composed in reverse order; log-dets add |
 # | [25](#Row-25) | one map; its inverse comes with it |
 # | [27](#Row-27) | coordinates are coupled; networks and composing are expressive |
-# | [14](#Row-14) | shrink by √(1 − β_t), and let ᾱ_T go to 0 |
-# | [29](#Row-29) | q is the transition; its variance is β_t |
+# | [14](#Row-14) | for a fixed N(0, I): shrink by √(1 − β_t), and let ᾱ_T go to 0 |
+# | [29](#Row-29) | q is the whole transition; its variance β_t changes with t |
 # | [15](#Row-15) | p_θ(x_{t−1} given x_t) |
 # | [30](#Row-30) | depends on the data; p_θ approximates it, and draws anew |
 # | [16](#Row-16) | the marginal is in terms of x_0; the product is the joint |
 # | [17](#Row-17) | ᾱ_t is a product up to t |
 # | [18](#Row-18) | independent noises add variances |
 # | [19](#Row-19) | outputs of the network |
-# | [20](#Row-20) | at most, in expectation; L_simple bounds nothing |
+# | [20](#Row-20) | at most, in expectation; L_simple has other weights |
 # | [21](#Row-21) | Agrawal |
-# | [28](#Row-28) | to a normalised density, by many maps |
+# | [28](#Row-28) | to the standard normal, by a flow or by many maps |
 
 # %% [markdown]
 # <details><summary><b>Question.</b> Which of these rows would a unit test of working code have caught, and which not?</summary>
 #
-# Where a formula is *computed*, code would not have worked: the sign of a density, an inverse in the wrong order, a product that runs too far.
-# Where it is only *said*, code runs all the same: who is given $x$, what is learned, what bounds what.
-# Those need a number that depends on the sentence, and to find one is most of the work.
+# Where a formula is *computed*, code that followed the notes would not have worked, and a test would have failed: a determinant's sign, an inverse in the wrong order, a product that runs too far.
+# Where something is only *said*, code runs all the same: who is given $x$, what is learned, what bounds what.
+# To decide such a sentence one needs a number that depends on it, and finding that number is most of the work.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Where to read on
 #
 # - Goodfellow et al. 2014, *Generative Adversarial Nets*; Isola et al. 2017, *Image-to-Image Translation with Conditional Adversarial Networks*.
-# - Kingma and Welling 2014, *Auto-Encoding Variational Bayes*; Theis, van den Oord and Bethge 2016, *A Note on the Evaluation of Generative Models*.
-# - Dinh, Krueger and Bengio 2015, *NICE*; Dinh, Sohl-Dickstein and Bengio 2017, *Density Estimation Using Real NVP*; Rezende and Mohamed 2015, *Variational Inference with Normalizing Flows*.
-# - Sohl-Dickstein et al. 2015, *Deep Unsupervised Learning using Nonequilibrium Thermodynamics*; Ho, Jain and Abbeel 2020, *Denoising Diffusion Probabilistic Models*; Nichol and Dhariwal 2021, *Improved Denoising Diffusion Probabilistic Models*.
+# - Kingma and Welling 2014, *Auto-Encoding Variational Bayes*; Hoffman and Johnson 2016, *ELBO Surgery: Yet Another Way to Carve up the Variational Evidence Lower Bound*; Theis, van den Oord and Bethge 2016, *A Note on the Evaluation of Generative Models*.
+# - Dinh, Krueger and Bengio 2015, *NICE*; Dinh, Sohl-Dickstein and Bengio 2017, *Density Estimation Using Real NVP*; Tabak and Vanden-Eijnden 2010, *Density Estimation by Dual Ascent of the Log-Likelihood*; Tabak and Turner 2013, *A Family of Nonparametric Density Estimation Algorithms*; Rezende and Mohamed 2015, *Variational Inference with Normalizing Flows*.
+# - Sohl-Dickstein et al. 2015, *Deep Unsupervised Learning using Nonequilibrium Thermodynamics*; Ho, Jain and Abbeel 2020, *Denoising Diffusion Probabilistic Models*; Nichol and Dhariwal 2021, *Improved Denoising Diffusion Probabilistic Models*; Song et al. 2021, *Score-Based Generative Modeling through Stochastic Differential Equations*; Kingma and Gao 2023, *Understanding Diffusion Objectives as the ELBO with Simple Data Augmentation*.
 #
-# Thirty sentences are decided; each had a truth that could be computed.
-# With your own model and your own data there is nobody to correct the notes.
+# Thirty sentences are decided, nearly all of them by a number that could be computed.
+# With your own model and your own data nobody corrects the notes.
 # Can you measure a model whose truth you cannot see, and defend what you found?
 # The last lab asks that: `my_labs/lab_4_one_truth.ipynb`.
