@@ -141,7 +141,7 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 # | | notebook | minutes | it asks |
 # |---|---|---|---|
 # | lecture | [01 Learned losses](01_learned_losses.ipynb) | 60 | a network does what its loss asks for: who asks the loss? |
-# | lecture | [02 Conditional GANs](02_conditional_gans.ipynb) | 45 | a picture has many right answers: how do we get one of them, and not their mean? |
+# | lecture | [02 Conditional GANs](02_conditional_gans.ipynb) | 50 | a picture has many right answers: how do we get one of them, and not their mean? |
 # | lab | `my_labs/lab_1_conditional_gan.ipynb` | 120 | build one: walls, lawns and paths where a map asks for them |
 # | lecture | [03 Normalizing flows](03_normalizing_flows.ipynb) | 30 | can a network give every picture a probability, exactly, and still draw new ones? |
 # | lab | `my_labs/lab_2_flows.ipynb` | 120 | build a flow, for points and for digits |

@@ -22,7 +22,7 @@
 # - how far one logit of a patch discriminator looks, derived and measured;
 # - when the learned loss helps, when it is not needed, and how its training fails.
 #
-# **It takes** 45 minutes.
+# **It takes** 50 minutes.
 # **You need** [Learned losses](01_learned_losses.ipynb): the best discriminator, and the divergence it measures.
 
 # %% slideshow={"slide_type": "skip"}
