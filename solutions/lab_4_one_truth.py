@@ -7,7 +7,7 @@
 # Then choose a model, train it, measure it, raise the curtain, and defend your choice in a report.
 #
 # **You will learn.**
-# What can be measured of a flow, of a diffusion model, of a VAE and of a GAN, and what cannot; how sure you may be of a number; and how models fail that no single number shows.
+# What can be measured of a flow, of a diffusion model, of a VAE and of a GAN, and what cannot; how sure you may be of a number; and in which ways models fail that no single number shows.
 #
 # **You need.**
 # Labs 1 to 3 or their lectures, and the Gaussian in the plane.
@@ -55,7 +55,7 @@ parts = practice.means, practice.covs, practice.weights
 x = practice.sample(4000, generator).double()
 for k, (w, cov) in enumerate(zip(practice.weights, practice.covs, strict=True)):
     short, long = torch.linalg.eigvalsh(cov).sqrt()
-    print(f"component {k}: weight {w:.2f}, deviations {short:.3f} and {long:.3f}")
+    print(f"component {k}: weight {w:.2f}, standard deviations {short:.3f} and {long:.3f}")
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # # Part 1 · Instruments
@@ -63,20 +63,20 @@ for k, (w, cov) in enumerate(zip(practice.weights, practice.covs, strict=True)):
 # ## 1 · How far is far?
 #
 # A model draws a point. Is it near a mode, or astray?
-# A tenth is far for a component of deviation 0.03, and near for one of 0.2; and a component that is long and narrow has a different unit in each direction.
-# The Mahalanobis distance takes the unit from the component:
+# A distance of a tenth is far for a component whose standard deviation is 0.03, and near for one of 0.2; and a component that is long and narrow has another standard deviation in each direction.
+# So the *Mahalanobis distance* counts in standard deviations of the component:
 #
 # $$d_k(x) = \sqrt{(x-\mu_k)^\top\,\Sigma_k^{-1}\,(x-\mu_k)}$$
 #
 # **Predict.**
-# In one dimension, 5 % of a Gaussian's mass is more than 2 deviations away.
+# In one dimension, 5 % of a Gaussian's mass is more than 2 standard deviations away from its mean.
 # Is it more or less in the plane?
 
 
 # %%
 @checks.exercise("one_truth.distances")
 def distances(x, means, covs):
-    """d_k(x), in the deviations of each component. Shapes: x (B, D); means (K, D); covs (K, D, D); d (B, K)."""
+    """d_k(x), in standard deviations of each component. Shapes: x (B, D); means (K, D); covs (K, D, D); d (B, K)."""
     ### BEGIN SOLUTION
     away = (x[:, None] - means)[..., None]
     return torch.linalg.solve_triangular(torch.linalg.cholesky(covs), away, upper=False)[..., 0].norm(dim=-1)
@@ -93,7 +93,12 @@ r = torch.linspace(0, 4, 81, dtype=torch.float64)
 curves = {"4000 points": (nearest[:, None] > r).double().mean(0), "e^(−r²/2)": torch.exp(-(r**2) / 2)}
 plots.figure(
     plots.lines(
-        r, curves, xlabel="r, in deviations", ylabel="share further than r", yscale="log", ylim=(1e-4, 1.5)
+        r,
+        curves,
+        xlabel="r, in standard deviations",
+        ylabel="share further than r",
+        yscale="log",
+        ylim=(1e-4, 1.5),
     ),
     alt="Two curves on a logarithmic axis that fall together, from 1 at r = 0 to about 0.0003 at r = 4.",
 )
@@ -101,18 +106,18 @@ plots.figure(
 # %% [markdown]
 # **Explain.**
 # Where does e^(−r²/2) come from, and why may a mixture's points be a little nearer than that?
-# From now on a point is *near* if it is within 3 deviations of some component, and *astray* otherwise.
+# From now on a point is *near* if it is within 3 standard deviations of some component, and *astray* otherwise.
 # How many of 2000 honest points are astray?
 #
 # <details>
 # <summary>Answer</summary>
 #
 # In its own units a component is N(0, I) in the plane, and its radius has the density r e^(−r²/2): beyond r lies the mass e^(−r²/2).
-# So it is more than in one dimension: e^(−2), 13.5 %, beyond 2 deviations.
+# So it is more than in one dimension: e^(−2), 13.5 %, beyond 2 standard deviations.
 # In a mixture, another component may happen to be nearer than the one that a point came from.
 #
 # Beyond 3 lie e^(−9/2), eleven in a thousand: of 2000 honest points about 20.
-# With a larger radius there would be fewer; but the larger it is, the more the circles of neighbours overlap, and a point between two modes is astray from neither.
+# With a larger radius there would be fewer; but the larger the radius, the more the circles of neighbours overlap, and then a point that lies between two modes is astray from neither.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -125,8 +130,8 @@ plots.figure(
 #   \qquad N(x;\mu_k,\Sigma_k) = \frac{e^{-d_k^2/2}}{(2\pi)^{D/2}\sqrt{\det\Sigma_k}}$$
 #
 # **Predict.**
-# A point is 2 deviations away from a wide component, and 2 from a narrow one of the same weight.
-# To which does it belong, more likely?
+# A point is 2 standard deviations away from a wide component, and 2 of its own from a narrow component of the same weight.
+# To which of them does it more likely belong?
 
 
 # %%
@@ -175,11 +180,11 @@ plots.figure(
 #
 # No.
 # p(k given x) says which component it was *if it was one of them*.
-# A point 60 deviations out has come from none, and yet its numbers add up to 1.
-# That is why we measure the distance as well, and let points that are astray belong to nobody.
+# A point that is 60 standard deviations from every mean has come from none of them, and yet its probabilities add up to 1.
+# That is why we measure the distance as well, and count points that are astray for no component.
 #
 # And the prediction: to the narrow one.
-# At the same number of deviations its density is larger, by the ratio of the √det Σ.
+# At the same number of standard deviations its density is larger, by the ratio of the √det Σ.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -245,10 +250,10 @@ for name, samples in makers.items():
 # <details>
 # <summary>Answer</summary>
 #
-# It sees the lost mode, and the others' shares grow for it.
+# It sees the lost mode, whose mass the other modes have got.
 # It sees that a maker is too wide, by the points astray.
-# It does not see the spikes: all modes found, nothing astray, fewer than of the truth itself, and no two points of a mode differ.
-# Coverage looks at where the mass is, and not at what it looks like there.
+# It does not see the spikes: all modes are found and nothing is astray, less even than of the truth itself, although all points of a mode are the same point.
+# Coverage looks at which mode the mass is near, and not at how it is spread there.
 #
 # And the prediction: the shares add up to 1 minus the share of points astray.
 # </details>
@@ -257,13 +262,13 @@ for name, samples in makers.items():
 # ## 4 · The exact gap of a flow
 #
 # A flow knows log p_θ(x).
-# Then nothing need be drawn from it at all: the points come from the truth, and each says how much more it costs to write it down in the model's code than in the truth's:
+# Then nothing need be drawn from the flow at all: the points come from the truth, and each says by how many nats its code is longer under the model than under the truth:
 #
 # $$\mathrm{KL}(p\,\|\,p_\theta) = E_{x\sim p}\big[\log p(x) - \log p_\theta(x)\big]
 #   \approx \frac1B\sum_b \Delta_b, \qquad \Delta_b = \log p(x_b) - \log p_\theta(x_b)$$
 #
 # An average without its error says little.
-# The deviation of an average of B independent numbers is their own deviation, divided by √B: its *standard error*.
+# The standard deviation of an average of B independent numbers is that of the single numbers, divided by √B; it is called the *standard error* of the average.
 #
 # **Predict.**
 # KL is never below 0.
@@ -305,16 +310,15 @@ for n in (100, 1000, 10_000):
 # A hundred times: the error falls with √B.
 #
 # A point can lie where the model is denser than the truth, and there Δ is below 0.
-# The average over a few points can be as well, if the model is good: that is what the error is for.
-# A gap of −0.01 ± 0.02 is no miracle.
-# A gap that is below 0 by many errors is a mistake, or was measured on points that the model was trained on; we shall see that below.
+# If the model is good, the average over a few points can be below 0 as well, by about one standard error: a gap of −0.01 ± 0.02 contradicts nothing.
+# But a gap that is below 0 by many standard errors is a mistake, or was measured on points that the model was trained on; we shall see that below.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5 · The gap of a bound
 #
 # A diffusion model cannot say log p_θ(x).
-# It says something that is never above it, on average: the bound of lab 3, here with its signs turned.
+# What it can say is, on average, never above log p_θ(x): the bound of lab 3, here with its signs turned.
 #
 # $$-\log p_\theta(x) \;\le\; L_T + \sum_{t=2}^{T} L_{t-1} + L_0$$
 #
@@ -344,7 +348,7 @@ def bound_gap(log_p, L_T, L_t, L_0, dims):
 
 # %% [markdown]
 # **Look.**
-# The denoiser that cannot be beaten, in chains of 25, 50, 100 and 200 steps: for the practice mixture, and for a single Gaussian of deviation 0.07.
+# The denoiser that cannot be beaten, in chains of 25, 50, 100 and 200 steps: for the practice mixture, and for a single Gaussian of standard deviation 0.07.
 
 
 # %%
@@ -378,13 +382,13 @@ for T in (25, 50, 100, 200):
 #
 # The chain's.
 # Each step back is modelled by a Gaussian whose variance was fixed beforehand, at β_t.
-# That is right for data of variance 1. Narrow data have narrower steps back, and each step pays for what it is too wide ([lecture 04](../lectures/04_diffusion_models.ipynb), section 10).
-# The single Gaussian proves it: its steps back *are* Gaussian, and the denoiser gives their mean exactly, so nothing but the variance can be wrong, and the gap is about as large.
-# Where two modes could have led to the same x_t the true step has two humps, and no Gaussian fits; but that is not most of the bill.
-# The shorter the steps, the less the variance matters, and the less the humps: more steps, less of a gap.
-# Part of what is left is KL, for the chain draws samples that are a little wrong, and part is slack; the bound cannot tell them apart.
+# That is right for data of variance 1, while narrow data have narrower steps back, and each step pays for being too wide ([lecture 04](../lectures/04_diffusion_models.ipynb), section 10).
+# The single Gaussian shows that this is most of the bill: its steps back *are* Gaussian, and the denoiser gives their mean exactly, so nothing but the variance can be wrong, and yet its gap is about as large.
+# Where two modes could have led to the same x_t the true step has two humps as well, which no Gaussian fits.
+# With more and shorter steps both matter less, and the gap falls.
+# Part of what is left is KL, because the chain draws samples that are a little wrong, and part is slack; the bound cannot tell them apart.
 #
-# So the gap of a bound is an upper bound on KL: small, and the model is good; large, and you do not know.
+# So the gap of a bound is an upper bound on KL: if it is small, the model is good; if it is large, you do not know.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -453,26 +457,26 @@ plots.figure(
 
 # %% [markdown]
 # **Explain.**
-# With one draw both agree, and log p_θ is too low.
-# With 300 it is nearly right.
+# With one draw both numbers agree, and the estimate of log p_θ is too low.
+# With 300 draws it is nearly right.
 # Why does it come from below?
 #
 # <details>
 # <summary>Answer</summary>
 #
-# The average weight is right on average, for any n; its logarithm is too low on average, for the logarithm is concave.
-# With more draws the average weight varies less, and so does less harm.
-# The ELBO is the case n = 1: what it lacks is KL(q(z given x) ‖ p_θ(z given x)), where p_θ(z given x) is the model's own posterior: the encoder's error.
+# The average weight is right on average, for any n; but its logarithm is too low on average, because the logarithm is concave.
+# With more draws the average weight varies less, and its logarithm is less too low.
+# The ELBO is the case n = 1: what it lacks is KL(q(z given x) ‖ p_θ(z given x)), the distance of the encoder from the model's own posterior p_θ(z given x).
 #
 # And the prediction: e^(−2000) is 0 for the computer, and its logarithm −∞.
-# `logsumexp` takes the largest weight out first.
+# `logsumexp` takes the largest weight out of the sum first.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 7 · Two samples
 #
-# A GAN has no density, and no bound.
-# All it gives is samples; and the truth gives samples, too.
+# A GAN has no density that we could compute, and no bound of one.
+# All it gives is samples, and the truth gives samples, too.
 # How far do two clouds of points lie apart?
 #
 # $$\mathcal E = 2\,E\lVert x - y\rVert - E\lVert x - x'\rVert - E\lVert y - y'\rVert$$
@@ -527,7 +531,7 @@ plots.figure(
 # That is the next exercise.
 #
 # And the prediction: too large.
-# The averages inside become too small, for zeros are counted in, and they are taken off.
+# The averages within each sample become too small, because the zeros are counted in, and these averages are subtracted.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -536,7 +540,7 @@ plots.figure(
 # If both samples come from one distribution, it does not matter which point belongs to which.
 # So throw all n + m points together, deal them anew, and look at the statistic again.
 # Do this R times.
-# The observed deal is one of 1 + R that were all equally likely *if there is no difference*; the p-value is the share of those that are at least as extreme:
+# The observed deal is then one of 1 + R that were all equally likely *if there is no difference*; the *p-value* is the share of these that are at least as extreme as the observed one:
 #
 # $$\text{p-value} = \frac{1 + \#\{\,r : s_r \ge s_\text{observed}\,\}}{1 + R}$$
 #
@@ -574,16 +578,16 @@ for name, samples in makers.items():
 
 # %% [markdown]
 # **Explain.**
-# Somebody reports a p-value of 0.4, and writes: "with a probability of 40 % our model is the truth."
-# What is wrong?
+# A report has a p-value of 0.4, and says: "with a probability of 40 % our model is the truth."
+# What is wrong with that sentence?
 #
 # <details>
 # <summary>Answer</summary>
 #
 # The p-value says how often chance alone would bring the samples as far apart, *if the model were right*.
-# It is no probability of a model, and a large one proves nothing: with few points no test sees anything.
-# With enough points every model fails, for none is exactly right.
-# So a p-value goes with the number of points; and how *large* a difference is, the gap says, not the p-value.
+# It is no probability of a model, and a large p-value proves nothing: with few points no test sees anything.
+# With enough points every model fails, because none is exactly right.
+# So a p-value belongs to a number of points, and how *large* a difference is, the gap says and not the p-value.
 #
 # And the smallest is 1/200: the observed deal itself is one of the 200.
 # </details>
@@ -623,9 +627,9 @@ plots.figure(
 # | family | what it knows of its density | what to fear |
 # |---|---|---|
 # | flow | log p_θ, exactly | one piece of space cannot be torn into several |
-# | diffusion | a bound | many steps for each sample, a chain with a slack of its own |
+# | diffusion | a bound | many steps for each sample; a bound with a slack of its own |
 # | VAE | a bound, and log p_θ by many draws | noise of one width for all modes, codes that the encoder never used |
-# | GAN | nothing | modes that are lost, or connected by threads |
+# | GAN | nothing | mode collapse: modes that are lost, or connected by threads |
 #
 # The budget is 1500 steps of 128 points for each model.
 # It is not enforced, but counted: who takes more says so.
@@ -773,17 +777,21 @@ for name, row in rows.items():
 # One sample of the truth in twenty has a p-value ≤ 0.05 by chance; if your held-out points are such a sample, every p-value of the table is small, the first row's as well.
 # So read the first row first, and where its p-value is small, test again with other held-out points before you blame a model.
 #
-# Two of the gaps can be taken apart: how much of it is the model's fault, and how much comes from the way it is measured?
+# Two of these gaps are upper bounds on KL, and each of them can be looked into.
+# A perfect denoiser in the same chain would have a gap of its bound, too; no training takes that part away.
+# What the trained network has *more* than that is what its errors add to the bound.
+# This difference bounds nothing: the perfect denoiser's own gap is partly KL and partly slack, so neither it nor the rest is known to be KL, and only the whole is at least KL.
+#
+# The VAE's ELBO lacks the encoder's error; with 200 draws most of that error is gone, and what is left is still, in expectation, at least KL.
 
 # %% tags=["nbval-ignore-output"]
-slack, slack_error = gap_of_bound(unbeaten(truth, models["diffusion"].ddpm.schedule.T), truth, held_out[:500])
+by_chain, chain_error = gap_of_bound(unbeaten(truth, models["diffusion"].ddpm.schedule.T), truth, held_out[:500])
 elbo, elbo_error = gap(truth.log_prob(held_out), models["VAE"].elbo)
-print(
-    f"diffusion: {rows['diffusion']['gap']:.2f} by its bound; a perfect denoiser has {slack:.2f} ± {slack_error:.2f}"
-)
-print(
-    f"VAE:       {elbo:.2f} ± {elbo_error:.2f} by its ELBO; {rows['VAE']['gap']:.2f} of that is there with 200 draws"
-)
+bound, drawn = rows["diffusion"], rows["VAE"]
+print(f"diffusion: KL is at most {bound['gap']:.2f} ± {bound['error']:.2f}, by its bound", end="; ")
+print(f"a perfect denoiser's bound is {by_chain:.2f} ± {chain_error:.2f}")
+print(f"VAE:       KL is at most {elbo:.2f} ± {elbo_error:.2f}, by its ELBO", end="; ")
+print(f"at most {drawn['gap']:.2f} ± {drawn['error']:.2f}, by 200 draws")
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## The curtain is raised
@@ -809,11 +817,11 @@ plots.figure(
 # <details>
 # <summary>Answer</summary>
 #
-# The points astray see threads and fringes at once: they ask for each point whether the truth could have drawn it.
-# The exact gap sees them only by what they cost elsewhere: mass that lies between the modes is missing at them, and a percent of it costs a hundredth of a nat.
+# The share astray shows threads and fringes at once, because it asks of each point whether the truth is likely to have drawn it.
+# The exact gap sees them only by what they cost elsewhere: mass that lies between the modes is missing in the modes, and one percent that is missing costs a hundredth of a nat.
 # The energy distance compares over the whole width of the square.
 # It sees mass that is in the wrong mode, and hardly sees a mode that has the wrong shape; so the test may pass a model whose picture you would refuse.
-# No instrument sees everything, and that is why there are several.
+# None of these instruments sees everything, which is why there are several.
 # </details>
 #
 # ## Where it fails
@@ -867,14 +875,14 @@ for name, x in {"its own 100": seen[:100], "held out": held_out}.items():
 #
 # KL is an expectation over *fresh* points of p, and these are not fresh: the model was chosen for them.
 # It puts its mass in narrow ridges on the 100 points, where its density is far above the truth's, and has little left elsewhere.
-# On held-out points that is paid back, with interest.
-# A gap that is many errors below 0 is the sign of a measurement on training data.
+# On held-out points, most of which lie beside the ridges, the gap is therefore large.
+# A gap that is many standard errors below 0 is the sign of a measurement on training data.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # # Your report
 #
-# One page for somebody who has to decide, and who has not seen this notebook.
+# One page for a reader who has to decide, and who has not seen this notebook.
 # Answer five questions:
 #
 # 1. **Choice.** Which model, and why, *as you argued before training*?
@@ -905,9 +913,8 @@ def report(rows):
     others = {name: row for name, row in rows.items() if name not in ("truth", "flow")}
     most, least = max(others, key=lambda n: others[n]["astray"]), min(others, key=lambda n: others[n]["least"])
     seen_by_test = [name for name, row in others.items() if row["p_value"] <= 0.05] or ["none of them"]
-    left = rows["diffusion"]["gap"] - float(slack)
     return f"""
-**Choice.** A flow, before training: in the plane it is cheap, and it alone tells log p_θ, so its gap can be *known*, not only
+**Choice.** A flow, before training: in the plane it is cheap, and it alone gives log p_θ, so its gap can be *known*, not only
 bounded. What I feared from the picture was tearing: a flow starts from one piece, and these are several.
 
 **Measurement.** On {len(held_out)} held-out points the gap is {flow["gap"]:.3f} ± {flow["error"]:.3f} nats: exact, but for the
@@ -918,14 +925,15 @@ choice of points. In 2000 samples {flow["found"]} of {K} modes are found, the le
 **Failure.** {flow["astray"]:.2%} of the samples are astray, against {honest:.2%} of a Gaussian's own. The picture shows where:
 between the modes, and beyond their ends. The flow and its inverse are continuous, so it can thin the threads, and never cut them.
 
-**Comparison.** After as many steps, the gap of the VAE is {rows["VAE"]["gap"]:.2f} nats, and that of the diffusion model at most
-{rows["diffusion"]["gap"]:.2f}, or {left:.2f} if we take off what a perfect denoiser in its chain would have as well; the GAN's
-nobody knows. Most points astray: {most}, {others[most]["astray"]:.1%}. Least of its due for a mode: {least},
-{others[least]["least"]:.2f}. The test sees a difference for: {", ".join(seen_by_test)}.
+**Comparison.** After as many steps, the gap of the VAE is at most {rows["VAE"]["gap"]:.2f} ± {rows["VAE"]["error"]:.2f} nats (200 draws; in
+expectation an upper bound), and that of the diffusion model at most {rows["diffusion"]["gap"]:.2f} ± {rows["diffusion"]["error"]:.2f}. A perfect denoiser in
+that chain would have a bound of {by_chain:.2f} as well, so more training could not bring the number below that; how much of either is KL, it
+does not say. The GAN's gap is unknown. Most points astray: {most}, {others[most]["astray"]:.1%}. Least of its due for a mode:
+{least}, {others[least]["least"]:.2f}. The test sees a difference for: {", ".join(seen_by_test)}.
 
 **Limits.** One training for each family, with settings that I know best for flows; steps are counted, and not seconds.
 A test that sees nothing proves nothing. I would next take three seeds each, and ten times the points for the test. In
-many dimensions a gap says less about samples, and nobody raises a curtain.
+many dimensions a gap says less about samples, and there is no truth to compare with.
 """
     ### END SOLUTION
 
