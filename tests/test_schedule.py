@@ -48,6 +48,16 @@ def test_tables(name: str) -> None:
         assert float(s.alpha_bar[t]) == pytest.approx(product, rel=1e-10)
 
 
+@pytest.mark.parametrize("s", [0.008, 0.2])
+@pytest.mark.parametrize("T", [3, 50, 1000])
+def test_cosine_by_the_double_angle(T: int, s: float) -> None:
+    """cos² a = (1 + cos 2a)/2, so that ᾱ_t is a ratio of plain cosines; in the last step β is clipped."""
+    t = np.arange(T)
+    expected = (1 + np.cos(math.pi * (t / T + s) / (1 + s))) / (1 + math.cos(math.pi * s / (1 + s)))
+    assert Schedule.cosine(T, s).alpha_bar[:-1].numpy() == pytest.approx(expected, abs=1e-12)
+    assert float(Schedule.cosine(T, s).beta[-1]) == 0.999
+
+
 def test_numbers_of_the_papers() -> None:
     assert float(SCHEDULES["linear"].alpha_bar[1000]) == pytest.approx(4.04e-5, rel=2e-3)  # Ho et al. 2020
     assert float(SCHEDULES["linear"].beta[1]) == pytest.approx(1e-4)
