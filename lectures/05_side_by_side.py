@@ -407,15 +407,15 @@ area_shown = {"extent": (-1, 1, -1, 1), "colorbar": False, "aspect": 1.05}
 plots.figure(
     plots.heatmap((1 + of_mixture).log().T, title="truth, counts (log)", **area_shown),
     plots.heatmap((1 + of_gan[0]).log().T, title="GAN, counts (log)", **area_shown),
-    alt="Two maps of counts, logarithmic. The truth: eight round spots, filled. The GAN: one thin closed curve that runs through "
-    "the eight places, bright in each of them, with dark squares to both sides of it.",
+    alt="Two maps of counts, logarithmic. The truth: eight round spots, filled. The GAN: one closed band that runs through "
+    "the eight places, brightest in each of them; a little inside the ring, and nothing outside the band.",
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # So the four clouds differ in kind.
 #
 # - The **VAE** leaves a third of its mass between the modes, and loses modes with it. The larger part is due to the codes: with codes of true points 12 or 13 % are left instead of 34 %, while without noise, but with codes of the prior, 28 % would be. The decoder is continuous, so codes between those of two modes are decoded to points between the two. The smaller part is the noise: its standard deviation is that of a whole mode, so with what the decoder itself varies the modes become a quarter too wide.
-# - The **GAN** draws modes that are *threads*, strung on one closed curve. About a sixth of the true points lies where 300,000 of its samples never come. A density that is zero there, or nearly, would have an enormous code length; but nobody can compute the GAN's, and coverage does not see it.
+# - The **GAN** draws modes that are *threads*, strung on one closed band; a little of its mass lies inside the ring, and none outside the band. About a sixth of the true points lies where 300,000 of its samples never come. A density that is zero there, or nearly, would have an enormous code length; but nobody can compute the GAN's, and coverage does not see it.
 # - The **flow** cannot tear one piece into eight, and its bridges are visible. Yet the mass in wrong places explains only about a third of its gap; the rest is misfit within the modes. The flow is ahead of the others both in mass and in nats.
 # - The **diffusion model** finds all modes, and smears the light ones along the ring. With the best denoiser the same chain leaves hardly more between the modes than the truth does, so the smear is the network's, after this training. Of its gap of .3 nats about half would be there with the best denoiser as well, and is the chain's or the bound's.
 
