@@ -1460,7 +1460,7 @@ print("\nstored run\n" + repr(metrics.digits_report(longer, label)))
 # The upper rows show $x_t$, the lower ones what the network guesses of $x_0$ at the same steps.
 
 # %%
-ten, shown = torch.arange(10), (0, 6, 10, 15, 20)
+ten, shown = torch.arange(10), (0, 10, 20)
 *x_ts, x_end = diffusion.ddim(stored, (10, 1, 8, 8), steps=25, label=ten, clip=True, generator=seeded(7))
 guesses = {i: stored.denoise(x_ts[i], torch.full((10,), 1000 - 40 * i), ten, clip=True).x_0 for i in shown}
 plots.image_rows(
@@ -1468,7 +1468,7 @@ plots.image_rows(
     **{"t = 0": x_end},
     **{f"guess at {1000 - 40 * i}": guesses[i] for i in shown},
     alt="Ten samples on their way from pure noise at t = 1000 to clean digits at t = 0; below, the network's guesses of "
-    "the end at the same steps, blurred averages at first, and digits from t = 600 on.",
+    "the end at the same steps, blurred averages of a class at first, and digits from t = 600 on.",
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}

@@ -109,7 +109,7 @@ def ancestral(chain: Chain) -> Iterator[Tensor]:
 
 @sampler
 def ddim(chain: Chain, eta: Share = 0.0) -> Iterator[Tensor]:
-    """Sample in few steps, with little noise or none: the same marginals, another path between them.
+    """Sample in few steps, with little noise or none: on another path, of the same marginals if ε is exact.
 
         x_s = √ᾱ_s x_0-guess + √(1 − ᾱ_s − σ²) ε + σ z,   σ² = η² (1 − ᾱ_s)/(1 − ᾱ_t) (1 − ᾱ_t/ᾱ_s)
 
