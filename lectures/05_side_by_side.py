@@ -20,7 +20,7 @@
 # - what the usual metrics measure, what a picture costs, and why no single number ranks the four;
 # - flow matching, where flows and diffusion meet, in twenty lines.
 #
-# **It takes** 30 minutes.
+# **It takes** 45 minutes.
 # **You need** the four families: [Learned losses](01_learned_losses.ipynb) for the VAE and the GAN, [Normalizing flows](03_normalizing_flows.ipynb), [Diffusion models](04_diffusion_models.ipynb).
 
 # %% slideshow={"slide_type": "skip"}

@@ -19,7 +19,7 @@
 # - which slips are a matter of convention, which have a counterexample, and which are only words;
 # - what holds in place of each, where it was published, and where this course derives it.
 #
-# **It takes** 25 minutes, or two for the row that you came for.
+# **It takes** 30 minutes, or two for the row that you came for.
 # **You need** the lecture that a row points to; [Start here](00_start_here.ipynb) has the notation.
 
 # %% slideshow={"slide_type": "skip"}
