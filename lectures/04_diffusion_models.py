@@ -937,12 +937,12 @@ tilde = diffusion.DDPM(best_eps, short, predict="eps", variance="beta_tilde")
 t = torch.arange(2, 51)
 x_0, eps = torch.randn(2, 49, 1, generator=seeded(15))
 x_t = short.q_sample(x_0, t, eps)
-alpha, beta, bar, post = short.alpha[t], short.beta[t], short.alpha_bar[t], short.beta_tilde[t]
-for name, model, s2_t in (("σ² = β", best, beta), ("σ² = β̃", tilde, post)):
+alpha, beta, bar, narrow = short.alpha[t], short.beta[t], short.alpha_bar[t], short.beta_tilde[t]
+for name, model, s2_t in (("σ² = β", best, beta), ("σ² = β̃", tilde, narrow)):
     (mean, var), (model_mean, model_var) = short.q_posterior(x_0, x_t, t), model.reverse(x_t, t)
     kl = torch.distributions.kl_divergence(N(mean, var.sqrt()), N(model_mean, model_var.sqrt()))
     w = beta**2 / (2 * s2_t * alpha * (1 - bar))
-    formula = w * (eps - best_eps(x_t, t))[:, 0] ** 2 + 0.5 * ((s2_t / post).log() + post / s2_t - 1)
+    formula = w * (eps - best_eps(x_t, t))[:, 0] ** 2 + 0.5 * ((s2_t / narrow).log() + narrow / s2_t - 1)
     checks.identity(f"L_{{t−1}} is a weighted error in eps (20), {name}", kl[:, 0], formula, tol=1e-9)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -957,13 +957,13 @@ for name, model, s2_t in (("σ² = β", best, beta), ("σ² = β̃", tilde, post
 # %%
 t = torch.arange(2, 1001)
 beta, alpha, bar = schedule.beta[t], schedule.alpha[t], schedule.alpha_bar[t]
-weights = {
+step_weights = {
     "bound, σ² = β": beta / (2 * alpha * (1 - bar)),
     "bound, σ² = β̃": beta**2 / (2 * schedule.beta_tilde[t] * alpha * (1 - bar)),
     "L_simple": torch.ones(999),
 }
 plots.figure(
-    plots.lines(t, weights, xlabel="step t", ylabel="weight", xscale="log", yscale="log", aspect=2.2),
+    plots.lines(t, step_weights, xlabel="step t", ylabel="weight", xscale="log", yscale="log", aspect=2.2),
     alt="Weights against the step, on logarithmic axes. Those of the bound start below one and fall by two orders of "
     "magnitude from the first steps on; L-simple's are one throughout.",
 )
@@ -986,9 +986,9 @@ for t in range(2, 1001):
     )
 for name in ("bound, σ² = β", "bound, σ² = β̃"):
     print(
-        f"{name}: weights up to {weights[name].max():.2f}, Σ w_t E‖·‖² = {weights[name] @ squared[2:]:.2f} nats"
+        f"{name}: weights up to {step_weights[name].max():.2f}, Σ w_t E‖·‖² = {step_weights[name] @ squared[2:]:.2f} nats"
     )
-    checks.at_most(f"{name}: below T · L_simple", weights[name] @ squared[2:], squared.sum())
+    checks.at_most(f"{name}: below T · L_simple", step_weights[name] @ squared[2:], squared.sum())
 print(f"T · L_simple, of the steps from 2 on: {squared.sum():.0f} nats")
 
 # %% [markdown]
@@ -1296,9 +1296,9 @@ def variance_over(values):
 print(
     f"Var of the guess of ε at t = 500: {variance_over(gmm.optimal_eps(at_500, torch.full((4001,), 500), cosine)):.3f}"
 )
-for n in (1, 4, 20, 200):
-    moved = down(at_500, [500 - 200 * i // n for i in range(n + 1)])
-    print(f"Var of x_300 after {n:3} steps: {variance_over(moved):.4f}")
+for k in (1, 4, 20, 200):
+    moved = down(at_500, [500 - 200 * i // k for i in range(k + 1)])
+    print(f"Var of x_300 after {k:3} steps: {variance_over(moved):.4f}")
 spread = (q[0] * cross**2).sum() - (q[0] * cross).sum() ** 2  # of the data
 print(f"as (5) demands:             {cosine.alpha_bar[300] * spread + 1 - cosine.alpha_bar[300]:.4f}")
 
