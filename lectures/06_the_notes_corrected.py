@@ -380,10 +380,8 @@ for name, z, log_p in (
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 1; [Learned losses](01_learned_losses.ipynb), section 4.
 
 # %%
-vae, flow = (
-    randomise(VAE(2, latent=1, width=16, std=2.0)),
-    randomise(flows.RealNVP.for_vectors(2, n_couplings=2, width=8)),
-)
+vae = randomise(VAE(2, latent=1, width=16, std=2.0))
+flow = randomise(flows.RealNVP.for_vectors(2, n_couplings=2, width=8), std=0.1)  # so that the grid holds its mass
 x, z = 0.5 * torch.randn(5, 2, generator=g), torch.linspace(-9, 9, 1801)[:, None]
 side = torch.linspace(-20, 20, 1001)
 with torch.no_grad():
