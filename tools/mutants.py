@@ -222,6 +222,8 @@ class Failures:
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.names += [report.nodeid] if report.failed else []
 
+    pytest_collectreport = pytest_runtest_logreport  # a file that cannot even be read
+
 
 def run_tests(verbose: bool = False) -> list[str]:
     """The breaks of single lines of genlib that no test sees."""
