@@ -129,7 +129,7 @@ def _take(value: Any, hint: Any, call: Call) -> Any:
                 return taken
         return NO
     if kind is Literal:
-        return value if type(value) in (str, int) and value in inner else NO
+        return value if isinstance(value, str | int) and not isinstance(value, bool) and value in inner else NO
     take = TAKERS.get(kind)
     return take(value, inner, extra, call) if take else value if isinstance(value, kind) else NO
 

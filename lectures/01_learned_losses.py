@@ -523,6 +523,8 @@ with torch.no_grad():
 information, mismatch = torch.cat(information).mean(), torch.cat(mismatch).mean()
 penalty = vae.kl(pixels).mean().double()
 checks.identity("mean penalty = information + mismatch (5b)", penalty, information + mismatch, tol=0.2)
+checks.at_most("0 ≤ information", 0.0, information)
+checks.at_most("information ≤ log N", information, math.log(N))
 print(
     f"{penalty:.1f} nats = {information:.2f} of information (at most log {N} = {math.log(N):.2f}) + {mismatch:.2f} of mismatch"
 )
@@ -1040,7 +1042,7 @@ plots.figure(
 #
 # *Spectral normalisation* replaces every $W$ by $W/\sigma(W)$, so that the bound is 1 (Miyato et al. 2018).
 # It is used for ordinary discriminators as well, where it keeps $D$ from becoming as steep as (7a) would have it.
-# In the cell a random network has its slopes measured by autograd, before and after.
+# In the cell a random network, with positive weights so that its layers stretch the same direction, has its slopes measured by autograd, before and after.
 
 # %%
 torch.manual_seed(0)
@@ -1048,7 +1050,7 @@ steep = torch.nn.Sequential(torch.nn.Linear(2, 64), torch.nn.ReLU(), torch.nn.Li
 steep.requires_grad_(False)
 layers = [steep[0], steep[2], steep[4]]
 for layer in layers:
-    layer.weight *= 3
+    layer.weight.abs_().mul_(3)
 norms = torch.stack([torch.linalg.matrix_norm(layer.weight, ord=2) for layer in layers])
 places = 3 * torch.randn(5000, 2, generator=seeded())
 slopes = pull(steep, places).norm(dim=1)

@@ -12,9 +12,10 @@ A break is an entry in tests/breaks/NAME.toml, where NAME is a notebook or `genl
     red = ["x_t has variance 1 (3)"]          # checks of one cell of the notebook; every one has to fail
     cell = "..."                              # text of that cell, where its name does not stand there as it is printed
     since = "..."                             # text of an earlier cell to start from; left out: the one that is broken
-    test = "tests/test_diffusion_schedule.py::test_snr"     # in genlib.toml, in the place of red: a test that fails
+    test = "tests/test_schedule.py::test_snr" # in genlib.toml, in the place of red: a test that fails
 
 A notebook is run once. Before a cell that a break is about the process forks, and the child runs the cell broken.
+Another child runs it as it is: what then fails, or draws other numbers when it is run again, shows nothing.
 """
 
 import argparse
@@ -161,36 +162,37 @@ class Notebook:
         first = self.find(entry["since"]) if "since" in entry else last if broken is None else broken
         return first, last, broken
 
-    def under(self, entry: dict[str, Any], first: int, last: int, broken: int | None) -> list[str]:
-        """The checks of the last cell that fail under a break."""
+    def under(self, entry: dict[str, Any] | None, first: int, last: int, broken: int | None) -> list[str]:
+        """The checks that fail in these cells under a break, or under none. A cell that ends early shows nothing."""
         source = None
-        if broken is None:
+        if entry is not None and broken is None:
             break_module(entry["file"], entry["old"], entry["new"])
-        else:
+        elif entry is not None and broken is not None:
             source = replaced(self.cells[broken], entry["old"], entry["new"], f"cell {broken} of {self.name}")
         self.results.clear()
         for index in range(first, last + 1):
-            try:
-                self.run(index, source if index == broken else None)
-            except Exception:  # as loud as a check: what comes after it in this cell is not shown either
-                if index < last:
-                    raise
-                return [name for name in entry["red"] if self.results.get(name) is not True]
+            self.run(index, source if index == broken else None)
         return [name for name, holds in self.results.items() if not holds]
 
 
-def run_notebook(name: str) -> list[str]:
+def source_of(name: str) -> Path:
+    return next(p for p in (ROOT / "lectures" / f"{name}.py", ROOT / "solutions" / f"{name}.py") if p.exists())
+
+
+def run_notebook(path: Path, entries: list[dict[str, Any]]) -> list[str]:
     """What is wrong with the checks of one notebook, and with its breaks."""
-    path = next(p for p in (ROOT / "lectures" / f"{name}.py", ROOT / "solutions" / f"{name}.py") if p.exists())
-    book, found, red = Notebook(path), [], set()
+    name, book, found, red = path.stem, Notebook(path), [], set()
     planned: dict[int, list[tuple[dict[str, Any], tuple[int, int, int | None]]]] = {}
-    for entry in breaks_of(name):
+    for entry in entries:
         try:
             span = book.span(entry)
             planned.setdefault(span[0], []).append((entry, span))
         except BreakError as error:
             found.append(f"{name}: {error}")
     for index in range(len(book.cells)):
+        for last in sorted({span[1] for _, span in planned.get(index, [])}):
+            if answer := in_a_fork(partial(book.under, None, index, last, None)):
+                found.append(f"{name}: unbroken, {book.cells[last].splitlines()[0]!r} gives {answer}")
         for entry, span in planned.get(index, []):
             answer = in_a_fork(partial(book.under, entry, *span))
             said = f"{name}: {entry['old']!r} to {entry['new']!r} in {entry.get('file', 'the notebook')}"
@@ -202,15 +204,11 @@ def run_notebook(name: str) -> list[str]:
         book.run(index)
     found += [f"{name}: {check!r} fails as it is" for check, holds in book.results.items() if not holds]
     found += [f"{name}: no break turns {check!r} red" for check in book.results if check not in red]
-    print(f"{name}: {len(book.results)} checks, {len(breaks_of(name))} breaks", flush=True)
+    print(f"{name}: {len(book.results)} checks, {len(entries)} breaks", flush=True)
     return found
 
 
 # -- genlib's own tests
-
-
-def tests_of(entry: dict[str, Any]) -> list[str]:
-    return [entry["test"]] if isinstance(entry["test"], str) else entry["test"]
 
 
 class Failures:
@@ -225,7 +223,7 @@ class Failures:
     pytest_collectreport = pytest_runtest_logreport  # a file that cannot even be read
 
 
-def run_tests(verbose: bool = False) -> list[str]:
+def run_tests(entries: list[dict[str, Any]]) -> list[str]:
     """The breaks of single lines of genlib that no test sees."""
     import pkgutil
 
@@ -236,32 +234,33 @@ def run_tests(verbose: bool = False) -> list[str]:
     for module in pkgutil.walk_packages(genlib.__path__, "genlib."):
         if not module.name.endswith("__main__"):
             __import__(module.name)
-    found, entries = [], breaks_of("genlib")
     os.chdir(ROOT)
     options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     with contextlib.redirect_stdout(io.StringIO()):  # so that what the tests import is there
-        pytest.main([*{tests_of(entry)[0].partition("::")[0] for entry in entries}, "--collect-only", *options])
+        pytest.main([*{entry["test"].partition("::")[0] for entry in entries}, "--collect-only", *options])
 
-    def failures(entry: dict[str, Any]) -> list[str]:
-        break_module(entry["file"], entry["old"], entry["new"])
+    def failures(entry: dict[str, Any] | None) -> list[str]:
+        if entry is not None:
+            break_module(entry["file"], entry["old"], entry["new"])
         for name, module in list(sys.modules.items()):
             if str(getattr(module, "__file__", "")).startswith(str(ROOT / "tests")) and name != "conftest":
                 del sys.modules[name]  # what a test's module computes, it computes again
         note = Failures()
         with tempfile.TemporaryFile() as quiet:
             os.dup2(quiet.fileno(), 1)
-            pytest.main([*tests_of(entry), *options], plugins=[note])
+            names = {one["test"] for one in (entries if entry is None else [entry])}
+            pytest.main([*sorted(names), *options], plugins=[note])
         return note.names
 
+    control = in_a_fork(partial(failures, None))
+    found = [f"genlib: unbroken, the tests give {control}"] if control else []
     for entry in entries:
         answer = in_a_fork(partial(failures, entry))
         where = f"{entry['old']!r} to {entry['new']!r} in {entry['file']}"
         if isinstance(answer, dict):
             found.append(f"genlib: {where}: {answer['error']}")
         elif not answer:
-            found.append(f"genlib: {where}: unseen by {', '.join(tests_of(entry))}")
-        elif verbose:
-            print(json.dumps([entry, answer[0]]), flush=True)
+            found.append(f"genlib: {where}: unseen by {entry['test']}")
     print(f"genlib: {len(entries)} breaks", flush=True)
     return found
 
@@ -271,7 +270,7 @@ def run(name: str) -> list[str]:
     import torch
 
     torch.set_num_threads(1)
-    return run_tests() if name == "genlib" else run_notebook(name)
+    return run_tests(breaks_of(name)) if name == "genlib" else run_notebook(source_of(name), breaks_of(name))
 
 
 def main() -> int:
