@@ -294,7 +294,7 @@ plots.image_rows(
 #   The lower bounds come from VAEs and diffusion models.
 #   On pictures of whole numbers a dequantized flow, too, only bounds the likelihood.
 # - **Source.** Goodfellow et al. 2014, theorem 1; Theis et al. 2016, section 3.1.
-# - **In the course.** [Learned losses](01_learned_losses.ipynb), sections 4 and 6; [Normalizing flows](03_normalizing_flows.ipynb), section 10; [Diffusion models](04_diffusion_models.ipynb), section 8; [Side by side](05_side_by_side.ipynb), section 2.
+# - **In the course.** [Learned losses](01_learned_losses.ipynb), sections 4 and 6; [Normalizing flows](03_normalizing_flows.ipynb), section 10; [Learning and sampling](04b_learning_and_sampling.ipynb), section 8; [Side by side](05_side_by_side.ipynb), section 2.
 
 # %%
 generators = {
@@ -798,7 +798,7 @@ checks.identity("a shared one adds standard deviations", shared, (math.sqrt(a * 
 #   DDPM predicts $\varepsilon$, and fixes $\Sigma = \sigma_t^2 I$, because learning it was unstable there; Nichol and Dhariwal made learned variances work.
 #   The cell has a model with a mean and a variance but without a single parameter: the mixture's best denoiser.
 # - **Source.** Ho et al. 2020, section 3.2 and table 2; Nichol and Dhariwal 2021, equation 15.
-# - **In the course.** [Diffusion models](04_diffusion_models.ipynb), section 10.
+# - **In the course.** [Learning and sampling](04b_learning_and_sampling.ipynb), section 10.
 
 # %%
 x_t, t = torch.tensor([[-1.0], [0.0], [2.0]]), torch.full((3,), 25)
@@ -825,7 +825,7 @@ checks.at_most("nor above β", var, short.beta[25].expand(3, 1))
 #   Where no $w_t$ is above 1, as with the linear schedule, $T \cdot L_{\text{simple}}$ is therefore at least as large as what the network can change in $\sum_{t>1} L_{t-1}$: a bound again, but a loose one.
 #   In the cell the data are $N(0, 1)$ and the denoiser is the best; then all that the model makes is Gaussian, and its own code length is known.
 # - **Source.** Ho et al. 2020, equations 3, 5, 12 and 14; Kingma and Gao 2023, for weights under which such a loss is itself an ELBO, of data to which noise was added.
-# - **In the course.** [Diffusion models](04_diffusion_models.ipynb), sections 8 and 9.
+# - **In the course.** [Learning and sampling](04b_learning_and_sampling.ipynb), sections 8 and 9.
 
 # %%
 normal = data.GaussianMixture([[0.0]], [[[1.0]]])

@@ -9,7 +9,7 @@
 # Why a thousand noisy steps cost no more than one to sample; what a network is asked to guess; why the last step is special; and why no single number says whether a generator is good.
 #
 # **You need.**
-# Lecture 04, tensors in PyTorch, and the Gaussian.
+# Lectures 04 and 04b, tensors in PyTorch, and the Gaussian.
 #
 # **It takes** about two and a half hours, nearly all of it yours: two trainings take about half a minute each, and no cell more than a minute.
 
@@ -580,7 +580,7 @@ print(ddim_steps(200, 7).tolist())
 #   \qquad \sigma^2 = \eta^2\,\frac{1-\bar\alpha_s}{1-\bar\alpha_t}\Big(1-\frac{\bar\alpha_t}{\bar\alpha_s}\Big)$$
 #
 # With the true x_0 and ε, every η gives x_s the distribution that exercise 2 gave it.
-# With guesses this holds for short steps only, because a guess of the noise, being an average, has too little variance (lecture 04, section 11).
+# With guesses this holds for short steps only, because a guess of the noise, being an average, has too little variance (lecture 04b, section 11).
 #
 # **Predict.**
 # Which numbers are random if η = 0?
@@ -842,10 +842,10 @@ measure("w = 1", ddim(guided(1.0), start, 25, table)[-1])
 # The Fréchet distance does not agree so clearly: in three trainings, with seeds 0, 1 and 2, it went from 4.1, 4.9 and 5.6 to 4.5, 3.6 and 3.8.
 # Two things happen at once.
 # Guidance sharpens what a hardly trained network left blurred, and it moves the digits away from where real ones lie: they are exaggerated, and more alike.
-# For the well-trained network of lecture 04 the second outweighs the first, and the distance rises nearly sixfold at w = 1.
+# For the well-trained network of lecture 04b the second outweighs the first, and the distance rises nearly sixfold at w = 1.
 #
 # w = 0 leaves the network's guess with the label as it is.
-# And it is often said that guidance samples p(x) p(c | x)^w up to a factor; lecture 04 shows in section 13 that it does not, even with exact scores.
+# And it is often said that guidance samples p(x) p(c | x)^w up to a factor; lecture 04b shows in section 13 that it does not, even with exact scores.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -909,8 +909,8 @@ plots.figure(
 # <summary>Answer</summary>
 #
 # A code for pictures has to write down every last grey level, and the figure shows that most of the bits are paid for in the first steps.
-# What a digit *is*, a 3 or an 8, is settled at noisier steps, as lecture 04 measures in section 12.
-# Written as an error in ε, the bound gives the first steps the largest weights (lecture 04, section 9), and a network of limited size spends its effort accordingly.
+# What a digit *is*, a 3 or an 8, is settled at noisier steps, as lecture 04b measures in section 12.
+# Written as an error in ε, the bound gives the first steps the largest weights (lecture 04b, section 9), and a network of limited size spends its effort accordingly.
 # L_simple leaves the weights out, and so gives more to the noisier steps.
 # Ho et al. trained both: on CIFAR-10 the bound gave slightly fewer bits, 3.70 instead of 3.75, and clearly worse pictures, a Fréchet distance of 13.5 instead of 3.2.
 #

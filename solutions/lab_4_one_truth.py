@@ -382,7 +382,7 @@ for T in (25, 50, 100, 200):
 #
 # The chain's.
 # Each step back is modelled by a Gaussian whose variance was fixed beforehand, at β_t.
-# That is right for data of variance 1, while narrow data have narrower steps back, and each step pays for being too wide ([lecture 04](../lectures/04_diffusion_models.ipynb), section 10).
+# That is right for data of variance 1, while narrow data have narrower steps back, and each step pays for being too wide ([lecture 04b](../lectures/04b_learning_and_sampling.ipynb), section 10).
 # The single Gaussian shows that this is most of the bill: its steps back *are* Gaussian, and the denoiser gives their mean exactly, so nothing but the variance can be wrong, and yet its gap is about as large.
 # Where two modes could have led to the same x_t the true step has two humps as well, which no Gaussian fits.
 # With more and shorter steps both matter less, and the gap falls.

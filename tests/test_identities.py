@@ -1,4 +1,4 @@
-"""Each identity of lecture 04, by name, in float64: against simulation, quadrature, Bayes on a grid, or autograd."""
+"""Each identity of lectures 04 and 04b, in float64: against simulation, quadrature, Bayes on a grid, or autograd."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Each identity of lecture 03, by name, in float64: against quadrature, autograd, a closed form, or simulation."""
+"""Each identity of lectures 03 and 03b, in float64: against quadrature, autograd, a closed form, or simulation."""
 
 import itertools
 import math

@@ -37,7 +37,7 @@ OUTLINES = {  # what differs from run to run, in the arguments of `gan.Pix2Pix`
 
 
 def ddpm_digits() -> tuple[torch.nn.Module, train.History]:
-    """The class-conditional model of lecture 04, trained ten times as long as there."""
+    """The class-conditional model of lecture 04b, trained ten times as long as there."""
     torch.manual_seed(0)
     ddpm = diffusion.DDPM(diffusion.UNet.digits(), diffusion.Schedule.cosine(T=1000), predict="v", levels=17)
     objective = diffusion.Denoising(ddpm, lr=4e-3)

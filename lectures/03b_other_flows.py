@@ -1,0 +1,418 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # Normalizing flows: other flows
+#
+# *A coupling is one layer with an inverse and a cheap determinant: which others are there, and what do pictures ask for?*
+#
+# **You will learn**
+#
+# - how planar, autoregressive, spline and continuous flows find their inverse and their determinant, and what each of them gives up;
+# - what a flow of pictures needs besides couplings: channels that mix, and several scales.
+#
+# **It takes** 15 minutes.
+# **You need** the first part, [Normalizing flows](03_normalizing_flows.ipynb), of which this is the second: sections and equations are numbered on, and those up to section 11 and up to (11) stand there.
+
+# %% slideshow={"slide_type": "skip"}
+import math
+
+import torch
+from gencourse import checks, plots
+
+from genlib import data, flows
+
+torch.manual_seed(0)  # of networks whose weights no generator is given for
+torch.set_default_dtype(torch.float64)  # identities are shown in double precision
+Normal = torch.distributions.Normal
+
+
+def seed(n):
+    """A new source of random numbers, so that a cell that is run again draws the same ones."""
+    return torch.Generator().manual_seed(n)
+
+
+def jacobian(f, x):
+    """∂z/∂xᵀ of each example by autograd, (B, D, D), for f from (B, ...) to (B, ...)."""
+    each = [torch.autograd.functional.jacobian(lambda v: f(v[None])[0], point) for point in x]
+    return torch.stack(each).reshape(len(x), x[0].numel(), x[0].numel())
+
+
+def randomise(module, n, std=0.3):
+    """Random weights: a fresh coupling is the identity, on which every claim would hold."""
+    generator = seed(n)
+    for p in module.parameters():
+        p.data += std * torch.randn(p.shape, generator=generator)
+    return module
+
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 12. Other flows
+#
+# A flow needs two things of each layer: an inverse, and a cheap determinant.
+# The affine coupling is one answer.
+# This section takes three others, in the order of what they give up, and each is built in a few lines and checked: its log-determinant against autograd, and its inverse by going there and back.
+#
+# ### Planar flows: identity plus rank one
+#
+# The simplest nonlinear map with a Jacobian of the form $I + uv^\top$ pushes every point along one direction $u$, by an amount that depends on the point's position along another direction $w$:
+#
+# $$z = x + u\,\tanh(w^\top x + b), \qquad J = I + h\,u w^\top, \qquad \log|\det J| = \log\left|1 + h\,w^\top u\right|, \tag{12}$$
+#
+# where $h = 1 - \tanh^2(w^\top x + b)$ is the derivative of $\tanh$, and the determinant is the lemma of section 4.
+#
+# When is it invertible?
+# Multiply by $w^\top$, and write $a = w^\top x$: then $w^\top z = a + w^\top u \tanh(a + b)$, an equation for the single number $a$.
+# Its right side has the derivative $1 + h\,w^\top u$ with $0 < h \le 1$, which is positive for all $a$ if $w^\top u > -1$; it then rises from $-\infty$ to $\infty$, so there is exactly one $a$, and $x = z - u \tanh(a + b)$.
+# If $w^\top u < -1$, the derivative is negative around $a = -b$ and positive far away, so some values are taken three times, and the map is no bijection.
+#
+# The inverse has no formula, only this equation in one unknown; bisection solves it.
+# And a planar layer bends space along a single direction, so in many dimensions it takes very many of them.
+# They are at home where Rezende and Mohamed (2015) introduced them, in the posterior of a VAE with few latent dimensions, where samples are drawn from base to data and no inverse is asked for.
+
+
+# %%
+def planar(x, u, w, b):
+    """(12): z, log_det."""
+    along = torch.tanh(x @ w + b)
+    return x + along[:, None] * u, (1 + (1 - along**2) * (w @ u)).abs().log()
+
+
+def planar_inverse(z, u, w, b):
+    """Bisection for a = wᵀx, whose distance from wᵀz is at most |wᵀu|."""
+    low, high = z @ w - (w @ u).abs(), z @ w + (w @ u).abs()
+    for _ in range(60):
+        a = (low + high) / 2
+        too_low = a + (w @ u) * torch.tanh(a + b) < z @ w
+        low, high = torch.where(too_low, a, low), torch.where(too_low, high, a)
+    return z - torch.tanh(a + b)[:, None] * u
+
+
+# %%
+u_6, w_6 = torch.randn(2, 6, generator=seed(1))
+x_6 = torch.randn(50, 6, generator=seed(2))
+u_6 = u_6 + (-0.9 - w_6 @ u_6) * w_6 / (w_6 @ w_6)  # now wᵀu = −0.9, near the edge of what is invertible
+z_planar, log_det_planar = planar(x_6, u_6, w_6, 0.3)
+J_planar = jacobian(lambda x: planar(x, u_6, w_6, 0.3)[0], x_6)
+checks.identity("planar: log-det (12)", log_det_planar, torch.linalg.slogdet(J_planar).logabsdet, tol=1e-9)
+checks.identity("planar: there and back", planar_inverse(z_planar, u_6, w_6, 0.3), x_6, tol=1e-9)
+bent = torch.linspace(-4, 4, 801) - 3 * torch.tanh(torch.linspace(-4, 4, 801))  # wᵀu = −3, b = 0
+checks.identity(
+    "wᵀu = −3: 0.5 is reached three times", ((bent[1:] > 0.5) != (bent[:-1] > 0.5)).sum(), 3, tol=1e-12
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ### Autoregressive flows: a full triangle
+#
+# The Jacobian of a coupling is triangular in a thrifty way: one half of the coordinates gives, the other takes.
+# An *autoregressive* layer uses the whole triangle, and lets each coordinate depend on all that come before it, $x_{<i} = (x_1, \dots, x_{i-1})$:
+#
+# $$z_i = \exp(s_i(x_{<i}))\,x_i + t_i(x_{<i}), \qquad \log|\det J| = \sum_{i=1}^{D} s_i(x_{<i}). \tag{13}$$
+#
+# Since $z_i$ depends on $x_1, \dots, x_i$ only, $J$ is lower triangular, with $\exp(s_i)$ on its diagonal.
+# In terms of densities, one such layer on $N(0, I)$ is the chain rule $p(x) = \prod_i p(x_i \mid x_{<i})$ with Gaussian conditionals, of mean $-t_i e^{-s_i}$ and standard deviation $e^{-s_i}$.
+#
+# All the $s_i$ and $t_i$ come from a single network in one pass, if its weights are masked.
+# Give each hidden feature a number $m$ between 1 and $D - 1$, let it read only those inputs and features whose number is at most $m$, and let outputs $s_i, t_i$ read only features whose number is below $i$: by induction, a feature with number $m$ depends on $x_1, \dots, x_m$ alone, and the outputs $i$ on $x_{<i}$ alone (Germain et al. 2015, MADE).
+#
+# Now look at the two directions.
+# From $x$ to $z$, everything on the right of (13) is known, so one pass of the network gives all of $z$ and the density.
+# From $z$ to $x$, $x_1$ has to be found before $s_2$ can be computed, $x_2$ before $s_3$, and so on: $D$ passes, one after the other.
+# This is the *masked autoregressive flow*, MAF (Papamakarios et al. 2017): fast densities, slow samples.
+# Exchange $x$ and $z$ in (13), so that $s_i$ and $t_i$ read $z_{<i}$, and the two directions change their roles.
+# This is the *inverse autoregressive flow*, IAF (Kingma et al. 2016): fast samples, whose density is known on the way, but $D$ passes for the density of a point that comes from elsewhere, such as a training picture.
+# A coupling is the special case in which only two groups take turns, and it takes one pass in either direction; that is what it pays for with its smaller triangle.
+
+
+# %%
+class Masked(torch.nn.Module):
+    """(13): s and t of x_{<i} from one network with masked weights; counts its passes."""
+
+    def __init__(self, dim, width, n):
+        super().__init__()
+        inputs, hidden = torch.arange(1, dim + 1), torch.arange(width) % (dim - 1) + 1
+        self.masks = hidden[:, None] >= inputs, (inputs[:, None] > hidden).repeat(2, 1)
+        self.first, self.last = torch.nn.Linear(dim, width), torch.nn.Linear(width, 2 * dim)
+        randomise(self, n), setattr(self, "passes", 0)
+
+    def s_and_t(self, x):
+        self.passes += 1
+        features = torch.tanh(x @ (self.first.weight * self.masks[0]).T + self.first.bias)
+        return (features @ (self.last.weight * self.masks[1]).T + self.last.bias).chunk(2, dim=1)
+
+
+# %%
+def autoregressive(net, x):
+    s, t = net.s_and_t(x)
+    return s.exp() * x + t, s.sum(1)
+
+
+def autoregressive_inverse(net, z):
+    x = torch.zeros_like(z)
+    for i in range(z.shape[1]):  # x_1, ..., x_i are right after pass i
+        s, t = net.s_and_t(x)
+        x = x.index_copy(1, torch.tensor([i]), ((z - t) * (-s).exp())[:, [i]])
+    return x
+
+
+# %%
+net = Masked(dim=6, width=40, n=1).requires_grad_(False)
+z_auto, log_det_auto = autoregressive(net, x_6)
+forward_passes, net.passes = net.passes, 0
+x_6_back = autoregressive_inverse(net, z_auto)
+print(f"passes of the network: {forward_passes} from x to z, {net.passes} from z to x")
+J_auto = jacobian(lambda x: autoregressive(net, x)[0], x_6)
+checks.identity("autoregressive: log-det (13)", log_det_auto, torch.linalg.slogdet(J_auto).logabsdet, tol=1e-9)
+checks.identity("autoregressive: lower triangular", J_auto.triu(1), torch.zeros_like(J_auto), tol=1e-12)
+checks.identity("autoregressive: all of the triangle", (J_auto[0].abs() > 1e-12).sum(), 6 * 7 / 2, tol=1e-12)
+checks.identity("autoregressive: there and back", x_6_back, x_6, tol=1e-9)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ### Splines: more than a scale and a shift
+#
+# Couplings and autoregressive layers do one thing to a single coordinate, given the others: they scale and shift it.
+# So a single layer makes of a Gaussian coordinate another Gaussian one, and only composition bends it.
+# Any other monotone function of one variable would do in its place, if its slope and its inverse are cheap; the determinant is then the product of the slopes.
+#
+# *Rational-quadratic splines* are such functions (Gregory and Delbourgo 1982; as layers of flows, Durkan et al. 2019).
+# Take knots $(x_k, y_k)$ that rise in both coordinates, and a slope $d_k > 0$ at each of them.
+# In the bin from $x_k$ to $x_{k+1}$ let $\xi = (x - x_k)/(x_{k+1} - x_k)$ run from 0 to 1, let $\Delta_k = y_{k+1} - y_k$, and let $\sigma_k$ be the mean slope $\Delta_k/(x_{k+1} - x_k)$.
+# Then
+#
+# $$z = y_k + \Delta_k\,\frac{\sigma_k \xi^2 + d_k\,\xi(1 - \xi)}{\sigma_k + c_k\,\xi(1 - \xi)}, \qquad c_k = d_k + d_{k+1} - 2\sigma_k, \tag{14}$$
+#
+# $$\frac{dz}{dx} = \sigma_k^2\,\frac{d_{k+1}\xi^2 + 2\sigma_k\,\xi(1 - \xi) + d_k(1 - \xi)^2}{\bigl[\sigma_k + c_k\,\xi(1 - \xi)\bigr]^2}. \tag{15}$$
+#
+# At $\xi = 0$ and $\xi = 1$, (14) gives $y_k$ and $y_{k+1}$, and (15) gives $d_k$ and $d_{k+1}$, so the pieces join smoothly.
+# The slope is positive everywhere, because its numerator is a sum of positive terms, and the denominator has no zero: $\sigma_k + c_k \xi(1-\xi) = \sigma_k(1 - 2\xi(1-\xi)) + (d_k + d_{k+1})\,\xi(1-\xi)$, where $\xi(1-\xi) \le \frac14$.
+# For (15), write $\eta = 1 - \xi$, $N$ and $M$ for numerator and denominator of (14); then $dz/dx = \sigma_k (N'M - NM')/M^2$ with $N' = 2\sigma_k\xi + d_k(1 - 2\xi)$ and $M' = c_k(1 - 2\xi)$.
+# In $N'M - NM'$ the terms with $d_k c_k$ cancel, and what is left is $\sigma_k\bigl[2\sigma_k\xi + d_k(1 - 2\xi) + c_k\xi^2(2\eta + 2\xi - 1)\bigr]$; since $2\eta + 2\xi - 1 = 1$, collecting $d_{k+1}$, $\sigma_k$ and $d_k$ gives (15).
+#
+# The inverse is a formula as well.
+# With $r = z - y_k$, (14) says that $r\,[\sigma_k + c_k\xi(1-\xi)] = \Delta_k[\sigma_k\xi^2 + d_k\xi(1-\xi)]$, which is the quadratic equation
+#
+# $$A\xi^2 + B\xi + C = 0, \quad A = \Delta_k(\sigma_k - d_k) + r c_k, \quad B = \Delta_k d_k - r c_k, \quad C = -r\sigma_k, \qquad \xi = \frac{-2C}{B + \sqrt{B^2 - 4AC}}. \tag{16}$$
+#
+# Of its two solutions this is the one in $[0, 1]$, in the form that stays exact where $A$ is near 0.
+
+
+# %%
+def in_bin(value, ends, X, Y, d):
+    """Of each value, counted among the knots' `ends` (X or Y), the numbers of its bin."""
+    k = (torch.searchsorted(ends, value, right=True) - 1).clamp(0, len(X) - 2)
+    sigma = Y.diff()[k] / X.diff()[k]
+    return X[k], X.diff()[k], Y[k], Y.diff()[k], d[k], d[k + 1], sigma, d[k] + d[k + 1] - 2 * sigma
+
+
+def spline(x, X, Y, d):
+    """(14) and the logarithm of (15)."""
+    x_k, width, y_k, delta, d_k, d_next, sigma, c = in_bin(x, X, X, Y, d)
+    xi = (x - x_k) / width
+    below = sigma + c * xi * (1 - xi)
+    slope = sigma**2 * (d_next * xi**2 + 2 * sigma * xi * (1 - xi) + d_k * (1 - xi) ** 2) / below**2
+    return y_k + delta * (sigma * xi**2 + d_k * xi * (1 - xi)) / below, slope.log()
+
+
+def spline_inverse(z, X, Y, d):
+    """(16)."""
+    x_k, width, y_k, delta, d_k, _, sigma, c = in_bin(z, Y, X, Y, d)
+    r = z - y_k
+    A, B, C = delta * (sigma - d_k) + r * c, delta * d_k - r * c, -r * sigma
+    return x_k + width * -2 * C / (B + (B**2 - 4 * A * C).sqrt())
+
+
+# %%
+X, Y = torch.rand(2, 9, generator=seed(3)).cumsum(1)
+d = 0.2 + 3 * torch.rand(9, generator=seed(4))
+x_in = (X[0] + (X[-1] - X[0]) * torch.rand(500, generator=seed(5))).requires_grad_()
+z_in, log_slope = spline(x_in, X, Y, d)
+(slope,) = torch.autograd.grad(z_in.sum(), x_in)
+checks.identity("spline: the slope (15)", log_slope, slope.log(), tol=1e-9)
+checks.identity("spline: there and back (16)", spline_inverse(z_in, X, Y, d), x_in, tol=1e-9)
+
+# %% [markdown]
+# What is gained shows on a density with two humps, $\frac12 N(-1, 0.3^2) + \frac12 N(1, 0.3^2)$.
+# The best affine map of one coordinate gives the Gaussian of the same mean and variance, whatever the training.
+# A single spline comes much closer, and here it needs no training either: the exact map is known, $z = \Phi^{-1}(F(x))$ with the distribution functions $F$ of $x$ and $\Phi$ of $N(0, 1)$, so we put the knots on it and give them its slopes.
+# In a coupling, a network would read $x_1$ and output the knots and slopes for each coordinate of $x_2$.
+
+# %%
+humps = data.GaussianMixture([[-1.0], [1.0]], [[[0.09]], [[0.09]]])
+x_h = torch.linspace(-2.5, 2.5, 20_001)
+log_p_h = humps.log_prob(x_h[:, None])
+
+
+def lacks(log_q):
+    return torch.trapezoid(log_p_h.exp() * (log_p_h - log_q), x_h)
+
+
+def spline_density(n_bins):
+    X = torch.linspace(-2.5, 2.5, n_bins + 1)
+    Y = Normal(0.0, 1.0).icdf((Normal(-1.0, 0.3).cdf(X) + Normal(1.0, 0.3).cdf(X)) / 2)
+    d = (humps.log_prob(X[:, None]) - Normal(0.0, 1.0).log_prob(Y)).exp()
+    z, log_slope = spline(x_h, X, Y, d)
+    return Normal(0.0, 1.0).log_prob(z) + log_slope
+
+
+affine = Normal(0.0, math.sqrt(1.09)).log_prob(x_h)
+print(f"above the entropy: affine {lacks(affine):.3f} nats", end="")
+print("".join(f", spline of {n} bins {lacks(spline_density(n)):.4f}" for n in (4, 8, 16)))
+
+# %%
+shown = {"truth": log_p_h.exp(), "affine": affine.exp(), "spline, 8 bins": spline_density(8).exp()}
+plots.figure(
+    plots.lines(x_h, shown, xlabel="x", ylabel="density", aspect=2.2),
+    alt="A density with two humps, a Gaussian over both that misses the hollow, and a spline's density that follows the truth closely.",
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ### Very many small steps, and a trace
+#
+# One more answer gives up the cheap determinant itself.
+# If a layer moves every point by a small step, $z = x + \epsilon\,v(x)$, its Jacobian is $I + \epsilon A$ with $A = \partial v/\partial x^\top$, and $\log\det(I + \epsilon A) = \epsilon \operatorname{tr} A + O(\epsilon^2)$.
+# In the limit of infinitely many such steps only the trace is left, and $v$ may be any network; [Side by side](05_side_by_side.ipynb) turns a diffusion model into a flow in this way.
+#
+# An exact trace takes $D$ backward passes, one for each diagonal entry.
+# *Hutchinson's estimate* takes one.
+# Draw a random vector $r$ with independent entries $\pm 1$, so that $E[rr^\top] = I$; then
+#
+# $$E[r^\top A\,r] = E[\operatorname{tr}(A\,rr^\top)] = \operatorname{tr}(A\,E[rr^\top]) = \operatorname{tr} A, \qquad \operatorname{Var}(r^\top A\,r) = \tfrac12 \sum_{i \ne j} (A_{ij} + A_{ji})^2. \tag{17}$$
+#
+# The product $r^\top A$ is one backward pass through $v$.
+# The estimate has no bias, but it does have a variance, which comes from the entries off the diagonal: since $r_i^2 = 1$, $r^\top A\,r = \operatorname{tr} A + \sum_{i<j}(A_{ij} + A_{ji})\,r_i r_j$, and the products $r_i r_j$ of different pairs have mean 0 and variance 1 and are uncorrelated.
+
+# %%
+net_64 = randomise(
+    torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Tanh(), torch.nn.Linear(64, 64)), n=2, std=0.05
+)
+
+
+def v(x):
+    """A random network, and a pull towards 0, so that the trace is far from 0."""
+    return net_64(x) - x
+
+
+# %%
+x_64 = torch.randn(1, 64, generator=seed(6))
+A = jacobian(v, x_64)[0]
+r = 2.0 * torch.randint(2, (4000, 64), generator=seed(7)) - 1
+_, pull_back = torch.func.vjp(lambda x: v(x[None])[0], x_64[0])
+estimates = (torch.vmap(lambda one: pull_back(one)[0])(r) * r).sum(1)
+off = A + A.T - torch.diag(2 * A.diagonal())
+checks.at_most(
+    "Hutchinson: no bias (17)", (estimates.mean() - A.trace()).abs(), 4 * estimates.std() / math.sqrt(4000)
+)
+checks.identity("Hutchinson: variance (17)", estimates.var() / (off**2).sum() * 2, 1.0, tol=0.1)
+epsilon = 1e-4
+log_det_step = torch.linalg.slogdet(torch.eye(64) + epsilon * A).logabsdet
+checks.identity("a small step: the trace is left", log_det_step / epsilon, A.trace(), tol=1e-2)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 13. Larger pictures: mixing channels, several scales
+#
+# Two further layers of the library have not been used on our small digits, and larger pictures need both.
+#
+# ### 1×1 convolutions
+#
+# Between two couplings, the halves change their roles.
+# For three colour channels, or for many channels, exchanging halves is a poor way of mixing: section 7 needed three couplings until everything depended on everything.
+# An exchange of halves is a permutation of the channels, and a permutation is one invertible matrix among many.
+# So let the mixing be learned as well: between two couplings put an invertible matrix $W$, which acts on the channels of every pixel alike.
+# This is a convolution with a kernel of one pixel (Kingma and Dhariwal 2018, Glow).
+#
+# Its Jacobian is block-diagonal, with the same block $W$ for each of the $n$ pixels, so by section 4
+#
+# $$\log|\det J| = n\,\log|\det W|, \qquad W = P\,L\,(U + \operatorname{diag}(\pm e^{\ell})), \qquad \log|\det W| = \sum_i \ell_i. \tag{18}$$
+#
+# The second formula keeps $W$ invertible whatever its entries: $P$ is a fixed permutation, $L$ is lower triangular with ones on its diagonal, $U$ is strictly upper triangular, and the signs are fixed.
+# So $|\det P| = |\det L| = 1$, the third factor is triangular, and a determinant of $C^3$ operations becomes a sum of $C$ numbers; the inverse is two triangular systems.
+#
+# The first cell checks (18), and the second shows what the layer is for.
+# A rotation by itself makes every output depend on every input, but in the same way at every point, because it is linear.
+# So we count the entries of the Jacobian that *change* from one point to another: with a rotation in between, *two* couplings change all of them, without any exchange of halves, and with a rotation before both, half of the outputs stay linear.
+
+# %%
+conv = randomise(flows.InvertibleConv(3, seed=1), n=3, std=0.2)
+colours = torch.randn(4, 3, 2, 5, generator=seed(8))
+J_conv = jacobian(lambda x: conv(x)[0], colours)
+checks.identity("1×1: log-det (18)", conv(colours)[1], torch.linalg.slogdet(J_conv).logabsdet, tol=1e-9)
+checks.identity(
+    "1×1: n log |det W|", conv(colours)[1], (10 * conv.weight().det().abs().log()).expand(4), tol=1e-9
+)
+checks.identity("1×1: there and back", conv.inverse(conv(colours)[0])[0], colours, tol=1e-9)
+
+# %%
+two_points = torch.randn(2, 6, generator=seed(0))
+same_half = [randomise(flows.AffineCoupling(flows.masks.halves(6)), n=k, std=0.5) for k in (4, 5)]
+rotation, chains = flows.InvertibleConv(6), {"without a rotation": same_half}
+chains["with one before both"] = [rotation, *same_half]
+chains["with one between them"] = [same_half[0], rotation, same_half[1]]
+for name, chain in chains.items():
+    here, there = jacobian(lambda x, chain=chain: flows.Compose(chain)(x)[0], two_points)
+    changing = ((here - there).abs() > 1e-12).sum()
+    print(f"two couplings that keep the same half, {name}: {changing} of 36 entries change")
+checks.identity("with a rotation between, all entries change", changing, 36, tol=1e-12)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ### Several scales
+#
+# A picture of $3 \times 32 \times 32$ has 3072 numbers, and a flow cannot throw one of them away.
+# An image classifier halves the resolution again and again, and becomes cheaper and sees farther; how can a bijection do the same?
+#
+# Two layers do it together.
+# A *squeeze* turns each square of $2 \times 2$ pixels into one pixel with four times the channels: it only moves numbers, so it is a permutation, and its log-determinant is 0.
+# Afterwards a convolution of $3 \times 3$ reaches over $6 \times 6$ of the old pixels, and channels can be coupled with channels.
+# Then half of the channels are *factored out*: they are finished, and are part of $z$ as they are, while the other half goes on through further layers.
+# With $x = (x_1, x_2)$ and an inner flow $f_1$ for the half that goes on,
+#
+# $$z = (f_1(x_1),\, x_2), \qquad J = \begin{pmatrix} J_1 & 0 \\ 0 & I \end{pmatrix}, \qquad \log|\det J| = \log|\det J_1|, \tag{19}$$
+#
+# and as the base density is a product over coordinates, the finished half contributes its own factor of $N(0, I)$ at once.
+# Nothing is lost: $z$ has as many numbers as $x$.
+# But they are cheaper: with $n$ scales, the layers of scale $k$ handle $D/2^{k-1}$ numbers, together $D(1 + \frac12 + \frac14 + \dots) < 2D$ instead of $nD$ (Dinh et al. 2017, section 3.6).
+# The numbers that go on longest are also the ones that reach over the largest part of the picture.
+
+
+# %%
+large = flows.RealNVP.for_images((3, 32, 32), n_scales=4, width=1, n_blocks=1)
+sizes_of = {layer.mask.numel() for layer in large.modules() if isinstance(layer, flows.AffineCoupling)}
+print(f"numbers in a coupling: {sorted(sizes_of, reverse=True)}, together {sum(sizes_of)} instead of {4 * 3072}")
+
+# %%
+image_flow = randomise(
+    flows.RealNVP.for_images((1, 4, 4), n_scales=2, width=8, n_blocks=1, levels=17), n=6, std=0.1
+)
+y_16 = torch.rand(5, 1, 4, 4, generator=seed(9))
+z_16, log_det_16 = image_flow(y_16)
+J_16 = jacobian(lambda y: image_flow(y)[0], y_16)
+checks.identity("two scales: log-det (19)", log_det_16, torch.linalg.slogdet(J_16).logabsdet, tol=1e-8)
+checks.identity("two scales: there and back", image_flow.inverse(z_16)[0], y_16, tol=1e-8)
+squares = torch.randn(2, 3, 4, 4, generator=seed(10))
+corners = [squares[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)]
+checks.identity("squeeze: the corners", flows.Squeeze()(squares)[0], torch.cat(corners, dim=1), tol=1e-12)
+squeezed = jacobian(lambda x: flows.Squeeze()(x)[0].reshape(x.shape), squares)
+checks.identity(
+    "squeeze: log-det 0", flows.Squeeze()(squares)[1], torch.linalg.slogdet(squeezed).logabsdet, tol=1e-12
+)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## Where to read on
+#
+# - Rezende and Mohamed 2015, *Variational Inference with Normalizing Flows*: planar flows, from base to data.
+# - Kingma et al. 2016, *Improving Variational Inference with Inverse Autoregressive Flow*; Papamakarios, Pavlakou and Murray 2017, *Masked Autoregressive Flow for Density Estimation*.
+# - Durkan, Bekasov, Murray and Papamakarios 2019, *Neural Spline Flows*.
+# - Grathwohl et al. 2019, *FFJORD*: continuous flows, with Hutchinson's trace.
+# - Kingma and Dhariwal 2018, *Glow*: actnorm, 1×1 convolutions, temperature.
+# - Papamakarios et al. 2021, *Normalizing Flows for Probabilistic Modeling and Inference*: a survey.
+#
+# Now build it yourself: the lab `my_labs/lab_2_flows.ipynb`.
+# A flow pays for its exact likelihood: each of its layers must have an inverse and a cheap determinant, so a network may sit inside a layer, but never be one.
+# What can be done if the map itself may be any network, and a bound of the likelihood is enough?
+# The next lecture asks that: [Diffusion models](04_diffusion_models.ipynb).
