@@ -449,19 +449,13 @@ for n in (75, 300, 1000):
 
 
 # %% tags=["nbval-ignore-output"] slideshow={"slide_type": "subslide"}
-def inside(points, others, k=3):
-    """The share of points that lie in the ball of some other, which reaches to its k-th neighbour."""
-    radius = torch.cdist(others, others).kthvalue(k + 1, dim=1).values  # the first is the point itself
-    return float((torch.cdist(points, others) <= radius).any(1).double().mean())
-
-
 digit = data.digits("test").label
 print(f"{'':24}detail   Fréchet, × held-out   precision   recall   right digit")
 for name, pictures in made.items():
     detail, report = metrics.detail(pictures, made["real"]), metrics.digits_report(pictures, digit)
     with torch.no_grad():
         of_made, of_real = judge.features(pictures.clamp(-1, 1)), features[:297].float()
-    precision, recall = inside(of_made, of_real), inside(of_real, of_made)
+    precision, recall = metrics.covered(of_made, by=of_real), metrics.covered(of_real, by=of_made)
     of_a_digit = name not in ("VAE: prior's codes", "AE: fitted codes")  # a drawn code belongs to no digit
     right = f"{report.label_accuracy:.0%}" if of_a_digit else "–"
     print(f"{name:24}{detail:6.2f}{report.frechet_multiple:15.1f}{precision:19.2f}{recall:9.2f}{right:>14}")

@@ -21,7 +21,7 @@
 # - flow matching, where flows and diffusion meet, in twenty lines.
 #
 # **It takes** 45 minutes.
-# **You need** the four families: [Learned losses](01_learned_losses.ipynb) for the VAE and the GAN, [Normalizing flows](03_normalizing_flows.ipynb), [Diffusion models](04_diffusion_models.ipynb).
+# **You need** the four families: [Learned losses](01_learned_losses.ipynb) for the VAE and the GAN, [Normalizing flows](03_normalizing_flows.ipynb), and diffusion models, of which [the second part](04b_learning_and_sampling.ipynb) is used most.
 
 # %% slideshow={"slide_type": "skip"}
 import math
@@ -342,7 +342,7 @@ checks.at_most("but the modes stay too wide", torch.full((3,), 1.15), own_width)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **Is the diffusion model's smear the fault of its network, or of its chain?**
 # We give the same chain the best denoiser there is, which is known for a mixture, and change nothing else.
-# The bound is taken apart in the same way: what is left of it with the best denoiser is the chain's, whose fixed variance is $\sigma_t^2 = \beta_t$ ([Diffusion models](04_diffusion_models.ipynb), section 10).
+# The bound is taken apart in the same way: what is left of it with the best denoiser is the chain's, whose fixed variance is $\sigma_t^2 = \beta_t$ ([Learning and sampling](04b_learning_and_sampling.ipynb), section 10).
 
 # %% tags=["nbval-ignore-output"]
 chain = points[0]["DDPM"].schedule
@@ -628,24 +628,18 @@ for family in families:
 
 # %%
 def features(images):
-    return metrics.judge().features(images.clamp(-1, 1)).detach().double()
-
-
-def covered(x, by):
-    """The share of x in places that the set `by` covers, both in the judge's features."""
-    radius = torch.cdist(by, by).kthvalue(4, dim=1).values  # the first is a picture itself, at 0
-    return float((torch.cdist(x, by) <= radius).any(1).double().mean())
+    return metrics.judge().features(images.clamp(-1, 1)).detach()
 
 
 known = features(real)
 drawn_features = {family: [features(images) for images in repeats[family]] for family in families}
-precisions = {f: torch.tensor([covered(x, by=known) for x in sets]) for f, sets in drawn_features.items()}
-recalls = {f: torch.tensor([covered(known, by=x) for x in sets]) for f, sets in drawn_features.items()}
+precisions = {f: torch.tensor([metrics.covered(x, by=known) for x in sets]) for f, sets in drawn_features.items()}
+recalls = {f: torch.tensor([metrics.covered(known, by=x) for x in sets]) for f, sets in drawn_features.items()}
 
 # %% tags=["nbval-ignore-output"]
 seen = data.digits("train")
 others = features(torch.cat([seen.x[seen.label == k][:30] for k in range(10)]))
-of_real = covered(others, by=known), covered(known, by=others)
+of_real = metrics.covered(others, by=known), metrics.covered(known, by=others)
 for f in families:
     p, r = precisions[f], recalls[f]
     print(f"{f:5} precision {p.mean():.2f} ± {p.std():.2f}, recall {r.mean():.2f} ± {r.std():.2f}")
@@ -682,7 +676,7 @@ for f in ("flow", "DDPM"):
 #
 # VAE, GAN and flow make a picture in one pass.
 # A diffusion model asks its network again and again, and we decide how often, so it is a curve in this figure and not a point: milliseconds per picture, by one thread that makes 300 at once, against the Fréchet distance to real digits.
-# The second curve is the stored run of lecture 04, the same network trained for longer.
+# The second curve is the stored run of lecture 04b, the same network trained for longer.
 
 # %%
 longer = diffusion.DDPM(diffusion.UNet.digits(), diffusion.Schedule.cosine(T=1000), predict="v", levels=17)
@@ -1115,7 +1109,7 @@ checks.at_most("more of its mass is near no mode than of the flow's", on_average
 # $$x_{t'} = (1 - t')\,\hat z + t'\,\hat x. \tag{11}$$
 #
 # The step puts the same two guesses together in the proportions of the new time.
-# A step of [DDIM](04_diffusion_models.ipynb) does that too, with the proportions $\sqrt{\bar\alpha}$ and $\sqrt{1 - \bar\alpha}$.
+# A step of [DDIM](04b_learning_and_sampling.ipynb) does that too, with the proportions $\sqrt{\bar\alpha}$ and $\sqrt{1 - \bar\alpha}$.
 # So with the same denoiser *an Euler step of flow matching is a step of DDIM*, on a schedule of its own and after a rescaling by $\rho$.
 
 # %%

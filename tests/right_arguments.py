@@ -73,6 +73,7 @@ RIGHT: dict[str, Callable[[], dict[str, Any]]] = {
     "metrics.Judge": lambda: of(width=2, n_features=2, x=pictures()),
     "metrics.classify": lambda: of(x=pictures()),
     "metrics.copying": lambda: of(x=DIGITS.x[:4], train=DIGITS.x[4:9], held_out=DIGITS.x[9:14]),
+    "metrics.covered": lambda: of(x=X, by=noise(5, 2)),
     "metrics.detail": lambda: of(images=pictures(), truth=pictures()),
     "metrics.digits_report": lambda: of(x=DIGITS.x[:9], label=DIGITS.label[:9]),
     "metrics.diversity": lambda: of(samples=noise(3, 2, 4)),

@@ -110,6 +110,37 @@ def test_frechet_refuses(name, arguments):
         metrics.frechet_gaussian(*arguments)
 
 
+# covered: precision and recall
+
+
+def test_covered_on_a_line():
+    """Whole numbers, whose nearest neighbours lie at 1: the balls are [i − 1, i + 1], their ends belong to them."""
+    line = torch.arange(10.0)[:, None]
+    x = torch.tensor([-1.5, -1.0, 4.5, 10.0, 10.5])[:, None]
+    assert metrics.covered(x, by=line, k=1) == pytest.approx(3 / 5)
+    assert metrics.covered(x, by=line, k=3) == 1  # at the ends the third nearest is 3 away
+
+
+@SETTINGS
+@given(seed=st.integers(0, 10**6), n=st.integers(5, 30), D=st.integers(1, 4))
+def test_covered_does_not_heed_rotations_order_or_scale(seed, n, D):
+    g = generator(seed)
+    x, by = torch.randn(40, D, generator=g).double(), 0.5 * torch.randn(n, D, generator=g).double()
+    turn = torch.linalg.qr(torch.randn(D, D, generator=g).double()).Q
+    assert metrics.covered(3 * x @ turn, 3 * by.flip(0) @ turn) == pytest.approx(metrics.covered(x, by), abs=1e-9)
+    assert metrics.covered(by, by) == 1
+    with pytest.raises(ValueError, match=r"^k: expected less than the"):
+        metrics.covered(x, by, k=n)
+
+
+def test_precision_and_recall_of_two_halves():
+    """One distribution on [0, 1], the other on [1/2, 1]: all of the narrow one is covered, half of the wide one."""
+    g = generator(3)
+    wide, narrow = torch.rand(3000, 1, generator=g), 0.5 + 0.5 * torch.rand(3000, 1, generator=g)
+    assert metrics.covered(narrow, by=wide) == pytest.approx(1, abs=0.02)
+    assert metrics.covered(wide, by=narrow) == pytest.approx(0.5, abs=0.03)
+
+
 # energy distance
 
 

@@ -15,6 +15,7 @@ PAIRS = 1 << 22  # distances held in memory at once
 Points = Annotated[Float[Tensor, "N *S"], "[-1e100, 1e100]"]
 Others = Annotated[Float[Tensor, "M *S"], "[-1e100, 1e100]"]
 Samples = Annotated[Float[Tensor, "B {mixture.dim}"], "[-1e100, 1e100]"]
+Neighbour = Annotated[int, "[1, 1000000]"]
 Mean = Annotated[Float[Tensor, " D"], "[-1e100, 1e100]"]
 Covariance = Annotated[Float[Tensor, "D D"], "[-1e100, 1e100]"]
 
@@ -58,6 +59,21 @@ def energy_distance(x: Points, y: Others, unbiased: bool = True) -> float:
     within = int(unbiased)  # a point's distance to itself adds nothing, so that only the count of pairs differs
     mean_within = sum(_sum_of_distances(z, z) / (len(z) * (len(z) - within)) for z in (x, y))
     return 2 * _sum_of_distances(x, y) / (len(x) * len(y)) - mean_within
+
+
+@checked
+def covered(x: Points, by: Others, k: Neighbour = 3) -> float:
+    """The share of x in some ball around a point of `by` that reaches to its k-th nearest neighbour there.
+
+        precision = covered(made, by=real)        recall = covered(real, by=made)
+
+    x is (n, ...), by (m, ...), usually in the features of a judge; it is computed in float64.
+    Raises: ValueError for k ≥ m. Ref: Kynkäänniemi et al. 2019, eqs. 1 and 2.
+    """
+    if k >= len(by):
+        raise ValueError(f"k: expected less than the {len(by)} points of by, got {k}")
+    radius = torch.cat([rows.kthvalue(k + 1, dim=1).values for rows in distances(by, by)])  # the nearest is itself
+    return float(torch.cat([(rows <= radius).any(1) for rows in distances(x, by)]).double().mean())
 
 
 class ModeCoverage(NamedTuple):
