@@ -152,7 +152,7 @@ class VAE(Autoencoder):
 
     @checked
     def kl(self, x: Pictures, label: Label = None) -> Tensor:
-        """KL(q(z | x) ‖ p(z)) of x, (B, D), in closed form: (B,), nats, >= 0."""
+        """KL(q(z | x) ‖ p(z)) of x, (B, D), in closed form: (B,), nats, >= 0. Lecture 01 (5)."""
         return _kl(*self.encode(x, label))
 
     @checked
@@ -160,7 +160,7 @@ class VAE(Autoencoder):
         self, x: Pictures, label: Label = None, *, n_draws: Count = 1, generator: Generator | None = None
     ) -> Tensor:
         """ELBO(x) of x, (B, D), or of x given its label: (B,), nats. E_q is a mean over n_draws codes z = m + s · ε, so
-        that only the expectation of what comes is at most log p(x). Ref: Kingma & Welling 2014, eq. 3."""
+        that only its expectation is at most log p(x). Ref: Kingma & Welling 2014, eq. 3; lecture 01 (3), (4)."""
         mean, log_std = self.encode(x, label)
         draws = (mean + log_std.exp() * draw(mean.shape, mean, generator) for _ in range(n_draws))
         return sum(self.log_likelihood(x, z, label) for z in draws) / n_draws - _kl(mean, log_std)

@@ -455,7 +455,7 @@ for name, pictures in made.items():
     detail, report = metrics.detail(pictures, made["real"]), metrics.digits_report(pictures, digit)
     with torch.no_grad():
         of_made, of_real = judge.features(pictures.clamp(-1, 1)), features[:297].float()
-    precision, recall = metrics.covered(of_made, by=of_real), metrics.covered(of_real, by=of_made)
+    precision, recall = metrics.precision(of_made, of_real), metrics.recall(of_made, of_real)
     of_a_digit = name not in ("VAE: prior's codes", "AE: fitted codes")  # a drawn code belongs to no digit
     right = f"{report.label_accuracy:.0%}" if of_a_digit else "–"
     print(f"{name:24}{detail:6.2f}{report.frechet_multiple:15.1f}{precision:19.2f}{recall:9.2f}{right:>14}")

@@ -633,13 +633,13 @@ def features(images):
 
 known = features(real)
 drawn_features = {family: [features(images) for images in repeats[family]] for family in families}
-precisions = {f: torch.tensor([metrics.covered(x, by=known) for x in sets]) for f, sets in drawn_features.items()}
-recalls = {f: torch.tensor([metrics.covered(known, by=x) for x in sets]) for f, sets in drawn_features.items()}
+precisions = {f: torch.tensor([metrics.precision(x, known) for x in sets]) for f, sets in drawn_features.items()}
+recalls = {f: torch.tensor([metrics.recall(x, known) for x in sets]) for f, sets in drawn_features.items()}
 
 # %% tags=["nbval-ignore-output"]
 seen = data.digits("train")
 others = features(torch.cat([seen.x[seen.label == k][:30] for k in range(10)]))
-of_real = metrics.covered(others, by=known), metrics.covered(known, by=others)
+of_real = metrics.precision(others, known), metrics.recall(others, known)
 for f in families:
     p, r = precisions[f], recalls[f]
     print(f"{f:5} precision {p.mean():.2f} ± {p.std():.2f}, recall {r.mean():.2f} ± {r.std():.2f}")
@@ -930,25 +930,37 @@ checks.at_most("with it, it passes the GAN", long[4], frechet["GAN"])
 # $$u^*(x_t, t) = \frac{x_t - \varepsilon^*(x_t/\rho;\ \bar\alpha)}{t}. \tag{9}$$
 #
 # So whoever has the best denoiser has the best velocity as well.
-# We compare (9) with the mean (5), computed by summing over a grid of $x$.
+# We compare (8) and (9) with means over a grid of $x$, each point weighted by its probability given $x_t$.
+# And we check what made (5) the best answer: any other velocity $u$ has a larger squared error, by its squared distance to $u^*$ ([Learned losses](01_learned_losses.ipynb), (1)).
 
 
 # %%
-def best_velocity(x_t, t):
-    """u* of the mixture (9), for x_t (B, 2) and a number t in (0, 1]."""
+def best_eps(x_t, t):
+    """E[z | x_t] of the mixture (8), for x_t (B, 2) and a number t in (0, 1]."""
     rho = math.hypot(t, 1 - t)
     noised = SimpleNamespace(alpha_bar=torch.tensor([1.0, (t / rho) ** 2], dtype=torch.float64))
-    eps = mixture.optimal_eps(x_t / rho, torch.ones(len(x_t), dtype=torch.int64), noised)
-    return (x_t - eps) / t
+    return mixture.optimal_eps(x_t / rho, torch.ones(len(x_t), dtype=torch.int64), noised)
 
 
+def best_velocity(x_t, t):
+    return (x_t - best_eps(x_t, t)) / t  # (9)
+
+
+# %%
 here, t = 0.8 * torch.randn(20, 2, generator=g, dtype=torch.float64), 0.6
 line = torch.linspace(-1.2, 1.2, 481, dtype=torch.float64)
 x = torch.cartesian_prod(line, line)
 z = (here[:, None] - t * x) / (1 - t)  # the noise that leads from x to here
 posterior = (mixture.log_prob(x) - z.square().sum(-1) / 2).softmax(dim=1)  # of x, given x_t
-mean_velocity = (posterior[..., None] * (x - z)).sum(1)
+mean_noise, mean_velocity = ((posterior[..., None] * value).sum(1) for value in (z, x - z))
+checks.identity("the mean noise is the best guess of ε (8)", best_eps(here, t), mean_noise, tol=1e-8)
 checks.identity("the best velocity from the best denoiser (9)", best_velocity(here, t), mean_velocity, tol=1e-8)
+
+# %%
+u = torch.randn(20, 2, generator=torch.Generator().manual_seed(11), dtype=torch.float64)
+error, least = ((posterior * (x - z - v[:, None]).square().sum(-1)).sum(1) for v in (u, mean_velocity))
+away = (u - best_velocity(here, t)).square().sum(-1)
+checks.identity("another velocity costs its squared distance (5)", error - least, away, tol=1e-8)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # The continuity equation (7) can be checked with derivatives by autograd.
@@ -972,6 +984,20 @@ change = slope(torch.cat([density(where[i : i + 1], now[i]) for i in range(20)])
 flux = density(where, 0.6)[:, None] * best_velocity(where, 0.6)
 outflow = slope(flux[:, 0], where)[:, 0] + slope(flux[:, 1], where)[:, 1]
 checks.identity("what a place gains has flowed in (7)", change, -outflow, tol=1e-10)
+
+# %% [markdown]
+# Equation (6) is checked with $\varphi(x) = \cos(k^\top x)$.
+# The mean of such a $\varphi$ is the real part of a characteristic function, which a mixture of Gaussians has in closed form, and autograd differentiates it by $t$; that is the left side.
+# The right side is a sum over a grid, with the density $p_t$ and the velocity (9).
+
+# %%
+k, now = torch.tensor([1.5, -2.0], dtype=torch.float64), torch.tensor(0.6, dtype=torch.float64).requires_grad_()
+spread = k.square().sum() * (now**2 * 0.06**2 + (1 - now) ** 2)
+mean_phi = (mixture.weights * torch.cos(now * mixture.means @ k)).sum() * torch.exp(-spread / 2)
+(rate,) = torch.autograd.grad(mean_phi, now)
+wide = torch.cartesian_prod(*[torch.linspace(-4, 4, 401, dtype=torch.float64)] * 2)
+flow_of_phi = -torch.sin(wide @ k) * (best_velocity(wide, 0.6) @ k)  # ∇φ · u*
+checks.identity("a mean moves with u* (6)", rate, (density(wide, 0.6) * flow_of_phi).sum() * 0.02**2, tol=1e-8)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # Now train it.

@@ -102,7 +102,7 @@ def test_the_bound_is_tight_where_the_encoder_is_the_posterior() -> None:
     assert torch.allclose(elbo, log_p, atol=0.02)
 
 
-def test_the_kl_is_that_of_torch() -> None:
+def test_the_kl_is_that_of_torch() -> None:  # lecture 01 (5)
     vae = random_vae(3, 4, 8)
     x = torch.randn(7, 3, dtype=torch.float64, generator=generator(1))
     mean, log_std = vae.encode(x)

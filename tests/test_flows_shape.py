@@ -49,7 +49,7 @@ def test_factor_out_leaves_the_rest_alone(mask: list[bool]) -> None:
     assert torch.equal(z[:, on], inner(x[:, on])[0])
 
 
-def test_two_scales_by_hand() -> None:
+def test_two_scales_by_hand() -> None:  # lecture 03 (19)
     inner = randomised(AffineCoupling(masks.checkerboard((2, 2, 3))).double(), 0.3)
     flow = Compose([Squeeze(), FactorOut(inner, torch.tensor([True, False, False, True])), Inverse(Squeeze())])
     x = normal(2, 1, 4, 6)

@@ -48,7 +48,7 @@ def step(t: int, n: int = 1) -> Tensor:
 # The forward chain
 
 
-def test_chain_equals_closed_form_by_composing_gaussians() -> None:
+def test_chain_equals_closed_form_by_composing_gaussians() -> None:  # lecture 04 (1), (2), (5)
     """q(x_t | x_0): mean and variance carried through x_t = √(1 − β_t) x_{t−1} + √β_t z, one step at a time."""
     x_0 = normal(4, 3)
     mean, var = x_0, 0.0
@@ -60,7 +60,7 @@ def test_chain_equals_closed_form_by_composing_gaussians() -> None:
         assert torch.allclose(spread**2, torch.full_like(spread, var), atol=1e-12)
 
 
-def test_chain_equals_closed_form_by_simulation() -> None:
+def test_chain_equals_closed_form_by_simulation() -> None:  # lecture 04 (5)
     """A hundred thousand chains from the lecture's mixture, against the density that the closed form gives x_t."""
     x = MIXTURE.sample(100_000, generator=generator()).double()
     z = normal(S.T, 100_000, 1, seed=1)
@@ -73,7 +73,7 @@ def test_chain_equals_closed_form_by_simulation() -> None:
     assert (empirical - cdf).abs().max() < 1.63 / math.sqrt(len(x)) + 1e-3  # Kolmogorov–Smirnov at 1 %
 
 
-def test_sum_of_two_noises_is_one_noise() -> None:
+def test_sum_of_two_noises_is_one_noise() -> None:  # lecture 04 (4)
     """√α_2 √β_1 z_1 + √β_2 z_2 has the variance 1 − ᾱ_2, not the square of the sum of deviations (erratum 18)."""
     z_1, z_2 = normal(2, 1_000_000)
     merged = S.alpha[2].sqrt() * S.beta[1].sqrt() * z_1 + S.beta[2].sqrt() * z_2
@@ -82,7 +82,7 @@ def test_sum_of_two_noises_is_one_noise() -> None:
     assert float((S.alpha[2].sqrt() * S.beta[1].sqrt() + S.beta[2].sqrt()) ** 2) > 1.5 * exact
 
 
-def test_shrinking_keeps_the_variance_and_adding_alone_does_not() -> None:
+def test_shrinking_keeps_the_variance_and_adding_alone_does_not() -> None:  # lecture 04 (1), (3)
     """Erratum 14: with √(1 − β) variance 1 stays 1; without, it grows by Σβ; with Σβ finite x_0 is not forgotten."""
     kept, grown = 1.0, 1.0
     for beta in S.beta[1:].tolist():
@@ -93,7 +93,7 @@ def test_shrinking_keeps_the_variance_and_adding_alone_does_not() -> None:
     assert float(halving.alpha_bar[-1]) == pytest.approx(0.289, abs=5e-4)
 
 
-def test_prior_kl_equals_quadrature() -> None:
+def test_prior_kl_equals_quadrature() -> None:  # lecture 04 (7)
     """L_T = ∫ q(x_T | x_0) log q(x_T | x_0)/N(x_T; 0, 1)."""
     grid, h = points(-12, 12, 4001)
     for x_0 in (-1.0, 0.0, 0.3, 2.0):
@@ -106,7 +106,7 @@ def test_prior_kl_equals_quadrature() -> None:
 # One step back
 
 
-def test_posterior_equals_bayes_on_a_grid() -> None:
+def test_posterior_equals_bayes_on_a_grid() -> None:  # lecture 04 (11)
     """q(x_{t−1} | x_t, x_0) ∝ q(x_t | x_{t−1}) q(x_{t−1} | x_0): the whole density, not just its moments."""
     grid, h = points(-8, 8, 40_001)
     for t in range(2, S.T + 1):
@@ -117,7 +117,7 @@ def test_posterior_equals_bayes_on_a_grid() -> None:
         assert torch.allclose(product / (product.sum() * h), density(grid, mean, var), atol=1e-9)
 
 
-def test_bayes_holds_between_the_three_kernels() -> None:
+def test_bayes_holds_between_the_three_kernels() -> None:  # lecture 04 (11)
     """log q(x_t | x_{t−1}) + log q(x_{t−1} | x_0) = log q(x_{t−1} | x_t, x_0) + log q(x_t | x_0), at any point."""
 
     def log_q(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ def test_bayes_holds_between_the_three_kernels() -> None:
         assert torch.allclose(left, right, atol=1e-10)
 
 
-def test_the_true_reverse_step_is_no_gaussian_unless_beta_is_small() -> None:
+def test_the_true_reverse_step_is_no_gaussian_unless_beta_is_small() -> None:  # lecture 04 (8), (9)
     """Erratum 30: the total variation between q(x_{t−1} | x_t) and the Gaussian of its moments, small β and large."""
     grid, h = points(-4, 4, 8001)
     x_t = 0.1
@@ -148,7 +148,7 @@ def test_the_true_reverse_step_is_no_gaussian_unless_beta_is_small() -> None:
     assert distance(0.9, 1e-3) < 0.02 < 0.2 < distance(0.9, 0.5)
 
 
-def test_mean_in_terms_of_eps() -> None:
+def test_mean_in_terms_of_eps() -> None:  # lecture 04 (10), (12)
     """μ = (x_t − β_t/√(1 − ᾱ_t) ε)/√α_t, Ho et al. eq. 11, from the posterior at the x_0 that ε gives."""
     x_t, eps = normal(2, 5, 3)
     for t in range(1, S.T + 1):
@@ -163,7 +163,7 @@ def test_mean_in_terms_of_eps() -> None:
 
 @pytest.mark.parametrize("source", ["eps", "x_0", "v", "score"])
 @pytest.mark.parametrize("target", ["eps", "x_0", "v", "score"])
-def test_round_trips(source: str, target: str) -> None:
+def test_round_trips(source: str, target: str) -> None:  # lecture 04 (12), (13), (14)
     x_0, eps = normal(2, 5, 3)
     t = torch.arange(1, 6)
     x_t = S.q_sample(x_0, t, eps)
@@ -175,7 +175,7 @@ def test_round_trips(source: str, target: str) -> None:
     assert torch.allclose(S.convert(there, x_t, t, target, source), truth[source], atol=1e-9)  # type: ignore[arg-type]
 
 
-def test_best_eps_is_the_score_of_the_marginal() -> None:
+def test_best_eps_is_the_score_of_the_marginal() -> None:  # lecture 04 (15)
     """E[ε | x_t] = −√(1 − ᾱ_t) ∇ log q(x_t): the left by quadrature over x_0, the right by autograd."""
     grid, h = points(-2, 2, 8001)
     p_0 = MIXTURE.log_prob(grid).exp() * h
@@ -194,7 +194,7 @@ def test_best_eps_is_the_score_of_the_marginal() -> None:
 
 
 @pytest.mark.parametrize("variance", ["beta", "beta_tilde"])
-def test_sum_of_terms_equals_the_bound(variance: Any) -> None:
+def test_sum_of_terms_equals_the_bound(variance: Any) -> None:  # lecture 04 (17), (18)
     """∫ q(x_{1:3} | x_0) log q(x_{1:3} | x_0)/p(x_{0:3}), all three at once, with the *forward* kernels in q; against
     L_T + L_2 + L_1 + L_0, each by a quadrature of its own over x_t."""
     s = Schedule([0.3, 0.4, 0.5])
@@ -276,7 +276,7 @@ def code_length(model: DDPM, p: GaussianMixture, grid: Tensor, h: float) -> tupl
     return float((p.log_prob(grid).exp() * nll).sum()) * h, nll
 
 
-def test_bound_is_above_the_models_own_code_length_and_that_above_the_entropy() -> None:
+def test_bound_is_above_the_models_own_code_length_and_that_above_the_entropy() -> None:  # lecture 04 (16), (25)
     """In expectation, on the lecture's mixture with the best denoiser: −0.299 ≥ −0.575 ≥ −0.628."""
     model = known(MIXTURE, CHAIN, variance="beta")
     bound = expected_bound(MIXTURE, CHAIN, CHAIN.beta.log().tolist())
@@ -317,7 +317,7 @@ def test_bound_closes_as_steps_get_smaller() -> None:
     assert min(stays) > 0.2 > 5 * gaps[2]
 
 
-def test_simple_loss_is_the_bound_reweighted() -> None:
+def test_simple_loss_is_the_bound_reweighted() -> None:  # lecture 04 (20)
     """L_{t−1} = β_t²/(2 σ_t² α_t (1 − ᾱ_t)) ‖ε − ε_θ‖² + what the variances alone make, Ho et al. eq. 12."""
     x_0, eps, guess = normal(3, 4, 2)
     kinds: list[Any] = ["beta", "beta_tilde"]
@@ -338,7 +338,7 @@ def test_simple_loss_is_the_bound_reweighted() -> None:
 
 @pytest.mark.parametrize("n_steps", [50, 12, 5, 1])
 @pytest.mark.parametrize("clip", [False, True])
-def test_ddim_with_eta_one_equals_ancestral_with_beta_tilde(n_steps: int, clip: bool) -> None:
+def test_ddim_with_eta_one_equals_ancestral_with_beta_tilde(n_steps: int, clip: bool) -> None:  # lecture 04 (27)
     p = GaussianMixture.ring(n=5)
     model = known(p, CHAIN, variance="beta_tilde")
     x_T = normal(20, 2)
@@ -349,7 +349,7 @@ def test_ddim_with_eta_one_equals_ancestral_with_beta_tilde(n_steps: int, clip: 
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.6, 1.0])
-def test_ddim_keeps_the_marginals_for_any_eta(eta: float) -> None:
+def test_ddim_keeps_the_marginals_for_any_eta(eta: float) -> None:  # lecture 04 (26)
     """With x_0 known, one step from q(x_t | x_0) lands in q(x_s | x_0): mean and variance, composed exactly."""
     s = Schedule([0.1, 0.3, 0.5])
     x_0 = 0.7
@@ -407,7 +407,7 @@ def test_ancestral_sampling_with_the_known_denoiser_is_the_models_own_density() 
     assert wasserstein(x) < 0.05
 
 
-def test_guided_score_is_that_of_the_sharpened_class() -> None:
+def test_guided_score_is_that_of_the_sharpened_class() -> None:  # lecture 04 (28)
     """∇ log p(x) + (1 + w) ∇ log p(c | x), with p(c | x) by Bayes and its gradient by autograd."""
     one = GaussianMixture([[1.0]], [[[0.0025]]])
 

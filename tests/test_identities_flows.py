@@ -32,7 +32,7 @@ def coupling(mask: Tensor, seed: int = 0) -> AffineCoupling:
 # Change of variables
 
 
-def test_mass_of_an_interval_is_conserved() -> None:
+def test_mass_of_an_interval_is_conserved() -> None:  # lecture 03 (2)
     """P(a < X < b) by quadrature of p_X = p_Z(f(x)) |f'(x)| is Φ(f(b)) − Φ(f(a)), also where f falls."""
     normal_cdf = torch.distributions.Normal(0.0, 1.0).cdf
     for name in ("rises", "falls"):
@@ -47,7 +47,7 @@ def test_mass_of_an_interval_is_conserved() -> None:
         assert mass > 0.1
 
 
-def test_log_prob_is_base_plus_log_abs_det() -> None:
+def test_log_prob_is_base_plus_log_abs_det() -> None:  # lecture 03 (3)
     flow = randomised(RealNVP.for_vectors(5, 4, 16, mask="random").double(), 0.2)
     x = normal(5)
     z = flow(x[None])[0][0].detach()
@@ -56,7 +56,7 @@ def test_log_prob_is_base_plus_log_abs_det() -> None:
     assert float(flow.log_prob(x[None]).detach()) == pytest.approx(expected, abs=1e-10)
 
 
-def test_the_sign_of_a_determinant_does_not_matter_and_its_absolute_value_does() -> None:
+def test_the_sign_of_a_determinant_does_not_matter_and_its_absolute_value_does() -> None:  # erratum 7
     """Two coordinates that trade places: det = −1, and densities stay what they are."""
     swap = flows.InvertibleConv(2).double()
     with torch.no_grad():
@@ -69,7 +69,7 @@ def test_the_sign_of_a_determinant_does_not_matter_and_its_absolute_value_does()
     assert torch.allclose(swap(x)[1], torch.zeros(4, dtype=torch.float64))
 
 
-def test_the_determinant_alone_has_no_maximum_and_the_likelihood_has_one() -> None:
+def test_the_determinant_alone_has_no_maximum_and_the_likelihood_has_one() -> None:  # erratum 8
     """z = c·x in D dimensions: D log c grows for ever, with −c²|x|²/2 the best c is 1/σ."""
     x = 2.5 * normal(20_000, 3)
     scale = torch.linspace(-3, 3, 601, dtype=torch.float64)
@@ -89,6 +89,7 @@ def test_the_determinant_alone_has_no_maximum_and_the_likelihood_has_one() -> No
 
 @pytest.mark.parametrize("dim", [2, 5, 8])
 def test_a_coupling_s_jacobian_is_lower_triangular_with_exp_log_s_on_its_diagonal(dim: int) -> None:
+    # Lecture 03 (4), (5)
     layer = coupling(masks.halves(dim))
     x = normal(dim)
     J = jacobian(lambda x: layer(x)[0], x)
@@ -103,7 +104,7 @@ def test_a_coupling_s_jacobian_is_lower_triangular_with_exp_log_s_on_its_diagona
     assert torch.equal(upper.tril(-1), torch.zeros_like(J))  # after a swap
 
 
-def test_a_coupling_is_inverted_without_inverting_its_network() -> None:
+def test_a_coupling_is_inverted_without_inverting_its_network() -> None:  # lecture 03 (6)
     """A network that is constant, or that takes many inputs to one output, does no harm."""
     for net in (lambda kept, _: torch.ones(len(kept), 4, dtype=kept.dtype), lambda kept, _: (kept**2).repeat(1, 2)):
         layer = AffineCoupling(masks.halves(4), net)
@@ -111,7 +112,7 @@ def test_a_coupling_is_inverted_without_inverting_its_network() -> None:
         assert torch.allclose(layer.inverse(layer(x)[0])[0], x, atol=1e-12)
 
 
-def test_where_a_raw_scale_crosses_zero_exp_of_it_can_still_be_inverted() -> None:
+def test_where_a_raw_scale_crosses_zero_exp_of_it_can_still_be_inverted() -> None:  # erratum 9
     """s(x_1) = x_1. Raw, z_2 = s x_2 has no inverse at x_1 = 0: autograd's Jacobian is singular. With exp it is not."""
     layer = AffineCoupling(masks.halves(2), lambda kept, _: torch.cat([kept, 0 * kept], dim=1))
     x = torch.cartesian_prod(torch.linspace(-2, 2, 5, dtype=torch.float64), torch.tensor([1.0, -3.0]).double())
@@ -126,7 +127,7 @@ def test_where_a_raw_scale_crosses_zero_exp_of_it_can_still_be_inverted() -> Non
     assert float(log_det.max() - log_det.min()) > 3  # it is no constant scale
 
 
-def test_how_many_couplings_it_takes_to_fill_the_jacobian() -> None:
+def test_how_many_couplings_it_takes_to_fill_the_jacobian() -> None:  # erratum 11
     """One leaves half unchanged, two change all but leave zeros within a half, three fill the matrix. In 2-D two do."""
     for dim, share in ((4, [None, 2, 0]), (2, [None, 0, 0])):
         halves = [coupling(masks.halves(dim, swap=k % 2 == 1), seed=k) for k in range(3)]
@@ -142,7 +143,7 @@ def test_how_many_couplings_it_takes_to_fill_the_jacobian() -> None:
 # Composition
 
 
-def test_log_dets_add_and_the_inverse_runs_backwards() -> None:
+def test_log_dets_add_and_the_inverse_runs_backwards() -> None:  # lecture 03 (7)
     layers = [coupling(masks.halves(4)), flows.InvertibleConv(4).double(), coupling(masks.halves(4, swap=True), 1)]
     flow, x = Compose(layers), normal(3, 4)
     z, total = x, torch.zeros(3, dtype=torch.float64)
@@ -170,7 +171,7 @@ def test_the_determinant_s_sum_needs_no_matrix() -> None:
 # Likelihood, and what whole numbers make of it
 
 
-def test_cross_entropy_is_entropy_plus_kl() -> None:
+def test_cross_entropy_is_entropy_plus_kl() -> None:  # lecture 03 (8)
     """−E_p[log q] − H(p) = KL(p ‖ q) ≥ 0 for a flow q, by quadrature in 2-D: what training makes smaller."""
     truth = data.GaussianMixture.ring(5, 1.0, 0.3)
     flow = randomised(RealNVP.for_vectors(2, 4, 16).double(), 0.1)
@@ -192,7 +193,7 @@ def test_a_flow_back_and_forth_has_the_density_of_its_base_at_z() -> None:
     assert torch.allclose(flow.log_prob(x) + log_det, base.log_prob(z), atol=1e-10)
 
 
-def test_without_dequantization_there_is_no_bound_and_with_it_there_is() -> None:
+def test_without_dequantization_there_is_no_bound_and_with_it_there_is() -> None:  # erratum 13
     """A pixel that is 0 in every picture: p may be a spike there, and log p grows by log c for each narrowing by c.
 
     Noise spreads the pixel over its cell, [0, ½]. Then a spike that is narrower than the cell costs more, not less, and
@@ -213,7 +214,7 @@ def test_without_dequantization_there_is_no_bound_and_with_it_there_is() -> None
     assert bits[3] > bits[2] > bits[1] + 100
 
 
-def test_probabilities_of_all_pictures_sum_to_one() -> None:
+def test_probabilities_of_all_pictures_sum_to_one() -> None:  # lecture 03 (9)
     """Σ over all 3² pictures of ∫ p((x_int + u)/L) du / L^D is the mass of the density in the unit square."""
     flow = randomised(RealNVP.for_vectors(2, 4, 8, levels=3).double(), 0.1)
     pixels = torch.cartesian_prod(torch.arange(3), torch.arange(3))
@@ -225,7 +226,7 @@ def test_probabilities_of_all_pictures_sum_to_one() -> None:
     assert mass < 1
 
 
-def test_dequantized_bits_are_an_upper_bound_of_the_code_length_with_jensen_s_gap() -> None:
+def test_dequantized_bits_are_an_upper_bound_of_the_code_length_with_jensen_s_gap() -> None:  # lecture 03 (9), (10)
     """bits_per_dim with one draw, averaged, against quadrature over the cell: E_u[log p] for it, log E_u[p] for P."""
     flow = randomised(RealNVP.for_vectors(2, 4, 8, levels=2).double(), 0.3)
     axis, _ = line(0, 1, 200)

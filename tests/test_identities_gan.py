@@ -57,7 +57,7 @@ def derivative(f, at: float, h: float = 1e-4) -> float:
 # What D finds, and what its loss is then
 
 
-def test_the_best_d_is_the_share_of_the_data() -> None:
+def test_the_best_d_is_the_share_of_the_data() -> None:  # lecture 01 (7)
     """sigmoid(D*) = p / (p + p_G)."""
     q = normal(0.4, 1.1)
     D = gan.best_discriminator(P.optimal_discriminator(X[:, None], q))
@@ -66,7 +66,7 @@ def test_the_best_d_is_the_share_of_the_data() -> None:
     torch.testing.assert_close(D.sigmoid()[seen], (p / (p + p_G))[seen], rtol=1e-9, atol=1e-12)
 
 
-def test_any_other_d_is_worse() -> None:
+def test_any_other_d_is_worse() -> None:  # lecture 01 (7)
     q = normal(0.4, 1.1)
     log_ratio = P.optimal_discriminator(X[::40, None], q)
     p, p_G = density(P)[::40], density(q)[::40]
@@ -81,7 +81,7 @@ def test_any_other_d_is_worse() -> None:
         assert values[0] < values[1] < values[2], name
 
 
-def test_the_value_at_the_best_d_is_twice_the_divergence_less_two_log_two() -> None:
+def test_the_value_at_the_best_d_is_twice_the_divergence_less_two_log_two() -> None:  # lecture 01 (8)
     q = normal(0.4, 1.1)
     value = -least_loss(P, q, "minimax")
     assert value == pytest.approx(2 * P.jensen_shannon(q) - 2 * math.log(2), abs=1e-8)
@@ -115,7 +115,7 @@ def test_least_squares_measure_the_distance_from_the_mixture() -> None:
 
 
 @pytest.mark.parametrize("mean", [-2.0, 0.3, 4.0])
-def test_under_the_best_d_minimax_is_the_gradient_of_twice_the_divergence(mean: float) -> None:
+def test_under_the_best_d_minimax_is_the_gradient_of_twice_the_divergence(mean: float) -> None:  # lecture 01 (9)
     """That D moves as G does changes nothing to first order: D* is stationary."""
     expected = 2 * derivative(lambda m: P.jensen_shannon(normal(m, 0.9)), mean)
     assert through_g(mean, 0.9, P, "minimax") == pytest.approx(expected, abs=1e-5)
@@ -130,7 +130,7 @@ def test_under_the_best_d_the_non_saturating_loss_is_another_divergence(mean: fl
     assert through_g(mean, std, p, "non_saturating") == pytest.approx(expected, abs=1e-5)
 
 
-def test_the_two_gradients_differ_by_a_factor_of_the_odds() -> None:
+def test_the_two_gradients_differ_by_a_factor_of_the_odds() -> None:  # lecture 02 (3)
     """d minimax / d logit = e^logit · d non-saturating / d logit: the first is lost where D is sure, logit → −∞."""
     logit = torch.linspace(-30, 5, 36, dtype=torch.float64).requires_grad_()
     saturating, lively = (
@@ -151,7 +151,7 @@ def test_both_point_the_same_way_and_rest_at_the_same_place() -> None:
 # Why D must see x
 
 
-def test_a_d_without_x_cannot_tell_a_generator_that_ignores_it() -> None:
+def test_a_d_without_x_cannot_tell_a_generator_that_ignores_it() -> None:  # lecture 02 (4)
     """(x, y) with correlation .8 against independent ones of the same marginals: y alone carries no evidence."""
     joint = data.GaussianMixture([[0.0, 0.0]], [[[1.0, 0.8], [0.8, 1.0]]])
     ignoring = data.GaussianMixture([[0.0, 0.0]], [[[1.0, 0.0], [0.0, 1.0]]])
@@ -174,7 +174,7 @@ def test_a_d_without_x_cannot_tell_a_generator_that_ignores_it() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
-def test_the_receptive_field_in_closed_form(n: int) -> None:
+def test_the_receptive_field_in_closed_form(n: int) -> None:  # lecture 02 (7)
     """r ← 2 r + 2 for each of n strides, from 7: r = 9 · 2ⁿ − 2."""
     assert gan.PatchDiscriminator(1, width=1, n_layers=n).receptive_field == 9 * 2**n - 2
 

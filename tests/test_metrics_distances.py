@@ -110,35 +110,48 @@ def test_frechet_refuses(name, arguments):
         metrics.frechet_gaussian(*arguments)
 
 
-# covered: precision and recall
+# precision, recall, coverage
 
 
-def test_covered_on_a_line():
+def test_precision_and_coverage_on_a_line():
     """Whole numbers, whose nearest neighbours lie at 1: the balls are [i − 1, i + 1], their ends belong to them."""
-    line = torch.arange(10.0)[:, None]
-    x = torch.tensor([-1.5, -1.0, 4.5, 10.0, 10.5])[:, None]
-    assert metrics.covered(x, by=line, k=1) == pytest.approx(3 / 5)
-    assert metrics.covered(x, by=line, k=3) == 1  # at the ends the third nearest is 3 away
+    real = torch.arange(10.0)[:, None]
+    made = torch.tensor([-1.5, -1.0, 4.5, 10.0, 10.5])[:, None]
+    assert metrics.precision(made, real, k=1) == pytest.approx(3 / 5)
+    assert metrics.precision(made, real, k=3) == 1  # at the ends the third nearest is 3 away
+    assert metrics.coverage(made, real, k=1) == pytest.approx(4 / 10)  # 0, 4, 5 and 9
+    assert metrics.recall(real, made, k=1) == metrics.precision(made, real, k=1)
+
+
+def test_recall_rewards_scatter_and_coverage_does_not():
+    """Points that lie ten times as far apart as the real ones have balls that hold all of these."""
+    g = generator(4)
+    real = torch.randn(300, 2, generator=g)
+    near, far = torch.randn(300, 2, generator=g), 10 * torch.randn(300, 2, generator=g)
+    assert metrics.recall(far, real) > metrics.recall(near, real) - 0.05
+    assert metrics.coverage(far, real) < 0.4 < 0.8 < metrics.coverage(near, real)
 
 
 @SETTINGS
 @given(seed=st.integers(0, 10**6), n=st.integers(5, 30), D=st.integers(1, 4))
-def test_covered_does_not_heed_rotations_order_or_scale(seed, n, D):
+def test_the_three_do_not_heed_rotations_order_or_scale(seed, n, D):
     g = generator(seed)
-    x, by = torch.randn(40, D, generator=g).double(), 0.5 * torch.randn(n, D, generator=g).double()
+    made, real = torch.randn(40, D, generator=g).double(), 0.5 * torch.randn(n, D, generator=g).double()
     turn = torch.linalg.qr(torch.randn(D, D, generator=g).double()).Q
-    assert metrics.covered(3 * x @ turn, 3 * by.flip(0) @ turn) == pytest.approx(metrics.covered(x, by), abs=1e-9)
-    assert metrics.covered(by, by) == 1
-    with pytest.raises(ValueError, match=r"^k: expected less than the"):
-        metrics.covered(x, by, k=n)
+    for measure in (metrics.precision, metrics.recall, metrics.coverage):
+        assert measure(3 * made @ turn, 3 * real.flip(0) @ turn) == pytest.approx(measure(made, real), abs=1e-9)
+        assert measure(real, real) == 1
+        with pytest.raises(ValueError, match=r"^k: expected less than the"):
+            measure(made, real, k=40)
 
 
-def test_precision_and_recall_of_two_halves():
-    """One distribution on [0, 1], the other on [1/2, 1]: all of the narrow one is covered, half of the wide one."""
+def test_the_three_of_two_halves():
+    """One distribution on [0, 1], the other on [1/2, 1]: all of the narrow one is held, half of the wide one."""
     g = generator(3)
     wide, narrow = torch.rand(3000, 1, generator=g), 0.5 + 0.5 * torch.rand(3000, 1, generator=g)
-    assert metrics.covered(narrow, by=wide) == pytest.approx(1, abs=0.02)
-    assert metrics.covered(wide, by=narrow) == pytest.approx(0.5, abs=0.03)
+    assert metrics.precision(narrow, wide) == pytest.approx(1, abs=0.02)
+    assert metrics.recall(narrow, wide) == pytest.approx(0.5, abs=0.03)
+    assert metrics.coverage(narrow, wide) == pytest.approx(0.5, abs=0.05)
 
 
 # energy distance

@@ -90,7 +90,7 @@ class GaussianMixture:
 
     @checked
     def noised(self, alpha_bar: Share) -> "GaussianMixture":
-        """The marginal of a diffusion chain: q(x_t) = Σ_k w_k N(x_t; √ᾱ_t μ_k, ᾱ_t Σ_k + (1 − ᾱ_t) I)."""
+        """The marginal of a chain, lecture 04 (5): q(x_t) = Σ_k w_k N(x_t; √ᾱ_t μ_k, ᾱ_t Σ_k + (1 − ᾱ_t) I)."""
         a, eye = alpha_bar, torch.eye(self.dim, dtype=torch.float64)
         return GaussianMixture(math.sqrt(a) * self.means, a * self.covs + (1 - a) * eye, self.weights)
 
@@ -99,7 +99,7 @@ class GaussianMixture:
         """E[ε | x_t] = −√(1 − ᾱ_t) ∇ log q(x_t), the minimiser of the mean squared error in ε: like x_t, (B, D).
 
         t is (B,), in 1..T; schedule is anything with `alpha_bar`, ᾱ_0..ᾱ_T, or that tensor itself.
-        Ref: Efron 2011 (Tweedie's formula); Ho et al. 2020, §3.2.
+        Ref: Efron 2011 (Tweedie's formula); Ho et al. 2020, §3.2; lecture 04 (15).
         """
         table = check("schedule", getattr(schedule, "alpha_bar", schedule), Shares)
         check("t", t, Steps, T=len(table) - 1)
@@ -122,7 +122,7 @@ class GaussianMixture:
 
             logit D*(x) = log p(x) − log p_G(x),   so that   sigmoid(logit D*) = p / (p + p_G)
 
-        Raises: ValueError if the dimensions differ. Ref: Goodfellow et al. 2014, proposition 1.
+        Raises: ValueError if the dimensions differ. Ref: Goodfellow et al. 2014, proposition 1; lecture 01 (7).
 
         >>> p, p_G = GaussianMixture([[1.0]], [[[1.0]]]), GaussianMixture([[-1.0]], [[[1.0]]])
         >>> p.optimal_discriminator(torch.tensor([[0.0], [3.0]]), p_G)  # 2x
@@ -138,7 +138,7 @@ class GaussianMixture:
 
             JS(p, q) = ½ KL(p ‖ m) + ½ KL(q ‖ m) = log 2 + ½ E_p[log D*(x)] + ½ E_q[log(1 − D*(x))],   m = (p + q)/2
 
-        From 0 where they are equal to log 2 where they do not overlap. Ref: Goodfellow et al. 2014, theorem 1.
+        From 0 where they are equal to log 2 where they do not overlap. Goodfellow et al. 2014, thm. 1; lecture 01 (8).
         Raises: ValueError if the dimensions differ or are more than two, and where quadrature does not reach 1e-9.
 
         >>> p = GaussianMixture([[0.0]], [[[1.0]]])

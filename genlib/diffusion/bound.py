@@ -68,6 +68,7 @@ def vlb(
         steps: which of 2..T to evaluate, None for all; or a number of them, evenly spread from a random start.
         batch_size: pairs of an example and a step that go through the net at once.
     Raises: ValueError for what does not fit the model, pictures without `levels`, or off their grid.
+    Ref: Ho et al. 2020, eq. 5; lecture 04 (16), (18).
     """
     x_0 = check("x_0", x_0, Data, self=ddpm)
     ddpm.check_shape(x_0.shape, "x_0")
@@ -105,7 +106,8 @@ def _between(T: int, steps: Any, generator: Generator | None) -> Tensor:
 def step_term(
     schedule: Schedule, x_0: Tensor, x_t: Tensor, t: Tensor, mean: Tensor, log_var: Tensor, levels: int | None
 ) -> Tensor:
-    """The bound's term of step t, (B,), nats, of p_θ(x_{t−1} | x_t) = N(mean, exp(log_var)): L_{t−1}; L_0 at t = 1."""
+    """The bound's term of step t, (B,), nats, of p_θ(x_{t−1} | x_t) = N(mean, exp(log_var)): L_{t−1}; L_0 at t = 1.
+    Lecture 04 (20)."""
     check_levels(x_0, levels)
     posterior_mean, _ = q_posterior(schedule, x_0, x_t, t)
     # At t = 1 this table holds β̃_2, so that the KL is finite there, and then not used.
@@ -130,7 +132,7 @@ def discretised_nll(x: Tensor, mean: Tensor, log_var: Tensor, levels: int) -> Te
 
         P(x) = Φ((x + δ − μ)/σ) − Φ((x − δ − μ)/σ),   δ = 1/(levels − 1),   and ∓∞ instead of ∓1 ∓ δ at the ends
 
-    Args: x, on the grid of `levels` values from −1 to 1. Ref: Ho et al. 2020, eq. 13.
+    Args: x, on the grid of `levels` values from −1 to 1. Ref: Ho et al. 2020, eq. 13; lecture 04 (19).
     """
     half_bin, scale = 1 / (levels - 1), torch.exp(-0.5 * log_var)
     # Where the bin lies above the mean, look at it from the other side: the tails of Φ are precise on the left only.

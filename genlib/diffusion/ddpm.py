@@ -113,14 +113,15 @@ class DDPM(nn.Module):
     ) -> Denoised:
         """What the model makes of x_t, without gradients and without dropout: (1 + w) ε(x_t, label) − w ε(x_t, none).
         Args: x_t (B, D, ...), float, finite; t (B,) int64 in 1..T; label, guidance, clip: as for every `sampler`.
-        Raises: ValueError for what does not fit, and guidance without a label. Ref: Ho & Salimans 2022, eq. 6.
+        Raises: ValueError for what does not fit, and guidance without a label.
+        Ref: Ho & Salimans 2022, eq. 6; lecture 04 (28).
         """
         return self.guess(x_t, t, self.label_for(len(x_t), label, guidance), guidance, clip)
 
     def reverse(self, x_t: Tensor, t: Tensor, label: Tensor | int | None = None) -> tuple[Tensor, Tensor]:
         """Mean and variance of p_θ(x_{t−1} | x_t): like x_t; and (B, 1, ..., 1), or like x_t where it is learned.
 
-        Args, Raises: as for `denoise`. Ref: Ho et al. 2020, eq. 11.
+        Args, Raises: as for `denoise`. Ref: Ho et al. 2020, eq. 11; lecture 04 (10).
         """
         mean, log_var = self.step_back(self.denoise(x_t, t, label), x_t, t, self.schedule)
         return mean, log_var.exp()

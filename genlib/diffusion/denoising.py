@@ -31,6 +31,7 @@ class Denoising(nn.Module):
         weight: w, a function of t, (B,) int64, that gives (B,), such as min-SNR's; None for the papers' w = 1.
     Raises: ValueError for other arguments.
     Ref: Ho et al. 2020, eq. 14; λ: Nichol & Dhariwal 2021, eq. 16; labels: Ho & Salimans 2022; w: Hang et al. 2023.
+    Its weights against those of the bound: lecture 04 (20).
     """
 
     @checked

@@ -96,7 +96,7 @@ def ancestral(chain: Chain) -> Iterator[Tensor]:
         x_{t−1} = μ̃_t(x_0-guess, x_t) + σ_t z
 
     Where only some steps are visited, both are those of the chain that visits only these. Args: see `sampler`.
-    Ref: Ho et al. 2020, algorithm 2; fewer steps: Nichol & Dhariwal 2021, §4.
+    Ref: Ho et al. 2020, algorithm 2; fewer steps: Nichol & Dhariwal 2021, §4; lecture 04 (10).
     """
     x_t = chain.x_T
     for i in chain.downwards:
@@ -115,7 +115,7 @@ def ddim(chain: Chain, eta: Share = 0.0) -> Iterator[Tensor]:
 
     s is the step visited after t, and x_0-guess and ε are what the model makes of x_t. No noise in the last step.
     η = 0 is a fixed map from x_T to x_0; η = 1 is `ancestral` with the variance β̃. Args: η in 0..1; see `sampler`.
-    Ref: Song et al. 2021 (DDIM), eq. 12.
+    Ref: Song et al. 2021 (DDIM), eq. 12; lecture 04 (26), (27).
     """
     signal, variance = chain.schedule.sqrt_alpha_bar.tolist(), chain.schedule.one_minus_alpha_bar.tolist()
     sigma_2 = (eta**2 * chain.schedule.beta_tilde).tolist()

@@ -35,7 +35,7 @@ class Schedule:
     In all methods, t is (B,) int64 in 1..T; x_0, x_t and whatever goes with them are (B, ...), float, finite and alike,
     and results are like these; a ValueError is raised for others.
     Args: beta, β_1..β_T, T >= 1, each inside (0, 1). Raises: ValueError for others, and if no signal is left at all.
-    Ref: Ho et al. 2020, eqs. 2 and 4.
+    Ref: Ho et al. 2020, eqs. 2 and 4; lecture 04 (1), (2).
 
     >>> Schedule([0.1, 0.2]).alpha_bar
     tensor([1.0000, 0.9000, 0.7200], dtype=torch.float64)
@@ -147,13 +147,13 @@ class Schedule:
 
     @checked
     def snr(self, t: Times) -> Tensor:
-        """Signal-to-noise ratio, ᾱ_t/(1 − ᾱ_t): (B,), float64 (float32 where there is none); its log is in nats."""
+        """Signal-to-noise ratio, ᾱ_t/(1 − ᾱ_t): (B,), float64 (float32 where there is none). Lecture 04 (6)."""
         like = t.new_empty((), dtype=torch.float32 if t.device.type == "mps" else torch.float64)
         return self._at("alpha_bar", t, like) / self._at("one_minus_alpha_bar", t, like)
 
     @checked
     def q_sample(self, x_0: Data, t: Times, eps: Data) -> Tensor:
-        """x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε,  drawn from q(x_t | x_0) if ε is from N(0, I). Ref: Ho et al. 2020, eq. 4."""
+        """x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε,  drawn from q(x_t | x_0) if ε is from N(0, I). Lecture 04 (5)."""
         return self._at("sqrt_alpha_bar", t, x_0) * x_0 + self._at("sqrt_one_minus_alpha_bar", t, x_0) * eps
 
     @checked
@@ -161,7 +161,7 @@ class Schedule:
         """Mean, like x_0, and variance, (B, 1, ..., 1), of q(x_{t−1} | x_t, x_0): at t = 1 the point x_0.
 
         μ̃_t = √ᾱ_{t−1} β_t/(1 − ᾱ_t) x_0 + √α_t (1 − ᾱ_{t−1})/(1 − ᾱ_t) x_t
-        β̃_t = (1 − ᾱ_{t−1})/(1 − ᾱ_t) β_t        Ref: Ho et al. 2020, eqs. 6 and 7.
+        β̃_t = (1 − ᾱ_{t−1})/(1 − ᾱ_t) β_t        Ref: Ho et al. 2020, eqs. 6 and 7; lecture 04 (11).
         """
         mean = self._at("posterior_x_0", t, x_0) * x_0 + self._at("posterior_x_t", t, x_0) * x_t
         return mean, self._at("beta_tilde", t, x_0)
@@ -173,7 +173,7 @@ class Schedule:
             x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε      v = √ᾱ_t ε − √(1 − ᾱ_t) x_0      score = −ε/√(1 − ᾱ_t)
 
         The score is ∇ log q(x_t | x_0); with E[ε | x_t] in place of ε it is ∇ log q(x_t), that of the marginal.
-        Ref: v: Salimans & Ho 2022, app. D; the score: Song et al. 2021, §3.
+        Ref: v: Salimans & Ho 2022, app. D; the score: Song et al. 2021, §3; lecture 04 (12), (13), (14).
         """
         if source == target:
             return value
@@ -195,7 +195,7 @@ class Schedule:
     @checked
     def prior_kl(self, x_0: Data) -> Tensor:
         """L_T = KL(q(x_T | x_0) ‖ N(0, I)) = ½ Σ_i [ᾱ_T (x_0,i² − 1) − log(1 − ᾱ_T)], which no network can change.
-        Returns: (B,), nats, float64, on the CPU. Ref: Ho et al. 2020, eq. 5.
+        Returns: (B,), nats, float64, on the CPU. Ref: Ho et al. 2020, eq. 5; lecture 04 (7).
         """
         kl = 0.5 * (self.alpha_bar[-1] * (exactly(x_0) ** 2 - 1) - self.one_minus_alpha_bar[-1].log())
         return kl[:, None].flatten(1).sum(1)

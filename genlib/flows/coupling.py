@@ -43,7 +43,7 @@ class AffineCoupling(nn.Module):
         apart: True or False to insist on one of the two ways; None takes the faster one.
     Raises: ValueError for a mask that changes nothing, or keeps nothing, or cannot be obeyed `apart`; in use, for x of
         another shape, and for a network that gives more or fewer numbers, which broadcasting might let pass.
-    Ref: Dinh et al. 2017, eqs. 4–8; the learned scale: §4.1.
+    Ref: Dinh et al. 2017, eqs. 4–8; the learned scale: §4.1; lecture 03 (4), (5), (6).
     """
 
     mask: Tensor

@@ -106,7 +106,7 @@ class Flow(nn.Module):
     @checked
     def log_prob(self, x: Annotated[X, "finite"], label: Label = None) -> Tensor:
         """log p_X(x) = log p_Z(f(x)) + log |det ∂f/∂xᵀ|, given the label if there is one: (B,), nats. Exact.
-        Raises: ValueError for NaN or infinite x; for a base that takes no such z.
+        Raises: ValueError for NaN or infinite x; for a base that takes no such z. Lecture 03 (2), (3).
         """
         z, log_det = through(self.layers, x, told(label, self.n_classes, x))
         try:
@@ -154,7 +154,7 @@ class Flow(nn.Module):
         With K = n_importance = 1 it is the usual one; with more draws it comes down towards −log₂ P(x_int)/D.
         Args: batch_size, how many go through the flow at once. Returns: (B,), float64.
         Raises: ValueError for a flow without `levels`, floats, or values that are no such levels.
-        Ref: Theis et al. 2016, §3.1; K > 1: Burda et al. 2016, eq. 8; Ho et al. 2019, §4.2.
+        Ref: Theis et al. 2016, §3.1; K > 1: Burda et al. 2016, eq. 8; Ho et al. 2019, §4.2; lecture 03 (9), (10).
         """
         if self.levels is None:
             raise ValueError("levels: expected a flow built with levels=, the number of values of a pixel; got None")

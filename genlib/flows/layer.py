@@ -29,7 +29,8 @@ class Compose(nn.ModuleList):
 
         f⁻¹ = f_1⁻¹ ∘ … ∘ f_N⁻¹       log |det J| = Σ_n log |det J_n|, each at the point that its layer gets
 
-    Raises: ValueError for what is no layer; in use, for a layer that x does not fit. Ref: Dinh et al. 2017, §3.5.
+    Raises: ValueError for what is no layer; in use, for a layer that x does not fit. Ref: Dinh et al. 2017, §3.5;
+    lecture 03 (7).
     """
 
     def __init__(self, layers: Iterable[nn.Module] = ()) -> None:

@@ -27,7 +27,7 @@ class MaximumLikelihood(nn.Module):
         `Muon`, such as 0.05, for the matrices between the hidden layers of each `MLP`, so that points are learned in
         half the steps; at 0 they are Adam's, too.
     Raises: ValueError for negative numbers; for `muon` with a flow that has no such matrices.
-    Ref: Dinh et al. 2017, eq. 3; dequantization: Theis et al. 2016, §3.1.
+    Ref: Dinh et al. 2017, eq. 3; dequantization: Theis et al. 2016, §3.1; lecture 03 (8).
     """
 
     @checked

@@ -118,7 +118,7 @@ class InvertibleConv(nn.Module):
 
     P is a fixed permutation, L is unit lower triangular, U strictly upper triangular: so W can never become singular,
     and its determinant needs no decomposition. It starts as a random rotation.
-    Raises: ValueError for n out of range, and x of another. Ref: Kingma & Dhariwal 2018, eqs. 9–11.
+    Raises: ValueError for n out of range, and x of another. Ref: Kingma & Dhariwal 2018, eqs. 9–11; lecture 03 (18).
     """
 
     P: Tensor

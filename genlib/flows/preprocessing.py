@@ -27,7 +27,7 @@ def dequantize(
 ) -> Tensor:
     """x = (x_int + u)/levels with u uniform on [0, 1), new for every pixel: like x_int, in [0, 1].
     Args: levels, 256 for most pictures, 17 for the digits; dtype, a float type, or None for torch's default.
-    Raises: ValueError for floats, and for values outside of 0..levels − 1.
+    Raises: ValueError for floats, and for values outside of 0..levels − 1. Lecture 03 (9).
     """
     like = torch.empty(0, dtype=dtype)
     if not like.is_floating_point():
@@ -50,7 +50,7 @@ class Logit(nn.Module):
 
     α in (0, ½) keeps 0 and 1 from going to infinity. (With 1 − α for 1 − 2α, as printed in the paper, 1 still does.)
     Raises: ValueError for α out of range; for x far outside of [0, 1], where z has no value.
-    Ref: Dinh et al. 2017, §4.1.
+    Ref: Dinh et al. 2017, §4.1; lecture 03 (11).
     """
 
     @checked

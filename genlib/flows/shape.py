@@ -47,7 +47,7 @@ class FactorOut(nn.Module):
 
     Args: inner, a layer that leaves shapes as they are; mask, (C,) bool, True for the channels that go on.
     Raises: ValueError for what is no layer or no such mask; in use, for an inner layer that changes shapes.
-    Ref: Dinh et al. 2017, eqs. 13–16.
+    Ref: Dinh et al. 2017, eqs. 13–16; lecture 03 (19).
     """
 
     mask: Tensor

@@ -84,7 +84,8 @@ class ProjectionDiscriminator(Labelled):
 
         D(label, y) = wᵀ φ(y) + b + e_labelᵀ φ(y)
 
-    Arguments are those of `MLPGenerator`; `dropout` is of hidden features. Ref: Miyato & Koyama 2018, eq. 3.
+    Arguments are those of `MLPGenerator`; `dropout` is of hidden features. Ref: Miyato & Koyama 2018, eq. 3;
+    lecture 02 (8).
     """
 
     @checked

@@ -146,7 +146,7 @@ class PatchDiscriminator(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Width of the patch that one logit sees, in pixels; norms, which look at all of a picture, are left aside."""
+        """Width of the patch that one logit sees, in pixels, norms left aside, which look at all. Lecture 02 (7)."""
         return 9 * 2**self.n_layers - 2 if self.n_layers else 1
 
     @checked

@@ -36,13 +36,15 @@ OBJECTIVES = tuple(_COSTS)
 
 @checked
 def discriminator_loss(real: Logits, fake: Logits, objective: Name = "non_saturating") -> Tensor:
-    """E[real(l)] + E[fake(l)] by the table above, for logits of any shape: a scalar. Raises: ValueError for none."""
+    """E[real(l)] + E[fake(l)] by the table above, for logits of any shape: a scalar. Raises: ValueError for none.
+    Lecture 01 (6)."""
     return mean_cost("real", real, objective) + mean_cost("fake", fake, objective)
 
 
 @checked
 def generator_loss(fake: Logits, objective: Name = "non_saturating") -> Tensor:
-    """E[fool(l)] by the table above, for logits of what G made: a scalar. Raises: ValueError for none."""
+    """E[fool(l)] by the table above, for logits of what G made: a scalar. Raises: ValueError for none.
+    Lecture 02 (3)."""
     return mean_cost("fool", fake, objective)
 
 
@@ -62,7 +64,7 @@ def best_discriminator(log_ratio: Logits, objective: Name = "non_saturating") ->
         hinge                      +1 where p_data is larger, −1 where p_G is
 
     It minimises p_data · real(l) + p_G · fake(l) at each point.
-    Ref: Goodfellow et al. 2014, prop. 1; Mao et al. 2017, eq. 10; Lim & Ye 2017, eq. 25.
+    Ref: Goodfellow et al. 2014, prop. 1; Mao et al. 2017, eq. 10; Lim & Ye 2017, eq. 25; lecture 01 (7).
     """
     if objective == "least_squares":
         return log_ratio.sigmoid()

@@ -28,6 +28,7 @@ class Pix2Pix(nn.Module):
     is, and D is not trained. `lr` and `betas` are Adam's, `lr_D` is D's own learning rate.
     Raises: ValueError for no loss at all, and for mismatched pairs without a D that is shown x, or of one example.
     Ref: Isola et al. 2017, eqs. 1–4, §3.3; x': Reed et al. 2016, §4.2; z': Yang et al. 2019, eq. 2, without |z − z'|.
+    Lecture 02 (1), (5).
     """
 
     averaged = False  # the two follow each other; an average of either has lost the other

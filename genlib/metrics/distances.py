@@ -62,18 +62,30 @@ def energy_distance(x: Points, y: Others, unbiased: bool = True) -> float:
 
 
 @checked
-def covered(x: Points, by: Others, k: Neighbour = 3) -> float:
-    """The share of x in some ball around a point of `by` that reaches to its k-th nearest neighbour there.
+def precision(made: Points, real: Others, k: Neighbour = 3) -> float:
+    """The share of made points in some ball around a real one that reaches to its k-th nearest real neighbour.
 
-        precision = covered(made, by=real)        recall = covered(real, by=made)
-
-    x is (n, ...), by (m, ...), usually in the features of a judge; it is computed in float64.
-    Raises: ValueError for k ≥ m. Ref: Kynkäänniemi et al. 2019, eqs. 1 and 2.
+    made is (n, ...), real (m, ...), usually in the features of a judge. Raises: ValueError for k ≥ m.
+    Ref: Kynkäänniemi et al. 2019, eqs. 1 and 2.
     """
-    if k >= len(by):
-        raise ValueError(f"k: expected less than the {len(by)} points of by, got {k}")
-    radius = torch.cat([rows.kthvalue(k + 1, dim=1).values for rows in distances(by, by)])  # the nearest is itself
-    return float(torch.cat([(rows <= radius).any(1) for rows in distances(x, by)]).double().mean())
+    radius = _radius("real", real, k)
+    return float(torch.cat([(rows <= radius).any(1) for rows in distances(made, real)]).double().mean())
+
+
+@checked
+def recall(made: Points, real: Others, k: Neighbour = 3) -> float:
+    """`precision` with made and real exchanged: who scatters has larger balls, and so a larger recall. k < n."""
+    radius = _radius("made", made, k)
+    return float(torch.cat([(rows <= radius).any(1) for rows in distances(real, made)]).double().mean())
+
+
+@checked
+def coverage(made: Points, real: Others, k: Neighbour = 3) -> float:
+    """The share of real points that have a made one in their own ball, with the balls of `precision`.
+    Ref: Naeem et al. 2020, eq. 9.
+    """
+    nearest = torch.cat([rows.amin(1) for rows in distances(real, made)])
+    return float((nearest <= _radius("real", real, k)).double().mean())
 
 
 class ModeCoverage(NamedTuple):
@@ -140,6 +152,13 @@ def _root(name: str, cov: Tensor) -> Tensor:
     if float(eigenvalues[0]) < -rounding * len(cov) * size:
         raise ValueError(f"{name}: expected no negative eigenvalue, got {float(eigenvalues[0]):g}")
     return U * eigenvalues.clamp(min=0).sqrt()
+
+
+def _radius(name: str, points: Tensor, k: int) -> Tensor:
+    """The distance of each point from its k-th nearest neighbour, (n,)."""
+    if k >= len(points):
+        raise ValueError(f"k: expected less than the {len(points)} points of {name}, got {k}")
+    return torch.cat([rows.kthvalue(k + 1, dim=1).values for rows in distances(points, points)])  # the first is itself
 
 
 def _sum_of_distances(x: Tensor, y: Tensor) -> float:

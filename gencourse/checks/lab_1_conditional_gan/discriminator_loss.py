@@ -1,4 +1,4 @@
-"""What D is trained to do, on logits."""
+"""What D is trained to do, on logits. Lecture 01 (6)."""
 
 import math
 

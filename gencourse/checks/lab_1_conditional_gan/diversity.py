@@ -1,4 +1,4 @@
-"""Is the noise used? How much the outputs differ that G gives for one and the same x."""
+"""Is the noise used? How much the outputs differ that G gives for one and the same x. Lecture 02, section 11."""
 
 from torch import Generator, Tensor
 

@@ -1,4 +1,4 @@
-"""One step of both networks: each gets the gradient of its own loss, and nothing of the other's."""
+"""One step of both networks: each gets the gradient of its own loss, and nothing of the other's. Lecture 02 (1)."""
 
 import torch
 from torch import Generator, Tensor

@@ -1,4 +1,4 @@
-"""G's loss as the game has it: the opposite of D's."""
+"""G's loss as the game has it: the opposite of D's. Lecture 02 (3)."""
 
 import math
 

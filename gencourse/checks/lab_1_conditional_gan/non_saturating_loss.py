@@ -1,4 +1,4 @@
-"""G's loss as it is used: with a gradient where D wins."""
+"""G's loss as it is used: with a gradient where D wins. Lecture 02 (3)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The whole objective of G: what D says, and λ times the distance from the target."""
+"""The whole objective of G: what D says, and λ times the distance from the target. Lecture 02 (5)."""
 
 import torch
 from torch import Generator, Tensor

@@ -1,4 +1,4 @@
-"""The best discriminator between two Gaussians, in closed form."""
+"""The best discriminator between two Gaussians, in closed form. Lecture 01 (7)."""
 
 import math
 

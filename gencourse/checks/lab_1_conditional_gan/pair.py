@@ -1,4 +1,4 @@
-"""What a conditional discriminator sees: the condition beside the picture."""
+"""What a conditional discriminator sees: the condition beside the picture. Lecture 02 (1)."""
 
 import torch
 from torch import Generator, Tensor

@@ -1,4 +1,4 @@
-"""How strongly each of G's losses pulls at the logit of a fake."""
+"""How strongly each of G's losses pulls at the logit of a fake. Lecture 02 (3)."""
 
 import torch
 from torch import Generator, Tensor

@@ -1,4 +1,4 @@
-"""How much of the picture one patch of D sees."""
+"""How much of the picture one patch of D sees. Lecture 02 (7)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How much power pictures have at each spatial frequency."""
+"""How much power pictures have at each spatial frequency. Lecture 02, section 10."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Scale and shift, the same for every example, and what they do to volumes."""
+"""Scale and shift, the same for every example, and what they do to volumes. Lecture 03 (3)."""
 
 import math
 

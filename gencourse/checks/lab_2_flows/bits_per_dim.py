@@ -1,4 +1,4 @@
-"""From nats of a density to bits for each pixel."""
+"""From nats of a density to bits for each pixel. Lecture 03 (10)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Masks for pictures, which change places from layer to layer."""
+"""Masks for pictures, which change places from layer to layer. Lecture 03, section 7."""
 
 import torch
 from torch import Generator, Tensor

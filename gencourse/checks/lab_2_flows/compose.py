@@ -1,4 +1,4 @@
-"""Layers one after the other."""
+"""Layers one after the other. Lecture 03 (7)."""
 
 from collections.abc import Sequence
 

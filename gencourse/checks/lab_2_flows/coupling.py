@@ -1,4 +1,4 @@
-"""A coupling: what is kept decides how the rest is scaled and shifted."""
+"""A coupling: what is kept decides how the rest is scaled and shifted. Lecture 03 (4), (5)."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The way back through a coupling, with the same network."""
+"""The way back through a coupling, with the same network. Lecture 03 (6)."""
 
 from collections.abc import Callable
 

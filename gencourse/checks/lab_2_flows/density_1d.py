@@ -1,4 +1,4 @@
-"""p_X from p_Z, in one dimension."""
+"""p_X from p_Z, in one dimension. Lecture 03 (2)."""
 
 import math
 from collections.abc import Callable

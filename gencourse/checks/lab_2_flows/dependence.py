@@ -1,4 +1,4 @@
-"""Which output depends on which input, after one layer, two, three, ..."""
+"""Which output depends on which input, after one layer, two, three, ... Erratum 11."""
 
 from collections.abc import Sequence
 

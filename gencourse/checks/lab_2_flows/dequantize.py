@@ -1,4 +1,4 @@
-"""From whole numbers to an interval without gaps."""
+"""From whole numbers to an interval without gaps. Lecture 03 (9)."""
 
 import math
 

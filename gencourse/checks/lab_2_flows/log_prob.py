@@ -1,4 +1,4 @@
-"""log p_X(x), of a flow whose base is N(0, I)."""
+"""log p_X(x), of a flow whose base is N(0, I). Lecture 03 (3)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""From noise to samples: every layer, the other way."""
+"""From noise to samples: every layer, the other way. Erratum 12."""
 
 from collections.abc import Sequence
 

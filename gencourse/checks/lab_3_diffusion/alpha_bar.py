@@ -1,4 +1,4 @@
-"""ᾱ_t from β: the table that everything else reads."""
+"""ᾱ_t from β: the table that everything else reads. Lecture 04 (2), erratum 17."""
 
 import torch
 from torch import Generator, Tensor

@@ -1,4 +1,4 @@
-"""The sampler: from noise to data, one step after the other."""
+"""The sampler: from noise to data, one step after the other. Lecture 04, section 11."""
 
 from collections.abc import Callable
 

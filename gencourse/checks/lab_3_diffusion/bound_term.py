@@ -1,4 +1,4 @@
-"""L_{t−1}: one term of the bound, a divergence of two Gaussians."""
+"""L_{t−1}: one term of the bound, a divergence of two Gaussians. Lecture 04 (20)."""
 
 import torch
 from torch import Generator, Tensor

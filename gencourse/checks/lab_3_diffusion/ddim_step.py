@@ -1,4 +1,4 @@
-"""From step t to any earlier step s, with as much new noise as one likes."""
+"""From step t to any earlier step s, with as much new noise as one likes. Lecture 04 (27)."""
 
 import torch
 from torch import Generator, Tensor

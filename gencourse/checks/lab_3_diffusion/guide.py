@@ -1,4 +1,4 @@
-"""Guidance: exaggerate what the label changes."""
+"""Guidance: exaggerate what the label changes. Lecture 04 (28)."""
 
 import torch
 from torch import Generator, Tensor

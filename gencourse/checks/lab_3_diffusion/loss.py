@@ -1,4 +1,4 @@
-"""L_simple: how far the network's answer is from its target, on given noise at given steps."""
+"""L_simple: how far the network's answer is from its target, on given noise at given steps. Lecture 04 (20)."""
 
 import torch
 from torch import Generator, Tensor

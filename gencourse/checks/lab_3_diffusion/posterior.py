@@ -1,4 +1,4 @@
-"""q(x_{t−1} | x_t, x_0): one step back, while x_0 is known."""
+"""q(x_{t−1} | x_t, x_0): one step back, while x_0 is known. Lecture 04 (11)."""
 
 import torch
 from torch import Generator, Tensor

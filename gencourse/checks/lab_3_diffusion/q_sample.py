@@ -1,4 +1,4 @@
-"""x_t from x_0, in one go."""
+"""x_t from x_0, in one go. Lecture 04 (5)."""
 
 import torch
 from torch import Generator, Tensor

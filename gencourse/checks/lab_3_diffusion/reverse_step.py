@@ -1,4 +1,4 @@
-"""p_θ(x_{t−1} | x_t): one step back, with a guess of the noise in the place of x_0."""
+"""p_θ(x_{t−1} | x_t): one step back, with a guess of the noise in the place of x_0. Lecture 04 (10)."""
 
 import torch
 from torch import Generator, Tensor

@@ -1,4 +1,4 @@
-"""What the network is asked to say: the noise, the data, or the velocity."""
+"""What the network is asked to say: the noise, the data, or the velocity. Lecture 04 (12), (13)."""
 
 import torch
 from torch import Generator, Tensor

@@ -1,4 +1,7 @@
-"""The gap of a bound: a model that cannot say log p_θ, and says something that is not above it."""
+"""The gap of a bound: a model that cannot say log p_θ, and says something that is not above it.
+
+Lecture 04 (18), (25).
+"""
 
 import math
 

@@ -1,4 +1,4 @@
-"""How far two samples lie apart, when nobody knows a density."""
+"""How far two samples lie apart, when nobody knows a density. Lecture 04, section 11."""
 
 import itertools
 

@@ -1,4 +1,7 @@
-"""What a latent variable hides: the average of the log-weights, and the logarithm of their average."""
+"""What a latent variable hides: the average of the log-weights, and the logarithm of their average.
+
+Lecture 01 (3), (4).
+"""
 
 import math
 

@@ -1,4 +1,7 @@
-"""Could it be chance? A two-sample test that needs no table: shuffle the labels, and look again."""
+"""Could it be chance? A two-sample test that needs no table: shuffle the labels, and look again.
+
+Lecture 05, section 2.
+"""
 
 import functools
 import math
