@@ -47,7 +47,7 @@ def lab(python: str, arguments: list[str]) -> int:
     # Not the file as an argument: JupyterLab would then show its folder alone, and my_labs/ lies beside it.
     command = [python, "-m", "jupyterlab", "--ServerApp.root_dir=" + root]
     command.append("--LabApp.default_url=/lab/tree/lectures/00_start_here.ipynb")
-    # Its settings are the course's: no question about news, no look for updates.
+    # Its settings are the course's: no question about news, no look for updates; pages of text are shown, not edited.
     command.append("--LabApp.app_settings_dir=" + os.path.join(root, "tools", "lab_settings"))
     # JupyterLab refuses to run as root unless told so; in a container one often is.
     if hasattr(os, "geteuid") and os.geteuid() == 0:

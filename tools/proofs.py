@@ -159,7 +159,7 @@ def collect() -> Map:
         for exercise in re.findall(r'"(\w+\.\w+)",\s*_own_', text):
             out.exercises.add(exercise)
             for key in tags(ast.get_docstring(ast.parse(text)) or ""):
-                out.asked[key].append(exercise)
+                out.asked[key].append(link(ROOT / "labs" / f"{path.parent.name}.ipynb", exercise))
     return out
 
 
@@ -172,8 +172,10 @@ def dangling(out: Map) -> list[str]:
             found.append(f"{key} {'is shown, and NO_CHECK has it' if out.shown[key] else 'is shown by no check'}")
         if out.written[key] and not out.tested[key] and not key.startswith("erratum"):
             found.append(f"{key} is written in genlib, and no test names it or breaks there")
-    asked = {exercise for exercises in out.asked.values() for exercise in exercises}
-    return found + [f"{exercise} asks for nothing" for exercise in sorted(out.exercises - asked)]
+    asked = " ".join(exercise for exercises in out.asked.values() for exercise in exercises)
+    return found + [
+        f"{exercise} asks for nothing" for exercise in sorted(out.exercises) if f"[{exercise}]" not in asked
+    ]
 
 
 def anchor(section: str) -> str:
@@ -201,7 +203,10 @@ def page(out: Map) -> str:
     for key, place in out.places.items():
         if place.lecture != lecture:
             lecture = place.lecture
-            lines += ["", f"## {lecture}"]
+            title = re.findall(r"^# # (.*)$", (ROOT / "lectures" / f"{lecture}.py").read_text(encoding="utf-8"), re.M)[
+                0
+            ]
+            lines += ["", f"## [{lecture.split('_')[0]} {title}]({lecture}.ipynb)"]
         title = f"**{key.split()[-1]}** {NO_CHECK.get(key, '')}".strip()
         where = f"[{place.section}]({place.lecture}.ipynb#{anchor(place.section)})"
         text = place.text if key.startswith("erratum") else f"$$ {place.text} $$"
