@@ -27,7 +27,7 @@ from build_notebooks import read_source
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "lectures" / "proofs.md"
 TAG = re.compile(
-    r"\b[Ll]ecture (0\d)b? (\(\d+\)(?:, \(\d+\))*)|\b([Ee]rratum) (\d+)|\b[Ll]ecture (0\d)b?, section (\d+)"
+    r"\b[Ll]ecture (0\d)b? (\(\d+[a-z]?\)(?:, \(\d+[a-z]?\))*)|\b([Ee]rratum) (\d+)|\b[Ll]ecture (0\d)b?, section (\d+)"
 )
 NAME = re.compile(r'checks\.(?:identity|at_most)\(\s*f?"((?:[^"\\]|\\.)*)"')
 NO_CHECK = {  # what claims nothing that could be computed: what it is instead
@@ -121,7 +121,7 @@ def collect() -> Map:
             if kind == "markdown":
                 if section := re.match(r"(\d+)\. ", title):
                     out.sections.add(f"{name[:2]}, section {section[1]}")
-                for number in re.findall(r"\\tag\{(\d+)\}", source):
+                for number in re.findall(r"\\tag\{(\d+[a-z]?)\}", source):
                     key, block = f"{name[:2]} ({number})", source.split(f"\\tag{{{number}}}")[0].split("$$")[-1]
                     if key in out.places:
                         raise ValueError(f"{name}: {key} stands twice")
@@ -133,7 +133,7 @@ def collect() -> Map:
                 continue
             names = NAME.findall(source)
             for check in names:
-                for number in re.findall(r"\((\d+)\)", check):
+                for number in re.findall(r"\((\d+[a-z]?)\)", check):
                     out.shown[f"{name[:2]} ({number})"].append(check)
             if row:
                 out.shown[row] += names or ["what the cell prints"]
