@@ -146,7 +146,7 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 # | lecture | [03 Normalizing flows](03_normalizing_flows.ipynb) | 50 | can a network give every picture a probability, exactly, and still draw new ones? |
 # | lecture | [03b Other flows](03b_other_flows.ipynb) | 15 | a coupling is one layer with a cheap determinant: which others are there? |
 # | lab | `my_labs/lab_2_flows.ipynb` | 120 | build a flow, for points and for digits |
-# | lecture | [04 Diffusion models](04_diffusion_models.ipynb) | 45 | how can a machine that only removes a little noise make a picture out of nothing? |
+# | lecture | [04 Diffusion models](04_diffusion_models.ipynb) | 50 | how can a machine that only removes a little noise make a picture out of nothing? |
 # | lecture | [04b Learning and sampling](04b_learning_and_sampling.ipynb) | 50 | what should a network that walks the road back minimise, and how do we draw what it has learned? |
 # | lab | `my_labs/lab_3_diffusion.ipynb` | 150 | build a diffusion model, down to guidance |
 # | lecture | [05 Side by side](05_side_by_side.ipynb) | 45 | which of them shall we take, and how would we know? |

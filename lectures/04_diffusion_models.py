@@ -22,7 +22,7 @@
 # - the posterior $q(x_{t-1} \mid x_t, x_0)$, from completing a square;
 # - why predicting the noise, the data, the velocity or the score is one and the same task.
 #
-# **It takes** 45 minutes; the second part, [Learning and sampling](04b_learning_and_sampling.ipynb), takes 50 more.
+# **It takes** 50 minutes; the second part, [Learning and sampling](04b_learning_and_sampling.ipynb), takes 50 more.
 # **You need** the Gaussian density, Bayes' rule and expectations; [Start here](00_start_here.ipynb) has the notation.
 
 # %% slideshow={"slide_type": "skip"}
@@ -34,6 +34,7 @@ from gencourse import checks, plots, widgets
 from genlib import data, diffusion
 
 torch.set_default_dtype(torch.float64)  # identities are shown in double precision
+N = torch.distributions.Normal
 
 
 def seeded(seed=0):
@@ -87,7 +88,7 @@ plots.figure(
 # The variance grows without end.
 # For a fixed $T$ this is no obstacle: once $s_T^2$ is large, the end of the chain is nearly $N(0, s_T^2 I)$, which we know and can start from.
 # Models of this kind exist, under the name *variance exploding*, and section 11, in the second part, samples from one.
-# But their end is another one for every $T$ and every list of variances, and a network would see inputs of every size.
+# But their end differs with $T$ and with the list of variances, and a network would see inputs of every size.
 #
 # We want an end that is always $N(0, I)$, so we make room for the noise before it comes in.
 # Multiply by some $a_t < 1$ first, and call the variance of the noise $\beta_t$: now $\operatorname{Var}[x_t] = a_t^2 \operatorname{Var}[x_{t-1}] + \beta_t$.
@@ -174,7 +175,7 @@ checks.identity("its ᾱ_t is 1/(1 + s_t²) (3)", rescaled.alpha_bar, 1 / (1 + s
 # If it converges, then from some step on $\beta \le \tfrac12$, where $1 - \beta \ge e^{-2\beta}$, and so the product stays above a positive number.
 #
 # The variances $\beta_t = 2^{-t}$ are of the second kind.
-# They become small so fast that after any number of steps 28.9 % of the signal's variance is still there.
+# They become small so fast that at least 28.9 % of the signal's variance is left after any number of steps.
 
 # %%
 fading = diffusion.Schedule(0.5 ** torch.arange(1, 51))
@@ -200,11 +201,17 @@ checks.identity("β_t = 2^−t never forgets", fading.alpha_bar[-1], torch.tenso
 # $$\alpha_t (1 - \alpha_{t-1}) + (1 - \alpha_t) = 1 - \alpha_t \alpha_{t-1}. \tag{4}$$
 #
 # So both noises together have the distribution of *one* noise, with the variance $1 - \alpha_t \alpha_{t-1}$.
-# Again the two squares, $\alpha_t \alpha_{t-1}$ of the signal and this variance of the noise, add up to 1.
+# Again the two variances, $\alpha_t \alpha_{t-1}$ of a signal of variance 1 and $1 - \alpha_t \alpha_{t-1}$ of the noise, add up to 1.
+#
+# We check this on densities: that of a sum of two independent variables is the integral of the product of theirs, over all ways to split the sum.
 
 # %%
-a, b = torch.rand(2, 100, generator=seeded(3))
-checks.identity("two noises merge into one (4)", a * (1 - b) + (1 - a), 1 - a * b, tol=1e-15)
+a, b = 0.9, 0.8  # α_t and α_{t−1}
+older, newer = N(0.0, math.sqrt(a * (1 - b))), N(0.0, math.sqrt(1 - a))
+part, both = torch.linspace(-6, 6, 12_001), torch.linspace(-2, 2, 9)
+splits = (older.log_prob(part) + newer.log_prob(both[:, None] - part)).exp()
+merged = N(0.0, math.sqrt(1 - a * b)).log_prob(both).exp()
+checks.identity("two noises merge into one (4)", torch.trapezoid(splits, part), merged, tol=1e-9)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # The merged step has the form of a single step, with $\alpha_t \alpha_{t-1}$ in place of $\alpha_t$.
@@ -262,15 +269,19 @@ plots.figure(
 # Two are in common use.
 #
 # - *Linear* (Ho et al. 2020): $\beta_t$ rises on a straight line from $10^{-4}$ to $0.02$, for $T = 1000$.
-# - *Cosine* (Nichol and Dhariwal 2021): $\bar\alpha_t = f(t)/f(0)$ with $f(t) = \cos^2\!\left(\frac{t/T + s}{1 + s} \cdot \frac{\pi}{2}\right)$ and a small offset $s$.
+# - *Cosine* (Nichol and Dhariwal 2021): $\bar\alpha_t = f(t)/f(0)$ with $f(t) = \cos^2\!\left(\frac{t/T + s}{1 + s} \cdot \frac{\pi}{2}\right)$ and a small offset $s = 0.008$.
 #
 # Read to the letter, the cosine formula ends at $\bar\alpha_T = 0$, since the angle is then $\pi/2$: no signal at all would be left at the last step, and $\beta_T$ would be 1.
 # Its authors therefore clip every $\beta_t$ at $0.999$, which concerns the last step alone where $T = 1000$, and $\bar\alpha_T$ is the product of the clipped factors, $2.4 \cdot 10^{-9}$.
 # The library does the same, and we shall need it: section 7 divides by $\sqrt{\bar\alpha_t}$.
+#
+# At the other end the formula has the offset.
+# Without $s$ the cosine would begin with a horizontal tangent, and $\beta_1$ would be so small that $x_1$ could not be told from a clean picture; its authors found that a network does badly at guessing noise of such a size.
+# They chose $s$ so that the standard deviation of the first noise, $\sqrt{\beta_1}$, is a little less than $1/127.5$, the distance of two grey levels of a picture with 256 of them.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# Can the ratio (6) be seen in noisy data alone?
-# Draw signals of variance 1 and noise that is independent of them, mix them, and forget the recipe.
+# Can (6) be measured from pairs of signal and noisy data, without knowing how they were mixed?
+# Draw signals of variance 1 and noise that is independent of them, mix them, and keep only the signals and the mixtures.
 # The regression of $x_t$ on the signal finds the factor of the signal; what the regression leaves over is noise.
 # The ratio of the two variances is (6), up to the error of a sample of 200,000.
 
@@ -285,6 +296,30 @@ factor = (centred * x_t).mean(1, keepdim=True) / centred.var(1, keepdim=True)
 noise_left = x_t - factor * signal
 ratio = (factor * signal).var(1) / noise_left.var(1) / cosine.snr(asked)[:, None]
 checks.identity("SNR, measured against (6)", ratio, torch.ones(3, 1), tol=0.03)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# In both schedules $\beta_t$ grows with $t$.
+# Does this not make the later steps larger than the earlier ones?
+# A step should be judged by what it does to the ratio (6).
+# From $t - 1$ to $t$ the signal's variance falls by the factor $\alpha_t$, and the noise's rises from $1 - \bar\alpha_{t-1}$ to $1 - \bar\alpha_t = \alpha_t (1 - \bar\alpha_{t-1}) + \beta_t$.
+# So the step divides the ratio by
+#
+# $$\frac{\operatorname{SNR}(t-1)}{\operatorname{SNR}(t)} = \frac{\alpha_t (1 - \bar\alpha_{t-1}) + \beta_t}{\alpha_t\,(1 - \bar\alpha_{t-1})} = 1 + \frac{\beta_t}{\alpha_t\,(1 - \bar\alpha_{t-1})}. \tag{6a}$$
+#
+# What counts is thus the new noise *against the noise that is there already*.
+# Next to the data there is hardly any, and a small $\beta_t$ does much; later the same small $\beta_t$ would do next to nothing, and the chain would need far more steps to forget its start.
+# So $\beta_t$ may grow as the noise does.
+# In the linear schedule $\beta_{1000}$ is nearly ten times $\beta_{100}$, and yet both steps divide the ratio by 1.02.
+
+# %%
+before = torch.tensor([99, 999])
+factor = schedule.snr(before) / schedule.snr(before + 1)  # at t = 100 and t = 1000
+grown = 1 + schedule.beta[before + 1] / (schedule.alpha[before + 1] * (1 - schedule.alpha_bar[before]))
+checks.identity("what a step does to the ratio (6a)", factor, grown, tol=1e-12)
+for t, f in zip((100, 1000), factor, strict=True):
+    print(f"linear, t = {t:4}: β_t = {schedule.beta[t]:.4f} divides the ratio by {f:.2f}")
+for s in (0.008, 1e-9):
+    print(f"cosine with s = {s:g}: √β_1 = 1/{1 / diffusion.Schedule.cosine(T=1000, s=s).beta[1].sqrt():.0f}")
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # How do the two schedules spend their steps?
@@ -331,7 +366,7 @@ plots.image_rows(
 widgets.BetaScheduleExplorer()
 
 # %% [markdown]
-# The number $L_T$ under the pictures says how far the end of the chain still is from $N(0, I)$, for the chosen digit.
+# The number $L_T$ under the pictures of the live widget says how far the end of the chain still is from $N(0, I)$, for the chosen digit.
 # It is the Kullback–Leibler divergence between two Gaussians, and so it has a closed form, that of a VAE's penalty ([Learned losses](01_learned_losses.ipynb), (5)) with the mean $\sqrt{\bar\alpha_T}\,x_0$ and the variance $1 - \bar\alpha_T$:
 #
 # $$L_T = \operatorname{KL}\!\left(q(x_T \mid x_0)\,\|\,N(0, I)\right) = \tfrac12 \sum_i \left[\bar\alpha_T (x_{0,i}^2 - 1) - \log(1 - \bar\alpha_T)\right]. \tag{7}$$
@@ -340,7 +375,6 @@ widgets.BetaScheduleExplorer()
 # We compare at the end of a chain of 40 steps that was cut off early, so that the divergence is not small.
 
 # %%
-N = torch.distributions.Normal
 cut_off = diffusion.Schedule(torch.full((40,), 0.02))
 end_of_chain = N(cut_off.alpha_bar[-1].sqrt() * digit, (1 - cut_off.alpha_bar[-1]).sqrt())
 kl = torch.distributions.kl_divergence(end_of_chain, N(torch.zeros(()), torch.ones(())))
@@ -366,8 +400,11 @@ checks.identity("L_T (7)", cut_off.prior_kl(digit), kl.flatten(1).sum(1), tol=1e
 #
 # The first factor is the Gaussian (1).
 # The second is the marginal, and it holds everything about the data.
-# For digits we do not know this marginal, which is why something must be learned.
-# For the mixture we do know it, and can look at (8) directly.
+# It is $q(x_{t-1}) = \int q(x_{t-1} \mid x_0)\,p(x_0)\,dx_0$, an average over all pictures that there could be, weighted by a density $p$ that nobody can write down.
+# All we have of $p$ are the training pictures.
+# With these in the place of $p$ the average can be computed, but then the only pictures that exist are the training pictures, and the way back ends at one of them.
+# So for digits $q(x_{t-1} \mid x_t)$ is out of reach, which is why something must be learned.
+# For the mixture we do know the marginal, and can look at (8) directly.
 #
 # First we make sure that (8) is a density: its right side, integrated over a fine grid, must give one.
 
@@ -386,7 +423,8 @@ total = torch.trapezoid(reverse_step(0.4, 0.02, 0.95, fine).exp(), fine)
 checks.identity("Bayes' rule gives a density (8)", total, torch.tensor(1.0), tol=1e-9)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# Below is the exact $q(x_{t-1} \mid x_t)$ at $x_t = 0.4$, for a small, a middling and a large step, beside the Gaussian with the same mean and variance.
+# Below is the exact $q(x_{t-1} \mid x_t)$ at $x_t = 0.4$, a point between the two peaks, where little noise has come in so far, $\bar\alpha_{t-1} = 0.95$.
+# It is shown for a small, a middling and a large step, beside the Gaussian with the same mean and variance.
 
 # %%
 panels, here = [], 0.4
@@ -415,9 +453,9 @@ plots.figure(
 # $$\log q(x \mid x_t) = -\frac{(x_t - \sqrt{\alpha_t}\,x)^2}{2 \beta_t} + \ell(x) + \dots, \qquad \ell = \log q(x_{t-1}).$$
 #
 # The first term is a parabola, and its curvature $-\alpha_t/\beta_t$ is so strong that only points within a few $\sqrt{\beta_t}$ of $x_t$ matter.
-# Within so short a distance the smooth function $\ell$ is nearly its own Taylor polynomial of degree two, a parabola as well.
+# If $\ell$ is smooth on this scale, it is nearly its own Taylor polynomial of degree two around $x_t$ there, a parabola as well.
 # The sum of two parabolas is a parabola, and a density whose logarithm is a parabola is a Gaussian.
-# Its precision, the negative curvature, is the sum of both: $\alpha_t/\beta_t - \ell''$.
+# Its precision, the negative curvature, is the sum of both: $\alpha_t/\beta_t - \ell''$, with $\ell''$ taken at $x_t$, here and below.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # This sketch gives two rates, and they must be kept apart.
@@ -433,7 +471,7 @@ plots.figure(
 # $$\operatorname{KL}\big(q(x_{t-1} \mid x_t)\,\|\,N(\text{exact mean}, \beta)\big) = \tfrac14\,(1 + \ell'')^2\,\beta^2 + O(\beta^3). \tag{9}$$
 #
 # The next section will bring a second variance that is fixed in advance, $\tilde\beta = \beta\,(1 - \bar\alpha_{t-1})/(1 - \bar\alpha_t)$.
-# As $1 - \bar\alpha_t = (1 - \bar\alpha_{t-1}) + \beta\bar\alpha_{t-1}$, it differs from $\beta$ by a factor $1 - O(\beta)$ too, so its rate is also $\beta^2$.
+# As $1 - \bar\alpha_t = (1 - \bar\alpha_{t-1}) + \beta\bar\alpha_{t-1}$, it differs from $\beta$ by a factor $1 - O(\beta)$ too, so at a fixed noise level its rate is also $\beta^2$.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # We measure the three slopes, and the constant of (9), whose $\ell''$ autograd computes.
@@ -477,9 +515,15 @@ plots.figure(
 )  # fmt: skip
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# Both rates leave the bargain of diffusion models intact: many small steps, each of them nearly Gaussian, in place of one large step that could be anything.
-# If a walk of $T$ steps has steps of a size near $1/T$, its divergences add up to an order of $1/T^2$ with the best variance and of $1/T$ with a fixed one, and both go to 0.
-# Section 10, in the second part, will measure what the difference costs over a whole walk.
+# Both rates are good news for the idea of diffusion models: many small steps, each of them nearly Gaussian, in place of one large step that could be anything.
+# How do they add up over a whole walk, from $T$ to 0?
+# Let the data have a smooth density, and let a walk of $T$ steps have steps of a size near $1/T$.
+# Then the divergences add up to an order of $1/T^2$ with the best variance, and of $1/T$ with $\sigma^2 = \beta$.
+#
+# With $\tilde\beta$ the sum does *not* go to 0, because the steps next to the data never are at a fixed noise level.
+# There $1 - \bar\alpha_t \approx t\beta$, so $\tilde\beta_t \approx \beta\,(t - 1)/t$, which for $t = 2$ is half of $\beta$, however small $\beta$ is.
+# But the exact variance is nearly $\beta$, as before.
+# These few steps alone cost about $0.29$ nats in each coordinate; section 10, in the second part, derives this number, and measures what each variance costs over a whole walk.
 #
 # So the model of the way back may be a Gaussian whose mean and variance come from a network,
 #
@@ -502,7 +546,9 @@ plots.figure(
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 6. The posterior, by completing the square
 #
-# There is one case in which the reverse step is exactly Gaussian, whatever the data: when it is conditioned on $x_0$ as well.
+# The reverse step depends on the data, because many different pictures may have led to the same $x_t$.
+# Suppose now that $x_0$ is given as well.
+# Then nothing is left to average over, and the step is exactly Gaussian, whatever the data.
 # Bayes' rule again, with everything now conditioned on $x_0$:
 #
 # $$q(x_{t-1} \mid x_t, x_0) \propto q(x_t \mid x_{t-1})\,q(x_{t-1} \mid x_0).$$
@@ -566,7 +612,7 @@ curves = {
 axes = {"xlabel": "x_{t−1}", "ylabel": "density", "xlim": (-0.6, 1.8), "aspect": 2.2}
 plots.figure(
     plots.lines(near, curves, title="t = 60, x_0 = 1, x_t = 0.2", **axes),
-    alt="Three bell curves. The prior given x_0 is broad, around 0.97; the likelihood of x_t "
+    alt="Three bell curves. The prior given x_0 is broad, around 0.98; the likelihood of x_t "
     "is narrow, around 0.2; the posterior lies close to the likelihood, drawn a little "
     "towards the prior.",
 )
@@ -579,10 +625,13 @@ plots.figure(
 # Anything that divides by $\tilde\beta_t$, or takes its logarithm, must therefore treat $t = 1$ apart.
 
 # %%
+before, now, beta = schedule.alpha_bar[0], schedule.alpha_bar[1], schedule.beta[1]  # ᾱ_0 = 1
 x_0, x_1 = torch.randn(2, 5, 1, generator=seeded(8))
+by_hand = before.sqrt() * beta / (1 - now) * x_0 + (1 - beta).sqrt() * (1 - before) / (1 - now) * x_1
 mean, var = schedule.q_posterior(x_0, x_1, torch.ones(5, dtype=torch.int64))
-checks.identity("at t = 1 the mean is x_0", mean, x_0, tol=1e-15)
-checks.identity("at t = 1 the variance is 0", var, torch.zeros(5, 1), tol=1e-15)
+checks.identity("(11) at t = 1: the mean is x_0", by_hand, x_0, tol=1e-12)
+checks.identity("(11) at t = 1: the variance is 0", (1 - before) / (1 - now) * beta, torch.tensor(0.0), tol=1e-15)
+checks.identity("and genlib has both", torch.cat([mean, var]), torch.cat([by_hand, 0 * var]), tol=1e-12)
 
 # %%
 t, one = torch.arange(1, 1001), torch.ones(1000, 1)
@@ -601,9 +650,8 @@ plots.figure(
 # %% [markdown]
 # <details><summary><b>Question.</b> In most steps the posterior's mean hardly looks at x_0. Why does a model that only guesses x_0 then end at a sharp picture?</summary>
 #
-# A weight of one per cent, applied in hundreds of steps, adds up.
-# And where the weight of $x_0$ matters most, in the last steps before $t = 0$, it becomes large.
-# By then $x_t$ has little noise left, so the guess is good.
+# A weight of some tenths of a per cent, applied in hundreds of steps, adds up.
+# And in the last steps before $t = 0$ the weight becomes large; by then $x_t$ has little noise left, so the guess is good.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -616,7 +664,7 @@ plots.figure(
 # $$x_0 = \frac{x_t - \sqrt{1 - \bar\alpha_t}\,\varepsilon}{\sqrt{\bar\alpha_t}}, \qquad \varepsilon = \frac{x_t - \sqrt{\bar\alpha_t}\,x_0}{\sqrt{1 - \bar\alpha_t}}. \tag{12}$$
 #
 # A third choice is the velocity $v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1 - \bar\alpha_t}\,x_0$ of Salimans and Ho (2022).
-# Set $\sqrt{\bar\alpha_t} = \cos\phi$ and $\sqrt{1 - \bar\alpha_t} = \sin\phi$; then $(x_t, v)$ is $(x_0, \varepsilon)$ rotated by the angle $\phi$, and rotating back gives
+# Set $\sqrt{\bar\alpha_t} = \cos\phi$ and $\sqrt{1 - \bar\alpha_t} = \sin\phi$; then $(x_t, v)$ is $(x_0, \varepsilon)$ rotated by the angle $-\phi$, and rotating back gives
 #
 # $$x_0 = \sqrt{\bar\alpha_t}\,x_t - \sqrt{1 - \bar\alpha_t}\,v, \qquad \varepsilon = \sqrt{1 - \bar\alpha_t}\,x_t + \sqrt{\bar\alpha_t}\,v. \tag{13}$$
 #
@@ -633,12 +681,36 @@ checks.identity("eps from x_0 (12)", cosine.convert(x_0, x_t, t, "x_0", "eps"), 
 checks.identity("a rotation keeps lengths", x_t**2 + v**2, x_0**2 + eps**2, tol=1e-12)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
+# Why guess the noise, of all things?
+# Put $x_0$ from (12) into the mean of (11), and use $\bar\alpha_t = \alpha_t \bar\alpha_{t-1}$.
+# The weight of $\varepsilon$ is then $-\beta_t / \sqrt{\alpha_t (1 - \bar\alpha_t)}$, and the two parts of the weight of $x_t$ add up to
+#
+# $$\frac{\beta_t}{\sqrt{\alpha_t}\,(1 - \bar\alpha_t)} + \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t} = \frac{\beta_t + \alpha_t (1 - \bar\alpha_{t-1})}{\sqrt{\alpha_t}\,(1 - \bar\alpha_t)} = \frac{1}{\sqrt{\alpha_t}}$$
+#
+# by (4), so that the mean of the step back is
+#
+# $$\tilde\mu_t = \frac{1}{\sqrt{\alpha_t}} \Big(x_t - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\,\varepsilon\Big). \tag{12a}$$
+#
+# Take a little of the noise out of $x_t$, and undo the shrinking of one step: that is all.
+# As $x_t$ is known, the noise in it is the one thing left to be guessed, and for most $t$ it enters with a small factor, so that most of the answer is $x_t$ itself.
+
+# %%
+t = torch.arange(2, 1001)
+x_0, eps = torch.randn(2, 999, 1, generator=seeded(9))
+x_t = schedule.alpha_bar[t].sqrt()[:, None] * x_0 + (1 - schedule.alpha_bar[t]).sqrt()[:, None] * eps
+alpha, noise_2 = schedule.alpha[t][:, None], (1 - schedule.alpha_bar[t])[:, None]
+less_noise = (x_t - (1 - alpha) / noise_2.sqrt() * eps) / alpha.sqrt()
+checks.identity(
+    "the posterior's mean, by the noise (12a)", schedule.q_posterior(x_0, x_t, t)[0], less_noise, tol=1e-9
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
 # The fourth is the *score*, the gradient of a log-density: the direction in which $x_t$ becomes more likely.
 # For the Gaussian (5) it is
 #
 # $$\nabla_{x_t} \log q(x_t \mid x_0) = -\frac{x_t - \sqrt{\bar\alpha_t}\,x_0}{1 - \bar\alpha_t} = -\frac{\varepsilon}{\sqrt{1 - \bar\alpha_t}}. \tag{14}$$
 #
-# So the noise points away from where the density grows.
+# So the noise points down the density.
 # We ask autograd for the gradient.
 
 # %%
@@ -694,8 +766,9 @@ for t in (50, 300, 700):
 plots.figure(
     plots.lines(x_t, guess_eps, xlabel="x_t", title="E[ε | x_t]"),
     plots.lines(x_t, guess_x_0, xlabel="x_t", title="E[x_0 | x_t]", ylim=(-1.5, 1.5)),
-    alt="Left: the best guess of the noise against x_t. Right: the best guess of the data, a "
-    "soft step from -0.5 to 1 that becomes sharper as t falls.",
+    alt="Left: the best guess of the noise against x_t. Right: the best guess of the data. At t = 700 it rises "
+    "slowly, and is still below 0.4 at x_t = 3; at t = 300 it is a soft step from -0.5 to 1; at t = 50 it "
+    "consists of two slanted lines, with a jump between them.",
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -743,6 +816,6 @@ checks.identity(
 # - Song and Ermon 2019, *Generative Modeling by Estimating Gradients of the Data Distribution*: noise that is only added.
 # - Salimans and Ho 2022, *Progressive Distillation for Fast Sampling of Diffusion Models*: the velocity.
 #
-# We have a road from data to noise, and know that its steps back are nearly Gaussians.
+# We have a chain from data to noise, and know that its steps back are nearly Gaussian.
 # A network is to supply their means: what should it minimise, and how do we draw what it has learned?
 # The second part asks that: [Diffusion models: learning and sampling](04b_learning_and_sampling.ipynb).
