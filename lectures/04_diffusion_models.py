@@ -22,7 +22,7 @@
 # - the posterior $q(x_{t-1} \mid x_t, x_0)$, from completing a square;
 # - why predicting the noise, the data, the velocity or the score is one and the same task.
 #
-# **It takes** 50 minutes; the second part, [Learning and sampling](04b_learning_and_sampling.ipynb), takes 50 more.
+# **It takes** 50 minutes; the second part, [Learning and sampling](04b_learning_and_sampling.ipynb), takes 60 more.
 # **You need** the Gaussian density, Bayes' rule and expectations; [Start here](00_start_here.ipynb) has the notation.
 
 # %% slideshow={"slide_type": "skip"}
@@ -689,7 +689,7 @@ checks.identity("a rotation keeps lengths", x_t**2 + v**2, x_0**2 + eps**2, tol=
 #
 # by (4), so that the mean of the step back is
 #
-# $$\tilde\mu_t = \frac{1}{\sqrt{\alpha_t}} \Big(x_t - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\,\varepsilon\Big). \tag{12a}$$
+# $$\tilde\mu_t = \frac{1}{\sqrt{\alpha_t}} \Big(x_t - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\,\varepsilon\Big). \tag{13a}$$
 #
 # Take a little of the noise out of $x_t$, and undo the shrinking of one step: that is all.
 # As $x_t$ is known, the noise in it is the one thing left to be guessed, and for most $t$ it enters with a small factor, so that most of the answer is $x_t$ itself.
@@ -701,7 +701,7 @@ x_t = schedule.alpha_bar[t].sqrt()[:, None] * x_0 + (1 - schedule.alpha_bar[t]).
 alpha, noise_2 = schedule.alpha[t][:, None], (1 - schedule.alpha_bar[t])[:, None]
 less_noise = (x_t - (1 - alpha) / noise_2.sqrt() * eps) / alpha.sqrt()
 checks.identity(
-    "the posterior's mean, by the noise (12a)", schedule.q_posterior(x_0, x_t, t)[0], less_noise, tol=1e-9
+    "the posterior's mean, by the noise (13a)", schedule.q_posterior(x_0, x_t, t)[0], less_noise, tol=1e-9
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
