@@ -571,7 +571,7 @@ checks.identity("with the same determinant", torch.linalg.det(J_a @ J_b), torch.
 # - **The notes.** Flows are said to learn both the mapping and its inverse.
 # - **What holds.** *One* map is learned.
 #   Its inverse comes with it, exactly, by construction: before training as well as after.
-#   It is an autoencoder that learns two maps, of which only training makes one undo the other.
+#   An autoencoder, by contrast, learns two maps, and only training makes one undo the other.
 # - **Source.** Dinh et al. 2017, section 3.3.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 6; [Side by side](05_side_by_side.ipynb), section 6.
 
@@ -589,10 +589,12 @@ checks.at_most("untrained autoencoder: lost", 0.5, (autoencoder.reconstruct(x) -
 #
 # - **The notes.** We are said to couple the *layers*; and the triangular matrix is called quick and also expressive.
 # - **What holds.** Coordinates are coupled, not layers.
-#   Triangularity makes the determinant cheap, and expressiveness comes from arbitrary networks $s$ and $t$ and from composing.
-#   The cell takes the best triangular matrix there is, without networks, and asks how far from the moons it stays.
+#   A triangular Jacobian makes the determinant cheap.
+#   It does not by itself make a layer expressive: the cell takes the best map with a *constant* triangular Jacobian, a triangular matrix, and asks how far from the moons it stays.
+#   Nor is it an obstacle: a nonlinear triangular map, $z_i = \Phi^{-1}(F(x_i \mid x_{<i}))$, reaches every positive density in one layer.
+#   What limits one coupling is its affine form; couplings become expressive by arbitrary networks $s$ and $t$ and by composing.
 # - **Source.** Dinh et al. 2017, sections 3.2 to 3.5.
-# - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb): what a determinant costs in section 4, couplings in section 5, what networks and composing reach in sections 8 and 9.
+# - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb): what a determinant costs in section 4, couplings in section 5, the nonlinear triangular map in section 8, (7a), what networks and composing reach in section 9.
 
 # %%
 moons = data.Moons(std=0.1)
@@ -610,7 +612,7 @@ checks.at_most("a quarter of a nat is out of its reach", moons.entropy() + 0.25,
 # ## Diffusion
 #
 # Which way does the chain run, and where does it end?
-# Two chains serve all rows: the usual linear one with a thousand steps, and a short one with fifty steps, which is cheap to simulate.
+# Two chains serve most rows: the usual linear one with a thousand steps, and a short one with fifty steps, which is cheap to simulate.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### Row 14
@@ -675,7 +677,7 @@ checks.identity("its variance is that of this step", x_t.var(), linear.beta[t], 
 #
 # - **The notes.** The way back is written $p_\theta(x_t \mid x_{t-1})$ in one place; a few lines later the notes have it right.
 # - **What holds.** It is $p_\theta(x_{t-1} \mid x_t)$.
-#   The other is the direction of the chain itself, which leads from noise to noise.
+#   The other is the direction of the chain itself, which leads from the data to noise and, started from noise, to noise.
 # - **Source.** Ho et al. 2020, equation 1.
 # - **In the course.** [Diffusion models](04_diffusion_models.ipynb), section 5.
 
@@ -846,13 +848,15 @@ def weight(s, var):
     return (s.beta**2 / (2 * var * s.alpha * (1 - s.alpha_bar)))[2:]
 
 
-terms, errors = bound.L_t.sum(1).mean(), short.alpha_bar  # E (ε − ε_θ)² is ᾱ_t here
-weighted = (weight(short, short.beta_tilde) * errors[2:]).sum()
-print(f"Σ L_(t−1) {weighted:.2f}, T · L_simple {errors[1:].sum():.2f} nats")
+terms, weighted = bound.L_t.sum(1).mean(), weight(short, short.beta_tilde) @ short.alpha_bar[2:]
+checks.identity("Σ L_(t−1) is made of weighted errors", terms, weighted, tol=0.15)  # E (ε − ε_θ)² is ᾱ_t here
+
+usual = diffusion.DDPM(lambda x_t, t, _: normal.optimal_eps(x_t, t, linear), linear, variance="beta_tilde")
+terms = diffusion.vlb(usual, normal.sample(200, generator=g).double(), generator=g, batch_size=4096).nats().L_t
 for name, var in {"β": linear.beta, "β̃": linear.beta_tilde}.items():
     print(f"linear schedule, σ² = {name}: the largest weight is {weight(linear, var).max():.2f}")
-checks.identity("Σ L_(t−1) is made of weighted errors", terms, weighted, tol=0.15)
-checks.at_most("T · L_simple lies above it", terms, errors[1:].sum())
+print(f"its Σ L_(t−1) {terms.sum(1).mean():.1f}, its T · L_simple {linear.alpha_bar[1:].sum():.0f} nats")
+checks.at_most("T · L_simple lies above it", terms.sum(1).mean(), linear.alpha_bar[1:].sum())
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Words
@@ -877,7 +881,7 @@ checks.at_most("T · L_simple lies above it", terms, errors[1:].sum())
 # - **The notes.** A flow model is called so because this is called a normalizing flow.
 # - **What holds.** *Normalizing*: the map takes the data to a simple density, the standard normal.
 #   *Flow*: the data move as in a flow in time, or through a composition of many maps.
-#   (Rezende and Mohamed, who made the name known, run from the base density to the data, and explain the word otherwise: the density stays normalized at every step.)
+#   (Rezende and Mohamed, who made the name known, run from the base density to the data, and take the word from the valid, normalized distribution at the end of the sequence.)
 # - **Source.** Tabak and Vanden-Eijnden 2010; Tabak and Turner 2013; Rezende and Mohamed 2015.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 8.
 
