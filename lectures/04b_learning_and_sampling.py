@@ -1118,7 +1118,7 @@ for name, samples in (strength | {"held out": real}).items():
     print(f"{name:8} {certainty:11.4f} {far:9.2f} {within:17.1f} {between:9.1f}")
 
 # %% [markdown]
-# <details><summary><b>Question.</b> Why does the Fréchet distance grow with w, although the classifier is more certain of each single digit?</summary>
+# <details><summary><b>Question.</b> Why does the Fréchet distance grow with w, although the classifier is more certain of the digits?</summary>
 #
 # It compares distributions, not pictures.
 # Guidance drives the means of the classes apart; within a class the variance falls a little at $w = 1$ and is back at $w = 4$.
