@@ -18,7 +18,7 @@
 # - what squared error, absolute error and cross-entropy call a good answer, and why it may be one that never occurs;
 # - what an autoencoder and a VAE lose, in reconstructions and in samples, and why these are two different things;
 # - the variational bound of a VAE, how it is trained, how far it is from the truth, and what its two parts are made of;
-# - what the best discriminator is, which divergence it measures, and where that theorem stops;
+# - what the best discriminator is, which divergence it measures, and what that divergence means;
 # - what a generator descends, with either of the two losses in use;
 # - why the game of the two networks need not come to an end, and what calms it.
 #
@@ -136,7 +136,7 @@ plots.image_rows(
     a_digit=torch.stack([x[0] for x in of_class]),
     least_squared_error=means,
     least_absolute_error=medians,
-    alt="Ten real digits; below, the mean digit of each class, soft; below, the median digit, harder, but with thin and broken strokes.",
+    alt="Ten real digits; below, the mean digit of each class, soft; below, the median digit, harder: the 1 is a solid bar, the 0 a closed ring, and the holes of the 8 are grey.",
 )
 
 # %% [markdown]
@@ -158,8 +158,7 @@ for name, pictures in {"mean": means, "median": medians, "held-out": held_out}.i
 #
 # $$\frac{\partial}{\partial l_k}\,E[-\log q] = \frac{\partial}{\partial l_k}\Big[-\sum_j p_j\, l_j + \log \sum_j e^{l_j}\Big] = q_k - p_k. \tag{2a}$$
 #
-# The bracket is convex in $l$, because a linear function and a log-sum-exp are, so its only minimum is $q = p$.
-# Cross-entropy is written by hand too, but it asks for *all* answers with their frequencies, and not for one in their middle.
+# The bracket is convex in $l$, because a linear function and a log-sum-exp are, so its only minimum is $q = p$: cross-entropy asks for *all* answers with their frequencies, and not for one in their middle.
 
 # %%
 levels = data.digits("train", integers=True)[0].flatten(1)  # 0..16
@@ -215,7 +214,7 @@ plots.image_rows(
 #
 # Given the code, the picture is random again, with the conditional density $p(x \mid z)$.
 # By (1), applied to each pixel under this density, the best that the decoder can return is the mean $E[x \mid z]$, and what it loses is the variance that remains once the code is known.
-# A longer code leaves less variance; a code as long as the picture could leave none, and would have learned nothing.
+# A longer code leaves less variance; with a code as long as the picture, the networks need lose nothing, and need learn nothing.
 
 # %% tags=["nbval-ignore-output"]
 pixels, held = real.flatten(1).float(), held_out.flatten(1).float()
@@ -226,18 +225,17 @@ error = (held - autoencoder.reconstruct(held)).square().mean() / (held - pixels.
 print(f"trained in {history.seconds:.0f} s; {error:.0%} of the held-out digits' variance is lost")
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# A decoder looks like a machine that makes pictures: give it a code, and it returns a digit.
-# But the training says nothing about *which* codes are those of digits, and which are not.
+# A decoder looks like a machine that makes pictures, but the training says nothing about *which* codes are those of digits.
 # To draw new digits we also need a distribution of codes that we can sample from, and a decoder that was trained on such codes.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 4. The variational autoencoder
 #
 # Now the decoder becomes a model of the data.
-# We *choose* the density of the codes, $p(z) = N(0, I)$, and let the decoder add a little noise: $p_\theta(x \mid z) = N(d_\theta(z), \sigma^2 I)$.
-# The parameters $\theta$ are the decoder's weights.
+# We *choose* the density of the codes, $p(z) = N(0, I)$, and let the decoder, with weights $\theta$, add a little noise: $p_\theta(x \mid z) = N(d_\theta(z), \sigma^2 I)$.
 # Together the two make a density of pictures, $p_\theta(x) = \int p_\theta(x \mid z)\,p(z)\,dz$, and we would like to maximise $\log p_\theta(x)$ over the data.
-# But when $d_\theta$ is a network, no formula for this integral is known; and averaging $p_\theta(x \mid z)$ over draws of $z$ from $p(z)$ is hopeless, because hardly any of them give a picture near $x$.
+# But when $d_\theta$ is a network, no formula for this integral is known.
+# We could average $p_\theta(x \mid z)$ over draws of $z$ from $p(z)$, but hardly any of them give a picture near $x$, so that the few which do make up nearly the whole average; at the end of this section we count them.
 #
 # So we work with a density of codes $q(z)$ that may depend on $x$, and that we are free to choose.
 # Start from $p_\theta(x) = p_\theta(x, z) / p_\theta(z \mid x)$.
@@ -252,14 +250,16 @@ print(f"trained in {history.seconds:.0f} s; {error:.0%} of the held-out digits' 
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # The first part of (3) is therefore a *lower bound* of $\log p_\theta(x)$, the evidence lower bound or ELBO; and it contains only densities that we can evaluate.
-# An encoder network gives a $q$ for each $x$, with a mean $m$ and a logarithm $s$ of the standard deviation for each entry of the code: $q(z \mid x) = N\big(m(x), \operatorname{diag}(\exp s(x))^2\big)$.
+# We could search for the best $q$ of each $x$ by itself; a network that learns to map $x$ to its $q$ shares this work among all pictures, and answers at once for a new one.
+# This is called *amortised* inference, and the network is the *encoder*.
+# Ours gives a mean $m$ and a logarithm $s$ of the standard deviation for each entry of the code: $q(z \mid x) = N\big(m(x), \operatorname{diag}(\exp s(x))^2\big)$.
 # In the code, $s$ is `log_s`.
 # Insert $p_\theta(x, z) = p_\theta(x \mid z)\,p(z)$, and the bound becomes a reconstruction and a penalty:
 #
 # $$\text{ELBO}(x) = E_q[\log p_\theta(x \mid z)] - \operatorname{KL}\big(q(z \mid x)\,\|\,p(z)\big). \tag{4}$$
 #
 # The first term is the squared error of section 3, divided by $-2\sigma^2$, up to a constant, and averaged over codes that $q$ draws.
-# The second asks that these codes stay close to those which $p(z)$ would draw.
+# The second asks that these codes stay close to those of $p(z)$.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # If both networks are *linear*, every term has a closed form, and so has the truth: $p_\theta(x) = N(b,\ W W^\top + \sigma^2 I)$.
@@ -324,20 +324,34 @@ checks.identity("slope in s (4a)", by_s, -(2 * log_s).exp() * W.square().sum(0) 
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # There is another estimate, which needs no derivative of $f$: since $\partial_m q = q\,\partial_m \log q$, the same slope is $E_q[f(z)\,\partial_m \log q(z)]$.
-# It is right on average as well, and works for codes that are discrete.
-# But it multiplies $f$ by noise, where (4a) uses the direction in which $f$ rises, and one draw tells much less.
+# It works for discrete codes as well, but it multiplies $f$ by noise, where (4a) uses the direction in which $f$ rises, and one draw tells less, even if the mean of $f$ is taken off first.
 
 # %%
 eps = torch.randn(100_000, 2, generator=seeded())
 z = (m[0] + log_s[0].exp() * eps).detach()
 through = ((x[0] - b - z @ W.T) @ W / sigma**2)[:, 0]  # f'(z)
 f = linear.log_likelihood(x[:1].expand(len(z), -1), z)
-score = f * eps[:, 0] / log_s[0, 0].exp()  # f(z) · (z − m)/e²ˢ
+score = eps[:, 0] / log_s[0, 0].exp()  # the slope of log q by m, (z − m)/e²ˢ
 exactly = ((x - b - m @ W.T) @ W / sigma**2)[0, 0]
-for name, one in {"through the draw (4a)": through, "f times the slope of log q": score}.items():
+ways = {
+    "through the draw (4a)": through,
+    "f times the slope of log q": f * score,
+    "f less its mean": (f - f.mean()) * score,
+}
+for name, one in ways.items():
     off = (one.mean() - exactly) / (one.std() / len(z) ** 0.5)
     checks.identity(f"{name}: mean, in standard errors from the exact one", off, 0.0, tol=4)
-print(f"standard deviation of one draw: {through.std():.1f} and {score.std():.0f}")
+print("standard deviation of one draw: " + ", ".join(f"{name} {one.std():.1f}" for name, one in ways.items()))
+
+# %% [markdown]
+# <details><summary><b>Question.</b> Why may the mean of f be taken off, and why does it help?</summary>
+#
+# With $f + c$ in place of $f$ the slope is the same, because $E_q[\partial_m \log q] = \int \partial_m q\,dz = \partial_m 1 = 0$.
+# But each draw is multiplied by $f + c$, so a constant that means nothing decides how noisy the estimate is, and a comparison is fair only with a good one.
+# The mean of $f$, a *baseline*, nearly halves the standard deviation here; (4a) has half of that, so a quarter of the draws will do.
+# </details>
+#
+# Now we train, and the last line of the next cell estimates $\log p_\theta(x)$ in the naive way, from 1000 codes of the prior.
 
 # %% tags=["nbval-ignore-output"] slideshow={"slide_type": "subslide"}
 torch.manual_seed(0)
@@ -349,12 +363,19 @@ print(
     f"ELBO: {vae.elbo(held, n_draws=16, generator=seeded()).mean():.1f} nats a digit, "
     f"of which −KL is {-vae.kl(held).mean():.1f}"
 )
+with torch.no_grad():
+    tried = vae.decode(torch.randn(1000, 8, generator=seeded()).float())
+    log_p_x = -torch.cdist(held, tried).square() / (2 * 0.3**2) - 32 * math.log(2 * math.pi * 0.3**2)  # given z
+naive, most = (log_p_x.logsumexp(1) - math.log(1000)).mean(), log_p_x.softmax(1).amax(1).mean()
+print(f"from 1000 codes of the prior: {naive:.1f} nats, and the best code makes {most:.0%} of the average")
+
+# %% [markdown]
+# Both estimates are too small on average, but with one code in a thousand that counts the naive one is far smaller than the ELBO, which needs a single draw.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 5. Reconstructions and samples, told apart
 #
-# Two things are wrong with what these networks make, and they have different causes.
-# To tell the causes apart we look at two kinds of pictures for each network: *reconstructions*, which are held-out digits that went through the code and back, and *samples*, which are decoded from codes that we drew.
+# Two things are wrong with what these networks make, and to tell their causes apart we look at two kinds of pictures for each network: *reconstructions*, which are held-out digits that went through the code and back, and *samples*, which are decoded from codes that we drew.
 # For the VAE the codes are drawn from $p(z)$; the autoencoder has no such density, so we fit a Gaussian to its codes afterwards.
 # Between the two stands a control: codes that the VAE's *encoder* draws for held-out digits.
 # If the control is good and the samples are not, then the decoder is not the culprit.
@@ -385,16 +406,25 @@ plots.image_rows(
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### How far apart are two sets of pictures?
 #
-# We shall compare sets of pictures again and again, so we need a number for it.
 # A classifier of real digits turns each picture into a vector of 48 features, the last numbers before its answer; each set of features gets a mean $\mu$ and a covariance $\Sigma$, and the two Gaussians are compared.
 # Pair the points of one Gaussian with those of the other so that they lie as near to each other as possible: the mean squared distance of the pairs is the *squared Fréchet distance* (Heusel et al. 2017, with another network in the classifier's place: the FID),
 #
 # $$d^2 = \min E\,\|a - b\|^2 = \|\mu_1 - \mu_2\|^2 + \operatorname{tr}\!\Big(\Sigma_1 + \Sigma_2 - 2\big(\Sigma_1^{1/2}\, \Sigma_2\, \Sigma_1^{1/2}\big)^{1/2}\Big). \tag{5a}$$
 #
-# To see where the root comes from, expand the square: $E\|a - b\|^2 = \|\mu_1 - \mu_2\|^2 + \operatorname{tr} \Sigma_1 + \operatorname{tr} \Sigma_2 - 2 \operatorname{tr} C$, where $C$ is the covariance of $a$ with $b$, the only thing that the pairing decides.
+# If both Gaussians have the same axes, with standard deviations $\sigma_{1i}$ and $\sigma_{2i}$ along them, the roots of the covariances commute, and the trace is $\sum_i (\sigma_{1i}^2 + \sigma_{2i}^2 - 2\,\sigma_{1i}\sigma_{2i})$.
+# Then (5a) is what one would guess, $\|\mu_1 - \mu_2\|^2 + \sum_i (\sigma_{1i} - \sigma_{2i})^2$: the standard deviations are compared just as the means are.
+
+# If the axes differ, the root in (5a) takes the place of the products $\sigma_{1i}\sigma_{2i}$.
+#
+# <details><summary><b>Question.</b> Why is this the least distance, whatever the axes?</summary>
+#
+# Let both covariances be invertible, and expand the square: $E\|a - b\|^2 = \|\mu_1 - \mu_2\|^2 + \operatorname{tr} \Sigma_1 + \operatorname{tr} \Sigma_2 - 2 \operatorname{tr} C$, where $C$ is the covariance of $a$ with $b$, the only thing that the pairing decides.
+# So $\operatorname{tr} C$ must become as large as it can.
 # Write $C = \Sigma_1^{1/2} K\, \Sigma_2^{1/2}$; then $K$ is the covariance of $\Sigma_1^{-1/2} a$ with $\Sigma_2^{-1/2} b$, two vectors whose entries are uncorrelated with variance 1, so by the inequality of Cauchy and Schwarz $|e^\top K f| \le 1$ for unit vectors $e$ and $f$: $K$ lengthens no vector.
+#
 # Then $\operatorname{tr} C = \operatorname{tr}\big(K\, \Sigma_2^{1/2} \Sigma_1^{1/2}\big)$ is at most the sum of the singular values of $\Sigma_2^{1/2} \Sigma_1^{1/2}$, and reaches it when $K$ rotates each singular direction into its partner.
 # These singular values are the roots of the eigenvalues of $\Sigma_1^{1/2} \Sigma_2\, \Sigma_1^{1/2}$, which gives (5a).
+# </details>
 #
 # The cell pairs two Gaussians by the map that does it, $b = \mu_2 + A(a - \mu_1)$ with $A = \Sigma_1^{-1/2} \big(\Sigma_1^{1/2} \Sigma_2 \Sigma_1^{1/2}\big)^{1/2} \Sigma_1^{-1/2}$, and draws the pairs.
 
@@ -418,11 +448,17 @@ checks.identity(
     metrics.frechet_gaussian(mean_1, cov_1, mean_2, cov_2),
     tol=0.02,
 )
+axes = torch.linalg.eigh(cov_1).eigenvectors  # shared by two Gaussians with standard deviations 2, 0.5 and 1, 0.8
+stretched = [axes @ torch.diag(torch.tensor(stds)) ** 2 @ axes.T for stds in ([2.0, 0.5], [1.0, 0.8])]
+shared = metrics.frechet_gaussian(mean_1, stretched[0], mean_2, stretched[1])
+checks.identity("shared axes (5a)", shared, 1.25 + (2 - 1) ** 2 + (0.5 - 0.8) ** 2, tol=1e-9)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# Two warnings go with this number.
-# It is a *squared* distance, so twice as far is four times as much.
-# And it is biased: means and covariances of a sample err, every error adds to a square, so even samples of the right distribution have a distance above 0.
+# Some warnings go with this number.
+# It is a *squared* distance.
+# It sees two moments alone: sets whose features agree in mean and covariance have the distance 0.
+# It depends on the judge: by the features of another one two models may change places.
+# Above all it is biased: means and covariances of a sample err, every error adds to a square, so even samples of the right distribution have a distance above 0.
 # The mean alone contributes $E\|\hat\mu - \mu\|^2 = \operatorname{tr} \Sigma / n$, and the covariance adds a part that falls about as fast.
 # Below, $n$ points come from the very Gaussian that they are compared with.
 
@@ -439,95 +475,148 @@ for n in (75, 300, 1000):
     print(f"n = {n:4}: {found.mean():4.1f} ± {found.std() / 20**0.5:.1f}, where 0 is right")
 
 # %% [markdown]
-# So distances may be compared only if they were taken with equal numbers of samples.
+# So distances may be compared only if they were taken with equal numbers of samples, and small differences not even then, because the bias depends on the model's $\Sigma$ too.
 # We therefore give multiples of what the 297 held-out digits have, and 297 pictures for each network.
 #
-# One number cannot say *what* is wrong, so we set two others beside it (Kynkäänniemi et al. 2019).
+# One number cannot say *what* is wrong, so we set others beside it (Kynkäänniemi et al. 2019).
 # Around each real digit, in the space of features, lies a ball that reaches to its third nearest neighbour.
 # *Precision* is the share of made pictures in some ball of a real one: is what is made plausible?
 # *Recall* is the share of real pictures in some ball of a made one, with the balls drawn around these: is everything real made?
+# *Coverage* asks the same with the balls of the real ones: it is the share of them that have a made picture in their ball (Naeem et al. 2020).
 
 
 # %% tags=["nbval-ignore-output"] slideshow={"slide_type": "subslide"}
 digit = data.digits("test").label
-print(f"{'':24}detail   Fréchet, × held-out   precision   recall   right digit")
+print(f"{'':24}detail   Fréchet, × held-out   precision   recall   coverage   right digit")
 for name, pictures in made.items():
     detail, report = metrics.detail(pictures, made["real"]), metrics.digits_report(pictures, digit)
     with torch.no_grad():
         of_made, of_real = judge.features(pictures.clamp(-1, 1)), features[:297].float()
-    precision, recall = metrics.precision(of_made, of_real), metrics.recall(of_made, of_real)
+    balls = [of(of_made, of_real) for of in (metrics.precision, metrics.recall, metrics.coverage)]
     of_a_digit = name not in ("VAE: prior's codes", "AE: fitted codes")  # a drawn code belongs to no digit
     right = f"{report.label_accuracy:.0%}" if of_a_digit else "–"
-    print(f"{name:24}{detail:6.2f}{report.frechet_multiple:15.1f}{precision:19.2f}{recall:9.2f}{right:>14}")
+    print(
+        f"{name:24}{detail:6.2f}{report.frechet_multiple:15.1f}{balls[0]:19.2f}{balls[1]:9.2f}{balls[2]:11.2f}{right:>14}"
+    )
 
 # %% [markdown]
 # *Right digit* is the share in which the same classifier still sees the digit that went in.
 #
-# - **Reconstructions are blurred.** Between a seventh and a quarter of the detail is gone, because what the code does not hold is averaged, as the pixel loss asks. But nearly all of them are still digits, and the right ones: the classifier sees what the original was in well over nine of ten.
-# - **Samples are odd.** The decoder is the same, only the codes differ. With codes that the VAE's encoder draws, little gets worse. With codes from the prior the Fréchet distance is several times larger, and precision falls far below that of real digits while recall does not fall: the samples still cover the digits, but many of them are none.
-# - **Odd is not blurred.** The autoencoder's samples have about as much detail as its reconstructions, or more, and yet their precision is low, too.
+# - **Reconstructions are blurred.** Between a seventh and a quarter of the detail is gone, because what the code does not hold is averaged, as the pixel loss asks. But well over nine of ten are still the right digit.
+# - **Samples are odd.** With codes that the VAE's encoder draws, little gets worse. With codes from the prior the Fréchet distance is several times larger, and precision falls far below that of real digits: many of the samples are no digits. Recall does not fall, but it misleads here: its balls are those of the made pictures, and pictures that scatter have large balls, into which real digits fall. Coverage falls by nearly half: most of the real digits have no sample near.
+# - **Odd is not blurred.** The VAE's samples are blurrier than its reconstructions, but the autoencoder's have about as much detail as its reconstructions, or more, and their precision is no higher.
 #
-# So the loss on pixels explains the reconstructions, and something else is wrong with the samples.
-# The prior draws codes that the encoder hardly ever used, and there the decoder was not trained.
+# So the loss on pixels explains the reconstructions; what is wrong with the samples must be the codes.
+# Let $q(z) = \frac1N \sum_n q(z \mid x_n)$ be the density of the codes that the encoder uses over $N$ training pictures, drawn each with probability $\frac1N$.
+# These are the codes that the decoder was trained on; how much were those used that the prior draws?
+
 
 # %%
+def encoded(vae):
+    """m and s for each training picture, in double precision."""
+    with torch.no_grad():
+        return [part.double() for part in vae.encode(pixels)]
+
+
+def log_given(z, m, s):
+    """log q(z | x_n) for each code and each training picture, (codes, N)."""
+    parts = [Normal(m, s.exp()).log_prob(few[:, None]).sum(2) for few in z.split(100)]
+    return torch.cat(parts)
+
+
+# %% tags=["nbval-ignore-output"]
+held_z, prior_z = held_m + held_s.exp() * normal, torch.randn(3000, 8, generator=seeded())
+usage = {
+    name: log_given(z.double(), *encoded(vae)).logsumexp(1) - math.log(len(pixels))  # log q(z)
+    for name, z in {"held-out digits": held_z, "prior": prior_z}.items()
+}
 with torch.no_grad():
-    all_m, all_s = vae.encode(pixels)
-    used = all_m + all_s.exp() * torch.randn(all_m.shape, generator=seeded(1)).float()
-    nearest = {
-        "held-out digits": torch.cdist(held_m + held_s.exp() * normal, used).amin(1),
-        "prior": torch.cdist(normal, used).amin(1),
-    }
+    of_prior = judge.features(vae.decode(prior_z.float()).clamp(-1, 1).view(-1, 1, 8, 8))
+fifths = usage["prior"].argsort().chunk(5)
+plausible = [metrics.precision(of_prior[fifth], of_real) for fifth in fifths]
+print("precision of samples, from the fifth of the codes that q uses least: ", end="")
+print("  ".join(f"{share:.2f}" for share in plausible))
+above = (usage["prior"] > usage["held-out digits"].median()).double().mean()
+print(f"{above:.0%} of the prior's codes are used more than the median of the held-out digits' codes")
+
+# %%
 rings = {name: metrics.spectrum(pictures) for name, pictures in made.items() if "encoder" not in name}
 plots.figure(
-    plots.histogram(nearest, bins=30, span=(0, 4), xlabel="distance to the nearest training code", title="Codes"),
+    plots.histogram(usage, bins=30, span=(-45, 0), xlabel="log q(z)", title="How much codes are used"),
     plots.lines(
         torch.arange(4), rings, yscale="log", xlabel="frequency (ring)", title="Mean power", xticks=range(4)
     ),
-    alt="Left: codes of the prior lie farther from the training codes than codes of held-out digits. "
+    alt="Left: most codes of the prior have a far smaller log q(z) than most codes of held-out digits. "
     "Right: power against frequency; reconstructions lack power in the outer rings.",
 )
+
+# %% [markdown]
+# The less a prior's code is used, the fewer of its pictures are digits.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### The penalty, taken apart
 #
-# Why does the training not close this gap, if the penalty in (4) pulls every $q(z \mid x)$ towards the prior?
-# Because the penalty is about each $x$ by itself, and sampling is about all of them together.
-# Let $q(z) = \frac1N \sum_n q(z \mid x_n)$ be the density of the codes that the encoder uses over $N$ training pictures, drawn each with probability $\frac1N$.
-# Insert it into the mean penalty:
+# Why does the training not close this gap, although the penalty in (4) pulls every $q(z \mid x)$ towards the prior?
+# The penalty is about each $x$ by itself, and sampling is about all of them together.
+# Insert the density $q(z)$ of the codes that are used into the mean penalty:
 #
 # $$\frac1N \sum_n \operatorname{KL}\big(q(z \mid x_n)\,\|\,p(z)\big) = \underbrace{\frac1N \sum_n E_{q(z \mid x_n)}\!\left[\log \frac{q(z \mid x_n)}{q(z)}\right]}_{I(x;\, z)} + \underbrace{\frac1N \sum_n E_{q(z \mid x_n)}\!\left[\log \frac{q(z)}{p(z)}\right]}_{\operatorname{KL}(q(z)\,\|\,p(z))}. \tag{5b}$$
 #
 # The last sum is an expectation over $q(z)$, because drawing $n$ and then $z$ is a draw from $q(z)$.
 # The first part is the *mutual information* of picture and code, which the reconstruction needs.
 # It is at most $\log N$: the sum in $q(z)$ contains its own term, so $q(z) \ge q(z \mid x_n)/N$.
-# The second part is what the samples suffer from: the codes that are used, against the codes that are drawn (Hoffman and Johnson 2016).
-# The cell compares (5), a closed form, with draws from the encoder.
+# The second part is the *mismatch* of the codes that are used with the codes that are drawn (Hoffman and Johnson 2016).
+#
+# The cell finds each part by a way of its own: the penalty by (5), the mismatch by draws from the encoder, and the information by Bayes' rule.
+# A code $z$ comes from picture $n$ with the probability $P(n \mid z) = q(z \mid x_n)/\sum_k q(z \mid x_k)$; of the $\log N$ nats that it takes to name a picture, the entropy of this distribution is what the code leaves open.
+
+# %%
+N = len(pixels)
+
+
+def taken_apart(vae):
+    """The mean penalty, its information by Bayes' rule and as it stands in (5b), and its mismatch."""
+    m, s = encoded(vae)
+    z = m + s.exp() * torch.randn(4, *m.shape, generator=seeded())  # four codes for each picture
+    log_q = torch.stack([log_given(one, m, s) for one in z])  # log q(z_i | x_n), for each of the four
+    log_mean = log_q.logsumexp(2) - math.log(N)  # log q(z_i)
+    by_bayes = math.log(N) - torch.special.entr(log_q.softmax(2)).sum(2).mean()
+    information = (log_q.diagonal(dim1=1, dim2=2) - log_mean).mean()
+    mismatch = (log_mean - Normal(0.0, 1.0).log_prob(z).sum(2)).mean()
+    return vae.kl(pixels).mean().double().detach(), by_bayes, information, mismatch
+
 
 # %% tags=["nbval-ignore-output"]
-with torch.no_grad():
-    q_m, q_s, N = all_m.double(), all_s.double(), len(pixels)
-    information, mismatch = [], []
-    for i in range(4):
-        z = q_m + q_s.exp() * torch.randn(q_m.shape, generator=seeded(i))
-        log_q = torch.stack([Normal(q_m, q_s.exp()).log_prob(one).sum(1) for one in z])  # log q(z_i | x_n)
-        log_mean = log_q.logsumexp(1) - math.log(N)  # log q(z_i)
-        information.append(log_q.diagonal() - log_mean)
-        mismatch.append(log_mean - Normal(0.0, 1.0).log_prob(z).sum(1))
-information, mismatch = torch.cat(information).mean(), torch.cat(mismatch).mean()
-penalty = vae.kl(pixels).mean().double()
-checks.identity("mean penalty = information + mismatch (5b)", penalty, information + mismatch, tol=0.2)
+penalty, by_bayes, information, mismatch = taken_apart(vae)
+checks.identity("mean penalty = information + mismatch (5b)", penalty, by_bayes + mismatch, tol=0.2)
+checks.identity("information, by densities and by Bayes' rule (5b)", information, by_bayes, tol=0.1)
 checks.at_most("0 ≤ information", 0.0, information)
 checks.at_most("information ≤ log N", information, math.log(N))
 print(
-    f"{penalty:.1f} nats = {information:.2f} of information (at most log {N} = {math.log(N):.2f}) + {mismatch:.2f} of mismatch"
+    f"{penalty:.1f} nats = {by_bayes:.2f} of information (at most log {N} = {math.log(N):.2f}), {mismatch:.2f} of mismatch"
 )
 print(f"with {penalty:.1f} nats in all, at least {penalty - math.log(N):.1f} are mismatch")
 
 # %% [markdown]
-# The training maximises (4), which charges both parts alike, so it has no reason to prefer codes that fill the prior.
-# Here the encoder spends far more than $\log N$, the most that it takes to name one of the training digits; so much mismatch is unavoidable as long as the penalty is so high.
-# This is a fault of the *pair* of encoder and prior, and no better loss on pixels would mend it.
+# As long as the penalty is so far above $\log N$, much mismatch is unavoidable.
+# And the training does not close the gap, because by (5b) a nat of mismatch costs one nat and no more, and is accepted wherever the reconstruction gains as much by it.
+# That gain is a squared error divided by $2\sigma^2$, so with a larger $\sigma$ detail is no longer worth its price; we train the same VAE with $\sigma = 1$ in place of 0.3.
+
+# %% tags=["nbval-ignore-output"]
+torch.manual_seed(0)
+wide = VAE(dim=64, latent=8, width=96, std=1.0).float()
+history = train.fit(ELBO(wide), pixels, steps=1200, seed=0)
+print(f"trained in {history.seconds:.0f} s; " + "penalty {:.1f}, mismatch {:.2f}".format(*taken_apart(wide)[::3]))
+with torch.no_grad():
+    of_wide = {"reconstructed": wide.reconstruct(held), "prior's codes": wide.decode(normal)}
+for name, pictures in of_wide.items():
+    pictures = pictures.view(-1, 1, 8, 8)
+    digits_share = metrics.precision(judge.features(pictures.clamp(-1, 1)).detach(), of_real)
+    print(f"{name:14} detail {metrics.detail(pictures, made['real']):.2f}, precision {digits_share:.2f}")
+
+# %% [markdown]
+# The mismatch has all but vanished, and the samples have as much detail as the reconstructions; but both are blurred, and no more of the samples are digits than before.
+# So a larger $\sigma$ closes the gap and pays with blur; at $\sigma = 0.3$, a prior that is fitted to the codes would be needed.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # And the blur: could we mend the loss on pixels by hand?
@@ -559,8 +648,7 @@ checks.identity("G(z) has the density p_G", p_gen.log_prob(0.3 + 0.6 * noise), k
 #
 # The discriminator raises $V$ by giving high probabilities to real points and low ones to generated points.
 # The generator can move the second term alone, and lowers $V$ by making points that $D$ takes for real.
-# *That* makes $D$ a loss: the generator descends $\log(1 - D(G(z)))$ as it would descend a squared error.
-# That $D$ is trained as well makes it a *learned* one.
+# *That* makes $D$ a loss, and that $D$ is trained as well makes it a *learned* one.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### What the best answer means
@@ -574,8 +662,8 @@ checks.identity("G(z) has the density p_G", p_gen.log_prob(0.3 + 0.6 * noise), k
 #
 # Now let $D(y)$ be any statement of this probability.
 # The log-likelihood of the label is $\log D(y)$ for heads and $\log(1 - D(y))$ for tails, and each occurs half of the time, so its expectation is $\tfrac12 V$.
-# In other words, $-V/2$ is the cross-entropy of a classifier on equally many real and generated points.
-# By (2a) cross-entropy is least for the true probabilities of the labels, so we expect the best $D$ to be (6a).
+# In other words, $-V/2$ is the cross-entropy of a classifier on equally many real and generated points, and by (2a) cross-entropy asks for the true probabilities of the labels.
+# So (6a) says what $D(y)$ should be: the probability that a point seen at $y$ came from the data.
 #
 # The cell tosses the coin a million times, and counts heads in narrow bins of $y$.
 
@@ -592,8 +680,9 @@ checks.identity("heads among the points of each bin (6a)", counts[0] / counts[1]
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### The best discriminator
 #
-# We can also prove it without the coin.
-# Both expectations in (6) are integrals over the same $y$, so $V$ is $\int \big[p(y) \log D(y) + p_G(y) \log(1 - D(y))\big]\,dy$.
+# Is (6a) indeed the best $D$?
+# We prove it from (6).
+# Both expectations there are integrals over the same $y$, so $V$ is $\int \big[p(y) \log D(y) + p_G(y) \log(1 - D(y))\big]\,dy$.
 # $D$ may take any value at every point, so we maximise the bracket at each point by itself.
 # With $u = p(y)$ and $v = p_G(y)$, both positive, the derivative of $u \log D + v \log(1 - D)$ by $D$ is $u/D - v/(1 - D)$.
 # The function is concave, and the derivative is zero at $D = u/(u + v)$:
@@ -663,8 +752,7 @@ checks.at_most("it rises with a", reached[:-1], reached[1:])
 # $$V(G, D^*) = E_p\!\left[\log \frac{p}{2 \bar p}\right] + E_{p_G}\!\left[\log \frac{p_G}{2 \bar p}\right] = \underbrace{\operatorname{KL}(p\,\|\,\bar p) + \operatorname{KL}(p_G\,\|\,\bar p)}_{2\,\mathrm{JS}(p,\, p_G)} - 2 \log 2. \tag{8}$$
 #
 # JS is the *Jensen–Shannon divergence*.
-# It is 0 if both divergences are, that is, if $p = \bar p = p_G$, and only then; so $p_G = p$ is the only density at which the generator can do no better.
-# And JS is at most $\log 2$: since $p \le 2 \bar p$, no logarithm of $p/\bar p$ exceeds $\log 2$.
+# It is 0 if both divergences are, that is, if $p = \bar p = p_G$, and only then; so the generator reaches the minimum, $-2 \log 2$, with $p_G = p$ and with no other density.
 #
 # The cell needs the divergence by a way that does not pass through $D$.
 # Write $H$ for the entropy, $-\int p \log p$; multiplying out the logarithms gives $2\,\mathrm{JS}(p, p_G) = 2 H(\bar p) - H(p) - H(p_G)$.
@@ -681,6 +769,41 @@ checks.identity("the value is a divergence (8)", value_of(logit), two_js - 2 * m
 checks.identity("genlib's divergence, by entropies", 2 * p.jensen_shannon(p_gen), two_js, tol=1e-7)
 equal = value_of(p.optimal_discriminator(y, p), v=u)  # p_G = p, so that D* = 1/2
 checks.identity("equal densities: V = −2 log 2", equal, -2 * math.log(2), tol=1e-9)
+print(f"JS = {two_js / 2:.2f} nats")
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# ### What the divergence says
+#
+# Our two densities have JS = 0.33.
+# Is that much?
+#
+# The coin gives the number a meaning.
+# Before $y$ is seen, the coin is fair, and its entropy is $\log 2$.
+# Once $y$ is seen, heads has the probability $D^*(y)$, and what remains uncertain is the entropy of a coin with this probability, $h(P) = -P \log P - (1 - P) \log(1 - P)$ at $P = D^*(y)$, averaged over the $y$ that occur.
+# The difference is what a point tells about its source, the *mutual information* of label and point:
+#
+# $$I(\ell;\, y) = \log 2 - E_{y \sim \bar p}\big[h(D^*(y))\big] = \log 2 + \tfrac12 E_p[\log D^*] + \tfrac12 E_{p_G}[\log(1 - D^*)] = \log 2 + \tfrac12 V(G, D^*) = \mathrm{JS}(p,\, p_G). \tag{8a}$$
+#
+# The second equality writes out $h$ and uses $\bar p\, D^* = p/2$ and $\bar p\,(1 - D^*) = p_G/2$; the last is (8).
+# So JS says, in nats, how well a single point betrays where it comes from.
+#
+# Since $h \ge 0$, no point can tell more than the coin's own entropy: $\mathrm{JS} \le \log 2$, which is one bit, and our 0.33 is nearly half of it.
+# The bound is attained exactly if $h(D^*(y)) = 0$ wherever points occur, so that $D^*$ is 0 or 1 there, and at no $y$ are both densities positive; how far apart the two then lie does not matter.
+# The uniform densities of (7a) stand half-way: a point in the overlap tells nothing, any other tells all, and each kind is half of the points.
+# So their JS is $\tfrac12 \log 2$, and (8) gives the value $-\log 2$ that (7a) approaches.
+#
+# The cell computes what a point tells from $D^*$, and again from the shares of heads and tails that were counted in the bins.
+
+# %%
+best = torch.sigmoid(logit)
+remains = torch.special.entr(best) + torch.special.entr(1 - best)  # h(D*)
+told = math.log(2) - torch.trapezoid((u + v) / 2 * remains, y[:, 0])
+checks.identity("what a point tells of its source = JS (8a)", told, two_js / 2, tol=1e-9)
+of_bin = torch.stack([torch.bincount(bins, which.double(), minlength=32) for which in (heads, ~heads)]) / tosses
+counted = math.log(2) - torch.special.entr(of_bin).sum() + torch.special.entr(of_bin.sum(0)).sum()
+checks.identity("the same, counted in a million tosses (8a)", counted, told, tol=0.01)
+limit = -gan.discriminator_loss(step_logit(at_real, 40.0), step_logit(at_fake, 40.0))  # (7a) with a = 40
+checks.identity("half an overlap: JS = ½ log 2 (8a)", math.log(2) + limit / 2, math.log(2) / 2, tol=1e-12)
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 7. A small network finds it
@@ -729,13 +852,13 @@ plots.figure(
     plots.lines(y[near], {"best, p / (p + p_G)": torch.sigmoid(logit)[near], "trained": torch.sigmoid(learned)[near]},
                 xlabel="y", title="D(y)", ylim=(-0.05, 1.7), yticks=(0, 0.5, 1)),
     plots.lines(y[near], {"best": logit[near], "trained": learned[near]}, xlabel="y", title="logit", ylim=(-12, 14)),
-    alt="The two densities; the best and the trained D, which agree where there are points; their logits, which part where there are none.",
+    alt="The two densities; the best and the trained D, which agree where there are points; their logits, which part where points of one kind are missing.",
 )  # fmt: skip
 
 # %% [markdown]
 # <details><summary><b>Question.</b> Far outside, the trained logit and the log-ratio part. Why does it hardly cost the network anything, and when could it harm the generator?</summary>
 #
-# The value (6) is an expectation over real and generated points, and there are none so far out.
+# The value (6) is an expectation over real and generated points, and there are hardly any so far out.
 # The generator asks $D$ only about its own points, which $D$ has been trained on; but a step of the generator may take them to places where $D$ has not been trained yet, and there its slope can be anything.
 # This is one reason for small steps, and for training $D$ again after each of them.
 # </details>
@@ -770,15 +893,13 @@ by_hand = 3.2 * torch.tanh(3.2 * at[:, 0])  # here the logit is log cosh(3.2 y�
 checks.identity("the same by hand, for the coordinate across", exact[:, 0], by_hand, tol=1e-9)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# Two moments that a training may come to.
+# Here are two situations that a training may reach.
 # In the upper row the generator covers the middle between two modes, at $\pm 0.8$.
 # Squared error sends every point to the middle, although *on average* the points are right already: it asks each of them to be the mean.
-# The discriminator sends them apart, outwards, to the left and to the right.
-# It does so even at $\pm 1.6$, where an arrow leads away from the mode, because (9) is about a ratio: out there real points are rare, and generated points are rarer still.
+# The discriminator sends them apart, even at $\pm 1.6$, where an arrow leads away from the mode, because (9) is about a ratio: out there real points are rare, and generated points are rarer still.
 #
 # In the lower row the generator sits on the right mode alone, and a new $D$ has been trained against it.
-# Now something else is wrong, and this $D$ says something else: the points on the left flank belong further left.
-# Squared error says what it always said.
+# Now something else is wrong, and this $D$ says something else, that the points on the left flank belong further left; squared error says what it said before.
 
 # %%
 one_mode = data.GaussianMixture([[0.8, 0.0]], [round_])
@@ -846,7 +967,7 @@ def descend(follow, steps=80):
 followed, frozen = descend(True), descend(False)
 checks.identity("with a D that follows it ends at the data", followed[-1], 1.0, tol=0.01)
 checks.identity("with a frozen D every late step is 0.2 times 2", frozen[-1] - frozen[-2], 0.4, tol=1e-6)
-print(f"after 80 steps: mean {followed[-1]:.2f} with a D that follows, {frozen[-1]:.0f} with a frozen one")
+print(f"after 79 steps: mean {followed[-1]:.2f} with a D that follows, {frozen[-1]:.0f} with a frozen one")
 plots.figure(
     plots.lines(torch.arange(80), {"D follows": followed, "D frozen": frozen, "data": torch.ones(80)},
                 xlabel="step", ylabel="generator's mean", ylim=(-1.5, 6), aspect=2.2),
@@ -854,10 +975,9 @@ plots.figure(
 )  # fmt: skip
 
 # %% [markdown]
-# Nothing is wrong with the frozen $D$ as a classifier: by (7) its logit is $\log p - \log p_G = 2y$, the exact log-ratio at *every* point, also far beyond the data.
-# But it is the answer to a question about the generator of the start.
+# By (7) the frozen $D$ has the logit $\log p - \log p_G = 2y$, the exact log-ratio at *every* point, but for the generator of the start.
 # A point at $y = 5$ is $e^{10}$ times as likely under the data as under $N(-1, 1)$, so the frozen $D$ takes it for real, and prefers larger $y$ still, although the generator of the moment makes many such points and the data next to none.
-# A $D$ that follows compares the data with what is generated *now*, and its slope vanishes where the two have the same density.
+# A $D$ that follows compares the data with what is generated *now*, and its slope vanishes everywhere once the two densities are the same.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 10. What the generator descends
@@ -874,10 +994,9 @@ plots.figure(
 #
 # The bracket is the derivative of $V$ by $D(y)$, and it vanishes at the best $D$, because that is how the best $D$ was found.
 # So the slope with $D_\theta$ frozen *is* the slope of $2\,\mathrm{JS}(p, p_\theta)$; this is called the envelope theorem.
-# It holds at this $\theta$ only: after a step, $D$ has to be renewed, as section 9 showed.
-# And it holds for the best $D$: a network that has not been trained to the end gives a slope that is near this one at best.
+# It holds at this $\theta$ and for the best $D$: after a step $D$ has to be renewed, as section 9 showed, and a network that is not trained to the end gives a slope near this one at best.
 #
-# The cell takes $p_\theta = N(\theta, 0.6^2)$, and compares two ways: the slope of the divergence, by entropies of densities, and the slope through points $\theta + 0.6\,z$ with $D$ frozen.
+# The cell takes $p_\theta = N(\theta, 0.6^2)$, and compares the slope of the divergence, by entropies, with the slope through points $\theta + 0.6\,z$ with $D$ frozen.
 
 # %%
 noise_line = torch.linspace(-9, 9, 20_001)
@@ -911,8 +1030,8 @@ checks.identity("slope with D frozen = slope of 2 JS (9a)", minimax, divergence,
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### The loss that is used instead
 #
-# Where $D$ is sure that a point is generated, $\log(1 - D)$ is nearly flat, and the generator learns nothing.
-# Most trainings therefore let the generator minimise $-\log D$, the *non-saturating* loss, whose slope does not vanish there; the next lecture looks at the two slopes.
+# Where $D$ is sure that a point is generated, $\log(1 - D)$ is nearly flat, and the generator learns next to nothing.
+# Most trainings therefore minimise $-\log D$, the *non-saturating* loss, whose slope does not vanish there; the next lecture looks at the two slopes.
 # What does the generator descend then?
 #
 # Write the loss with the logit: $\log D - \log(1 - D) = \operatorname{logit} D$, so $-\log D = -\operatorname{logit} D - \log(1 - D)$.
@@ -924,7 +1043,7 @@ checks.identity("slope with D frozen = slope of 2 JS (9a)", minimax, divergence,
 #
 # $$\operatorname{KL}(p_\theta \,\|\, p) - 2\,\mathrm{JS}(p, p_\theta) = \int p_\theta \log\frac{p_\theta}{p} - p \log\frac{p}{\bar p} - p_\theta \log\frac{p_\theta}{\bar p}\;dy = \int (p + p_\theta) \log \frac{\bar p}{p}\;dy = 2 \operatorname{KL}(\bar p\,\|\,p). \tag{9b}$$
 #
-# The left side is from Arjovsky and Bottou 2017, who feared that its minus sign pushes the densities apart; the right side, from Shannon et al. 2020, shows that it is again a divergence, least where $p_\theta = p$.
+# The left side is from Arjovsky and Bottou 2017; the right side, from Shannon et al. 2020, shows that it is again a divergence, least where $p_\theta = p$.
 
 
 # %%
@@ -950,10 +1069,11 @@ checks.identity("KL(p_G ‖ p) − 2 JS = 2 KL(p̄ ‖ p) (9b)", *both_ways, tol
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # Formula (9b) explains a habit of GANs.
 # Points in an empty region, where $p$ is next to zero, are charged $\log(\bar p/p)$ each, which has no limit.
-# A mode that the generator leaves out is cheap, because $\bar p$ is at least $p/2$, so that $\log(\bar p/p)$ is never below $-\log 2$, and stays finite wherever there are data.
+# A mode that the generator leaves out is not charged at all: there $\bar p = p/2$, and the integrand is $p \log \tfrac12$, below 0; only the surplus elsewhere costs.
+# With all points on one of two equal modes $\bar p/p$ is $\tfrac32$ there, on three quarters of $\bar p$, and $\tfrac12$ on the other, so (9b) is $2\big(\tfrac34 \log \tfrac32 - \tfrac14 \log 2\big) = 0.26$ nats.
 # The divergence $\operatorname{KL}(p \,\|\, p_\theta)$, which maximum likelihood minimises, charges the other way: $\log(p/p_\theta)$ has no limit where the generator leaves something out.
 #
-# Take two generators for our data with modes at $\pm 1$: one sits on the right mode, $N(1, 0.2^2)$, and one has the data's own mean and variance, $N(0, 1.04)$, and covers both modes and the empty space between them.
+# Take two generators for our data: one sits on the right mode, $N(1, 0.2^2)$, and one has the data's own mean and variance, $N(0, 1.04)$, and covers both modes and the empty space between them.
 
 # %%
 for name, (mean, std) in {"on one mode": (1.0, 0.2), "over both": (0.0, math.sqrt(1.04))}.items():
@@ -968,14 +1088,14 @@ for name, (mean, std) in {"on one mode": (1.0, 0.2), "over both": (0.0, math.sqr
 
 # %% [markdown]
 # All three would be 0 for $p_G = p$.
-# When neither generator can be right, maximum likelihood prefers the one that covers; $2\,\mathrm{JS}$ prefers the one on a single mode by a little, and the non-saturating loss by far.
-# A divergence that forgives missing modes is not the only reason for mode collapse, but it is one, and no training of $D$ removes it.
+# Maximum likelihood prefers the generator that covers; $2\,\mathrm{JS}$ prefers the one on a single mode by a little, and the non-saturating loss by far.
+# So where the generator cannot match $p$, its divergence may be one reason for mode collapse, and one that no training of $D$ removes.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 11. When the two do not overlap
 #
 # Early in a training no generated picture looks real, and a good $D$ tells all of them apart.
-# Section 6 has the extreme case: if nowhere both densities are positive, the best value is $V = 0$ and $\mathrm{JS} = \log 2$, *wherever* the generator puts its points.
+# In the extreme case both densities are positive nowhere: then $p/\bar p = 2$ wherever $p$ is positive, and $p_G/\bar p = 2$ wherever $p_G$ is, so $\mathrm{JS} = \log 2$ by (8), *wherever* the generator puts its points.
 # A divergence that is constant has no slope to descend (Arjovsky and Bottou 2017).
 #
 # There is a distance that keeps telling how far.
@@ -985,11 +1105,13 @@ for name, (mean, std) in {"on one mode": (1.0, 0.2), "over both": (0.0, math.sqr
 #
 # The maximum is over *critics* $f$ whose slope is nowhere steeper than 1.
 # That no critic exceeds any price is seen at once: with pairs $(y, y')$ the difference in (9c) is $E[f(y) - f(y')] \le E\,|y - y'|$.
-# That they meet is the theorem of Kantorovich and Rubinstein.
-# On the line we can see it.
+# That they meet is the theorem of Kantorovich and Rubinstein; the cell shows it on the line, where it pairs sorted samples, and lets a critic earn.
+#
+# <details><summary><b>Question.</b> Why do the two meet on the line?</summary>
+#
 # Sort both sets of points, and pair them in order: this costs $\int |F^{-1} - F_G^{-1}|$, the area between the two distribution functions $F$ and $F_G$, which is $\int |F - F_G|\,dy$.
 # The critic with the slope $f' = \operatorname{sign}(F_G - F)$ earns $\int f\,(p - p_G) = -\int f' (F - F_G) = \int |F - F_G|$, by parts.
-# The cell pairs samples, and lets the critic earn.
+# </details>
 
 # %%
 cdf = (Normal(-1.0, 0.2).cdf(y) + Normal(1.0, 0.2).cdf(y))[:, 0] / 2
@@ -1026,17 +1148,16 @@ plots.figure(
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # A *Wasserstein GAN* trains a critic $f$ in place of $D$ (Arjovsky, Chintala and Bottou 2017).
-# What must be enforced is that $f$ is nowhere too steep.
-# The first way was to clip the weights, a better one is a penalty on $\|\nabla f\|$ (Gulrajani et al. 2017), and a third bounds the slope layer by layer.
+# That $f$ is nowhere too steep must be enforced, by clipping its weights, by a penalty on $\|\nabla f\|$ (Gulrajani et al. 2017), or layer by layer.
 #
 # A layer $h \mapsto W h$ stretches differences by at most the largest singular value $\sigma(W)$, its *spectral norm*, because $\|W h - W h'\| \le \sigma(W)\,\|h - h'\|$; ReLU stretches nothing.
-# For layers one after the other the factors multiply:
+# For layers one after the other the factors multiply, so for the last output $l$, a critic's value or a discriminator's logit,
 #
-# $$|D(y) - D(y')| \le \prod_i \sigma(W_i)\;\|y - y'\|. \tag{9d}$$
+# $$|l(y) - l(y')| \le \prod_i \sigma(W_i)\;\|y - y'\|. \tag{9d}$$
 #
-# *Spectral normalisation* replaces every $W$ by $W/\sigma(W)$, so that the bound is 1 (Miyato et al. 2018).
-# It is used for ordinary discriminators as well, where it keeps $D$ from becoming as steep as (7a) would have it.
-# In the cell a random network, with positive weights so that its layers stretch the same direction, has its slopes measured by autograd, before and after.
+# *Spectral normalisation* replaces every $W$ by $W/\sigma(W)$, so that the bound is 1.
+# Miyato et al. 2018 made it for ordinary discriminators, where it keeps the logit from becoming as steep as (7a) would have it.
+# The cell measures the slopes of a random network, with positive weights so that its layers stretch the same direction.
 
 # %%
 torch.manual_seed(0)
@@ -1056,14 +1177,13 @@ print(f"steepest slope {slopes.max():.0f} before, bound {norms.prod():.0f}; {fla
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 12. Does the game come to an end?
 #
-# So far one network waited until the other was done.
-# In a training both take small steps in turn, and it is not clear that they ever stop.
+# So far one network waited until the other was done, but in a training both take small steps, and it is not clear that they ever stop.
 # The smallest game that shows the trouble is the *Dirac-GAN* of Mescheder, Geiger and Nowozin 2018.
-# All data are at $y = 0$, the generator puts all of its points at $y = \theta$, and the discriminator's logit is a straight line through 0, $\psi y$.
+# All data are at $y = 0$, the generator puts all of its points at $y = \theta$, and the discriminator's logit is a straight line through 0, $l(y) = \psi y$.
 # The solution is $\theta = \psi = 0$: the points agree, and $D = \tfrac12$ everywhere.
 #
 # With the sigmoid function $\varsigma$ the value (6) is $V = \log \varsigma(0) + \log(1 - \varsigma(\psi\theta))$.
-# The generator descends $V$ and the discriminator climbs it, and D may pay a penalty on its slope, $\tfrac\gamma2 \|\nabla_y D\|^2$, taken at the data (*R1*) or at the generated points (*R2*).
+# The generator descends $V$ and the discriminator climbs it, and the discriminator may pay a penalty on the slope of its logit, $\tfrac\gamma2 \|\nabla_y l\|^2$, taken at the data (*R1*) or at the generated points (*R2*).
 # Here the slope is $\psi$ everywhere, so both penalties are $\tfrac\gamma2 \psi^2$.
 # In small steps the two follow
 #
@@ -1077,8 +1197,11 @@ print(f"steepest slope {slopes.max():.0f} before, bound {norms.prod():.0f}; {fla
 #
 # A solution of (9e) near 0 is a sum of terms $e^{\lambda t}$.
 # Without a penalty, $\lambda = \pm \tfrac{i}{2}$: the two turn round the solution and come no nearer.
-# Steps of a finite size $h$ even lead outwards, because each multiplies the distance by $|1 + h\lambda| = \sqrt{1 + h^2/4} > 1$.
-# With $\gamma > 0$ every eigenvalue has a negative real part, so the penalty damps the turning, and the two spiral inwards; for R1 and R2 alike.
+# With $\gamma > 0$ every eigenvalue has a negative real part, so the two come nearer, for R1 and R2 alike: for $\gamma < 1$ they spiral inwards, and from $\gamma = 1$ on, where the root is real, they run in without turning.
+#
+# With steps of a finite size $h$ it matters who steps when.
+# If both step at the same time, each step multiplies the distance by $|1 + h\lambda| = \sqrt{1 + h^2/4} > 1$, and without a penalty they drift outwards.
+# If they step in turn, as in most trainings, $\psi' = \psi - \tfrac h2 \theta$ is followed by $\theta' = \theta + \tfrac h2 \psi'$; this map has the determinant 1 and the trace $2 - h^2/4$, so for $h < 4$ its eigenvalues are a complex pair of modulus 1, and the two keep circling.
 # The cell builds the game from genlib's losses, and lets autograd differentiate the motion.
 
 
@@ -1097,6 +1220,10 @@ def motion(state, penalty="none", gamma=0.3):
 
 
 # %%
+theta, psi = torch.tensor([0.7, -0.4], requires_grad=True)
+pushes = torch.sigmoid(psi * theta) * torch.stack([psi, -theta])
+by_losses, velocities = motion((theta, psi), "R1"), pushes - 0.3 * torch.stack([torch.zeros(()), psi])
+checks.identity("both velocities, from genlib's losses (9e)", by_losses, velocities, tol=1e-12)
 for penalty, gamma in {"none": 0.0, "R1": 0.3, "R2": 0.3}.items():
     J = torch.autograd.functional.jacobian(lambda state, name=penalty: motion(state, name), torch.zeros(2))
     found = torch.view_as_real(torch.linalg.eigvals(J))  # real and imaginary part
@@ -1104,33 +1231,41 @@ for penalty, gamma in {"none": 0.0, "R1": 0.3, "R2": 0.3}.items():
     found = found[found[:, 1].argsort(descending=True)]
     checks.identity(f"eigenvalues (9f), penalty {penalty}", found, by_formula, tol=1e-9)
 
+
+# %%
+def step(state, how="none", h=0.1):
+    """Where one step leads. Both move at the same time; "in turn" moves ψ first, and then θ against the new ψ."""
+    penalty = how if how in ("R1", "R2") else "none"
+    movers = [[0.0, 1.0], [1.0, 0.0]] if how == "in turn" else [[1.0, 1.0]]
+    for who in movers:
+        state = state + h * torch.tensor(who) * motion(state, penalty)
+    return torch.cat([state[:1], state[1:].clamp(-1, 1)]) if how == "cap" else state
+
+
+for how, modulus in {"none": math.sqrt(1 + 0.1**2 / 4), "in turn": 1.0}.items():
+    J = torch.autograd.functional.jacobian(lambda state, how=how: step(state, how), torch.zeros(2))
+    said = {"none": "at the same time", "in turn": "in turn"}[how]
+    checks.identity(
+        f"a step {said}: |eigenvalues|", torch.linalg.eigvals(J).abs(), torch.full((2,), modulus), tol=1e-9
+    )
+
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# And spectral normalisation?
-# The only weight of this $D$ is $\psi$, with the spectral norm $|\psi|$, so the normalised $D(y) = y\,\psi/|\psi|$ has the slope 1 or −1 and nothing else.
-# It is never flat, not even at the solution, where it goes on pushing the generator with strength $\tfrac12$.
-# Let us therefore only *cap* the slope, and bring $\psi$ back into $[-1, 1]$ after each step.
-# Then nothing changes where $|\psi| < 1$, and the eigenvalues at the solution are those without a penalty, $\pm \tfrac{i}{2}$.
-# In this game a bound on the slope keeps the motion from growing, and a penalty ends it.
-# We follow all four in steps of 0.1 from $(\theta, \psi) = (0.5, 0.5)$.
+# We follow the game in steps of 0.1 from $(\theta, \psi) = (0.5, 0.5)$.
+# Beside the penalties we try a *cap* on the slope, which brings $\psi$ back into $[-1, 1]$ after each step.
 
 
 # %%
-def distances(penalty, steps=600, h=0.1):
+def distances(how, steps=600):
     """The distance from the solution at each step."""
     state, path = torch.tensor([0.5, 0.5]), []
     for _ in range(steps):
         path.append(state.norm())
-        state = (
-            state + h * motion(state.requires_grad_(), penalty if penalty in ("R1", "R2") else "none").detach()
-        )
-        state = state.detach()
-        if penalty == "cap":
-            state[1] = state[1].clamp(-1, 1)
+        state = step(state.requires_grad_(), how).detach()
     return torch.stack(path).detach()
 
 
 # %%
-paths = {name: distances(name) for name in ("none", "R1", "R2", "cap")}
+paths = {name: distances(name) for name in ("none", "in turn", "R1", "R2", "cap")}
 pushed_on = motion(torch.tensor([0.0, 1.0], requires_grad=True))[0]
 checks.identity("a D of slope 1 pushes at the solution", pushed_on, 0.5, tol=1e-9)
 checks.identity("R2 moves as R1 does", paths["R2"], paths["R1"], tol=1e-9)
@@ -1144,22 +1279,35 @@ print("distance in the end: " + ", ".join(f"{name} {path[-1]:.4f}" for name, pat
 plots.figure(
     plots.lines(
         torch.arange(600) / 10,
-        {{"none": "no penalty", "cap": "slope at most 1"}.get(k, k): v for k, v in paths.items() if k != "R2"},
+        {
+            "no penalty": paths["none"],
+            "in turn": paths["in turn"],
+            "R1": paths["R1"],
+            "slope at most 1": paths["cap"],
+        },
         xlabel="time",
         ylabel="distance from the solution",
         yscale="log",
         aspect=2.2,
     ),
-    alt="Distance from the solution against time on a logarithmic axis. Without a penalty it grows slowly; with a slope of at most 1 it stays; with R1 it falls steadily, in small waves.",
+    alt="Distance from the solution against time on a logarithmic axis. Without a penalty it grows slowly, but stays where it was if the two step in turn; with a slope of at most 1 it grows at first and then stays near 1; with R1 it falls steadily, in small waves.",
 )
+
+# %% [markdown]
+# In this game the cap keeps the motion from growing beyond it, and a penalty ends the motion.
+#
+# <details><summary><b>Question.</b> Why did we cap the slope here, and not normalise it as in section 11?</summary>
+#
+# The only weight of this $D$ is $\psi$, with the spectral norm $|\psi|$, so the normalised logit $y\,\psi/|\psi|$ has the slope 1 or −1 and nothing else.
+# It is never flat, not even at the solution, where it goes on pushing the generator with strength $\tfrac12$.
+# A cap changes nothing where $|\psi| < 1$, so the eigenvalues at the solution are those without a penalty, $\pm \tfrac{i}{2}$.
+# </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 13. Play
 #
 # Move and scale the generator's density against the data's.
-# Where does $D$ become sure?
-# What do the three losses then say to a generated point?
-# (*Minimax* is descent on $\log(1 - D)$, *non-saturating* on $-\log D$, as in section 10.)
+# Where does $D$ become sure, and what do the three losses then say to a generated point?
 
 # %%
 widgets.LearnedLossExplorer()
@@ -1178,15 +1326,14 @@ widgets.LearnedLossExplorer()
 # But it judges a picture *by itself*.
 # Suppose that we want the photo that belongs to a map $x$.
 # A $D$ that sees only photos is content with any real one: its best logit is $\log p(y) - \log p_G(y)$, in which the map does not occur.
-# Ask its generator for a church, and a convincing photo of a bridge is as good an answer.
 # The picture should not only be a good one, but the right one.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What the notes said, and what holds
 #
 # - The generator without a condition was written $G(x)$. It takes noise, $G(z)$; $x$ enters with the condition (section 6; row [22](06_the_notes_corrected.ipynb#Row-22)).
-# - $D$ is a loss "because it changes". It is a loss because $G$ descends it, even if it is frozen; that it changes makes it *learned*, and lets it follow (section 9; row [23](06_the_notes_corrected.ipynb#Row-23)).
-# - Samples lack detail because the reconstruction loss is too kind. Those are two things: the pixel loss blurs *reconstructions*; *samples* are odd because the prior draws codes that the encoder never used (section 5; row [24](06_the_notes_corrected.ipynb#Row-24)).
+# - $D$ is a loss "because it changes". It is a loss because $G$ descends it; that it changes makes it *learned*, and lets it follow (section 9; row [23](06_the_notes_corrected.ipynb#Row-23)).
+# - Samples lack detail because the reconstruction loss is too kind. The pixel loss blurs *reconstructions*; *samples* are odd because the prior draws codes that the encoder hardly uses (section 5; row [24](06_the_notes_corrected.ipynb#Row-24)).
 # - $\int p_\theta(x \mid z)\,p(z)\,dz$ was called intractable. With networks it is; with a linear decoder it has a closed form (section 4; row [6](06_the_notes_corrected.ipynb#Row-6)).
 # - $\min_G \max_D E[\log D(G(x)) + \log(1 - D(y))]$ takes $D$ for the probability of *fake*. In (6) it is that of *real* (section 6; row [1](06_the_notes_corrected.ipynb#Row-1)).
 # - GANs were said to give "lower bounds" on the likelihood. (7) is a *ratio* of two densities, and neither of them; a lower bound is what the VAE gives, (3) (row [13](06_the_notes_corrected.ipynb#Row-13)).
@@ -1198,7 +1345,7 @@ widgets.LearnedLossExplorer()
 # - Kingma and Welling 2014, *Auto-Encoding Variational Bayes*: the bound (3), and its gradient from one draw, (4a).
 # - Hoffman and Johnson 2016, *ELBO Surgery*: the codes that a VAE uses, and those that its prior draws, (5b).
 # - Hinton and Salakhutdinov 2006, *Reducing the Dimensionality of Data with Neural Networks*: deep autoencoders.
-# - Heusel et al. 2017, *GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium*: the Fréchet distance; Kynkäänniemi et al. 2019, *Improved Precision and Recall Metric for Assessing Generative Models*.
+# - Heusel et al. 2017, *GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium*: the Fréchet distance; Kynkäänniemi et al. 2019, *Improved Precision and Recall Metric for Assessing Generative Models*; Naeem et al. 2020, *Reliable Fidelity and Diversity Metrics for Generative Models*: coverage.
 # - Arjovsky and Bottou 2017, *Towards Principled Methods for Training Generative Adversarial Networks*: what does not overlap, and the left side of (9b); Shannon et al. 2020, *Non-saturating GAN Training as Divergence Minimization*: its right side.
 # - Arjovsky, Chintala and Bottou 2017, *Wasserstein GAN*; Gulrajani et al. 2017, *Improved Training of Wasserstein GANs*; Miyato et al. 2018, *Spectral Normalization for Generative Adversarial Networks*.
 # - Mescheder, Geiger and Nowozin 2018, *Which Training Methods for GANs do actually Converge?*: section 12.

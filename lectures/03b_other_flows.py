@@ -58,7 +58,9 @@ def randomise(module, n, std=0.3):
 #
 # A flow needs two things of each layer: an inverse, and a cheap determinant.
 # The affine coupling is one answer.
-# This section takes three others, in the order of what they give up, and each is built in a few lines and checked: its log-determinant against autograd, and its inverse by going there and back.
+# This section takes four others, and each is built in a few lines and checked.
+# Planar flows give up a formula for the inverse, autoregressive ones a quick inverse, and continuous ones the determinant itself; splines give up nothing but simplicity, and replace the affine map inside a coupling by a more flexible one.
+# Of planar, autoregressive and spline layers the log-determinant is compared with autograd, and the inverse by going there and back; of the continuous flow, whose inverse runs time backwards ([Side by side](05_side_by_side.ipynb), section 6), the trace.
 #
 # ### Planar flows: identity plus rank one
 #
@@ -75,7 +77,7 @@ def randomise(module, n, std=0.3):
 #
 # The inverse has no formula, only this equation in one unknown; bisection solves it.
 # And a planar layer bends space along a single direction, so in many dimensions it takes very many of them.
-# They are at home where Rezende and Mohamed (2015) introduced them, in the posterior of a VAE with few latent dimensions, where samples are drawn from base to data and no inverse is asked for.
+# They are at home where Rezende and Mohamed (2015) introduced them, in the posterior of a VAE with few latent dimensions, where a sample of a simple base is turned into a code of the posterior and no inverse is asked for.
 
 
 # %%
@@ -128,7 +130,8 @@ checks.identity(
 # This is the *masked autoregressive flow*, MAF (Papamakarios et al. 2017): fast densities, slow samples.
 # Exchange $x$ and $z$ in (13), so that $s_i$ and $t_i$ read $z_{<i}$, and the two directions change their roles.
 # This is the *inverse autoregressive flow*, IAF (Kingma et al. 2016): fast samples, whose density is known on the way, but $D$ passes for the density of a point that comes from elsewhere, such as a training picture.
-# A coupling is the special case in which only two groups take turns, and it takes one pass in either direction; that is what it pays for with its smaller triangle.
+# A coupling is the special case in which only two groups take turns.
+# Its triangle is smaller, and in return either direction takes one pass.
 
 
 # %%
@@ -190,7 +193,8 @@ checks.identity("autoregressive: there and back", x_6_back, x_6, tol=1e-9)
 #
 # $$\frac{dz}{dx} = \sigma_k^2\,\frac{d_{k+1}\xi^2 + 2\sigma_k\,\xi(1 - \xi) + d_k(1 - \xi)^2}{\bigl[\sigma_k + c_k\,\xi(1 - \xi)\bigr]^2}. \tag{15}$$
 #
-# At $\xi = 0$ and $\xi = 1$, (14) gives $y_k$ and $y_{k+1}$, and (15) gives $d_k$ and $d_{k+1}$, so the pieces join smoothly.
+# At $\xi = 0$ and $\xi = 1$, (14) gives $y_k$ and $y_{k+1}$, and (15) gives $d_k$ and $d_{k+1}$, so the pieces join with a continuous slope.
+# The second derivative may jump at a knot: the density of $x$, in which the slope is a factor, is continuous there and has a kink.
 # The slope is positive everywhere, because its numerator is a sum of positive terms, and the denominator has no zero: $\sigma_k + c_k \xi(1-\xi) = \sigma_k(1 - 2\xi(1-\xi)) + (d_k + d_{k+1})\,\xi(1-\xi)$, where $\xi(1-\xi) \le \frac14$.
 # For (15), write $\eta = 1 - \xi$, $N$ and $M$ for numerator and denominator of (14); then $dz/dx = \sigma_k (N'M - NM')/M^2$ with $N' = 2\sigma_k\xi + d_k(1 - 2\xi)$ and $M' = c_k(1 - 2\xi)$.
 # In $N'M - NM'$ the terms with $d_k c_k$ cancel, and what is left is $\sigma_k\bigl[2\sigma_k\xi + d_k(1 - 2\xi) + c_k\xi^2(2\eta + 2\xi - 1)\bigr]$; since $2\eta + 2\xi - 1 = 1$, collecting $d_{k+1}$, $\sigma_k$ and $d_k$ gives (15).
@@ -236,6 +240,10 @@ z_in, log_slope = spline(x_in, X, Y, d)
 (slope,) = torch.autograd.grad(z_in.sum(), x_in)
 checks.identity("spline: the slope (15)", log_slope, slope.log(), tol=1e-9)
 checks.identity("spline: there and back (16)", spline_inverse(z_in, X, Y, d), x_in, tol=1e-9)
+beside = torch.stack(
+    [spline(X[1:-1] + side, X, Y, d)[1].exp() for side in (-1e-9, 1e-9)]
+)  # left and right of each knot
+checks.identity("spline: one slope at each knot (15)", beside, d[1:-1].expand(2, 7), tol=1e-6)
 
 # %% [markdown]
 # What is gained shows on a density with two humps, $\frac12 N(-1, 0.3^2) + \frac12 N(1, 0.3^2)$.
@@ -413,6 +421,7 @@ checks.identity(
 # - Papamakarios et al. 2021, *Normalizing Flows for Probabilistic Modeling and Inference*: a survey.
 #
 # Now build it yourself: the lab `my_labs/lab_2_flows.ipynb`.
-# A flow pays for its exact likelihood: each of its layers must have an inverse and a cheap determinant, so a network may sit inside a layer, but never be one.
+# A flow pays for its exact likelihood: each of its layers must have an inverse and a cheap determinant.
+# In a coupling flow, therefore, a network sits inside a layer; in a continuous flow it may be any network, but each density takes a whole path of steps and a trace at every one of them.
 # What can be done if the map itself may be any network, and a bound of the likelihood is enough?
 # The next lecture asks that: [Diffusion models](04_diffusion_models.ipynb).

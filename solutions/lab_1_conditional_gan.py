@@ -12,7 +12,7 @@
 # **You need.**
 # Lectures 01 and 02, tensors and autograd in PyTorch, logarithms and the Gaussian.
 #
-# **It takes** about 2 hours, nearly all of them yours: the computer trains for less than a minute in all.
+# **It takes** about 2 hours, nearly all of them yours: the computer trains for less than a minute in all on an idle core, and for about two on a busy one.
 
 # %%
 import math
@@ -185,7 +185,7 @@ checks.identity(
 # <summary>Answer</summary>
 #
 # G is wider.
-# At y = 4 the data's density is e^(−18), G's e^(−12.5): whatever turns up there is more likely to be G's.
+# At y = 4 the data's density is 0.80 e^(−18), G's 0.40 e^(−12.5): whatever turns up there is more likely to be G's, by a factor of about 120.
 # D does not ask where the data are, but which of the two is denser.
 #
 # And the prediction: with equal σ the squares of y cancel, and D\* is a straight line.
@@ -286,16 +286,17 @@ for a in (0.0, -2.0, -5.0, -10.0, -20.0):
 
 # %% [markdown]
 # **Explain.**
-# The first loss is the honest one: it is exactly what D loses.
+# The first loss is the honest one: what G gains by it is exactly what D loses.
 # Why does nearly everybody train with the second?
 #
 # <details>
 # <summary>Answer</summary>
 #
 # Where D wins, the minimax loss is flat: at a logit of −10 it pulls with 0.00005.
-# G gets next to no gradient just when it has most to learn.
+# G gets next to no gradient while D finds all of its pictures wrong.
 # The non-saturating loss pulls with nearly 1 there, and lets go where G has won already.
-# Both have the same direction for each logit, and with P = ½ the same size.
+# For each picture both have the same direction, and with P = ½ the same size; they differ in the weight that a picture gets.
+# A weight can only multiply the slope of D, though: where D itself is flat at the fakes, neither of the two helps ([lecture 02](../lectures/02_conditional_gans.ipynb), section 3).
 #
 # The sum is −1 always, since P + (1 − P) = 1.
 # The price: it is no longer one game with one value, and what G minimises is no longer the JS divergence.
@@ -682,7 +683,7 @@ class ConditionalGAN(torch.nn.Module):
 
 # %% [markdown]
 # **Predict.**
-# After 400 steps, half a minute or so, will the pictures be flat, noise, or walls and lawns?
+# After 400 steps, will the pictures be flat, noise, or walls and lawns?
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
@@ -782,7 +783,7 @@ plots.image_rows(
     cGAN=painted["cgan"][few],
     both=painted["both"][few],
     photo=held_out.y[few],
-    alt="Six maps and their pictures. With L1 alone all is a flat grey; with D alone, and with both, there is grain "
+    alt="Six maps and their pictures. With L1 alone all is flat, in two greys, the darker where brick is; with D alone, and with both, there is grain "
     "everywhere, and the upright joints of a wall where the map asks for brick; at the bottom the real photos.",
 )
 
@@ -967,6 +968,10 @@ zero, one = torch.zeros(1), torch.ones(1)
 print(f"the best that this D can do: L_D = {discriminator_loss(one, zero):.3f}; that knows nothing: 1.386")
 shift, scale = squashed.logs["shift"][-1], squashed.logs["scale"][-1]
 print(f"G makes N({shift:.2f}, {scale:.2f}²), the data are N(3, 0.5²)")
+first, *_, last = squashed.logs["loss_D"]
+print(
+    f"L_D at first {first:.2f}, in the end {last:.2f}; D says 1 to everything: {discriminator_loss(one, one):.2f}"
+)
 
 # %%
 games = {"on logits": right, "sigmoid twice": squashed}
@@ -974,8 +979,8 @@ plots.figure(
     plots.lines(right.step, {n: h.logs["loss_D"] for n, h in games.items()}, xlabel="step", ylabel="D's loss"),
     plots.lines(right.step, {n: h.logs["shift"] for n, h in games.items()}, xlabel="step", ylabel="shift"),
     plots.lines(right.step, {n: h.logs["scale"] for n, h in games.items()}, xlabel="step", ylabel="scale"),
-    alt="Three panels over the steps. D's loss with two sigmoids never falls far below 1. Shift and scale do not "
-    "settle at 3 and 0.5 with two sigmoids, as they do on logits.",
+    alt="Three panels over the steps. D's loss with two sigmoids never falls below 1.006, and ends at 1.63, where it no "
+    "longer moves. Shift and scale do not settle at 3 and 0.5 with two sigmoids, as they do on logits.",
 )
 
 # %% [markdown]
@@ -987,12 +992,15 @@ plots.figure(
 #
 # First, what D can say: its largest "logit" is 1, P(real) = 0.73, its smallest is 0, P = ½.
 # The best D is no longer log p − log p_G, and L_D cannot fall below softplus(−1) + log 2 = 1.006.
-# The fixed point is wrong, too: where p = p_G, D should say P = ½, which is its lowest output, reached at −∞.
+# The fixed point is wrong, too: where p = p_G, D should say P = ½, so its output should be 0, which a sigmoid only comes near to.
 #
-# Second, the gradient: the first sigmoid is flat wherever D is sure, and all that reaches G is multiplied by its slope P(1 − P).
+# Second, the gradient: the first sigmoid is flat wherever its output is near 0 or 1, and all that reaches G is multiplied by its slope.
 # That is the saturation that we had got rid of in exercise 4, back again.
 #
-# A loss of D that starts near 1.45, where all outputs are ½, and not at 1.386, and never falls below 1.0 is the sign.
+# Here it stops the whole game: L_D ends at 1.63 = softplus(−1) + softplus(1), *above* the 1.386 of a D that knows nothing.
+# D's sigmoid has saturated at 1 for every number, real or fake, passes no gradient, and both networks stand still where they happen to be.
+#
+# So the signs are a loss of D that never falls below 1.006, and one that is stuck at 1.63.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -1105,7 +1113,7 @@ plots.figure(
 #
 # L1 would win: flat tones with a faint grain.
 # [Lecture 02](../lectures/02_conditional_gans.ipynb), section 9, has a strip of such trainings: with 100, less than a third of the detail is left.
-# The paper's photos are determined by their maps to a much larger part, so L1 and D agree there more often.
+# The paper uses 100 for all of its tasks; ours do not bear it.
 # Try it: `ConditionalGAN(lam=100.0)`.
 # </details>
 #
@@ -1118,7 +1126,7 @@ plots.figure(
 #
 # L1, with or without a D.
 # Where there is one right answer the median is that answer, so L1 alone is enough.
-# At the same λ = 100 a D costs nothing in L1's own number, and adds a little detail; what costs is a small λ, or none ([lecture 02](../lectures/02_conditional_gans.ipynb), section 10, three seeds each).
+# At the same λ = 100 a D costs nothing in L1's own number, and adds a little detail; it is costly to take a small λ, or none ([lecture 02](../lectures/02_conditional_gans.ipynb), section 10, three seeds each).
 # </details>
 #
 # **d.**

@@ -13,7 +13,7 @@
 # Lecture 03, tensors in PyTorch, the chain rule, and the Gaussian.
 #
 # **It takes** about 2 hours, nearly all of them yours.
-# Four cells train a network, and each takes between a few seconds and half a minute of an otherwise idle processor.
+# Four cells train a network, and each takes between a few seconds and a minute of an otherwise idle processor.
 
 # %%
 import math
@@ -226,7 +226,7 @@ plots.figure(
 #
 # The log-determinant grows with s without end, so "maximise the Jacobian", as the lecture's notes say, has no solution ([the notes corrected](../lectures/06_the_notes_corrected.ipynb#Row-8), row 8).
 # log p_Z is largest if z = 0 for every x, that is for s → −∞.
-# In the sum, what a larger s gains in the first term it pays for in the second, and the payment grows faster: s grows linearly, the mean of z² like e^(2s).
+# In the sum, what a larger s gains in the second term it pays for in the first, and the payment grows faster: log_det grows like s, the mean of z² like e^(2s).
 # Data with standard deviation 0.5 become N(0, 1) if they are stretched by 2, so the maximum lies at s = log 2.
 # </details>
 
@@ -709,8 +709,9 @@ print(
 shown = {tau: sample(z, points.layers(coupling_inverse), tau) for tau in (1.0, 0.6, 0.2)}
 plots.figure(
     *[plots.points({"x": x}, title=f"τ = {tau}", **box) for tau, x in shown.items()],
-    alt="Samples at temperature 1 fill both moons; at 0.6 they fill parts of them; at 0.2 they gather in one place, "
-    "which need not be where the data are densest.",
+    alt="Samples at temperature 1 fill both moons; at 0.6 they fill nearly all of both, more thinly, and a bridge between "
+    "them; at 0.2 they form a long thin S, from the top of the upper moon over the bridge along the right half of the "
+    "lower moon.",
 )
 
 # %% [markdown]

@@ -119,7 +119,7 @@ class PatchDiscriminator(nn.Module):
 
         logit = v_0 · φ(y) + Σ_c x̄_c (v_c · φ(y)),   φ the last features, x̄ the map x, resized to the logits
 
-    Ref: Isola et al. 2017, §3.3 and §6.1.2; projection: Miyato & Koyama 2018, eq. 6, here patch by patch.
+    Ref: Isola et al. 2017, §3.2.2 and §6.1.2; projection: Miyato & Koyama 2018, eq. 6, here patch by patch.
     """
 
     @checked
