@@ -13,7 +13,7 @@
 # Labs 1 to 3 or their lectures, and the Gaussian in the plane.
 #
 # **It takes** about 90 minutes, and two hours with exercise 6 and the last experiment, which are for those *with time to spare*.
-# Nearly all of it is yours: the computer trains for one to three minutes in all, depending on how busy it is.
+# Nearly all of it is yours: the computer trains for about a minute in all on a quiet machine, and for two or three on a busy one.
 
 # %%
 import math
@@ -109,8 +109,8 @@ plots.figure(
         yscale="log",
         ylim=(1e-4, 1.5),
     ),
-    alt="Two curves on a logarithmic axis that fall together, from 1 at r = 0 to about 0.0003 at r = 4, where that of the "
-    "points has come to lie a little below.",
+    alt="Two curves on a logarithmic axis that fall together from 1 at r = 0; beyond r = 3 that of the points lies below, and at "
+    "r = 4 it is at 0.0002 instead of 0.0003.",
 )
 
 # %% [markdown]
@@ -125,7 +125,7 @@ plots.figure(
 # In its own units a component is N(0, I) in the plane, and its radius has the density r e^(−r²/2): beyond r lies the mass e^(−r²/2).
 # So it is more than in one dimension: e^(−2), 13.5 %, beyond 2 standard deviations.
 # In a mixture, another component may happen to be nearer than the one that a point came from.
-# This matters far out only: within two standard deviations nothing is seen of it, and beyond 3 there are 1.05 % of the points instead of 1.11 %.
+# This matters far out only: within two standard deviations nothing is seen of it, and beyond 3 there are 1.04 % of the points instead of 1.11 %.
 #
 # Beyond 3 lie e^(−9/2), eleven in a thousand: of 2000 honest points about 20.
 # With a larger radius there would be fewer; but the larger the radius, the more the circles of neighbours overlap, and then a point that lies between two modes is astray from neither.
@@ -425,9 +425,9 @@ for name, p in {"practice": practice, "single Gaussian": alone}.items():
 # Each step back is modelled by a Gaussian whose variance was fixed beforehand, at β_t.
 # That is right for data of variance 1, while narrow data have narrower steps back, and each step pays for being too wide ([lecture 04b](../lectures/04b_learning_and_sampling.ipynb), section 10).
 # For the single Gaussian this is all of the bill: its steps back *are* Gaussian, and the denoiser gives their mean exactly, so nothing but the variance can be wrong, and the right variance saves the whole gap.
-# For the practice mixture it is most of the bill: with 25 steps the exact covariance saves 0.72 of 0.88 nats.
+# For the practice mixture it is most of the bill: with 25 steps the exact covariance saves 0.71 of 0.88 nats.
 # A better variance that is the same for all x_t saves only half of that, because the right one depends on where x_t lies: near one mode, or between two.
-# What is left, 0.16 nats give or take the error of the gap, is for steps that are no Gaussians: where two modes could have led to the same x_t, the true step has two humps.
+# What is left, 0.17 nats give or take the error of the gap, is for steps that are no Gaussians: where two modes could have led to the same x_t, the true step has two humps.
 # With more and shorter steps both matter less, and the gap falls.
 # Part of what is left is KL, because the chain draws samples that are a little wrong, and part is slack; the bound cannot tell them apart.
 #
@@ -827,7 +827,9 @@ for name, row in rows.items():
 # This difference bounds nothing: the perfect denoiser's own gap is partly KL and partly slack, so neither it nor the rest is known to be KL, and only the whole is at least KL.
 #
 # The VAE's ELBO lacks the encoder's error.
-# With more draws the bound falls, so some of that error is gone; how much of it is left, we do not know, and every one of these numbers is still, in expectation, at least KL.
+# With 50 draws some of that error is gone.
+# How much of it is left, no draws can say for sure; but where 100 and 200 draws lower the bound no further, it is likely to be little.
+# Each of these numbers is still, in expectation, at least KL.
 
 # %% tags=["nbval-ignore-output"]
 by_chain, chain_error = gap_of_bound(unbeaten(truth, models["diffusion"].ddpm.schedule.T), truth, held_out[:500])
