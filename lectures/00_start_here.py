@@ -150,7 +150,7 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 # | lecture | [04 Diffusion models](04_diffusion_models.ipynb) | 50 | how can a machine that only removes a little noise make a picture out of nothing? |
 # | lecture | [04b Learning and sampling](04b_learning_and_sampling.ipynb) | 60 | what should a network that walks the road back minimise, and how do we draw what it has learned? |
 # | lab | `my_labs/lab_3_diffusion.ipynb` | 150 | build a diffusion model, down to guidance |
-# | lecture | [05 Side by side](05_side_by_side.ipynb) | 45 | which of them shall we take, and how would we know? |
+# | lecture | [05 Side by side](05_side_by_side.ipynb) | 50 | which of them shall we take, and how would we know? |
 # | lecture | [06 The notes, corrected](06_the_notes_corrected.ipynb) | 30 | which sentences of the lecture's notes hold, and how would one find out? |
 # | lab | `my_labs/lab_4_one_truth.ipynb` | 90 to 120 | measure a model against a truth that nobody can see, and defend it |
 #
