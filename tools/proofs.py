@@ -114,7 +114,8 @@ def calls(source: str) -> list[str]:
 
 
 def collect() -> Map:
-    out = Map({}, *(defaultdict(list) for _ in range(4)), set(), set())
+    shown, written, tested, asked = (defaultdict(list) for _ in range(4))
+    out = Map({}, shown, written, tested, asked, sections=set(), exercises=set())
     for name, cells in lectures():
         row = ""
         for kind, source, title in cells:
