@@ -68,15 +68,14 @@ def precision(made: Points, real: Others, k: Neighbour = 3) -> float:
     made is (n, ...), real (m, ...), usually in the features of a judge. Raises: ValueError for k ≥ m.
     Ref: Kynkäänniemi et al. 2019, eqs. 1 and 2.
     """
-    radius = _radius("real", real, k)
+    radius = _radius(real, k)
     return float(torch.cat([(rows <= radius).any(1) for rows in distances(made, real)]).double().mean())
 
 
 @checked
 def recall(made: Points, real: Others, k: Neighbour = 3) -> float:
     """`precision` with made and real exchanged: who scatters has larger balls, and so a larger recall. k < n."""
-    radius = _radius("made", made, k)
-    return float(torch.cat([(rows <= radius).any(1) for rows in distances(real, made)]).double().mean())
+    return precision(real, made, k)
 
 
 @checked
@@ -85,7 +84,7 @@ def coverage(made: Points, real: Others, k: Neighbour = 3) -> float:
     Ref: Naeem et al. 2020, eq. 9.
     """
     nearest = torch.cat([rows.amin(1) for rows in distances(real, made)])
-    return float((nearest <= _radius("real", real, k)).double().mean())
+    return float((nearest <= _radius(real, k)).double().mean())
 
 
 class ModeCoverage(NamedTuple):
@@ -154,10 +153,10 @@ def _root(name: str, cov: Tensor) -> Tensor:
     return U * eigenvalues.clamp(min=0).sqrt()
 
 
-def _radius(name: str, points: Tensor, k: int) -> Tensor:
+def _radius(points: Tensor, k: int) -> Tensor:
     """The distance of each point from its k-th nearest neighbour, (n,)."""
     if k >= len(points):
-        raise ValueError(f"k: expected less than the {len(points)} points of {name}, got {k}")
+        raise ValueError(f"k: expected less than the {len(points)} points that have balls, got {k}")
     return torch.cat([rows.kthvalue(k + 1, dim=1).values for rows in distances(points, points)])  # the first is itself
 
 

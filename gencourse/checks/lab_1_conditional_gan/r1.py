@@ -1,4 +1,4 @@
-"""A penalty on the slope of D where the pictures are real. Lecture 01, section 9."""
+"""A penalty on the slope of D where the pictures are real. Lecture 01, section 12."""
 
 from typing import Any
 

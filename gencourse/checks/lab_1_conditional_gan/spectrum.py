@@ -1,4 +1,4 @@
-"""How much power pictures have at each spatial frequency. Lecture 02, section 10."""
+"""How much power pictures have at each spatial frequency. Lecture 01, section 2."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Which component a point may have come from: Bayes' rule. Lecture 05, section 2."""
+"""Which component a point may have come from: Bayes' rule. Lecture 01 (6a)."""
 
 import torch
 from torch import Generator, Tensor
