@@ -79,7 +79,8 @@ def break_module(file: str, old: str, new: str) -> None:
     if len(before) != len(after):
         raise BreakError(f"{old!r} in {file}: the break adds or takes away a function")
     changed = {b: a for b, a in zip(before, after, strict=True) if b != a and b.co_name != "<module>"}
-    functions = [f for f in gc.get_objects() if type(f) is FunctionType and f.__code__ in changed]
+    functions = [f for f in gc.get_objects() if type(f) is FunctionType and f.__code__.co_filename == str(path)]
+    functions = [f for f in functions if f.__code__ in changed]
     if not functions:
         raise BreakError(f"{old!r} in {file} stands in no function that is loaded")
     for function in functions:
@@ -91,6 +92,7 @@ def in_a_fork(work: Callable[[], Any]) -> Any:
     read, write = os.pipe()
     if (child := os.fork()) == 0:
         os.close(read)
+        gc.disable()  # it would copy all of the memory that both processes share
         signal.alarm(LIMIT)
         try:
             answer = work()
@@ -288,7 +290,7 @@ def main() -> int:
         parser.error(f"expected genlib or some of {', '.join(every)}, got {', '.join(sorted(unknown))}")
     os.environ.update(QUIET)
     with multiprocessing.get_context("spawn").Pool(min(2, os.cpu_count() or 1), maxtasksperchild=1) as pool:
-        found = [line for lines in pool.imap(run, names or ["genlib", *every], chunksize=1) for line in lines]
+        found = [line for lines in pool.imap(run, names or ["genlib", *reversed(every)], chunksize=1) for line in lines]
     print(*found, sep="\n")
     return bool(found)
 
