@@ -57,6 +57,12 @@ def double(toy):
     return exercise
 
 
+@pytest.fixture
+def here(monkeypatch):
+    """The answer runs in this process, as on systems that cannot fork."""
+    monkeypatch.setattr(machinery, "possible", lambda: False)
+
+
 DATA = torch.arange(14.0, dtype=torch.float64).reshape(7, 2)  # what another cell of the notebook holds
 ROWS = 7
 TWO = 2.0
@@ -179,7 +185,7 @@ class TestStates:
 
         assert "in y: return Schedule.linear(T=2 + x.sum())" in found(y).error
 
-    def test_an_interrupt_is_not_swallowed(self, double):
+    def test_an_interrupt_is_not_swallowed(self, double, here):
         def y(x):
             raise KeyboardInterrupt
 

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ def name_of(given: Given) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
+def _here(monkeypatch):
+    """In this process: what a fork is good for has tests of its own."""
+    monkeypatch.setattr(sys.modules["gencourse.checks.exercise"], "possible", lambda: False)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -69,7 +72,7 @@ def test_a_right_answer_passes_however_it_is_written(given):
     for seed in SEEDS:
         result = checks.run(given.exercise, given.function, seed=seed)
         assert result.state == "passed", f"seed {seed}: {result}"
-        assert str(result) == f"passed: {given.exercise}"
+        assert not result.warning
 
 
 @pytest.mark.parametrize("exercise", EXERCISES.values(), ids=lambda e: e.name)

@@ -4,19 +4,17 @@
 tensor, of the right shape and precision, finite, and are the arguments unchanged?
 """
 
-import contextlib
 import dis
-import io
 import linecache
 import sysconfig
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 import gencourse
 import genlib
@@ -24,9 +22,11 @@ from gencourse.checks import limit
 from gencourse.checks.causes import error_hint, order_hint, shape_hint
 from gencourse.checks.compare import at, copies, difference, in_short, same, two_numbers
 from gencourse.checks.diagnose import TOL, Call, diagnose, foreign
-from gencourse.checks.limit import TooLong, limited
+from gencourse.checks.limit import TooLong, TooMuch, limited
+from gencourse.checks.spec import Check
 
 PLACES = [sysconfig.get_path(place) for place in ("stdlib", "purelib", "platlib")]
+ELSEWHERE = (11, 12, 13)  # seeds of the other numbers on which a mistake has to fit
 LIBRARIES = tuple(str(Path(place)) for place in (*PLACES, *genlib.__path__, *gencourse.__path__))
 
 
@@ -48,12 +48,31 @@ class Answer(Call):
 
     given: tuple[Any, ...] = ()  # the copies of the latest call's arguments that the function got
     fallback: str = ""  # the hint of the check at work, for mistakes that nobody foresaw
+    _check: Check | None = None
+    _calls: int = 0  # in the check at work
     _printed: str = ""
     _returned: bool = False
+
+    def begins(self, check: Check) -> None:
+        """The next check is at work."""
+        self.fallback, self._check, self._calls = check.hint, check, 0
+
+    def elsewhere(self) -> list[tuple[Any, ...]]:
+        """What the check at work calls the answer with, at the same place, on other numbers."""
+        found: list[tuple[Any, ...]] = []
+        if self._check is None:
+            return found
+        for seed in ELSEWHERE:
+            own = _Own(self.exercise, self.exercise.own)
+            torch.manual_seed(seed)
+            self._check.function(own, Generator().manual_seed(seed))
+            found += own.calls[self._calls - 1 : self._calls]
+        return found
 
     def __call__(self, *args: Any) -> Any:
         """The student's output on copies of `args`: one tensor, or a tuple where the exercise returns several."""
         self.args, self.outputs = args, ()
+        self._calls += 1
         self.given = copies(args)
         raw = self._call()
         self._unchanged()
@@ -103,7 +122,7 @@ class Answer(Call):
         try:
             (found,) = torch.autograd.grad(total, argument, retain_graph=True, allow_unused=True)
         except RuntimeError as error:
-            hint = error_hint(error, {})
+            hint = error_hint(error, said(error), {})
             if not hint:
                 raise
             self.wrong("in_place", f"What comes back cannot be differentiated. {hint}", error=f"RuntimeError: {error}")
@@ -132,33 +151,42 @@ class Answer(Call):
         raise Wrong(mistake, hint, inputs=inputs, printed=self._printed, **found)
 
     def _call(self) -> Any:
-        printed = io.StringIO()
         weights = [weight for arg in self.given if isinstance(arg, torch.nn.Module) for weight in arg.parameters()]
         asked, frozen = [weight.requires_grad for weight in weights], False
         try:
-            with contextlib.redirect_stdout(printed), limited():
+            with limited() as page:
                 raw = self.function(*self.given)
         except TooLong as error:
-            self._printed = _shortened(printed.getvalue())
+            self._printed = _shortened(page.getvalue())
             self.wrong(
                 "endless",
                 "Does every loop come to its end? Look at what should stop it, and whether that ever changes.",
                 expected="an answer within some milliseconds",
                 got=f"none after {limit.SECONDS:g} s; it was stopped at\n{students_line(error).text}".rstrip(),
             )
-        except Exception as error:
+        except TooMuch as error:
+            self._printed = _shortened(page.getvalue())
+            self.wrong(
+                "prints_without_end",
+                "It prints more than anybody reads. Is a print inside a loop that does not come to its end?",
+                expected="an answer, and a few lines of print at most",
+                got=f"{limit.LETTERS:,} letters printed; it was stopped at\n{students_line(error).text}".rstrip(),
+            )
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             place = students_line(error)
-            self._printed = _shortened(printed.getvalue())
+            self._printed = _shortened(page.getvalue())
             if isinstance(error, NotImplementedError) and place.by_raise and not self._returned:
                 raise Unattempted from None
             arguments = dict(zip(self.exercise.parameters, self.args, strict=True))
-            mistake, hint = foreign(self) or ("error", error_hint(error, arguments, self.fallback))
-            self.wrong(mistake, hint, error=f"{type(error).__name__}: {error}\n{place.text}".strip())
+            mistake, hint = foreign(self) or ("error", error_hint(error, said(error), arguments, self.fallback))
+            self.wrong(mistake, hint, error=f"{type(error).__name__}: {said(error)}\n{place.text}".strip())
         finally:
             for weight, before in zip(weights, asked, strict=True):
                 frozen |= weight.requires_grad != before
                 weight.requires_grad_(before)
-        self._printed = _shortened(printed.getvalue())
+        self._printed = _shortened(page.getvalue())
         self._returned = True
         if frozen:
             self.wrong(
@@ -184,6 +212,10 @@ class Answer(Call):
     def _whole(self, raw: Any, own: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The outputs, each a finite tensor of the right shape and precision."""
         returns, shown = self.exercise.returns, in_short(raw)
+        if isinstance(raw, tuple | list):
+            raw = tuple(self.exercise.tensor(output) for output in raw)
+        else:
+            raw = self.exercise.tensor(raw)
         if raw is None:
             hint = "Nothing came back. Is there a return, on every way through the function?"
             self.wrong("none", hint, expected=", ".join(returns), got="None")
@@ -253,6 +285,17 @@ class Answer(Call):
         return outputs
 
 
+@dataclass(eq=False)
+class _Own(Answer):
+    """genlib's version in the answer's place, which notes what it is called with."""
+
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def __call__(self, *args: Any) -> Any:
+        self.calls.append(copies(args))
+        return super().__call__(*args)
+
+
 class Place(NamedTuple):
     """Where in the student's code an exception came from; `by_raise`: thrown by a `raise` that stands there."""
 
@@ -279,6 +322,15 @@ def students_line(error: BaseException) -> Place:
     source = linecache.getline(code.co_filename, last.tb_lineno).strip()
     text = f"line {last.tb_lineno} {where}, in {code.co_name}" + (f": {source}" if source else "")
     return Place(text, last is steps[-1] and code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"])
+
+
+def said(error: BaseException) -> str:
+    """An exception's message, cut; empty where it has none that can be read."""
+    try:
+        text = str(error)
+    except Exception:
+        return ""
+    return text if len(text) <= 1000 else f"{text[:1000]} …"
 
 
 def _is_library(filename: str) -> bool:

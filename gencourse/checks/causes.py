@@ -68,11 +68,20 @@ def _entries(n: int) -> str:
     return "1 entry" if n == 1 else f"{n} entries"
 
 
-def error_hint(error: Exception, arguments: dict[str, Any], fallback: str = "") -> str:
-    """What usually causes this exception, given the arguments by their names. `fallback` is what the exercise says:
-    where nothing else is known, and of shapes, where it knows which ones. Notes that an exception carries come first.
+def error_hint(error: BaseException, text: str, arguments: dict[str, Any], fallback: str = "") -> str:
+    """What usually causes this exception with this text, given the arguments by their names.
+
+    `fallback` is what the exercise says: where nothing else is known, and of shapes, where it knows which ones. Notes
+    that an exception carries come first.
     """
-    notes, text = getattr(error, "__notes__", []), str(error)
+    notes = getattr(error, "__notes__", [])
+    if isinstance(error, SystemExit):
+        return "exit() and sys.exit() end the whole program. A function ends, and answers, with return."
+    if isinstance(error, MemoryError) or "allocate memory" in text:
+        return (
+            "It asks for more memory than it may have. Does something grow with every round of a loop, or is a shape "
+            "far too large?"
+        )
     if notes:
         return " ".join(notes)
     if isinstance(error, AttributeError) and type(error.obj) is tuple and error.name in _LISTS_HAVE:

@@ -78,7 +78,10 @@ def in_short(value: object, limit: int = 6) -> str:
     if isinstance(value, tuple | list) and any(isinstance(v, Tensor) for v in value):
         more = "; …" if len(value) > limit else ""
         return f"{type(value).__name__} of {len(value)}: " + "; ".join(in_short(v, 3) for v in value[:limit]) + more
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # somebody's own
+        text = f"a {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "…"
 
 

@@ -1,13 +1,12 @@
 """What the mistake may be: it is recognised by what it does, never by the text of the code.
 
-First the exercise's own mistakes are tried: what would each give on the same arguments? All that is wrong has to be so,
-but for outputs that the mistake leaves open (NaN). Then come mistakes that any function can have: a tensor of the
-notebook in an argument's place, an argument that is ignored, examples that influence each other, a sign, a number that
-is added or multiplied everywhere.
+First the exercise's own mistakes are tried: what would each give on the same arguments, and on others of the kind? All
+that is wrong has to be so, but for outputs that the mistake leaves open (NaN). Then come mistakes that any function can
+have: a tensor of the notebook in an argument's place, an argument that is ignored, examples that influence each other,
+a sign, a number that is added or multiplied everywhere.
 """
 
 import contextlib
-import io
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gencourse.checks.compare import copies, same
+from gencourse.checks.limit import called
 from gencourse.checks.spec import Exercise
 
 TOL = 1e-9  # for values computed in float64
@@ -30,6 +30,10 @@ class Call:
     function: Callable[..., Any]
     args: tuple[Any, ...] = ()
     outputs: tuple[Tensor, ...] = ()
+
+    def elsewhere(self) -> list[tuple[Any, ...]]:
+        """Other arguments of the same kind."""
+        return []
 
 
 def diagnose(call: Call, named_only: bool = False) -> tuple[str, str]:
@@ -48,7 +52,8 @@ def diagnose(call: Call, named_only: bool = False) -> tuple[str, str]:
         with contextlib.suppress(Exception):  # a mistake may be impossible on these arguments
             would = exercise.results(mistake.function, args)
             alike = [same(would[i], outputs[i], TOL) for i in off]
-            if any(alike) and all(a or _left_open(would[i]) for a, i in zip(alike, off, strict=True)):
+            fits = any(alike) and all(a or _left_open(would[i]) for a, i in zip(alike, off, strict=True))
+            if fits and all(_fits(call, mistake.function, args, off) for args in call.elsewhere()):
                 return name, mistake.hint
     if named_only:
         return "", ""
@@ -60,14 +65,22 @@ def diagnose(call: Call, named_only: bool = False) -> tuple[str, str]:
     return "", ""
 
 
+def _fits(call: Call, mistake: Callable[..., Any], args: tuple[Any, ...], off: list[int]) -> bool:
+    """The mistake gives what the answer gives on these arguments, too; one that is impossible there says nothing."""
+    try:
+        would, have = call.exercise.results(mistake, args), _again(call, args)
+        return all(same(would[i], have[i], TOL) or _left_open(would[i]) for i in off)
+    except Exception:
+        return True
+
+
 def _left_open(would: Tensor) -> bool:
     """The mistake does not say what becomes of this output: it gives NaN alone."""
     return bool(would.isnan().all())
 
 
 def _again(call: Call, args: tuple[Any, ...]) -> tuple[Tensor, ...]:
-    with contextlib.redirect_stdout(io.StringIO()):
-        return call.exercise.results(call.function, args)
+    return called(call.exercise.results, call.function, args)
 
 
 def _random(call: Call, own: tuple[Tensor, ...]) -> tuple[str, str] | None:
@@ -85,8 +98,7 @@ def foreign(call: Call, own: tuple[Tensor, ...] = ()) -> tuple[str, str] | None:
     alone = types.FunctionType(function.__code__, kept, function.__name__, function.__defaults__, function.__closure__)
     alone.__kwdefaults__ = function.__kwdefaults__
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            alone(*copies(call.args))
+        called(alone, *copies(call.args))
     except NameError as error:
         if error.name not in function.__globals__:
             return None
@@ -105,31 +117,44 @@ _HELPFUL = (types.ModuleType, float, str, bool, torch.dtype, torch.device)
 
 def _deaf(call: Call, own: tuple[Tensor, ...]) -> tuple[str, str] | None:
     """Arguments that matter and are not used."""
-    ignored = []
-    for i, name in enumerate(call.exercise.parameters):
-        new = _moved(call.args[i])
-        if new is None:
-            continue
-        args = (*call.args[:i], new, *call.args[i + 1 :])
-        with contextlib.suppress(Exception):
-            moved = call.exercise.results(call.exercise.own, args)
-            matters = not all(same(a, b, TOL) for a, b in zip(moved, own, strict=True))
-            if matters and all(same(a, b) for a, b in zip(_again(call, args), call.outputs, strict=True)):
-                ignored.append(name)
+    elsewhere = call.elsewhere()
+    ignored = [name for i, name in enumerate(call.exercise.parameters) if _ignores(call, own, i, elsewhere)]
     if not ignored:
         return None
     names, verb = " and ".join(ignored), "is" if len(ignored) == 1 else "are"
     return f"ignores_{'_'.join(ignored)}", f"The answer stays the same whatever {names} {verb}. Is all of it used?"
 
 
-def _moved(old: Any) -> Any:
-    """Another value that will do as well; None for what has none."""
+def _ignores(call: Call, own: tuple[Tensor, ...], i: int, elsewhere: list[tuple[Any, ...]]) -> bool:
+    """Other values of argument i change what genlib gives, and never what the answer gives."""
+    old, ignored = call.args[i], False
+    for new in (*_moved(old), *(args[i] for args in elsewhere if _alike(args[i], old))):
+        args = (*call.args[:i], new, *call.args[i + 1 :])
+        with contextlib.suppress(Exception):
+            moved = call.exercise.results(call.exercise.own, args)
+            if all(same(a, b, TOL) for a, b in zip(moved, own, strict=True)):
+                continue
+            ignored = all(same(a, b) for a, b in zip(_again(call, args), call.outputs, strict=True))
+            if not ignored:
+                return False
+    return ignored
+
+
+def _moved(old: Any) -> list[Any]:
+    """Other values that will do as well; none for what has none."""
     if isinstance(old, Tensor):
-        # a power keeps tables in (0, 1) and their order; steps are exchanged, so that they stay in 1..T
-        return old.sign() * old.abs() ** 1.3 if old.is_floating_point() else old.flip(0)
+        # powers keep tables in (0, 1) and their order; steps are exchanged, so that they stay in 1..T
+        return [old.sign() * old.abs() ** power for power in (1.3, 0.3)] if old.is_floating_point() else [old.flip(0)]
     if isinstance(old, bool) or not isinstance(old, int | float):
-        return None
-    return 2 * old + 1 if isinstance(old, int) else 0.9 * old + 0.07
+        return []
+    return [2 * old + 1] if isinstance(old, int) else [0.9 * old + 0.07]
+
+
+def _alike(new: Any, old: Any) -> bool:
+    """Another value of the same kind; of functions nobody knows."""
+    if isinstance(old, Tensor):
+        return isinstance(new, Tensor) and new.shape == old.shape and new.dtype == old.dtype
+    return isinstance(old, int | float) and type(new) is type(old)
 
 
 def _mixing(call: Call, own: tuple[Tensor, ...]) -> tuple[str, str] | None:

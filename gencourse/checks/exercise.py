@@ -6,14 +6,13 @@ import inspect
 import os
 import pkgutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-from torch import Generator
-
-from gencourse.checks.answer import Answer, Unattempted, Wrong
-from gencourse.checks.panel import Result, Summary, publish
+from gencourse.checks.apart import apart, possible
+from gencourse.checks.examine import examine
+from gencourse.checks.panel import Note, Result, Summary, publish
 from gencourse.checks.spec import Exercise
 from genlib.arguments import Seed, check, checked
 
@@ -30,7 +29,14 @@ def exercise(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     own = find(name).own
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        failures = _results[name].step if name in _results else 0
+        _results[name] = Result(name, "wrong", check=INTERRUPTED, step=failures)  # should the next line not come back
+        _answers[name] = function
         result = run(name, function)
+        if result.state == "wrong":
+            result = replace(result, step=failures + 1, solution=find(name).solution())
+        elif result.state == "not attempted":
+            result = replace(result, step=failures)
         _results[name] = result
         publish(result)
         return own if result.state == "not attempted" else function
@@ -42,7 +48,8 @@ def exercise(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 def run(name: str, function: Callable[..., Any], seed: Seed | None = None) -> Result:
     """Check an answer without showing anything: (name, function) -> Result.
 
-    The numbers are fresh each time; `seed` repeats those of an earlier result. The global random state is left alone.
+    The numbers are fresh each time; `seed` repeats those of an earlier result. The global random state is left alone,
+    and, where the answer runs in a process of its own, all else that it might change.
 
     Raises:
         ValueError: if there is no such exercise, if that is no function, or no seed.
@@ -52,22 +59,31 @@ def run(name: str, function: Callable[..., Any], seed: Seed | None = None) -> Re
         raise ValueError(f"function: expected a function for {name!r}, got a class")
     if seed is None:
         seed = int.from_bytes(os.urandom(4), "little")
-    problem = _signature_problem(exercise, function)
-    if problem is not None:
-        return problem
+    wrong = {other: _answers[other] for other in _answers if other in _results and _results[other].state == "wrong"}
+    work = functools.partial(examine, exercise, function, seed, wrong)
+    return apart(name, work) if possible() else work()
 
-    answer = Answer(exercise, function)
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        for i, (title, hint, holds) in enumerate(exercise.checks):
-            torch.manual_seed(seed + i)
-            answer.fallback = hint
-            try:
-                holds(answer, Generator().manual_seed(seed + i))
-            except Unattempted:
-                return Result(name, "not attempted")
-            except Wrong as wrong:
-                return Result(name, "wrong", check=title, seed=seed, **wrong.found)
-    return Result(name, "passed")
+
+@checked
+def hint(name: str) -> None:
+    """Show the second, more concrete hint for an exercise.
+
+    Raises:
+        ValueError: if there is no such exercise.
+    """
+    last = _results.get(find(name).name)
+    publish(Note(name, "hint", (last.second if last else "") or find(name).second))
+
+
+@checked
+def solution(name: str) -> None:
+    """Show a worked answer to an exercise, and why it is so.
+
+    Raises:
+        ValueError: if there is no such exercise.
+    """
+    exercise = find(name)
+    publish(Note(name, "a worked answer", exercise.solution(), exercise.why))
 
 
 def summary(lab: str | None = None) -> None:
@@ -100,7 +116,9 @@ def exercises() -> list[Exercise]:
     return list(_known().values())
 
 
+INTERRUPTED = "the checks came to their end"
 _results: dict[str, Result] = {}  # the latest of each exercise that has run
+_answers: dict[str, Callable[..., Any]] = {}  # the function that it is about
 
 
 @functools.cache
@@ -109,25 +127,3 @@ def _known() -> dict[str, Exercise]:
     folders = sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if m.name.startswith("lab_"))
     labs = [importlib.import_module(f"gencourse.checks.{folder}") for folder in folders]
     return {exercise.name: exercise for lab in labs for exercise in lab.EXERCISES}
-
-
-def _signature_problem(exercise: Exercise, function: Callable[..., Any]) -> Result | None:
-    """The parameters' names, in order; further ones are fine if they have defaults."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # a builtin that does not tell
-        return None
-    names, wanted = tuple(p.name for p in parameters), exercise.parameters
-    extra = parameters[len(wanted) :]
-    if names[: len(wanted)] == wanted and all(p.default is not p.empty for p in extra):
-        return None
-    called = exercise.name.rpartition(".")[2]
-    return Result(
-        exercise.name,
-        "wrong",
-        check="the function takes what the cells below will give it",
-        mistake="signature",
-        hint="Keep the first line of the function as it was: names and order.",
-        expected=f"{called}({', '.join(wanted)})",
-        got=f"{called}{inspect.signature(function)}",
-    )

@@ -1,8 +1,11 @@
-"""A student's loop that never ends is stopped, where the system can do that."""
+"""How long an answer may take for one call, and how much it may print; then it is stopped, where the system can."""
 
+import contextlib
+import io
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -10,21 +13,62 @@ from typing import Any
 
 HERE = str(Path(__file__).parent)
 SECONDS = 10.0  # that an answer may take for one call; honest ones need some milliseconds
+AGAIN = 0.01  # seconds until the alarm rings once more, if the answer caught what it raised
+LETTERS = 200_000  # that an answer may print in one call
+beats: list[Callable[[], None]] = []  # called before each call: a fork tells its parent that it lives
 
 
 class TooLong(BaseException):
     """The time was up."""
 
 
+class TooMuch(BaseException):
+    """It printed more than anybody reads."""
+
+
+class Stopped(Exception):  # noqa: N818
+    """What it raised is no error, but would end the program."""
+
+
+class Page(io.StringIO):
+    """What is printed, up to a length."""
+
+    def write(self, text: str) -> int:
+        if self.tell() + len(text) > LETTERS:
+            raise TooMuch
+        return super().write(text)
+
+
 @contextmanager
-def limited() -> Iterator[None]:
-    """Raise `TooLong` inside the block after `SECONDS`, by the clock; a module that is being imported comes on top.
+def limited() -> Iterator[Page]:
+    """Catch what is printed inside the block, raise `TooMuch` beyond `LETTERS`, and `TooLong` after `SECONDS`.
 
-    (torch imports parts of itself when they are first used. An import that is cut off leaves half a module behind.)
+    The clock decides; a module that is being imported comes on top. (torch imports parts of itself when they are first
+    used. An import that is cut off leaves half a module behind.) Where the block catches what is raised, the alarm
+    rings again and again.
 
-    Only in the main thread of a POSIX system, where cells and tests run; elsewhere, and where the alarm is somebody
-    else's already, nothing is limited.
+    The time is limited only in the main thread of a POSIX system, where cells and tests run; elsewhere, and where the
+    alarm is somebody else's already, nothing is.
     """
+    for beat in beats:
+        beat()
+    with contextlib.redirect_stdout(Page()) as page, _alarm():
+        yield page
+
+
+def called(function: Callable[..., Any], *args: Any) -> Any:
+    """What a function gives when it is called once more, where an error of any kind says only that it cannot be."""
+    try:
+        with limited():
+            return function(*args)
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise Stopped from error
+
+
+@contextmanager
+def _alarm() -> Iterator[None]:
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -32,25 +76,40 @@ def limited() -> Iterator[None]:
         yield
         return
 
-    def ring(number: int, frame: FrameType | None) -> None:
-        if _importing(frame):
-            signal.setitimer(signal.ITIMER_REAL, SECONDS)
-            return
-        raise TooLong
+    rings = 0
 
-    before: Any = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    def ring(number: int, frame: FrameType | None) -> None:
+        nonlocal rings
+        if frame is None or not _at_work(frame):
+            return
+        rings += 1
+        if rings % 2:
+            raise TooLong
+        frame.f_trace = _next_line  # where a try catches what is raised inside it, the line after it may stand outside
+        sys.settrace(_next_line)
+
+    traced, before = sys.gettrace(), signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS, AGAIN)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        if rings > 1:
+            sys.settrace(traced)
         signal.signal(signal.SIGALRM, before if before is not None else signal.SIG_DFL)
 
 
-def _importing(frame: FrameType | None) -> bool:
-    """An import stands on the stack, above the checks."""
+def _next_line(frame: FrameType, event: str, arg: Any) -> Any:
+    if event == "line":
+        raise TooLong
+    return _next_line
+
+
+def _at_work(frame: FrameType | None) -> bool:
+    """The block's own code stands on the stack, above the checks, and no import above it."""
+    files = []
     while frame is not None and not frame.f_code.co_filename.startswith(HERE):
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
+        files.append(frame.f_code.co_filename)
         frame = frame.f_back
-    return False
+    importing = any(file.startswith("<frozen importlib") for file in files)
+    return not importing and any(file != contextlib.__file__ for file in files)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.compare import copies
@@ -27,6 +29,7 @@ class Check(NamedTuple):
 class Mistake(NamedTuple):
     hint: str
     function: Callable[..., Any]
+    second: str = ""  # what to say when it is still there; else the exercise's
 
 
 @dataclass(eq=False)
@@ -41,6 +44,9 @@ class Exercise:
         per_example: those of `returns` that may be shaped (B, 1, ..., 1) instead of like the first one.
         tempts_to_draw: what is given was drawn, and a student may draw instead: whether an answer is random is asked
             before its mistakes are compared, for it may agree with any of them by chance.
+        plain: NumPy arrays and plain numbers count as tensors, as no gradients are asked for.
+        second: the second hint, more concrete than any mistake's own.
+        why: one sentence that a pass is answered with: what it is good for.
     """
 
     name: str
@@ -49,8 +55,12 @@ class Exercise:
     batched: Sequence[str] = ()
     per_example: Sequence[str] = ()
     tempts_to_draw: bool = False
+    plain: bool = False
+    second: str = ""
+    why: str = ""
     checks: list[Check] = field(default_factory=list, init=False)
     mistakes: dict[str, Mistake] = field(default_factory=dict, init=False)
+    large: Callable[[Generator], tuple[Any, ...]] | None = field(default=None, init=False)
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -70,14 +80,27 @@ class Exercise:
 
         return add
 
-    def mistake(self, hint: str) -> Callable[[F], F]:
-        """Add a mistake, under its function's name: what an answer with this one mistake returns."""
+    def mistake(self, hint: str, second: str = "") -> Callable[[F], F]:
+        """Add a mistake, under its function's name: what an answer with this one mistake returns.
+
+        `second` is said when the same exercise fails again, in place of the exercise's own second hint.
+        """
 
         def add(function: F) -> F:
-            self.mistakes[function.__name__] = Mistake(hint, function)
+            self.mistakes[function.__name__] = Mistake(hint, function, second)
             return function
 
         return add
+
+    def pace(self, function: F) -> F:
+        """Set what makes arguments of the notebook's size: an answer far slower than `own` on them gets a warning."""
+        self.large = function
+        return function
+
+    def solution(self) -> str:
+        """The worked answer: `own`, under the student's name."""
+        source = inspect.cleandoc("\n" + inspect.getsource(self.own))
+        return source.replace(f"def {self.own.__name__}(", f"def {self.name.rpartition('.')[2]}(", 1)
 
     def results(self, function: Callable[..., Any], args: Sequence[Any]) -> tuple[Tensor, ...]:
         """What a function returns on copies of these arguments."""
@@ -85,12 +108,17 @@ class Exercise:
 
     def outputs(self, raw: Any) -> tuple[Any, ...]:
         """What was returned, as a tuple; a variance given once for each example is spread over the example."""
-        outputs = raw if isinstance(raw, tuple | list) else (raw,)
+        outputs = tuple(self.tensor(out) for out in (raw if isinstance(raw, tuple | list) else (raw,)))
         first = outputs[0]
         return tuple(
             out.expand_as(first) if name in self.per_example and _once_per_example(out, first) else out
             for name, out in zip(self.returns, outputs, strict=True)
         )
+
+    def tensor(self, out: Any) -> Any:
+        """A NumPy array or a number as a tensor, where the exercise takes them."""
+        numbers = isinstance(out, np.ndarray | np.number | float | int) and not isinstance(out, bool)
+        return torch.from_numpy(np.asarray(out)) if self.plain and numbers else out
 
 
 class WholeNumbers(Exercise):
