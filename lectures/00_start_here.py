@@ -16,7 +16,7 @@
 # Both are notebooks, and both run on a laptop with two cores and no GPU.
 #
 # The course keeps one promise: **what is claimed is shown**.
-# Each displayed equation that says that two things are equal is followed by a cell that computes both sides.
+# Each numbered equation that says that two things are equal is followed by a cell that computes both sides.
 #
 # **You need** Python at the level of functions and classes, PyTorch at the level of tensors and `backward()`, and probability at the level of densities, expectations and Bayes' rule.
 #

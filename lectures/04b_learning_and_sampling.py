@@ -50,7 +50,7 @@ def seeded(seed=0):
 #
 # - *The chain.* A step is $x_t = \sqrt{\alpha_t}\,x_{t-1} + \sqrt{\beta_t}\,\varepsilon_t$ with $\alpha_t = 1 - \beta_t$ (1), and all steps up to $t$ together are $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1 - \bar\alpha_t}\,\varepsilon$ with $\varepsilon \sim N(0, I)$ (5). A *schedule* is the list of the $\beta_t$, or of the $\bar\alpha_t$, which fall from 1 to nearly 0.
 # - *The model.* The reverse of a small step is nearly a Gaussian, so the model of the way back is $p_\theta(x_{t-1} \mid x_t) = N(\mu_\theta(x_t, t), \Sigma_\theta(x_t, t))$ (10).
-# - *The posterior.* Conditioned on $x_0$ as well, the reverse step is exactly a Gaussian, $q(x_{t-1} \mid x_t, x_0)$, with the variance $\tilde\beta_t = \beta_t (1 - \bar\alpha_{t-1})/(1 - \bar\alpha_t)$ and a mean that is linear in $x_t$ and $x_0$ (11).
+# - *The posterior.* Conditioned on $x_0$ as well, the reverse step is exactly a Gaussian, $q(x_{t-1} \mid x_t, x_0)$, with the variance $\tilde\beta_t = \beta_t (1 - \bar\alpha_{t-1})/(1 - \bar\alpha_t)$ and the mean $\tilde\mu_t = \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1 - \bar\alpha_t}\,x_0 + \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\,x_t$ (11).
 # - *One guess for all.* A network may guess $x_0$, the noise $\varepsilon$, the velocity or the score, because given $x_t$ each of them determines the others. The best guess of the noise is $E[\varepsilon \mid x_t] = -\sqrt{1 - \bar\alpha_t}\,\nabla \log q(x_t)$ (15).
 #
 # The data are those of the first part, too: a mixture of two narrow Gaussians, of which everything is known.
@@ -620,7 +620,7 @@ for name, total in step_kl.items():
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # *DDIM* (Song, Meng and Ermon 2021) can do so, and starts from what the denoiser says at $x_t$.
-# It guesses the noise, $\hat\varepsilon$, and thereby, with (12), the clean sample $\hat x_0$.
+# It guesses the noise, $\hat\varepsilon$, and thereby, with (12), the clean sample, $\hat x_0 = (x_t - \sqrt{1 - \bar\alpha_t}\,\hat\varepsilon)/\sqrt{\bar\alpha_t}$.
 # Suppose that both guesses are right.
 # Then (5) says of what a point at an earlier step $s$ consists: of $\sqrt{\bar\alpha_s}\,\hat x_0$, and of noise with the factor $\sqrt{1 - \bar\alpha_s}$.
 # It does not say that this noise has to be new.
@@ -647,8 +647,8 @@ for name, total in step_kl.items():
 #
 # *The loss is the same.*
 # Put a guess $\hat x_0$ in the place of $x_0$: both Gaussians have the variance $\sigma^2$, so their divergence is the squared distance of their means over $2\sigma^2$, and as both means are linear in $x_0$, this is a factor times $\|\varepsilon - \varepsilon_\theta(x_t, t)\|^2$.
-# For every $\sigma > 0$ the bound of this family is therefore a sum of the same errors with other weights, as (20) is, and a network that minimises each error minimises all these bounds at once.
-# At $\sigma = 0$ the factor is infinite and there is no bound, but the marginals are still right.
+# With $\sigma > 0$ in all steps but the last, whose term is $L_0$ as before, the bound of this family is therefore a sum of the same errors with other weights, as (20) is, and a network that minimises each error minimises all these bounds at once.
+# Where $\sigma = 0$ the factor is infinite and there is no bound, but the marginals are still right.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # We let 20,000 walkers who know their $x_0$ go from $T$ to 0 in 25 steps of (26), for several $\sigma$, named by $\eta$ as in the formula that follows.
@@ -712,6 +712,7 @@ for steps in (200, 25):
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # What was exact with the true $x_0$ and $\varepsilon$ is not exact with their best guesses.
+# Look at one coordinate.
 # Let $y = \sqrt{\bar\alpha_s}\,x_0 + \sqrt{1 - \bar\alpha_s}\,\varepsilon$ be made of the $x_0$ and the $\varepsilon$ that are in $x_t$; by (5) it has the marginal of $x_s$.
 # The step with $\eta = 0$ has their conditional means in their places, so it lands at $E[y \mid x_t]$.
 # By the law of total variance it therefore lacks $E\big[\operatorname{Var}[y \mid x_t]\big]$.
@@ -720,7 +721,8 @@ for steps in (200, 25):
 # $$\operatorname{Var}[x_s] - \operatorname{Var}\big[E[y \mid x_t]\big] = k^2\,E\big[\operatorname{Var}[x_0 \mid x_t]\big], \qquad k = \sqrt{\bar\alpha_s} - \sqrt{\bar\alpha_t}\,\frac{\sqrt{1 - \bar\alpha_s}}{\sqrt{1 - \bar\alpha_t}}. \tag{27b}$$
 #
 # For $s = t$ the factor $k$ is 0, so it is of first order in the length of the step, and the deficit is of second order.
-# A walk of $n$ steps therefore lacks about $n$ times $1/n^2$, or $1/n$.
+# A walk of $n$ steps adds up $n$ deficits of the order $1/n^2$.
+# If the later steps neither enlarge nor mend what the earlier ones left out, which we have not shown, it lacks something of the order $1/n$ in the end; the cell measures it.
 #
 # The cell moves the whole of $q(x_{500})$, on a grid, down to $t = 300$, in one step and in several.
 
@@ -910,7 +912,7 @@ plots.image_rows(
 # A classifier, trained on real digits and shipped with the course, reads the samples.
 # *Label accuracy* is the share of samples in which the classifier sees the class that was asked for.
 # The *Fréchet distance* compares mean and covariance of its features with those of the training digits, and is given in multiples of what the 297 held-out digits have.
-# A multiple a little below 1 is no miracle: among the held-out digits the classes are not equally frequent, and real digits, 30 of each class, have about 0.7.
+# A multiple a little below 1 is no miracle: among the held-out digits the classes are not equally frequent, and held-out digits that are, 26 of each class, have 0.70.
 # *Copying* is the share of samples that lie suspiciously near a training picture; 0.05 is expected of new ones.
 
 # %% tags=["nbval-ignore-output"]
@@ -934,10 +936,11 @@ plots.image_rows(
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# When is it decided which digit a sample becomes?
+# With $\eta = 0$ the start $x_T$ settles everything, the digit included.
+# When can one *see* which digit it will be?
 # Let the network draw without a class, and let the classifier read $x_t$, and the guess of $x_0$ made from it, and compare both with what it reads at the end.
 # At $t = 600$ about four guesses in five show the final class already; $x_t$ itself is read as that class in fewer than half of the cases, and in a quarter of them where it is pure noise.
-# So most classes can be read off the guess by $t = 600$, long before they can be read off $x_t$; the fifth that is left is decided later.
+# So most classes can be read off the guess by $t = 600$, long before they can be read off $x_t$; for the fifth that is left it takes longer.
 
 # %% tags=["nbval-ignore-output"]
 *free_ts, free_end = diffusion.ddim(stored, (300, 1, 8, 8), steps=25, clip=True, generator=seeded(8))
@@ -951,17 +954,20 @@ for i in (0, 5, 10, 15, 20):
 # %% [markdown]
 # And the bound?
 # It says how many bits the model needs, at most, for a pixel of a picture that it has never seen.
-# A uniform distribution over the 17 grey levels needs 4.09, and a Gaussian for each class, with the full covariance of its training digits, 2.57 ([Normalizing flows](03_normalizing_flows.ipynb), section 10, where a flow needs about 2).
-# Our model is conditioned on the class too, and by its bound does no better than these Gaussians, although its samples look far better than theirs would.
+# A uniform distribution over the 17 grey levels needs 4.09, and a Gaussian for each class, with a full covariance, 2.57 ([Normalizing flows](03_normalizing_flows.ipynb), section 10, where a flow needs about 2).
+# Our model is conditioned on the class too, and by its bound does no better than these Gaussians.
 #
 # The cell shows where the bits are: more than half of them in the first 20 of 1000 steps, four fifths in the first 100.
 # Is it the variance $\sigma^2 = \beta$?
 # By (20) we can take it out, because the squared errors of the means are known once the fixed part of each term is subtracted.
 # With the best constant for each step the same network would have a bound of about 3.2 instead of 3.3, and with $\tilde\beta$ a worse one.
-# So most of the bits are paid for errors of the network.
+# So the variance is not the reason.
+# Nor is it the digits alone, since a flow needs only about 2 bits: at least 1.2 of the bits are no entropy of the data.
+# They go to errors of the means, to a variance that is the same for all $x_t$, and to steps that are no Gaussians; the bound does not tell how much to each.
 #
-# Its first steps are those to which the bound gives the most weight, and our loss in $v$, which weighs an error in $\varepsilon$ by $1/\bar\alpha_t$ (section 9), the least.
-# That the loss is the reason is likely, and our run alone does not show it.
+# Our loss in $v$ weighs an error in $\varepsilon$ by $1/\bar\alpha_t$ (section 9).
+# Measured against that, the bound gives the first steps the most weight: the ratio of both weights falls from 0.26 at $t = 2$ to $10^{-6}$ at $T$.
+# So a loss that follows the bound would have spent more of the network on the steps where most of the bits are; that it would have saved bits is likely, and our run alone does not show it.
 # Nichol and Dhariwal changed the loss: trained on the bound itself, their CIFAR-10 model needed 2.94 bits instead of 3.17 with the hybrid loss of section 10, and drew worse pictures, with a Fréchet distance of 11.5 instead of 3.2.
 
 # %% tags=["nbval-ignore-output"]
@@ -1121,10 +1127,19 @@ for name, samples in (strength | {"held out": real}).items():
 # <details><summary><b>Question.</b> Why does the Fréchet distance grow with w, although the classifier is more certain of the digits?</summary>
 #
 # It compares distributions, not pictures.
-# Guidance drives the means of the classes apart; within a class the variance falls a little at $w = 1$ and is back at $w = 4$.
-# So both the covariance of the features and their mean leave those of real digits.
-# Which of the two counts more, this experiment does not tell.
+# Guidance drives the means of the classes apart, in pixels as the table shows, and in the features as well.
+# The next cell takes the distance apart, into that of the two means and what the covariances add: the second is the larger part for every $w$.
 # </details>
+
+# %% tags=["nbval-ignore-output"]
+seen = metrics.judge().features
+of_training = seen(data.digits("train").x.float())
+print("Fréchet distance, as a multiple: of the means, of the covariances")
+for name, samples in strength.items():
+    means_apart = (seen(samples.clamp(-1, 1).float()).mean(0) - of_training.mean(0)).square().sum()
+    means_apart /= metrics.frechet_distance(real)
+    whole = metrics.digits_report(samples, label).frechet_multiple
+    print(f"{name:6} {means_apart:9.2f} {whole - means_apart:9.2f}")
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # **What guidance does not do.**
@@ -1140,7 +1155,7 @@ for name, samples in (strength | {"held out": real}).items():
 #
 # Guidance uses the score of $q(x_t)\,q(c \mid x_t)^{1 + w}$ with $q(c \mid x_t) = E[r(x_0) \mid x_t]$: it takes the power *after* the average, where it should be taken before:
 #
-# $$E\big[r(x_0) \mid x_t\big]^{1 + w} \;\le\; E\big[r(x_0)^{1 + w} \mid x_t\big], \tag{29}$$
+# $$E\big[r(x_0) \mid x_t\big]^{1 + w} \;\le\; E\big[r(x_0)^{1 + w} \mid x_t\big] \qquad \text{for } w \ge 0, \tag{29}$$
 #
 # by Jensen's inequality, with equality only for $w = 0$, or where $x_t$ settles what $r(x_0)$ is, as it does at $t = 0$.
 # The two sides differ by a factor that in general depends on $x_t$; then their scores differ.
@@ -1203,7 +1218,7 @@ checks.at_most(
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 14. What has come since
 #
-# - **Scores and continuous time.** Infinitely many steps give a stochastic differential equation, and with $\eta = 0$ an ordinary one, which good solvers integrate in few steps (Song et al. 2021; Karras et al. 2022). A later lecture has both.
+# - **Scores and continuous time.** Infinitely many steps give a stochastic differential equation, and with $\eta = 0$ an ordinary one, which good solvers integrate in few steps (Song et al. 2021; Karras et al. 2022).
 # - **Latents.** Run the diffusion on the codes of an autoencoder instead of on pixels (Rombach et al. 2022).
 # - **Other networks.** Transformers in the place of the U-Net (Peebles and Xie 2023).
 # - **Fewer steps.** Distil many steps into one or two (Salimans and Ho 2022; Song et al. 2023, *Consistency Models*).
@@ -1213,7 +1228,7 @@ checks.at_most(
 # ## What the notes said, and what holds
 #
 # - $\mu_\theta$ and $\Sigma_\theta$ were "parameters learned". They are outputs of the network; DDPM fixes $\Sigma$, and learning it came later (section 10; row [19](06_the_notes_corrected.ipynb#Row-19)).
-# - The posterior and the network were said to relate "equivalently to the variational lower bound". The bound is an inequality, in expectation, and the loss used in training reweights its terms (sections 8 and 9; row [20](06_the_notes_corrected.ipynb#Row-20)).
+# - The posterior and the network were said to have a relation that is "equivalent to variational lower bound". The bound is an inequality, in expectation, and the loss used in training reweights its terms (sections 8 and 9; row [20](06_the_notes_corrected.ipynb#Row-20)).
 # - GANs were said to give "lower bounds" on the likelihood. A diffusion model gives one; a GAN gives none (section 8; row [13](06_the_notes_corrected.ipynb#Row-13)).
 
 # %% [markdown] slideshow={"slide_type": "slide"}

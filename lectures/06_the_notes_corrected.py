@@ -88,7 +88,7 @@ torch.set_default_dtype(torch.float64)  # everything here is in double precision
 # ## GANs
 #
 # Which of the two networks is given what, and what does a GAN say about its data?
-# Most cells use one density of data, $p$, and one of a generator, $p_G$; the best $D$ for these two is known in closed form.
+# Several cells use one density of data, $p$; row 1 has one of a generator beside it, $p_G$, and the best $D$ for these two is known in closed form.
 
 # %%
 p = data.GaussianMixture([[-1.0], [1.0]], [[[0.04]], [[0.04]]])  # the data
@@ -206,7 +206,7 @@ checks.identity("but only the cGAN's answers have the share r of 1", drawn.mean(
 #
 # - **The notes.** The generator without a condition is written $G(x)$.
 # - **What holds.** Without a condition $G$ takes noise, $G(z)$.
-#   Without noise it could make one point only, and one point is no distribution.
+#   Without noise it could make one point only, and the data are not one point.
 #   The input $x$ enters with the conditional GAN.
 # - **Source.** Goodfellow et al. 2014, section 3.
 # - **In the course.** [Learned losses](01_learned_losses.ipynb), section 6.
@@ -399,7 +399,7 @@ checks.identity("flow: with nothing integrated, its density sums to one", total,
 # **The base density.**
 #
 # - **The notes.** The base density is $N(0, 1)$.
-# - **What holds.** It is $N(0, I)$, in as many dimensions as $x$ has, because a smooth bijection cannot change their number: its Jacobian has to be square and invertible.
+# - **What holds.** It is $N(0, I)$, in as many dimensions as $x$ has, because a bijection that is smooth in both directions cannot change their number: its Jacobian has to be square and invertible.
 # - **Source.** Dinh et al. 2017, section 3.1.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 1.
 
@@ -472,7 +472,7 @@ checks.identity(
 # - **What holds.** $z_2 = \exp(s_\theta(x_1)) \odot x_2 + t_\theta(x_1)$, and then $\log|\det J| = \sum_i s_i$.
 #   A raw $s$ below 0 does no harm, but its log-determinant is $\sum_i \log|s_i|$.
 #   Where a raw $s$ is 0 there is no inverse, and a continuous $s$ that changes its sign passes through 0.
-# - **Source.** Dinh et al. 2017, section 3.3, equations 4 to 8.
+# - **Source.** Dinh et al. 2017, sections 3.2 and 3.3, equations 4 to 8.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 6.
 
 # %%
@@ -621,12 +621,12 @@ checks.at_most("a quarter of a nat is out of its reach", moons.entropy() + 0.25,
 #
 # - **The notes.** Adding small noise again and again is said to lead to an isotropic Gaussian.
 # - **What holds.** To reach a *fixed* $N(0, I)$ the signal must be shrunk by $\sqrt{1 - \beta_t}$ as the noise comes in, and $\bar\alpha_T$ must go to 0.
-#   Adding alone lets the variance grow with $T$.
-#   That is no mistake either, but another chain, the *variance-exploding* one, which starts from its own known end $N(0, \sigma_T^2 I)$; divided by $\sqrt{1 + \sigma_t^2}$ it is the shrinking chain with $\bar\alpha_t = 1/(1 + \sigma_t^2)$, and its denoiser is the same.
+#   Adding alone, with variances $b_t$, lets the variance grow by $s_t^2 = b_1 + \dots + b_t$.
+#   That is no mistake either, but another chain, the *variance-exploding* one, which starts from its own known end $N(0, s_T^2 I)$; divided by $\sqrt{1 + s_t^2}$ it is the shrinking chain with $\bar\alpha_t = 1/(1 + s_t^2)$, and its denoiser at $y$ is that one's at $y/\sqrt{1 + s_t^2}$.
 #   Shrinking with $\sum_t \beta_t$ finite, on the other hand, does not forget $x_0$.
 #   At finite $T$ the end is close to $N(0, I)$, not equal to it.
 # - **Source.** Ho et al. 2020, section 2; for the variance-exploding chain Song et al. 2021, section 3.4.
-# - **In the course.** [Diffusion models](04_diffusion_models.ipynb), section 2, where $\beta_t = 2^{-t}$ leaves 28.9 % of the signal; [Side by side](05_side_by_side.ipynb), section 6.
+# - **In the course.** [Diffusion models](04_diffusion_models.ipynb), section 2, where $\beta_t = 2^{-t}$ leaves more than 28.8 % of the signal; [Side by side](05_side_by_side.ipynb), section 6.
 
 # %%
 linear = diffusion.Schedule.linear(T=1000)
@@ -705,7 +705,7 @@ for name, made in {"q(x_t | x_{t−1})": forth, "p_θ(x_{t−1} | x_t)": back}.i
 #
 # - **The notes.** We want $q(x_{t-1} \mid x_t)$, and then $p_\theta$ is written for it.
 # - **What holds.** $q(x_{t-1} \mid x_t)$ depends on the distribution of the data, so nobody can compute it for real data.
-#   $p_\theta$ *approximates* it by a Gaussian, which it nearly is for small $\beta_t$ only; given $x_0$ it is exactly Gaussian.
+#   $p_\theta$ *approximates* it by a Gaussian, which for most data it nearly is for small $\beta_t$ only; given $x_0$ it is exactly Gaussian.
 #   Reversing the chain draws a *new* picture, and does not recover the old one.
 # - **Source.** Ho et al. 2020, section 2; Sohl-Dickstein et al. 2015.
 # - **In the course.** [Diffusion models](04_diffusion_models.ipynb): how nearly the step is a Gaussian, for which $\beta_t$, in section 5; that given $x_0$ it is one, in section 6.

@@ -291,7 +291,7 @@ for t in range(T, 0, -1):
 checks.identity("the walk back ends at x_0", x, known, tol=1e-10)
 plots.image_rows(
     **shown,
-    alt="Eight pictures at five times of a walk back from noise: at step 150 pure noise, at step 50 digits under "
+    alt="Eight pictures at five times of a walk back from noise: at step 150 little but noise, at step 50 digits under "
     "noise, at step 0 eight clean digits.",
 )
 
@@ -793,8 +793,8 @@ for n, eta in ((5, 0), (10, 0), (25, 0), (25, 1)):
 # A network that was trained for 450 steps errs in every call as well, and more calls do not reduce that error.
 #
 # It was no accident of one training, as the three below show.
-# A likely reason for the first is that a long step goes straight for an *average* of the digits that could be meant, in which the errors of single pixels cancel; it costs variance, as the standard deviations show.
-# A likely reason for the second is that with η = 1 each step replaces a part of x_t by fresh noise, and a part of the accumulated errors with it.
+# That 5 steps beat 25 with η = 0 may be because a long step goes straight for an *average* of the digits that could be meant, in which the errors of single pixels cancel; it costs variance, as the standard deviations show.
+# That with 25 steps η = 1 beats η = 0 may be because with η = 1 each step replaces a part of x_t by fresh noise, and a part of the accumulated errors with it.
 # These experiments show the effect, and not its reasons.
 # How could you test one of them?
 # </details>
@@ -953,7 +953,7 @@ plots.figure(
 #
 # A code for pictures has to write down every last grey level, and the figure shows that most of the bits are paid for in the first steps.
 # What a digit *is*, a 3 or an 8, can mostly be read off the network's guess at far noisier steps, as lecture 04b measures in section 12.
-# Written as an error in ε, the bound gives the first steps the largest weights (lecture 04b, section 9), and a network of limited size spends its effort accordingly.
+# With the linear schedule, which Ho et al. used, and written as an error in ε, the bound gives the first steps the largest weights (lecture 04b, section 9), and a network of limited size spends its effort accordingly.
 # L_simple leaves the weights out, and so gives more to the noisier steps.
 # Ho et al. trained both: on CIFAR-10 the bound gave slightly fewer bits, 3.70 instead of 3.75, and clearly worse pictures, a Fréchet distance of 13.5 instead of 3.2.
 #
@@ -990,8 +990,8 @@ plots.image_rows(
 
 # %% [markdown]
 # **Explain.**
-# A widely used tutorial implementation adds noise in its last step, with T = 1000.
-# Why is such a mistake found so late?
+# Suppose that an implementation with T = 1000 adds noise in its last step, too.
+# Why may such a mistake be found late?
 #
 # <details>
 # <summary>Answer</summary>
@@ -1044,7 +1044,7 @@ plots.image_rows(
     given_t_minus_8=far_off[:14],
     no_root=rootless[:14],
     alt="Fourteen digits three times: good ones; from a network given the wrong step, in hard black and white; "
-    "and without roots, bold and overdriven. All can be read.",
+    "and without roots, nearly the same as these. Some of the latter two can hardly be read.",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -1124,7 +1124,8 @@ plots.image_rows(
 #
 # The function that minimises the training loss exactly knows nothing but the training digits: its guess is a weighted average of them, and near t = 0 the weight falls on a single one.
 # So a diffusion model that fits its training loss perfectly copies, and new pictures come from how a network fails to fit it.
-# The dense network, with enough weights for 1,500 pictures, is on its way there: in three trainings eight or nine samples in a hundred lay suspiciously near a training digit, where five are expected and the U-Net has next to none.
+# The dense network is on its way there: in three trainings eight or nine samples in a hundred lay suspiciously near a training digit, where five are expected.
+# That the U-Net has next to none says less than it seems, because a sample that is a little noisy or blurred lies near nothing; the same U-Net, trained longer, has 0.063 in lecture 04b, section 12.
 # The U-Net treats small neighbourhoods alike everywhere in the picture, which is one explanation of why convolutional networks make new pictures (Kamb and Ganguli 2024).
 # But this experiment changed four things at once, the network, its target, the learning rate and the number of steps, so it does not say which of them matters.
 # You can change one at a time.
