@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 _WHICH = "Which is the first, which the last?"
@@ -91,6 +92,13 @@ def error_hint(error: BaseException, text: str, arguments: dict[str, Any], fallb
             "This name is not known here. Was it typed as in the first line of the function? Or is it a module that "
             "nobody has imported here?"
         )
+    if isinstance(error, AttributeError) and isinstance(error.obj, torch.nn.Module):
+        return (
+            f"A network has no {error.name}. What has been learned, and what .backward() leaves behind, lies with its "
+            "weights, one by one: see parameters()."
+        )
+    if isinstance(error, TypeError) and re.search("tuple of Tensors", text):
+        return "torch.cat and torch.stack take one list of tensors, and here they came one by one."
     if isinstance(error, TypeError | AttributeError):
         uncalled = [n for n, a in arguments.items() if callable(a) and f"'{type(a).__name__}'" in text]
         if len(uncalled) > 1:
@@ -127,16 +135,16 @@ _MESSAGES = {
     "given twice, or is a function wanted where a tensor was handed over?",
     "must be Tensor, not": "torch's functions take tensors. A plain number has those of math, or becomes a tensor "
     "first.",
-    "Boolean value of Tensor": "An `if` cannot decide for a whole batch at once: the condition is one answer for each "
-    "example.",
+    "Boolean value of Tensor": "An `if`, `and`, `or`, `not`, or a chain like a <= b < c asks for one yes or no, and "
+    "this tensor holds many. How are tensors compared entry by entry, and two such answers joined?",
     "doesn't match the broadcast shape": "A tensor cannot grow in place (+=, *=, a method with an underscore): make a "
     "new one.",
     "Dimension out of range": "A tensor has fewer axes than this line counts on. Print its shape: is it the one that "
     "you mean?",
     "can't be cast to the desired output type": "In place a tensor keeps its dtype, and whole numbers stay whole: "
     "make a new one.",
-    "shape of the mask": "A mask picks along the axes that it has. Which axes come before them, and how are those "
-    "written?",
+    "shape of the mask": "A mask picks along the axes that it has, and must have their sizes; the error names both. Is "
+    "a size fixed that the arguments should give? Which axes come before those of the mask, and how are they written?",
     "out of bounds|index out of range": "An index is out of range. How many entries are there, and which of them is "
     "the first?",
     "requires grad": "Gradients have to pass through: stay in torch, and change no argument in place.",
