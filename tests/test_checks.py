@@ -28,8 +28,8 @@ def toy(monkeypatch):
     """Makes an exercise that is known while the test runs."""
     monkeypatch.setattr(machinery, "_results", {})
 
-    def make(name, own, **settings):
-        exercise = Exercise(name, own, **settings)
+    def make(name, own, kind=Exercise, **settings):
+        exercise = kind(name, own, **settings)
         monkeypatch.setitem(machinery._known(), name, exercise)
         return exercise
 
@@ -358,6 +358,40 @@ class TestDiagnosis:
         assert checks.run("toy.net", frozen).mistake == "frozen"
         assert all(weight.requires_grad for weight in net.parameters())
         assert checks.run("toy.net", thawed).state == "passed"
+
+    def test_every_call_trains_a_copy_of_the_network_and_its_optimizer(self, toy):
+        class Step(Exercise):
+            def seen(self, raw, given):
+                return raw, given[0].weight.detach().clone()
+
+        def step(net, optimizer, x):
+            optimizer.zero_grad()
+            loss = net(x).sum()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        exercise = toy("toy.step", step, kind=Step, returns=["loss", "weight"])
+        net = torch.nn.Linear(2, 1).double()
+        net.weight.grad = torch.ones_like(net.weight)
+        optimizer, before = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.5), net.weight.detach().clone()
+        x = torch.ones(1, 2, dtype=torch.float64)
+
+        @exercise.check("the weights move once", "They do not.")
+        def _(answer, g):
+            answer.gives([net, optimizer, x], net(x).sum(), before - 0.1)
+
+        @exercise.mistake("The gradients pile up.")
+        def piled_up(net, optimizer, x):
+            net(x).sum().backward()
+            optimizer.step()
+            return net(x).sum().detach()
+
+        assert checks.run("toy.step", step).state == "passed"
+        assert checks.run("toy.step", step).state == "passed"
+        result = checks.run("toy.step", lambda net, optimizer, x: piled_up(net, optimizer, x))
+        assert result.mistake == "piled_up"
+        assert torch.equal(net.weight, before)
 
     def test_a_function_that_is_not_called(self, toy):
         exercise = toy("toy.call", lambda x, f, g: f(g(x)), returns=["y"])

@@ -1,6 +1,7 @@
 """Comparing numbers, and saying compactly what they are and where they differ."""
 
 import contextlib
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -38,8 +39,20 @@ def difference(expected: Tensor, got: Tensor, tol: float) -> Difference | None:
 
 
 def copies(args: Sequence[Any]) -> tuple[Any, ...]:
-    """Tensors cloned, all else as it is; whoever gets them may do as they like."""
-    return tuple(a.detach().clone().requires_grad_(a.requires_grad) if isinstance(a, Tensor) else a for a in args)
+    """Tensors cloned, all else as it is; whoever gets them may do as they like.
+
+    Where an optimizer is among them, so are the networks that it moves: they are copied together, weights, gradients
+    and the optimizer's state.
+    """
+    steps = any(isinstance(a, torch.optim.Optimizer) for a in args)
+    memo: dict[int, Any] = {}
+
+    def copied(a: Any) -> Any:
+        if isinstance(a, Tensor):
+            return a.detach().clone().requires_grad_(a.requires_grad)
+        return copy.deepcopy(a, memo) if steps and isinstance(a, torch.nn.Module | torch.optim.Optimizer) else a
+
+    return tuple(map(copied, args))
 
 
 def same(a: Any, b: Any, tol: float = 0.0) -> bool:

@@ -104,7 +104,12 @@ class Exercise:
 
     def results(self, function: Callable[..., Any], args: Sequence[Any]) -> tuple[Tensor, ...]:
         """What a function returns on copies of these arguments."""
-        return self.outputs(function(*copies(args)))
+        given = copies(args)
+        return self.outputs(self.seen(function(*given), given))
+
+    def seen(self, raw: Any, given: Sequence[Any]) -> Any:
+        """What is compared: what was returned; an exercise that trains a network adds what became of `given`."""
+        return raw
 
     def outputs(self, raw: Any) -> tuple[Any, ...]:
         """What was returned, as a tuple; a variance given once for each example is spread over the example."""
