@@ -89,7 +89,8 @@ checks.identity("a linear decoder has a closed form (1)", torch.trapezoid(integr
 # ## 2. Probability is conserved, lengths are not
 #
 # Begin in one dimension.
-# Let $z \sim N(0, 1)$ and $x = f^{-1}(z)$, where $f$ maps the whole line onto the whole line and is smooth and strictly monotonic.
+# Let $z$ have the density $p_Z$ on an open interval, for example $N(0, 1)$ on the whole line.
+# Let $x = f^{-1}(z)$, where $f$ maps some open interval, the one in which $x$ lies, onto that of $z$, and is smooth and strictly monotonic.
 # Take a small interval of length $|dx|$ around $x$; the map carries it to an interval of length $|dz|$ around $z = f(x)$.
 # Whenever $x$ falls into the first interval, $z$ falls into the second, and the other way round, so both intervals hold the same probability:
 #
@@ -138,7 +139,7 @@ plots.figure(
 # ### A proof without small intervals
 #
 # The argument above shows why (2) should hold, but on each interval it treats $f$ as a straight line, which it is only nearly.
-# For a proof that leaves nothing out, ask first for the *distribution function* $F_X(x) = P(X \le x)$, whose derivative is the density.
+# For a proof that leaves nothing out, take any $x$ of its interval, and ask first for the *distribution function* $F_X(x) = P(X \le x)$, whose derivative is the density.
 # If $f$ rises, $X \le x$ happens exactly when $f(X) \le f(x)$, and $f(X)$ is $Z$.
 # If $f$ falls, it happens exactly when $Z \ge f(x)$, because a falling map turns every inequality round.
 # Hence
@@ -306,8 +307,8 @@ checks.identity("change of variables in 5 dimensions (3)", flow_says, exact, tol
 #
 # $$p_Y(y) = \sum_{k:\ h(x_k) = y} \frac{p_X(x_k)}{|h'(x_k)|}. \tag{3b}$$
 #
-# - **Critical points.** Where $h'(x_k) = 0$, this term is infinite, as $p_A$ is at $a = 0$: a smooth map is flat there, and crowds the points. A single such point does no harm to the total, which stays 1.
-# - **Atoms.** If $h$ is constant on a whole interval, it sends all the mass of the interval to one value. That value has a probability, and no density. A ReLU does this to everything below 0; it may stand inside the networks of a flow, but it can be no layer of one.
+# - **Critical points.** Where $h'(x_k) = 0$ and $p_X(x_k) > 0$, this term is infinite: a smooth map is flat there, and crowds the points, as squaring does near 0, where $p_A$ grows without bound. A single such point does no harm to the total, which stays 1.
+# - **Atoms.** If $h$ is constant on a whole interval, it sends all the mass of the interval to one value. That value has a probability, and no density. A ReLU does this to everything below 0; it may stand inside the networks of a flow, but it can be no layer of one. (With ReLUs inside, $f$ is smooth only piece by piece. (3a) holds all the same, because the kinks between the pieces have no volume, and on bounded regions $f$ stretches no length by more than a bounded factor, either way.)
 #
 # The first cell takes $h(x) = x^3 - 3x$, which reaches every $y$ between $-2$ and $2$ three times and is flat at $x = \pm 1$.
 # Its branches are known: with $x = 2\cos\theta$, $x^3 - 3x = 2(4\cos^3\theta - 3\cos\theta) = 2\cos 3\theta$.
@@ -410,7 +411,7 @@ plots.figure(
 #
 # $$\det(I + uv^\top) = 1 + v^\top u.$$
 #
-# The last formula says that a determinant of any size is a scalar product.
+# The last formula says that the determinant of such a matrix, whatever its size, takes one scalar product.
 #
 # <details><summary><b>Proof.</b></summary>
 #
@@ -445,7 +446,8 @@ for name, J, cheap in [
 #
 # $$z_1 = x_1, \qquad z_2 = \exp(s(x_1)) \odot x_2 + t(x_1). \tag{4}$$
 #
-# The coordinates are *coupled*, because what happens to one half depends on the other.
+# The coordinates are *coupled*, because what happens to the second part depends on the first.
+# Coupling layers were introduced with NICE (Dinh et al. 2015), where the second part is only shifted; the scale, which makes the coupling *affine* as in (4), came with RealNVP (Dinh et al. 2017).
 # Take the derivatives, block by block:
 #
 # $$\frac{\partial z}{\partial x^\top} = \begin{pmatrix} I & 0 \\ \ast & \operatorname{diag}(\exp s(x_1)) \end{pmatrix}, \qquad \log|\det J| = \sum_i s_i(x_1). \tag{5}$$
@@ -483,7 +485,7 @@ checks.identity("d = 2: four terms (5)", log_s_two.sum(1), torch.linalg.slogdet(
 checks.identity("d = 2: triangular (5)", J_two.triu(1), torch.zeros_like(J_two), tol=1e-12)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# On the left is the Jacobian of that layer, from autograd, at one point.
+# On the left is the Jacobian of the first of these two layers, the one that keeps three of six coordinates, from autograd, at one point.
 # If the halves change their roles, so that the second one is left as it is, the block of derivatives moves to the upper right.
 
 # %%
@@ -554,7 +556,7 @@ plots.figure(
 # ### What the scale is good for
 #
 # The first coupling flow, NICE (Dinh et al. 2015), had no scale: with $s = 0$, (4) becomes $z_2 = x_2 + t(x_1)$, and by (5) its determinant is 1.
-# A chain of such *additive* couplings can move every point, and yet it stretches nothing; what is out of its reach?
+# A chain of such *additive* couplings can move every point, and yet it changes no volume; what is out of its reach?
 #
 # Its density is $p_X(x) = p_Z(f(x))$, so nowhere is it higher than the base's maximum $(2\pi)^{-D/2}$, which is 0.16 in the plane, while the moons that we shall train on reach 0.96.
 # A last layer that multiplies each coordinate by a constant, as NICE has it, raises the whole density by one factor, but something remains.
@@ -853,20 +855,30 @@ checks.identity("the three terms are the divergence (8a)", *torch.tensor(sums).T
 # The next cell loads three flows of the same kind, from other first weights, that were trained for 1200 steps in the place of 400.
 
 # %% tags=["nbval-ignore-output"]
-longer_flows, halo = {}, lies_in(grid, "beyond 2 sd of both arcs")
+longer_flows = {}
 for n in (0, 1, 2):
     same_kind = flows.RealNVP.for_vectors(dim=2, n_couplings=8, width=64, actnorm=True).float()
     longer_flows[n] = train.load(same_kind, f"runs/moons_{n}.safetensors")
-by_steps = {}
+between, by_steps = list(regions)[1:], {}
 for steps, some in {400: moon_flows, 1200: longer_flows}.items():
-    terms = torch.stack([split(density_on_grid(one), halo)[2:] for one in some.values()])
-    whole, mass = by_steps[steps] = terms.sum(1), terms[:, 0]
-    print(f"{steps:4} steps:", *(f"{k:.4f} of which the mass {m:.4f};" for k, m in zip(whole, mass, strict=True)))
-for name, part, share in (("two thirds of the gap", 0, 1.5), ("half of the term for the mass", 1, 2)):
-    checks.at_most(f"longer: {name} at most", by_steps[1200][part].mean(), by_steps[400][part].mean() / share)
+    densities = [density_on_grid(one) for one in some.values()]
+    terms = [torch.stack([split(q, lies_in(grid, region))[2:] for q in densities]) for region in between]
+    by_steps[steps] = torch.stack(terms)  # (border, seed, term)
+    print(f"{steps:4} steps:", *(f"{whole:.4f}" for whole in terms[0].sum(1)), "nats above the entropy")
+
+# %% tags=["nbval-ignore-output"]
+left = by_steps[1200].mean(1) / by_steps[400].mean(1)  # of each term, by each border
+for region, (mass, within, without_it) in zip(between, left, strict=True):
+    print(
+        f"left, {region:25}: of the mass {mass:.2f}, of the inside {within:.2f}, of the outside {without_it:.2f}"
+    )
+gaps = {steps: each[0].sum(1).mean() for steps, each in by_steps.items()}
+checks.at_most("longer: two thirds of the gap at most", gaps[1200], gaps[400] / 1.5)
+checks.at_most("longer: half of the term for the mass at most", left[:, 0], torch.full((2,), 0.5))
+checks.at_most("longer: no other term shrinks as much", left[:, 0], left[:, 1:].min(1).values)
 
 # %% [markdown]
-# On average over the seeds, three times the training leaves about a half of the gap, and a quarter of the term for the mass: the bridge is the part that shrinks most.
+# On average over the seeds, three times the training leaves about a half of the gap, and less than a third of the term for the mass, by either border between the arcs: the bridge is the part that shrinks most.
 #
 # At this standard deviation the moons are not even separate.
 # Half-way between the tip of one arc and the other arc the true density is a third of what it is on the arc, as the next cell computes, so a flow has a bridge to build here and none to cut.
@@ -890,17 +902,30 @@ checks.identity("the flow's density integrates to one", sum(parts) * (12 / 800) 
 # What does such a flow do to space?
 # Walk through the layers of a trained flow that comes with the package.
 # The data become a Gaussian, step by step.
-# A grid that is square in $z$ lies bent around the data at first, and straightens layer by layer.
+# A grid that is square in $z$ lies bent around the data at first, stays bent for most of the way, and becomes square in the last three layers.
+# The cell below the explorer measures this by the angle at which the two kinds of grid lines cross, at 200 data points: the mean of $|\cos|$ is 0 where all of them cross at right angles.
 
 # %%
-widgets.FlowWarpExplorer()
+warp = widgets.FlowWarpExplorer()
+warp
+
+# %% tags=["nbval-ignore-output"]
+at_layer, slants = moons.sample(200, generator=seed(0)).double(), []
+for n in range(9):
+    rest = flows.Compose(warp.flow.layers[n:])  # from there to the base
+    J_rest = jacobian(lambda h, rest=rest: rest(h)[0], at_layer)
+    one_way, other_way = torch.linalg.inv(J_rest).unbind(2)  # the directions of the grid lines
+    slants.append(torch.cosine_similarity(one_way, other_way).abs().mean())
+    if n < 8:
+        at_layer = warp.flow.layers[n](at_layer)[0].detach()
+print("mean |cos| after 0 to 8 layers:", *(f"{slant:.2f}" for slant in slants))
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 10. Digits
 #
 # ### From levels to real numbers
 #
-# A pixel of a scanned digit is a whole number from 0 to 16, one of $L = 17$ levels, while a flow gives a density over real numbers.
+# A scanned digit has $D = 64$ pixels, each of them a whole number from 0 to 16, one of $L = 17$ levels, while a flow gives a density over real numbers.
 # If we trained the flow on the whole numbers as they are, it would learn spikes: a density can be as high as it likes on a set without volume, so the likelihood would grow without bound and would mean nothing.
 # The remedy is *dequantization*.
 # To each pixel add noise $u$, uniform on $[0, 1)$, so that every level is spread evenly over a cell of length 1.
@@ -910,6 +935,7 @@ widgets.FlowWarpExplorer()
 #
 # The integral is the mean of $p(x + u)$ over $u$, and the inequality is Jensen's: $-\log$ is convex, so its value at a mean is at most the mean of its values.
 # So on whole-numbered data even a flow, whose density is exact, gives only a *bound* of the probability, which is tight if $p$ is constant in each cube.
+# The noise need not be uniform: for any density $q(u \mid x)$ that is positive on the cube, Jensen's inequality gives $-\log P(x) \le E_q[\log q(u \mid x) - \log p(x + u)]$, and a $q$ that is learned beside the flow can make this bound tighter (*variational dequantization*, Ho et al. 2019).
 #
 # It becomes tighter if the mean of $K$ draws is taken before the logarithm:
 #
@@ -922,7 +948,7 @@ widgets.FlowWarpExplorer()
 #
 # Probabilities of whole-numbered pictures are lengths of codes.
 # An ideal code spends $-\log_2 P(x)$ bits on $x$, and real codes come within one bit of that for the whole picture; so the model that needs fewest bits on new pictures is the best one for storing and sending them.
-# Per pixel, and with the bound (9) in the place of the unknown $-\log P(x)$,
+# A picture's $D$ pixels are its dimensions, so we divide by $D$, and put the bound (9) in the place of the unknown $-\log P(x)$:
 #
 # $$\text{bits per dimension} = \frac{E_u[-\log p(x + u)]}{D \log 2} \;\ge\; \frac{-\log_2 P(x)}{D}. \tag{9b}$$
 #
@@ -1251,9 +1277,7 @@ for name, drawn in {
     )
     detail, last = metrics.detail(drawn / 16, x_int / 16), metrics.spectrum(drawn / 16)[3] / rings["real"][3]
     ink = drawn[drawn >= 4].double().mean()
-    print(
-        f"{name:15} detail {detail:.2f}, of it on the last ring {last:.2f}; faint: {shares}; mean ink {ink:.1f}"
-    )
+    print(f"{name:15} detail {detail:.2f}; last ring alone {last:.2f}; faint: {shares}; mean ink {ink:.1f}")
 
 # %% [markdown]
 # Some detail is missing, but what strikes the eye first is something else, a lack of *order*: faint stray pixels where a real digit has a clean background.
@@ -1278,23 +1302,23 @@ print(f"all flow {bits.mean():.3f} bits per pixel, half of it noise {wasteful.me
 # It draws codes nearer to 0, where $p_Z$ is highest, although hardly any code lies there: in 64 dimensions the draws of $N(0, I)$ lie near a sphere of radius 8.
 # Extremes become rarer, and the power on the outermost ring falls with them, from 0.91 of that of real digits to 0.84.
 # Stray pixels, which are such extremes, fall to a third, from 0.027 to 0.009 of all pixels.
-# The strokes stay as they are: the mean of the pixels on level 4 and above is 10.8 at both temperatures, and beside the strokes there are as many faint pixels as before, on 0.147 of all places.
+# On average the strokes are as dark, and their edges as soft, as before: the mean of the pixels on level 4 and above is 10.8 at both temperatures, and beside the strokes there are as many faint pixels as before, on 0.147 of all places.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What the notes said, and what holds
 #
 # - "$x \sim \hat p(x)$, $z \sim \hat p(z)$." The data distribution is only seen through samples; the base density is chosen, and fixed (section 1; row [5](06_the_notes_corrected.ipynb#Row-5)).
-# - "$\int p_\theta(x \mid z) p(z) dz$ is intractable." For a noisy, nonlinear decoder it is; a linear one has a closed form, and a bijection leaves no integral (section 1; row [6](06_the_notes_corrected.ipynb#Row-6)).
+# - "$p_\theta(x) = \int_z p_\theta(x \mid z) p(z) dz$. However, this is intractable." For a noisy, nonlinear decoder it is; a linear one has a closed form, and a bijection leaves no integral (section 1; row [6](06_the_notes_corrected.ipynb#Row-6)).
 # - "$p(z) = N(0, 1)$." It is $N(0, I)$, of the same dimension as $x$ (section 1; row [26](06_the_notes_corrected.ipynb#Row-26)).
 # - "$p(x) = p(z)\,dz/dx = p(z)|J|$." It is the absolute value of the *determinant*, and $p_Z$ is taken at $f(x)$ (section 2; row [7](06_the_notes_corrected.ipynb#Row-7)).
 # - "Maximize the Jacobian." The sum of both terms is maximised; the determinant alone has no maximum (section 3; row [8](06_the_notes_corrected.ipynb#Row-8)).
 # - "$z_2 = s(x_1) \odot x_2 + t(x_1)$." With $\exp(s)$: where a raw $s$ is 0 there is no inverse (section 6; row [9](06_the_notes_corrected.ipynb#Row-9)).
 # - "Upper triangular." Lower, unless the halves are swapped (section 5; row [10](06_the_notes_corrected.ipynb#Row-10)).
 # - "We couple the layers", and triangular is expressive. Coordinates are coupled; what makes a flow of couplings expressive are the networks inside and the number of layers (sections 5 and 8; row [27](06_the_notes_corrected.ipynb#Row-27)).
-# - Half "is modeled well and the other half poorly", so do it twice. Half is unchanged; it takes three layers until all depends on all (section 7; row [11](06_the_notes_corrected.ipynb#Row-11)).
+# - "Half the image is modeled well and the other half is modeled poorly", so do it twice. Half is unchanged; it takes three layers until all depends on all (section 7; row [11](06_the_notes_corrected.ipynb#Row-11)).
 # - "The inverse is $|f_1^{-1} \odot f_2^{-1} \dots|$." $f^{-1} = f_1^{-1} \circ \dots \circ f_N^{-1}$, and log-determinants add (section 8; row [12](06_the_notes_corrected.ipynb#Row-12)).
-# - Flows "learn both the mapping and the inverse". One map is learned; its inverse comes with it (section 6; row [25](06_the_notes_corrected.ipynb#Row-25)).
+# - Flows "learn both the mapping of $x$ to some encoding $z$ and the inverse (decoding) of $z$ back to $x$". One map is learned; its inverse comes with it (section 6; row [25](06_the_notes_corrected.ipynb#Row-25)).
 # - "Because this is called normalizing flow, this model is called a flow model." Section 8 says what both words mean (row [28](06_the_notes_corrected.ipynb#Row-28)).
 # - Flows give "exact likelihoods". For continuous data; on whole numbers a dequantized flow gives a bound (section 10; row [13](06_the_notes_corrected.ipynb#Row-13)).
 
@@ -1304,6 +1328,7 @@ print(f"all flow {bits.mean():.3f} bits per pixel, half of it noise {wasteful.me
 # - Tabak and Vanden-Eijnden 2010, *Density Estimation by Dual Ascent of the Log-Likelihood*; Tabak and Turner 2013, *A Family of Nonparametric Density Estimation Algorithms*: the idea, and the name.
 # - Dinh, Krueger and Bengio 2015, *NICE*: couplings that shift.
 # - Dinh, Sohl-Dickstein and Bengio 2017, *Density Estimation Using Real NVP*: couplings that scale, masks, many scales.
+# - Ho, Chen, Srinivas, Duan and Abbeel 2019, *Flow++*: noise that is learned, for dequantization.
 # - Theis, van den Oord and Bethge 2016, *A Note on the Evaluation of Generative Models*: dequantization, and why likelihood and looks differ.
 #
 # The affine coupling is one way to have an inverse and a cheap determinant.
