@@ -158,7 +158,9 @@ for name, pictures in {"mean": means, "median": medians, "held-out": held_out}.i
 #
 # $$\frac{\partial}{\partial l_k}\,E[-\log q] = \frac{\partial}{\partial l_k}\Big[-\sum_j p_j\, l_j + \log \sum_j e^{l_j}\Big] = q_k - p_k. \tag{2a}$$
 #
-# The bracket is convex in $l$, because a linear function and a log-sum-exp are, so its only minimum is $q = p$: cross-entropy asks for *all* answers with their frequencies, and not for one in their middle.
+# The bracket is convex in $l$, because a linear function and a log-sum-exp are, so wherever its slope is 0 it is least: at $q = p$, and nowhere else.
+# (A level with $p_k = 0$ gets there only in the limit $l_k \to -\infty$.)
+# So cross-entropy asks for *all* answers with their frequencies, and not for one in their middle.
 
 # %%
 levels = data.digits("train", integers=True)[0].flatten(1)  # 0..16
@@ -296,16 +298,20 @@ checks.identity("KL of two Gaussians (5)", linear.kl(x), torchs, tol=1e-12)
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### A gradient through a draw
 #
-# To train the encoder we need the gradient of $E_q[f(z)]$, with $f(z) = \log p_\theta(x \mid z)$, by the encoder's outputs $m$ and $s$.
+# To train the two networks we need the gradient of $E_q[f(z)]$, with $f(z) = \log p_\theta(x \mid z)$.
+# In the decoder's weights $\theta$ it is easily had: $q$ does not contain them, so the derivative may be taken inside the expectation, and $\nabla_\theta \log p_\theta(x \mid z)$ at a code drawn from $q$ is right on average.
+# The encoder's weights are reached through its outputs $m$ and $s$.
 # But $m$ and $s$ do not stand in $f$: they say which distribution $z$ is drawn from, and a drawn number has no derivative by its distribution.
 #
 # The way out is to draw something that does not depend on them.
+# Let the code have one entry for now.
 # If $\varepsilon \sim N(0, 1)$, then $m + e^s \varepsilon$ has the distribution $N(m, e^{2s})$, so the expectation over $q$ is one over $\varepsilon$.
 # The density of $\varepsilon$ contains neither $m$ nor $s$, and therefore the derivative may be taken inside the expectation (for a differentiable $f$ that does not grow too fast), where the chain rule applies:
 #
 # $$E_q[f(z)] = E_\varepsilon\big[f(m + e^s \varepsilon)\big], \qquad \frac{\partial}{\partial m} E_q[f] = E_\varepsilon\big[f'(z)\big], \qquad \frac{\partial}{\partial s} E_q[f] = E_\varepsilon\big[f'(z)\, e^s \varepsilon\big], \qquad z = m + e^s \varepsilon. \tag{4a}$$
 #
 # This is the *reparameterisation trick*: what is inside the expectations can be computed from a single draw of $\varepsilon$, and is right on average.
+# For a code with several entries, each has an $\varepsilon_i$ of its own, and the partial derivative $\partial f / \partial z_i$ takes the place of $f'$.
 # For the linear decoder the expectation has a closed form, $-\big(\|x - b - W m\|^2 + \sum_i e^{2 s_i} \|W_i\|^2\big)/2\sigma^2$ up to a constant, with the columns $W_i$ of $W$, and we can differentiate it by hand.
 # The cell takes the expectation over $\varepsilon$ by Gauss–Hermite quadrature, which is exact here, and differentiates through $z$.
 
@@ -324,7 +330,8 @@ checks.identity("slope in s (4a)", by_s, -(2 * log_s).exp() * W.square().sum(0) 
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # There is another estimate, which needs no derivative of $f$: since $\partial_m q = q\,\partial_m \log q$, the same slope is $E_q[f(z)\,\partial_m \log q(z)]$.
-# It works for discrete codes as well, but it multiplies $f$ by noise, where (4a) uses the direction in which $f$ rises, and one draw tells less, even if the mean of $f$ is taken off first.
+# It works for discrete codes as well, but it multiplies $f$ by noise, where (4a) uses the direction in which $f$ rises.
+# The cell compares the two for one picture $x$ and the first entry of $m$; there one draw of the other estimate tells less, even if the mean of $f$ is taken off first.
 
 # %%
 eps = torch.randn(100_000, 2, generator=seeded())
@@ -341,7 +348,8 @@ ways = {
 for name, one in ways.items():
     off = (one.mean() - exactly) / (one.std() / len(z) ** 0.5)
     checks.identity(f"{name}: mean, in standard errors from the exact one", off, 0.0, tol=4)
-print("standard deviation of one draw: " + ", ".join(f"{name} {one.std():.1f}" for name, one in ways.items()))
+print("f = log p(x | z), slope in the first entry of m; standard deviation of one draw:")
+print(", ".join(f"{name} {one.std():.1f}" for name, one in ways.items()))
 
 # %% [markdown]
 # <details><summary><b>Question.</b> Why may the mean of f be taken off, and why does it help?</summary>
@@ -349,6 +357,13 @@ print("standard deviation of one draw: " + ", ".join(f"{name} {one.std():.1f}" f
 # With $f + c$ in place of $f$ the slope is the same, because $E_q[\partial_m \log q] = \int \partial_m q\,dz = \partial_m 1 = 0$.
 # But each draw is multiplied by $f + c$, so a constant that means nothing decides how noisy the estimate is, and a comparison is fair only with a good one.
 # The mean of $f$, a *baseline*, nearly halves the standard deviation here; (4a) has half of that, so a quarter of the draws will do.
+# </details>
+#
+# <details><summary><b>Question.</b> Can the other estimate be the better one?</summary>
+#
+# Yes, where $f$ wiggles quickly.
+# Take $f(z) = \sin kz$ and $q = N(0, 1)$.
+# A draw of (4a) is $k \cos kz$, whose variance is nearly $k^2/2$ for a large $k$, and a draw of the other one is $z \sin kz$, whose variance is at most $E[z^2] = 1$.
 # </details>
 #
 # Now we train, and the last line of the next cell estimates $\log p_\theta(x)$ in the naive way, from 1000 codes of the prior.
@@ -399,21 +414,23 @@ made = {name: pictures.view(-1, 1, 8, 8) for name, pictures in made.items()}
 # %%
 plots.image_rows(
     **{name: pictures[:12] for name, pictures in made.items()},
-    alt="Twelve real digits; softer reconstructions by the autoencoder and the VAE; the same from codes that the encoder draws; then samples from the prior, "
-    "many of which are no digit at all, for the VAE and for the autoencoder.",
+    alt="Twelve real digits; softer reconstructions by the autoencoder and the VAE; the same from codes that the VAE's encoder draws; then samples, "
+    "many of which are no digit at all: by the VAE from the prior's codes, by the autoencoder from codes of a Gaussian that was fitted.",
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### How far apart are two sets of pictures?
 #
 # A classifier of real digits turns each picture into a vector of 48 features, the last numbers before its answer; each set of features gets a mean $\mu$ and a covariance $\Sigma$, and the two Gaussians are compared.
-# Pair the points of one Gaussian with those of the other so that they lie as near to each other as possible: the mean squared distance of the pairs is the *squared Fréchet distance* (Heusel et al. 2017, with another network in the classifier's place: the FID),
+# Pair the points of one Gaussian with those of the other so that they lie as near to each other as possible: the mean squared distance of the pairs is the *squared Fréchet distance*,
 #
 # $$d^2 = \min E\,\|a - b\|^2 = \|\mu_1 - \mu_2\|^2 + \operatorname{tr}\!\Big(\Sigma_1 + \Sigma_2 - 2\big(\Sigma_1^{1/2}\, \Sigma_2\, \Sigma_1^{1/2}\big)^{1/2}\Big). \tag{5a}$$
 #
+# Heusel et al. 2017 proposed it for photos, with 2048 features of an Inception network that was trained to classify the photos of ImageNet; with these features it is called the *Fréchet Inception distance*, FID.
+# Ours is the same formula with the features of a small classifier of digits.
+#
 # If both Gaussians have the same axes, with standard deviations $\sigma_{1i}$ and $\sigma_{2i}$ along them, the roots of the covariances commute, and the trace is $\sum_i (\sigma_{1i}^2 + \sigma_{2i}^2 - 2\,\sigma_{1i}\sigma_{2i})$.
 # Then (5a) is what one would guess, $\|\mu_1 - \mu_2\|^2 + \sum_i (\sigma_{1i} - \sigma_{2i})^2$: the standard deviations are compared just as the means are.
-
 # If the axes differ, the root in (5a) takes the place of the products $\sigma_{1i}\sigma_{2i}$.
 #
 # <details><summary><b>Question.</b> Why is this the least distance, whatever the axes?</summary>
@@ -422,7 +439,9 @@ plots.image_rows(
 # So $\operatorname{tr} C$ must become as large as it can.
 # Write $C = \Sigma_1^{1/2} K\, \Sigma_2^{1/2}$; then $K$ is the covariance of $\Sigma_1^{-1/2} a$ with $\Sigma_2^{-1/2} b$, two vectors whose entries are uncorrelated with variance 1, so by the inequality of Cauchy and Schwarz $|e^\top K f| \le 1$ for unit vectors $e$ and $f$: $K$ lengthens no vector.
 #
-# Then $\operatorname{tr} C = \operatorname{tr}\big(K\, \Sigma_2^{1/2} \Sigma_1^{1/2}\big)$ is at most the sum of the singular values of $\Sigma_2^{1/2} \Sigma_1^{1/2}$, and reaches it when $K$ rotates each singular direction into its partner.
+# Then $\operatorname{tr} C = \operatorname{tr}\big(K\, \Sigma_2^{1/2} \Sigma_1^{1/2}\big)$ is at most the sum of the singular values of $\Sigma_2^{1/2} \Sigma_1^{1/2}$, and reaches it when $K$ rotates each singular direction into its partner: with the decomposition $\Sigma_2^{1/2} \Sigma_1^{1/2} = U S V^\top$ into singular values, when $K = V U^\top$.
+# A pairing with this $K$ exists: let $\xi \sim N(0, I)$, and take the jointly Gaussian pair $a = \mu_1 + \Sigma_1^{1/2} \xi$ and $b = \mu_2 + \Sigma_2^{1/2} K^\top \xi$.
+# Since $K$ is orthogonal, $b$ has the covariance $\Sigma_2$, and that of $a$ with $b$ is $\Sigma_1^{1/2} K\, \Sigma_2^{1/2}$, as it should be.
 # These singular values are the roots of the eigenvalues of $\Sigma_1^{1/2} \Sigma_2\, \Sigma_1^{1/2}$, which gives (5a).
 # </details>
 #
@@ -460,6 +479,7 @@ checks.identity("shared axes (5a)", shared, 1.25 + (2 - 1) ** 2 + (0.5 - 0.8) **
 # It depends on the judge: by the features of another one two models may change places.
 # Above all it is biased: means and covariances of a sample err, every error adds to a square, so even samples of the right distribution have a distance above 0.
 # The mean alone contributes $E\|\hat\mu - \mu\|^2 = \operatorname{tr} \Sigma / n$, and the covariance adds a part that falls about as fast.
+# With no more points than features it is worst: the covariance of $n$ points has the rank $n - 1$ at most, so in our 48 dimensions that of 30 points says of some directions that nothing varies there.
 # Below, $n$ points come from the very Gaussian that they are compared with.
 
 # %%
@@ -469,7 +489,7 @@ with torch.no_grad():
 centre, covariance = features.mean(0), features.T.cov()
 truth = MultivariateNormal(centre, covariance + 1e-9 * torch.eye(48))
 torch.manual_seed(0)
-for n in (75, 300, 1000):
+for n in (30, 75, 300, 1000):
     sets = truth.sample((20, n))
     found = torch.tensor([metrics.frechet_gaussian(s.mean(0), s.T.cov(), centre, covariance) for s in sets])
     print(f"n = {n:4}: {found.mean():4.1f} ± {found.std() / 20**0.5:.1f}, where 0 is right")
@@ -631,7 +651,11 @@ for name, pictures in of_wide.items():
 # A *generator* $G$ turns noise into a point, $G(z)$ with $z \sim N(0, I)$.
 # There is no input yet, only noise; a condition $x$ will come in with the next lecture.
 # The points that it makes have a density, $p_G$; without noise they would all be the same point.
-# For $G(z) = 0.3 + 0.6\,z$ we know it: $p_G = N(0.3,\ 0.6^2)$.
+# For a network nobody knows $p_G$; only its points can be drawn.
+# But the theorems of this section are formulas in $p$ and $p_G$, and to check them we need a game in which both densities are known.
+# So our data have two narrow modes, and our generator is $G(z) = 0.3 + 0.6\,z$.
+# It makes every interval of $z$ 0.6 times as long, and puts the same probability into it, so the density at $y = G(z)$ is that of $z$, divided by 0.6: $p_G = N(0.3,\ 0.6^2)$.
+# The cell sets up this game, which sections 6, 7, 10 and 11 use, and checks $p_G$ at 100 generated points.
 
 # %%
 p = data.GaussianMixture([[-1.0], [1.0]], [[[0.04]], [[0.04]]])  # the data
@@ -755,7 +779,7 @@ checks.at_most("it rises with a", reached[:-1], reached[1:])
 # It is 0 if both divergences are, that is, if $p = \bar p = p_G$, and only then; so the generator reaches the minimum, $-2 \log 2$, with $p_G = p$ and with no other density.
 #
 # The cell needs the divergence by a way that does not pass through $D$.
-# Write $H$ for the entropy, $-\int p \log p$; multiplying out the logarithms gives $2\,\mathrm{JS}(p, p_G) = 2 H(\bar p) - H(p) - H(p_G)$.
+# Write $H$ for the entropy, $-\int p \log p$; where the three entropies are finite, multiplying out the logarithms gives $\mathrm{JS}(p, p_G) = H(\bar p) - \tfrac12\big(H(p) + H(p_G)\big)$: how much more uncertain a point of the mixture is than a point of one of its halves.
 
 
 # %%
@@ -774,7 +798,7 @@ print(f"JS = {two_js / 2:.2f} nats")
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### What the divergence says
 #
-# Our two densities have JS = 0.33.
+# Our two densities have JS = 0.33 nats, as the last cell printed.
 # Is that much?
 #
 # The coin gives the number a meaning.
@@ -852,7 +876,7 @@ plots.figure(
     plots.lines(y[near], {"best, p / (p + p_G)": torch.sigmoid(logit)[near], "trained": torch.sigmoid(learned)[near]},
                 xlabel="y", title="D(y)", ylim=(-0.05, 1.7), yticks=(0, 0.5, 1)),
     plots.lines(y[near], {"best": logit[near], "trained": learned[near]}, xlabel="y", title="logit", ylim=(-12, 14)),
-    alt="The two densities; the best and the trained D, which agree where there are points; their logits, which part where points of one kind are missing.",
+    alt="The two densities; the best and the trained D, which agree from the left mode to the right one and part at the left edge; their logits, which part in the middle, where real points are missing, and at the edges, where there are hardly any of either kind.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -1095,7 +1119,7 @@ for name, (mean, std) in {"on one mode": (1.0, 0.2), "over both": (0.0, math.sqr
 # ## 11. When the two do not overlap
 #
 # Early in a training no generated picture looks real, and a good $D$ tells all of them apart.
-# In the extreme case both densities are positive nowhere: then $p/\bar p = 2$ wherever $p$ is positive, and $p_G/\bar p = 2$ wherever $p_G$ is, so $\mathrm{JS} = \log 2$ by (8), *wherever* the generator puts its points.
+# In the extreme case the two densities are nowhere positive together: then $p/\bar p = 2$ wherever $p$ is positive, and $p_G/\bar p = 2$ wherever $p_G$ is, so $\mathrm{JS} = \log 2$ by (8), *wherever* the generator puts its points.
 # A divergence that is constant has no slope to descend (Arjovsky and Bottou 2017).
 #
 # There is a distance that keeps telling how far.
@@ -1103,7 +1127,7 @@ for name, (mean, std) in {"on one mode": (1.0, 0.2), "over both": (0.0, math.sqr
 #
 # $$W(p, p_G) = \min_{\text{pairings}} E\,|y - y'| = \max_{f} \big(E_{y \sim p}[f(y)] - E_{y' \sim p_G}[f(y')]\big), \qquad |f(y) - f(y')| \le |y - y'|. \tag{9c}$$
 #
-# The maximum is over *critics* $f$ whose slope is nowhere steeper than 1.
+# The maximum is over *critics* $f$ whose slope is nowhere steeper than 1; a critic takes the place of the discriminator, but gives a number, and no probability.
 # That no critic exceeds any price is seen at once: with pairs $(y, y')$ the difference in (9c) is $E[f(y) - f(y')] \le E\,|y - y'|$.
 # That they meet is the theorem of Kantorovich and Rubinstein; the cell shows it on the line, where it pairs sorted samples, and lets a critic earn.
 #
@@ -1276,6 +1300,7 @@ checks.at_most("without a penalty the steps lead outwards", 1.0, growth)
 
 # %%
 print("distance in the end: " + ", ".join(f"{name} {path[-1]:.4f}" for name, path in paths.items()))
+print(f"with the cap it is at most {paths['cap'].max():.2f} at any time")
 plots.figure(
     plots.lines(
         torch.arange(600) / 10,
@@ -1294,7 +1319,7 @@ plots.figure(
 )
 
 # %% [markdown]
-# In this game the cap keeps the motion from growing beyond it, and a penalty ends the motion.
+# With the cap the distance stops growing a little above 1, at 1.07 at most, and a penalty ends the motion.
 #
 # <details><summary><b>Question.</b> Why did we cap the slope here, and not normalise it as in section 11?</summary>
 #

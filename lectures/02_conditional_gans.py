@@ -265,7 +265,7 @@ checks.identity(
 # Suppose that the data are $N(0, 1)$, the generator makes $N(\theta, 1)$, and $D$ is always the best one.
 # Then its logit is $l(y) = \theta^2/2 - \theta y$, with the slope $-\theta$.
 #
-# With the best $D$, the slope of the minimax loss in $\theta$ is that of $2\,\mathrm{JS}$ ([Learned losses](01_learned_losses.ipynb), (9a)).
+# With the best $D$, the slope of the minimax loss in $\theta$ is that of $2\,\mathrm{JS}$: when $\theta$ moves, the value at the best $D$, $2\,\mathrm{JS} - 2 \log 2$, moves through the generated points and through $D$, but the second part is 0, because at its maximum over $D$ the value does not change to first order with $D$ ([Learned losses](01_learned_losses.ipynb), (9a)).
 # For the other loss write $-\log P = -l - \log(1 - P)$.
 # The mean of the last term has the slope of $-2\,\mathrm{JS}$.
 # The first is $-l = \log p_G - \log p$, whose mean over generated points would be $\operatorname{KL}(p_G \,\|\, p)$, but with $D$ frozen $\log p_G$ does not move.
@@ -342,7 +342,9 @@ for name in ("minimax", "non_saturating"):
 
 # %% [markdown]
 # The non-saturating loss passes on all of the slope, and the slope is two millionths.
-# So no choice between the two losses helps against a $D$ that is flat where the generated points lie; what helps is a $D$ that is kept from becoming so, by a bound or a penalty on its slope ([Learned losses](01_learned_losses.ipynb), sections 11 and 12).
+# So no choice between the two losses helps against a $D$ that is flat where the generated points lie.
+# What helps is a bound on the slope everywhere ([Learned losses](01_learned_losses.ipynb), section 11): it forbids the steep step in the middle, where this $D$ has the slope $-30$, and with slopes of at most 1 the best $D$ that is left has the slope $-1$ all the way from 0 to 6, because no other makes the two logits as different.
+# A penalty that is taken at the data or at the generated points alone, such as R1 or R2 (section 12 there), does not see this $D$, which is flat at both; a penalty on slopes between the two, as that of Gulrajani et al. 2017, does.
 #
 # In practice we use the non-saturating loss.
 # The price is that the game is no longer zero-sum, and that $G$ descends another divergence than JS, the one in (3b).
@@ -490,13 +492,14 @@ for name, images in {"D without x": photos["unconditional"], "D with x": photos[
 # What is L1 for, then?
 #
 # Equation (2) is about the best $D$, and at the first step there is no such $D$: it has learned nothing yet, and whatever it tells the generator is an accident of its weights.
-# L1 needs no training, and is right from the first step on about everything that the input determines, because where only one value is possible the median is that value.
-# In most tasks that is a good deal: where one region ends and the next begins, how bright each of them is, in short what is large and coarse.
+# L1 needs no training: from the first step on it asks, at each pixel, for the median of what may be there, given the input ([Learned losses](01_learned_losses.ipynb), (2)).
+# Where the input allows a single value, the median is that value, so L1 is right at once about everything that the input determines.
+# In many tasks that is a good deal: where one region ends and the next begins, of which tone each of them is, in short what is large and coarse.
+# In ours (section 1) the map says where brick, grass and gravel end, and leaves open which brick, which blade of grass and which stone is seen at a pixel.
 # What the input leaves open, L1 cannot know, and there it is $D$ that is needed.
 #
-# What does L1 ask for where the input leaves something open?
-# At each pixel, the median of what may be there ([Learned losses](01_learned_losses.ipynb), (2)).
-# That median has no texture, and L1 even *punishes* texture.
+# What does L1 ask for in a region of brick or gravel, then?
+# For the median of its pixels, which is one tone and has no texture; L1 even *punishes* texture.
 # Let a pixel be $N(0, \sigma^2)$, given the map.
 # The flat answer 0 pays $E[|y|] = \sigma\sqrt{2/\pi}$.
 # Compare it with a picture that is as good as any can be, another sample $y'$ from the true distribution of photos of this map.
@@ -559,13 +562,14 @@ plots.figure(
 
 # %% [markdown]
 # L1 paints the median of each region.
-# So in ring 0, the mean of a picture, it even has too much power, because the textures' means are all 0 and their medians are not; and from ring 2 on it has next to none.
-# Where the learned loss takes part, the high frequencies are there, because a patch judges what neighbouring pixels do together.
+# So in ring 0, the mean of a picture, it even has too much power, because the textures' means are all 0 and their medians are not; of the photos' power in ring 2 it has a tenth, and from ring 3 on next to none.
+# Where the learned loss takes part, the high frequencies are there: a $D$ that sees many neighbouring pixels can judge what they do together, and a loss pixel by pixel cannot.
 #
-# Isola et al. 2017, section 3.2.2, divide the work: L1 sees to the low frequencies, which a map of streets or of a front mostly determines, and $D$ looks at patches only.
-# That does not mean that a patch discriminator could not see them: ours looks at 34 pixels, more than the picture has, as section 6 will show.
+# Isola et al. 2017, section 3.2.2, divide the work: L1 sees to the low frequencies, which a map of streets or of a front mostly determines, and $D$ looks only at *patches*, small pieces of the picture that it judges one by one.
+# That does not mean that a discriminator of patches could not see low frequencies: ours looks at 34 pixels, more than the picture has, as section 6 will show.
 # Nor does our map determine them, because each of our textures has the mean 0; what L1 has learned from the map is where the regions end, and their medians.
-# In ring 0 the two stored runs err in different directions, and one run each is too little to blame either loss for it.
+# In ring 0 the run with $D$ alone has 2.23 times the photos' power, and the run with $D$ and L1 .75 times, which is nearer.
+# But L1 alone is further off than both, and with one run each we cannot say that L1 repaired it.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 6. A judge of patches
@@ -647,20 +651,21 @@ for norm in ("none", "batch"):
 # A generator that turns a map into a photo first goes down: each convolution of stride 2 halves the picture and widens what one place knows of its surroundings.
 # The paper's generator goes on until a single place is left, which every pixel of the input can reach; on the way up that place reaches every pixel of the output.
 # So every output *can* depend on every input.
-# Ours stops at 4 × 4 places, and there the same need not hold.
-# We measure it as in section 6, by the gradient of one output pixel with respect to the map, without norms.
+# Ours stops at 4 × 4 places, and by its convolutions alone no longer reaches everything.
+# With batch norm, which the trained generators have, every output again depends on every input, through the means and standard deviations, as in section 6.
+# We measure both as there, by the gradient of one output pixel with respect to its map.
 
 # %%
 torch.manual_seed(0)
-for depth in (3, 5):  # 4 × 4 places, and a single one
-    G = gan.UNetGenerator(3, 1, width=8, depth=depth, norm="none").double()
-    x = torch.randn(1, 3, 32, 32, generator=seeded(), requires_grad=True)
+for depth, norm in ((5, "none"), (3, "none"), (3, "batch")):  # a single place, and 4 × 4 of them
+    G = gan.UNetGenerator(3, 1, width=8, depth=depth, norm=norm).double()
+    x = torch.randn(2, 3, 32, 32, generator=seeded(), requires_grad=True)
     output = G(x)[0, 0]
-    reach = [
-        (torch.autograd.grad(output[i, i], x, retain_graph=True)[0].abs().sum(1) > 0).double().mean()
-        for i in (0, 16)
-    ]
-    print(f"depth {depth}: the corner depends on {reach[0]:.0%} of the map, the centre on {reach[1]:.0%}")
+    slopes = [torch.autograd.grad(output[i, i], x, retain_graph=True)[0][0] for i in (0, 16)]
+    corner, centre = ((one != 0).any(0).double().mean() for one in slopes)
+    print(
+        f"depth {depth}, norm {norm}: the corner depends on {corner:.0%} of the map, the centre on {centre:.0%}"
+    )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # Going down has a price.
@@ -733,12 +738,13 @@ for name, images in {"whole": photos["factor"], "outer cut": cut[0], "inner cut"
 #
 # But what does the inner skip carry?
 # A cut takes away all of it at once.
-# So instead we let it carry what it would carry for other noise, with the map as it is, and then what it would carry for a map with grass and gravel exchanged, with the noise as it is; beside the two we set whole pictures from other noise.
+# So instead we let it carry what it would carry for other noise, with the map as it is, and then what it would carry for a map with grass and gravel exchanged, with the noise as it is.
+# Beside the two we set whole pictures from other noise, and pictures in which the noise is another one everywhere but in this skip.
 
 
 # %%
-def inner_skip_from(x, seed):
-    """Photos of the scenes with noise 0, but with the inner skip as it is for the map x and the noise of a seed."""
+def inner_skip_from(x, seed, elsewhere=0):
+    """Photos of the scenes from the noise number `elsewhere`, but for the inner skip: it has the map x and the noise `seed`."""
     carried, n = [], G.up[0].in_channels // 2
     hook = G.up[0].register_forward_pre_hook(lambda _, inputs: carried.append(inputs[0][:, :n]))
     answer(G, x, seed)
@@ -746,7 +752,7 @@ def inner_skip_from(x, seed):
     hook = G.up[0].register_forward_pre_hook(
         lambda _, inputs: torch.cat([carried.pop(0), inputs[0][:, n:]], dim=1)
     )
-    images = answer(G, scenes.x)
+    images = answer(G, scenes.x, elsewhere)
     hook.remove()
     return images
 
@@ -755,14 +761,16 @@ def inner_skip_from(x, seed):
 for name, images in {
     "all of the noise": answer(G, scenes.x, 1),
     "noise in the inner skip": inner_skip_from(scenes.x, 1),
+    "noise everywhere else": inner_skip_from(scenes.x, 0, elsewhere=1),
     "map in the inner skip": inner_skip_from(scenes.x[:, [0, 2, 1]], 0),
 }.items():
-    changed = (images - photos["factor"]).abs().mean()
-    print(f"other {name:<24} {by_texture(images)}; pixels changed by {changed:.2f} on average")
+    changed = images - photos["factor"]
+    print(f"other {name:<23} {by_texture(images)}; ", end="")
+    print(f"pixels changed by {changed.abs().mean():.2f}, squared {changed.square().mean():.3f}")
 
 # %% [markdown]
 # It carries both.
-# Other noise in this skip alone changes the pixels by about two thirds of what new noise changes in all, so most of the randomness takes this way; the noise enters beside the map, at the input.
+# Other noise in this skip alone changes the pixels as much as other noise everywhere else, and the two squared changes add up to nearly that of all noise, so about half of the randomness takes this way; the noise enters beside the map, at the input.
 # And with the other map in this skip alone, hardly any gravel is left, and a third of the grass is no longer taken for grass.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -780,7 +788,7 @@ plots.image_rows(
     cGAN=photos["cgan"][few],
     cGAN_and_L1=photos["both"][few],
     real=scenes.y[few],
-    alt="Maps, and what three generators make of them. L1: flat tones with soft borders. cGAN, with and without L1: bright joints of brick where the map says brick, grains elsewhere. Real photos below.",
+    alt="Maps, and what three generators make of them. L1: flat tones with soft borders. cGAN, with and without L1: bright joints of brick, where there are any, only where the map says brick, and grains elsewhere. Real photos below.",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -842,7 +850,7 @@ for name, text in names.items():
 # Does its $D$ know the difference, and how hard is the difference to learn?
 #
 # To find out we train such a $D$ without any generator, on real photos alone: under its own map a photo is to be called real, under another photo's map fake.
-# Then we take photos without brick, exchange grass and gravel in their maps, and see by how much $D$'s logits fall.
+# Then we take 400 new photos without brick, exchange grass and gravel in their maps, and see by how much $D$'s logits fall, and for how many of the photos they fall at all; by chance it would be half.
 # Beside it we put a $D$ that sees the map in another way, as a *factor*.
 # Both have patches of 34 pixels, as the runs above.
 
@@ -859,9 +867,12 @@ def learn(D, steps=100):
 
 
 # %% tags=["nbval-ignore-output"]
-no_brick = scenes.x[:, 0].sum((1, 2)) == 0
-own_map, lot = scenes.x[no_brick], scenes.y[no_brick]
-print("how far the logits fall, from three seeds, when grass and gravel are exchanged in the map")
+more = data.textures(2500, seed=4321)
+no_brick = (more.x[:, 0].sum((1, 2)) == 0).nonzero()[:400, 0]
+own_map, lot = more.x[no_brick], more.y[no_brick]
+print(
+    f"grass and gravel exchanged in {len(lot)} maps, three seeds: how far the logits fall, and in how many photos"
+)
 for name, channels, projection in (("beside y", 4, 0), ("a factor", 1, 3)):
     gaps = []
     for seed in range(3):
@@ -869,13 +880,14 @@ for name, channels, projection in (("beside y", 4, 0), ("a factor", 1, 3)):
         D = gan.PatchDiscriminator(channels, width=24, n_layers=2, projection=projection).float()
         learn(D)
         with torch.no_grad():
-            gaps.append((D(own_map, lot) - D(own_map[:, [0, 2, 1]], lot)).mean())
-    print(f"x {name}: " + ", ".join(f"{gap:z.2f}" for gap in gaps))
+            gaps.append((D(own_map, lot) - D(own_map[:, [0, 2, 1]], lot)).flatten(1).mean(1))
+    print(f"x {name}: " + ", ".join(f"{gap.mean():z.2f} ({(gap > 0).double().mean():.0%})" for gap in gaps))
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### The map as a factor
 #
-# In the time in which the second $D$ has learned the difference, the first has learned next to nothing of it.
+# After these 100 steps the second $D$ has begun to learn the difference: from each seed its logits fall on average, and for more than half of the photos, if far from all of them.
+# The first has learned nothing of it that could be seen here.
 # Why?
 # In pix2pix, $x$ stands beside $y$ from the first layer on, and is treated like one more colour of the picture.
 # But whether a lawn is right is a question about both: under "grass" it is, under "gravel" it is not.
@@ -987,7 +999,7 @@ for k, lam in enumerate(strip["lam"].tolist()):
 # Regions turn pale and most joints are gone, though the grain that remains is still of the right kind, as the classifier says.
 #
 # L1 is measured in units of pixels here, and the adversarial loss in nats, so what is a good balance depends on the data.
-# The paper uses 100 for all of its tasks; ours do not bear it.
+# The paper uses 100; our textures do not bear it.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 10. Where one answer is right
@@ -1046,7 +1058,7 @@ plots.image_rows(
 # With the same $\lambda$, adding $D$ costs nothing in L1's own number, and its answers are a little better by both judges that are nobody's loss: a little more detail, a little smaller Fréchet distance, in each of the three seeds.
 # It is costly to weaken L1 or to drop it.
 # At $\lambda = 5$ the distance in L1 is larger in every seed, and with $D$ alone it is twice as large or more, and the Fréchet distance several times.
-# So where one answer is right the learned loss is not *needed*, and alone it is the worse teacher; beside a strong L1 it does no harm.
+# So in this task, where one answer is right, the learned loss is not *needed*, and alone it is the worse teacher; beside a strong L1 it does no harm.
 #
 # And here the edges count: without its only skip, L1's generator loses them.
 #
@@ -1081,7 +1093,8 @@ plots.image_rows(
 
 # %% [markdown]
 # The paper fed noise to its generator and saw it ignored; it then took dropout for noise, kept on when generating, and reports that the answers still differ little.
-# Here the input says nothing of where the bricks lie, so a generator without noise would have to make its texture out of a constant; that makes noise useful.
+# Here the input says nothing of where the bricks lie, so a generator without noise would have to make its texture out of constants and of the map's borders.
+# That may be why the noise is used here; we have not trained a generator without it.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 12. What the paper measured
@@ -1099,6 +1112,7 @@ plots.image_rows(
 # | real photos | .80 | .26 | .21 |
 #
 # The second row is our section 4: a $D$ that does not see the question leaves its generator free to answer another one, and the segmentation finds hardly anything where it should be.
+# The failure is not the same, though: by the paper's account, this generator ended with nearly the same picture for every input (section 4.2), while ours paints many, under the wrong maps.
 # The fourth row shows the way out without a condition: with L1 such a $D$ does well, because L1 ties the answer to the question.
 #
 # Patches of 1, 16, 70 and 286 pixels, with L1 + cGAN, reach .39, .65, **.66** and .42 per pixel (table 3).
@@ -1151,13 +1165,13 @@ plots.figure(
 # The loss is the cause.
 # With the minimax loss the answers to different outlines are less varied in every seed, although $D$ learns at its ordinary rate; with a fast $D$ and the non-saturating loss they differ nearly as much as without it.
 # Both together are worse than either.
-# The logits, which we show for seed 0 alone, say why: with minimax $D$ becomes sure of every picture, its generator gets next to no gradient by (3), and nothing pulls the logits together again.
+# The logits, which we show for seed 0 alone, say why: with minimax they come together a few times at first; from about step 200 on $D$ is sure of the pictures, the generator gets next to no gradient by (3), and the logits stay apart.
 # So a quick $D$ harms a generator whose loss is flat where $D$ is sure, and hardly one whose loss is steep there.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What the notes said, and what holds
 #
-# - "$\min_G \max_D E[\log D(G(x)) + \log(1 - D(y))]$." Right only if $D$ is the probability of *fake* (section 2; row [1](06_the_notes_corrected.ipynb#Row-1)).
+# - "$\operatorname{arg\,min}_G \max_D E_{x, y}[\log D(G(x)) + \log(1 - D(y))]$." Right only if $D$ is the probability of *fake* (section 2; row [1](06_the_notes_corrected.ipynb#Row-1)).
 # - "Include the input $x$ into our generator." The generator has $x$ already; it is $D$ that is given $x$ beside the picture (sections 1 and 4; row [2](06_the_notes_corrected.ipynb#Row-2)).
 # - "$L_{L1}$ is the L1 norm." It is the *expected* norm of a difference, and with the paper's $\lambda = 100$ the mean over pixels and channels; the sum would weigh $C \cdot H \cdot W$ times more (section 5; row [3](06_the_notes_corrected.ipynb#Row-3)).
 # - cGANs "outperform deep learning with unstructured objectives". *Unstructured* means that the loss takes the pixels one by one (section 5). It depends on the task: where many answers are right, a pixel loss gives their blur; where one is right, L1 alone is enough, and the paper's L1 beats its cGAN (section 10; row [4](06_the_notes_corrected.ipynb#Row-4)).

@@ -414,7 +414,7 @@ plots.figure(
 # One grey, the median, everywhere: each pixel by itself has its best value there.
 # Not a single pebble is left.
 #
-# Beside D, the second term speaks for the broad features that the map decides, such as the mean brightness of a region and where it ends, and it does so from the first step, when D has learned nothing yet.
+# Beside D, the second term speaks for the broad features that the map decides, such as where a region ends, and for its median tone, and it does so from the first step, when D has learned nothing yet.
 # With a sum in place of the mean, λ would be multiplied by the number of pixels, and D would be outvoted.
 # </details>
 
@@ -906,10 +906,10 @@ class Game(torch.nn.Module):
 
 # %%
 def play(**accident):
-    """The history of 500 steps."""
+    """The game after 500 steps, and their history."""
     torch.manual_seed(0)
-    numbers = 3 + 0.5 * torch.randn(20_000, 1)
-    return train.fit(Game(**accident), numbers, steps=500, batch_size=256)
+    numbers, game = 3 + 0.5 * torch.randn(20_000, 1), Game(**accident)
+    return game, train.fit(game, numbers, steps=500, batch_size=256)
 
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -921,34 +921,72 @@ def play(**accident):
 # **Predict.**
 # At a logit a of a fake, the two slopes are −P(fake) and +P(real).
 # At which a do they cancel?
-# Where will G's numbers settle?
+# Is such a G still drawn to the data?
 
 # %% tags=["nbval-ignore-output"]
-right, leaking = play(), play(leak=True)
+(_, right), (leaky, leaking) = play(), play(leak=True)
 for name, history in {"as it should be": right, "not cut": leaking}.items():
     shift, scale = history.logs["shift"][-1], history.logs["scale"][-1]
     print(f"{name:>15}: G makes N({shift:.2f}, {scale:.2f}²), the data are N(3, 0.5²)")
+
+line = torch.linspace(0, 6, 6001)[:, None]
+with torch.no_grad():
+    judged, at_shift = leaky.D(line)[:, 0], leaky.D(leaky.shift[None]).item()
+zeros = line[1:, 0][judged[1:] * judged[:-1] < 0].tolist()
+print(
+    f"not cut, D's logit: {at_shift:.1f} in the middle of the fakes, 0 at {' and '.join(f'{at:.1f}' for at in zeros)}"
+)
 
 # %%
 both = {"as it should be": right, "not cut": leaking}
 plots.figure(
     plots.lines(right.step, {n: h.logs["shift"] for n, h in both.items()}, xlabel="step", ylabel="shift"),
     plots.lines(right.step, {n: h.logs["scale"] for n, h in both.items()}, xlabel="step", ylabel="scale"),
+    plots.lines(
+        line[1000:, 0],
+        {"not cut": judged[1000:]},
+        xlabel="y",
+        ylabel="D's logit",
+        marks={"fakes": leaky.shift.item()},
+    ),
     alt="Shift and scale of G over the steps. As it should be, they go to 3 and 0.5. With the leak the shift misses 3, "
-    "and the scale falls to less than half of what it should be.",
+    "and the scale falls to less than half of what it should be. The leaky run's D in the end: its logit dips below 0 "
+    "just where the fakes are, and is above 0 on both sides of them.",
 )
+
+# %% [markdown]
+# **Look.**
+# If D were the best one at each step, we could say what this G descends ([lecture 02](../lectures/02_conditional_gans.ipynb), (3b)).
+# Its own loss has the slope of KL(p_G ‖ p) − 2 JS, and the leak that of −2 JS, since D's loss is 2 log 2 − 2 JS at the best D.
+# Together that is KL(p_G ‖ p) − 4 JS; the cell prints it for some normal distributions that G can make.
+
+# %%
+kl_divergence, Normal = torch.distributions.kl_divergence, torch.distributions.Normal
+the_numbers = data.GaussianMixture([[3.0]], [[[0.25]]])
+for middle in (3.0, 3.5, 4.0):
+    sums = []
+    for scale in (0.7, 0.5, 0.3, 0.2, 0.15, 0.1, 0.05):
+        js = the_numbers.jensen_shannon(data.GaussianMixture([[middle]], [[[scale**2]]]))
+        kl = kl_divergence(Normal(torch.tensor(middle), scale), Normal(3.0, 0.5))
+        sums.append(f"{scale:g}: {kl - 4 * js:z6.3f}")
+    print(f"N({middle:g}, scale²), by scale:  " + "   ".join(sums))
 
 # %% [markdown]
 # **Explain.**
 # No error, no warning, and losses that look like losses.
-# Why do the fakes huddle together?
+# What is G paid for now, and why do the fakes huddle together?
 #
 # <details>
 # <summary>Answer</summary>
 #
 # The sum of both losses over a fake's logit is softplus(−a) + softplus(a), with its minimum at a = 0.
-# So G is no longer paid for being called real: it is paid for an *undecided* D, and pulls every fake to the nearest place where D's logit is 0.
-# Such places are few, a point or two on the line, and there G gathers.
+# So G is no longer paid for being called real: it is paid for an *undecided* D.
+# If D stood still, every fake would be pulled towards a place where the logit is 0.
+# But D follows: where the fakes crowd they outnumber the data, and the logit falls below 0 there; in this run the places where it is 0 lie on both sides of them.
+#
+# The numbers say where that leads if D is the best one: KL(p_G ‖ p) − 4 JS is 0 at the data, but it is no divergence, and a narrower G has less.
+# It also hardly says where G should be, because a narrow G at 3.5 has nearly as little as one at 3.
+# Our D is a network and a step behind, so G need not end exactly where the number is least; but the data are not that place.
 #
 # `.detach()` in D's loss, or `torch.autograd.grad` over D's weights alone, or emptying G's `.grad` before its turn: each is enough.
 # </details>
@@ -963,7 +1001,7 @@ plots.figure(
 # What is the smallest loss that D can reach?
 
 # %% tags=["nbval-ignore-output"]
-squashed = play(squash=True)
+_, squashed = play(squash=True)
 zero, one = torch.zeros(1), torch.ones(1)
 print(f"the best that this D can do: L_D = {discriminator_loss(one, zero):.3f}; that knows nothing: 1.386")
 shift, scale = squashed.logs["shift"][-1], squashed.logs["scale"][-1]
@@ -1070,7 +1108,7 @@ plots.figure(
         for gamma, path in paths.items()
     ],
     alt="Three paths in the plane of θ and ψ. Without the penalty it goes round the middle in a circle; with γ = 0.3 it "
-    "is a spiral that runs into the middle; with γ = 1 it goes there at once.",
+    "is a spiral that runs into the middle; with γ = 1 it swings below the middle once, and runs in without a turn round it.",
 )
 
 # %% [markdown]
@@ -1113,7 +1151,7 @@ plots.figure(
 #
 # L1 would win: flat tones with a faint grain.
 # [Lecture 02](../lectures/02_conditional_gans.ipynb), section 9, has a strip of such trainings: with 100, less than a third of the detail is left.
-# The paper uses 100 for all of its tasks; ours do not bear it.
+# The paper uses 100; these textures do not bear it.
 # Try it: `ConditionalGAN(lam=100.0)`.
 # </details>
 #
