@@ -4,6 +4,14 @@ from gencourse.widgets.beta_schedule import BetaScheduleExplorer
 from gencourse.widgets.coupling_mask import CouplingMaskExplorer
 from gencourse.widgets.flow_warp import FlowWarpExplorer
 from gencourse.widgets.learned_loss import LearnedLossExplorer
+from gencourse.widgets.prediction import Prediction
 from gencourse.widgets.strip import LambdaExplorer
 
-__all__ = ["BetaScheduleExplorer", "CouplingMaskExplorer", "FlowWarpExplorer", "LambdaExplorer", "LearnedLossExplorer"]
+__all__ = [
+    "BetaScheduleExplorer",
+    "CouplingMaskExplorer",
+    "FlowWarpExplorer",
+    "LambdaExplorer",
+    "LearnedLossExplorer",
+    "Prediction",
+]
