@@ -80,6 +80,11 @@ class TestEveryExercise:
     def test_genlibs_own_version_passes(self, exercise: Exercise):
         assert all(checks.run(exercise.name, exercise.own, seed=seed).state == "passed" for seed in SEEDS)
 
+    def test_its_worked_answer_begins_as_in_the_lab(self, exercise: Exercise):
+        first, *rest = exercise.solution().splitlines()
+        assert first == f"def {exercise.name.rpartition('.')[2]}({', '.join(exercise.parameters)}):"
+        assert rest[0].startswith("    ")
+
     def test_there_are_enough_answers(self, exercise: Exercise):
         mistakes = Counter(given.mistake for given in WRONG if given.exercise == exercise.name)
         assert len(mistakes) >= 8

@@ -6,6 +6,7 @@ mistakes   what a wrong answer would give, each with its hint, so that an answer
 """
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -100,7 +101,8 @@ class Exercise:
     def solution(self) -> str:
         """The worked answer: `own`, under the student's name."""
         source = inspect.cleandoc("\n" + inspect.getsource(self.own))
-        return source.replace(f"def {self.own.__name__}(", f"def {self.name.rpartition('.')[2]}(", 1)
+        line = f"def {self.name.rpartition('.')[2]}({', '.join(self.parameters)}):\n"  # types are not known in the lab
+        return re.sub(r"def .*?:\n", lambda _: line, source, count=1, flags=re.DOTALL)
 
     def results(self, function: Callable[..., Any], args: Sequence[Any]) -> tuple[Tensor, ...]:
         """What a function returns on copies of these arguments."""
