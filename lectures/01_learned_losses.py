@@ -158,8 +158,7 @@ for name, pictures in {"mean": means, "median": medians, "held-out": held_out}.i
 #
 # $$\frac{\partial}{\partial l_k}\,E[-\log q] = \frac{\partial}{\partial l_k}\Big[-\sum_j p_j\, l_j + \log \sum_j e^{l_j}\Big] = q_k - p_k. \tag{2a}$$
 #
-# The bracket is convex in $l$, because a linear function and a log-sum-exp are, so wherever its slope is 0 it is least: at $q = p$, and nowhere else.
-# (A level with $p_k = 0$ gets there only in the limit $l_k \to -\infty$.)
+# The bracket is convex in $l$, because a linear function and a log-sum-exp are, so wherever its slope is 0 it is least: at $q = p$ (where $p_k = 0$, in the limit $l_k \to -\infty$).
 # So cross-entropy asks for *all* answers with their frequencies, and not for one in their middle.
 
 # %%
@@ -299,7 +298,7 @@ checks.identity("KL of two Gaussians (5)", linear.kl(x), torchs, tol=1e-12)
 # ### A gradient through a draw
 #
 # To train the two networks we need the gradient of $E_q[f(z)]$, with $f(z) = \log p_\theta(x \mid z)$.
-# In the decoder's weights $\theta$ it is easily had: $q$ does not contain them, so the derivative may be taken inside the expectation, and $\nabla_\theta \log p_\theta(x \mid z)$ at a code drawn from $q$ is right on average.
+# In the decoder's weights it is easily had: $q$ does not contain them, so $\nabla_\theta \log p_\theta(x \mid z)$ at a code drawn from $q$ is right on average.
 # The encoder's weights are reached through its outputs $m$ and $s$.
 # But $m$ and $s$ do not stand in $f$: they say which distribution $z$ is drawn from, and a drawn number has no derivative by its distribution.
 #
@@ -330,8 +329,8 @@ checks.identity("slope in s (4a)", by_s, -(2 * log_s).exp() * W.square().sum(0) 
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # There is another estimate, which needs no derivative of $f$: since $\partial_m q = q\,\partial_m \log q$, the same slope is $E_q[f(z)\,\partial_m \log q(z)]$.
-# It works for discrete codes as well, but it multiplies $f$ by noise, where (4a) uses the direction in which $f$ rises.
-# The cell compares the two for one picture $x$ and the first entry of $m$; there one draw of the other estimate tells less, even if the mean of $f$ is taken off first.
+# It works for discrete codes as well, but it multiplies $f$ by noise.
+# The cell compares the two for one picture and the first entry of $m$; there one draw of the other tells less, even if the mean of $f$ is taken off first.
 
 # %%
 eps = torch.randn(100_000, 2, generator=seeded())
@@ -426,8 +425,7 @@ plots.image_rows(
 #
 # $$d^2 = \min E\,\|a - b\|^2 = \|\mu_1 - \mu_2\|^2 + \operatorname{tr}\!\Big(\Sigma_1 + \Sigma_2 - 2\big(\Sigma_1^{1/2}\, \Sigma_2\, \Sigma_1^{1/2}\big)^{1/2}\Big). \tag{5a}$$
 #
-# Heusel et al. 2017 proposed it for photos, with 2048 features of an Inception network that was trained to classify the photos of ImageNet; with these features it is called the *Fréchet Inception distance*, FID.
-# Ours is the same formula with the features of a small classifier of digits.
+# Heusel et al. 2017 proposed it with 2048 features of an Inception network, trained on the photos of ImageNet: the *Fréchet Inception distance*, FID.
 #
 # If both Gaussians have the same axes, with standard deviations $\sigma_{1i}$ and $\sigma_{2i}$ along them, the roots of the covariances commute, and the trace is $\sum_i (\sigma_{1i}^2 + \sigma_{2i}^2 - 2\,\sigma_{1i}\sigma_{2i})$.
 # Then (5a) is what one would guess, $\|\mu_1 - \mu_2\|^2 + \sum_i (\sigma_{1i} - \sigma_{2i})^2$: the standard deviations are compared just as the means are.
@@ -479,7 +477,10 @@ checks.identity("shared axes (5a)", shared, 1.25 + (2 - 1) ** 2 + (0.5 - 0.8) **
 # It depends on the judge: by the features of another one two models may change places.
 # Above all it is biased: means and covariances of a sample err, every error adds to a square, so even samples of the right distribution have a distance above 0.
 # The mean alone contributes $E\|\hat\mu - \mu\|^2 = \operatorname{tr} \Sigma / n$, and the covariance adds a part that falls about as fast.
-# With no more points than features it is worst: the covariance of $n$ points has the rank $n - 1$ at most, so in our 48 dimensions that of 30 points says of some directions that nothing varies there.
+# <details><summary><b>Question.</b> Why is it worst with no more points than features?</summary>
+#
+# The covariance of $n$ points has the rank $n - 1$ at most, so in our 48 dimensions that of 30 points says of some directions that nothing varies there.
+# </details>
 # Below, $n$ points come from the very Gaussian that they are compared with.
 
 # %%
@@ -651,11 +652,8 @@ for name, pictures in of_wide.items():
 # A *generator* $G$ turns noise into a point, $G(z)$ with $z \sim N(0, I)$.
 # There is no input yet, only noise; a condition $x$ will come in with the next lecture.
 # The points that it makes have a density, $p_G$; without noise they would all be the same point.
-# For a network nobody knows $p_G$; only its points can be drawn.
-# But the theorems of this section are formulas in $p$ and $p_G$, and to check them we need a game in which both densities are known.
-# So our data have two narrow modes, and our generator is $G(z) = 0.3 + 0.6\,z$.
-# It makes every interval of $z$ 0.6 times as long, and puts the same probability into it, so the density at $y = G(z)$ is that of $z$, divided by 0.6: $p_G = N(0.3,\ 0.6^2)$.
-# The cell sets up this game, which sections 6, 7, 10 and 11 use, and checks $p_G$ at 100 generated points.
+# Nobody knows $p_G$ for a network, and the theorems below are formulas in $p$ and $p_G$.
+# To check them we take a game in which both are known: data with two narrow modes, and $G(z) = 0.3 + 0.6\,z$, which spreads the probability of every interval over 0.6 times its length, so that $p_G = N(0.3,\ 0.6^2)$.
 
 # %%
 p = data.GaussianMixture([[-1.0], [1.0]], [[[0.04]], [[0.04]]])  # the data
@@ -798,7 +796,7 @@ print(f"JS = {two_js / 2:.2f} nats")
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # ### What the divergence says
 #
-# Our two densities have JS = 0.33 nats, as the last cell printed.
+# Our two densities have JS = 0.33 nats.
 # Is that much?
 #
 # The coin gives the number a meaning.
@@ -1127,7 +1125,7 @@ for name, (mean, std) in {"on one mode": (1.0, 0.2), "over both": (0.0, math.sqr
 #
 # $$W(p, p_G) = \min_{\text{pairings}} E\,|y - y'| = \max_{f} \big(E_{y \sim p}[f(y)] - E_{y' \sim p_G}[f(y')]\big), \qquad |f(y) - f(y')| \le |y - y'|. \tag{9c}$$
 #
-# The maximum is over *critics* $f$ whose slope is nowhere steeper than 1; a critic takes the place of the discriminator, but gives a number, and no probability.
+# The maximum is over *critics* $f$ whose slope is nowhere steeper than 1; a critic gives a number, and no probability.
 # That no critic exceeds any price is seen at once: with pairs $(y, y')$ the difference in (9c) is $E[f(y) - f(y')] \le E\,|y - y'|$.
 # That they meet is the theorem of Kantorovich and Rubinstein; the cell shows it on the line, where it pairs sorted samples, and lets a critic earn.
 #

@@ -308,7 +308,7 @@ checks.identity("change of variables in 5 dimensions (3)", flow_says, exact, tol
 # $$p_Y(y) = \sum_{k:\ h(x_k) = y} \frac{p_X(x_k)}{|h'(x_k)|}. \tag{3b}$$
 #
 # - **Critical points.** Where $h'(x_k) = 0$ and $p_X(x_k) > 0$, this term is infinite: a smooth map is flat there, and crowds the points, as squaring does near 0, where $p_A$ grows without bound. A single such point does no harm to the total, which stays 1.
-# - **Atoms.** If $h$ is constant on a whole interval, it sends all the mass of the interval to one value. That value has a probability, and no density. A ReLU does this to everything below 0; it may stand inside the networks of a flow, but it can be no layer of one. (With ReLUs inside, $f$ is smooth only piece by piece. (3a) holds all the same, because the kinks between the pieces have no volume, and on bounded regions $f$ stretches no length by more than a bounded factor, either way.)
+# - **Atoms.** If $h$ is constant on a whole interval, it sends all the mass of the interval to one value. That value has a probability, and no density. A ReLU does this to everything below 0; it may stand inside the networks of a flow, but it can be no layer of one. (With ReLUs inside, $f$ is smooth piece by piece; the kinks have no volume, and (3a) holds all the same.)
 #
 # The first cell takes $h(x) = x^3 - 3x$, which reaches every $y$ between $-2$ and $2$ three times and is flat at $x = \pm 1$.
 # Its branches are known: with $x = 2\cos\theta$, $x^3 - 3x = 2(4\cos^3\theta - 3\cos\theta) = 2\cos 3\theta$.
@@ -935,9 +935,12 @@ print("mean |cos| after 0 to 8 layers:", *(f"{slant:.2f}" for slant in slants))
 #
 # The integral is the mean of $p(x + u)$ over $u$, and the inequality is Jensen's: $-\log$ is convex, so its value at a mean is at most the mean of its values.
 # So on whole-numbered data even a flow, whose density is exact, gives only a *bound* of the probability, which is tight if $p$ is constant in each cube.
-# The noise need not be uniform: for any density $q(u \mid x)$ that is positive on the cube, Jensen's inequality gives $-\log P(x) \le E_q[\log q(u \mid x) - \log p(x + u)]$, and a $q$ that is learned beside the flow can make this bound tighter (*variational dequantization*, Ho et al. 2019).
+# <details><summary><b>Question.</b> Must the noise be uniform?</summary>
 #
-# It becomes tighter if the mean of $K$ draws is taken before the logarithm:
+# No: for any density $q(u \mid x)$ that is positive on the cube, Jensen's inequality gives $-\log P(x) \le E_q[\log q(u \mid x) - \log p(x + u)]$, and a $q$ that is learned beside the flow can make this bound tighter (*variational dequantization*, Ho et al. 2019).
+# </details>
+#
+# The bound (9) becomes tighter if the mean of $K$ draws is taken before the logarithm:
 #
 # $$-\log P(x) \;\le\; E\Big[-\log \tfrac1K \sum_{k=1}^K p(x + u_k)\Big] \;\le\; E_u[-\log p(x + u)], \tag{9a}$$
 #
