@@ -1345,8 +1345,7 @@ widgets.LearnedLossExplorer()
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 14. What remains
 #
-# We have a loss that is learned from the data, and that follows what is wrong.
-# But it judges a picture *by itself*.
+# We have a loss that is learned from the data, but it judges a picture *by itself*.
 # Suppose that we want the photo that belongs to a map $x$.
 # A $D$ that sees only photos is content with any real one: its best logit is $\log p(y) - \log p_G(y)$, in which the map does not occur.
 # The picture should not only be a good one, but the right one.
