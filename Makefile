@@ -3,6 +3,7 @@
 # check    run a lab as you left it, and list its exercises    make check NOTEBOOK=my_labs/lab_2_flows.ipynb
 # notebooks  build lectures, labs and solutions from sources     make notebooks ONLY=04_diffusion_models
 # mutants  break the mathematics, one line at a time: every check has to fail     make mutants ONLY=03_normalizing_flows
+# reruns   run every cell of the labs twice: nothing may change     make reruns ONLY=lab_2_flows
 # map      write lectures/proofs.md: where each equation is shown, written, tested and asked for
 # lint     style and types
 # runs     train again what lectures load from lectures/runs      make runs ONLY=ddpm_digits
@@ -29,7 +30,7 @@ export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
 export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 endif
 
-.PHONY: lab test setup check notebooks runs mutants map lint lock
+.PHONY: lab test setup check notebooks runs mutants reruns map lint lock
 
 lab test setup:
 	@$(COURSE) $@ $(ARGS)
@@ -45,6 +46,9 @@ runs: setup
 
 mutants: setup
 	@$(VENV) tools/mutants.py $(ONLY)
+
+reruns: setup
+	@$(VENV) tools/rerun.py $(ONLY)
 
 map: setup
 	@$(VENV) tools/proofs.py
