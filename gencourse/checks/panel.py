@@ -121,7 +121,9 @@ class Note:
 
     def html(self) -> str:
         headline = f"<div><code>{escape(self.name)}</code>: <b>{escape(self.title)}</b></div>"
-        text = f'<pre style="{CODE}">{escape(self.text)}</pre>'
+        text = (
+            f'<pre style="{CODE}">{escape(self.text)}</pre>' if "\n" in self.text else f"<div>{escape(self.text)}</div>"
+        )
         why = f"<div>{escape(self.why)}</div>" if self.why else ""
         label = escape(f"{self.title}: {self.name}", quote=True)
         return f'<div role="status" aria-label="{label}" style="{_box("not attempted")}">{headline}{text}{why}</div>'
