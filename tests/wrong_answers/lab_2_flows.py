@@ -795,12 +795,12 @@ def coupling(x, mask, net):
 
 @right("flows.coupling")
 def coupling(x, mask, net):
-    rows = []
-    for one in x:
+    def alone(one):
         log_s, shift = net(one[None] * mask)
         z = torch.where(mask, one[None], log_s.exp() * one[None] + shift)
-        rows.append((z[0], sum(log_s[0][~mask])))
-    return torch.stack([z for z, _ in rows]), torch.stack([log_det for _, log_det in rows])
+        return z[0], (log_s[0] * ~mask).sum()
+
+    return torch.vmap(alone)(x)
 
 
 # --- coupling_inverse: wrong ----------------------------------------------------------------------------------------
@@ -1333,7 +1333,7 @@ def compose(x, layers):
     return z, torch.stack(log_dets).exp().sum(0)
 
 
-@wrong("flows.compose", "error")  # three layers, as in the picture
+@wrong("flows.compose", "three_only")  # as in the picture
 def compose(x, layers):
     log_det = 0
     for k in range(3):
@@ -2231,3 +2231,25 @@ def dependence(x, layers):
 
     rows = [torch.autograd.functional.jacobian(lambda v, n=n: last(v, n), x)[:, 0] for n in range(len(layers))]
     return (torch.stack(rows).abs() > 0.001).to(x)
+
+
+# --- what two readers wrote, and what they taught -------------------------------------------------------------------
+
+
+@wrong("flows.compose", "log_dets_at_z")  # the layer is asked a second time, about what it gave
+def compose(x, layers):
+    total = 0
+    for layer in layers:
+        x = layer(x)[0]
+        total = total + layer(x)[1]
+    return x, total
+
+
+@wrong("flows.dependence", "ignores_x")
+def dependence(x, layers):
+    return (jacobians(torch.zeros_like(x), layers) != 0).to(x)
+
+
+@wrong("flows.dependence", "ignores_x")
+def dependence(x, layers):
+    return (jacobians(torch.randn_like(x), layers) != 0).to(x)

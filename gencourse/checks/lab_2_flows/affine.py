@@ -12,10 +12,20 @@ from genlib import flows
 
 
 def _own_affine(x: Tensor, log_s: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.addcmul(shift, x, log_s.exp()), log_s.sum().expand(len(x))
+    z = log_s.exp() * x + shift
+    return z, log_s.sum().expand(len(x))  # the product of D scales, in logarithms: one number, the same for each x
 
 
-AFFINE = Exercise("flows.affine", _own_affine, returns=["z", "log_det"], batched=["x"])
+AFFINE = Exercise(
+    "flows.affine",
+    _own_affine,
+    returns=["z", "log_det"],
+    batched=["x"],
+    second="Write down the Jacobian for D = 2: exp(s_1) and exp(s_2) on the diagonal, zeros elsewhere. Take the "
+    "logarithm of its determinant, and then ask how often you need that number: once for each of the B examples.",
+    why="A scale written as exp(log_s) is never 0, and its log-determinant is a sum: that is the whole trick of the "
+    "layers to come.",
+)
 Pair = tuple[Tensor, Tensor]
 
 

@@ -10,10 +10,21 @@ from genlib.flows import masks
 
 
 def _own_checkerboard(x: Tensor, k: int) -> Tensor:
-    return x * masks.checkerboard(x.shape[1:], swap=k % 2 == 1)
+    row = torch.arange(x.shape[2])[:, None]
+    column = torch.arange(x.shape[3])
+    return x * ((row + column + k) % 2)  # (H, 1) and (W,) make (H, W): a board, the same for all channels
 
 
-CHECKERBOARD = Exercise("flows.checkerboard", _own_checkerboard, returns=["x_1"], batched=["x"])
+CHECKERBOARD = Exercise(
+    "flows.checkerboard",
+    _own_checkerboard,
+    returns=["x_1"],
+    batched=["x"],
+    second="Number the rows and the columns, and let broadcasting add them: shapes (H, 1) and (W,) make (H, W). With k "
+    "added as well, what does it mean that the sum is odd?",
+    why="What one layer keeps the next one changes. A pixel that is never changed keeps its raw values as z, whatever "
+    "the flow learns.",
+)
 
 
 @CHECKERBOARD.check(

@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from gencourse.checks.answer import Answer
 from gencourse.checks.lab_2_flows.given import (
     FLOAT32_TOL,
-    Coupling,
+    Bent,
     Linear,
     Map,
     Named,
@@ -25,20 +25,30 @@ from genlib import flows
 Pair = tuple[Tensor, Tensor]
 
 
-def _own_compose(x: Tensor, layers: Sequence[Map]) -> Pair:
-    log_dets = [x.new_zeros(len(x))]
+def compose(x: Tensor, layers: Sequence[Map]) -> Pair:
+    log_det = x.new_zeros(len(x))
     for layer in layers:
-        x, log_det = layer(x)
-        log_dets.append(log_det)
-    return x, torch.stack(log_dets).sum(0)
+        x, more = layer(x)  # one call gives both, at the point that this layer gets
+        log_det = log_det + more
+    return x, log_det
 
 
-COMPOSE = Exercise("flows.compose", _own_compose, returns=["z", "log_det"], batched=["x"])
+COMPOSE = Exercise(
+    "flows.compose",
+    compose,
+    returns=["z", "log_det"],
+    batched=["x"],
+    second="Keep two things while you go through the layers: where x has come to, and the log-determinants so far. "
+    "Every layer changes both, and is called once, with what the one before it made.",
+    why="A layer that knows its own log_det can be stacked with any others: each further one costs one sum more.",
+)
 
 
-def _layers(g: Generator, n: int = 3) -> tuple[Coupling, ...]:
-    """Couplings of three coordinates, each keeping one that the one before it changed."""
-    return stack([torch.arange(3) == k % 3 for k in range(n)], g)
+def _layers(g: Generator, n: int = 0) -> tuple[Map, ...]:
+    """Couplings of three coordinates, each keeping one that the one before it changed, and between them bent layers."""
+    n = n or int(torch.randint(4, 8, (), generator=g))
+    couplings = stack([torch.arange(3) == k % 3 for k in range(n)], g)
+    return tuple(Bent(f"layer {k}", 3, g) if k % 2 == 0 else layer for k, layer in enumerate(couplings))
 
 
 @COMPOSE.check(
@@ -86,7 +96,7 @@ def _(answer: Answer, g: Generator) -> None:
 @COMPOSE.check("it takes pictures and float32, too", "What x looks like is the layers' business.")
 def _(answer: Answer, g: Generator) -> None:
     boards = [flows.masks.checkerboard((1, 2, 3), swap=swap) for swap in (False, True)]
-    x, layers = normal((3, 1, 2, 3), g), stack(boards, g)
+    x, layers = normal((3, 1, 2, 3), g), (*stack(boards, g), Bent("layer 2", 6, g))
     log_det = log_volume(lambda v: through(layers, v), x)
     answer.gives([x.float(), layers], through(layers, x), log_det, tol=FLOAT32_TOL)
 
@@ -112,12 +122,21 @@ def _log_dets(x: Tensor, layers: Sequence[Map]) -> Tensor:
 
 @COMPOSE.mistake("The layers come in the opposite order. Forward, x meets layers[0] first.")
 def order_turned(x: Tensor, layers: Sequence[Map]) -> Pair:
-    return _own_compose(x, layers[::-1])
+    return compose(x, layers[::-1])
 
 
 @COMPOSE.mistake("Each log_det is taken at x. The chain rule takes it at the point that the layer gets.")
 def log_dets_at_x(x: Tensor, layers: Sequence[Map]) -> Pair:
     return through(layers, x), torch.stack([layer(x)[1] for layer in layers]).sum(0)
+
+
+@COMPOSE.mistake(
+    "Each log_det is taken at what its layer gives. J_n belongs to the point that the layer gets.",
+    "Is a layer called twice, and what is x the second time? One call gives both, z and log_det.",
+)
+def log_dets_at_z(x: Tensor, layers: Sequence[Map]) -> Pair:
+    outputs = [z for z, _ in _steps(x, layers)]
+    return outputs[-1], torch.stack([layer(z)[1] for layer, z in zip(layers, outputs, strict=True)]).sum(0)
 
 
 @COMPOSE.mistake("Only the last layer's log_det is left: was the same name given to each?")
@@ -145,14 +164,19 @@ def subtracted(x: Tensor, layers: Sequence[Map]) -> Pair:
     return through(layers, x), -_log_dets(x, layers).sum(0)
 
 
+@COMPOSE.mistake("Three layers have their turn, whatever is given. How many there are, only `layers` knows.")
+def three_only(x: Tensor, layers: Sequence[Map]) -> Pair:
+    return compose(x, layers[:3])
+
+
 @COMPOSE.mistake("The last layer is left out.")
 def without_the_last(x: Tensor, layers: Sequence[Map]) -> Pair:
-    return _own_compose(x, layers[:-1])
+    return compose(x, layers[:-1])
 
 
 @COMPOSE.mistake("The first layer is left out.")
 def without_the_first(x: Tensor, layers: Sequence[Map]) -> Pair:
-    return _own_compose(x, layers[1:])
+    return compose(x, layers[1:])
 
 
 @COMPOSE.mistake("log_det is summed over the batch as well as over the layers. Which of the two axes is to stay?")

@@ -6,13 +6,18 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
+from gencourse.checks.lab_2_flows.compose import compose
 from gencourse.checks.lab_2_flows.given import Linear, Map, Named, jacobian, normal, stack, through
 from gencourse.checks.spec import Exercise
 from genlib import flows
 
 
 def _own_dependence(x: Tensor, layers: Sequence[Map]) -> Tensor:
-    return (_jacobians(x, layers) != 0).to(x)
+    tables = []
+    for n in range(1, len(layers) + 1):
+        jacobian = torch.autograd.functional.jacobian(lambda x, n=n: compose(x, layers[:n])[0], x)
+        tables.append((jacobian[0, :, 0] != 0).to(x.dtype))  # of all n layers together: two may undo each other
+    return torch.stack(tables)
 
 
 def _jacobians(x: Tensor, layers: Sequence[Map]) -> Tensor:
@@ -21,7 +26,15 @@ def _jacobians(x: Tensor, layers: Sequence[Map]) -> Tensor:
     return torch.stack([jacobian(lambda v: through(first, v), x)[0] for first in firsts])  # noqa: B023
 
 
-DEPENDENCE = Exercise("flows.dependence", _own_dependence, returns=["depends"])
+DEPENDENCE = Exercise(
+    "flows.dependence",
+    _own_dependence,
+    returns=["depends"],
+    second="For each n make one function of x alone, which goes through the first n layers and returns z alone. Its "
+    "Jacobian at x has the shape (1, D, 1, D): take the D × D numbers out, and ask of each whether it is 0.",
+    why="An output that does not depend on an input cannot model how the two belong together: depth is what a flow of "
+    "couplings pays for its cheap determinant.",
+)
 
 
 def _by_moving(x: Tensor, layers: Sequence[Map]) -> Tensor:
@@ -97,8 +110,10 @@ def _(answer: Answer, g: Generator) -> None:
     shears = Named("x_1 is added to x_2", added), Named("x_1 is taken from x_2", taken_away)
     turned = Named("coordinates in the opposite order", lambda x: (x.flip(1), x.new_zeros(len(x))))
     answer.gives([x, (*shears, turned)], torch.stack([lower, eye, eye.flip(0)]))
-    away = Named("9 to the left", left), Named("x_1 is added to x_2 where it is above 0", on_the_right)
-    answer.gives([x, away], torch.stack([eye, eye]))
+    right = Named("x_1 is added to x_2 where it is above 0", on_the_right)
+    answer.gives([x, (Named("9 to the left", left), right)], torch.stack([eye, eye]))
+    far = torch.tensor([[20 + float(torch.rand(1, generator=g)), 0.0]], dtype=torch.float64)
+    answer.gives([far, (Named("9 to the left", left), right, right)], torch.stack([eye, lower, lower]))
 
     def a_little(x: Tensor) -> tuple[Tensor, Tensor]:
         return torch.stack([x[:, 0], x[:, 1] + 1e-4 * x[:, 0]], 1), x.new_zeros(len(x))

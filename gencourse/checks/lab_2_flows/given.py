@@ -71,6 +71,22 @@ class _Inverse:
         return (z - shift) * torch.exp(-log_s), -log_s.flatten(1).sum(1)
 
 
+class Bent:
+    """Every coordinate is bent by itself: here log_det at z is another one than at x."""
+
+    def __init__(self, name: str, D: int, g: Generator) -> None:
+        self.name = name
+        self.a, self.b = 0.5 + torch.rand(2, D, generator=g, dtype=torch.float64)
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        a, b = self.a.to(x).reshape(x.shape[1:]), self.b.to(x).reshape(x.shape[1:])
+        bend = torch.tanh(x)
+        return a * x + b * bend, (a + b * (1 - bend**2)).log().flatten(1).sum(1)
+
+
 class Linear:
     """z = A x + b, with |det A| that is not 1: what it makes of a Gaussian is known in closed form."""
 
