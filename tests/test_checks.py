@@ -1,6 +1,7 @@
 """The machinery of exercises, and identities."""
 
 import contextlib
+import itertools
 import math
 import signal
 import subprocess
@@ -430,6 +431,129 @@ class TestDiagnosis:
 
         assert found(y).printed == "shape (3, 2)"
         assert capsys.readouterr().out == ""
+
+
+CELLS = """
+def double(x):
+    {body}
+"""
+
+
+def cell(names, body):
+    """A function as a notebook's cell defines it: in a namespace that other cells share."""
+    exec(CELLS.format(body=body), names)
+    return names["double"]
+
+
+class TestTutor:
+    """Whose fault it is, hints in steps, and what comes with a pass."""
+
+    def test_while_it_is_checked_its_own_name_means_the_answer(self, double):
+        names = {"double": lambda x: 2 * x}  # what the cell above it left
+        calls_itself = cell(names, "return double(x)")
+        names["double"] = right = lambda x: 2 * x
+        assert checks.run("toy.double", calls_itself, seed=0).state == "wrong"
+        assert names["double"] is right, "and the name is given back"
+        recursive = cell(
+            names, "return 2 * x if len(x) == 1 else __import__('torch').cat([double(v) for v in x.split(1)])"
+        )
+        names["double"] = lambda x: 3 * x
+        assert checks.run("toy.double", recursive, seed=0).state == "passed"
+
+    def test_a_wrong_function_that_it_calls_is_blamed_first(self, double, toy, capsys):
+        toy("toy.six", lambda x: 6 * x, returns=["y"]).check("six times", "Count.")(
+            lambda answer, g: answer.gives([torch.ones(3)], torch.full((3,), 6.0))
+        )
+        names = {}
+        checks.exercise("toy.double")(cell(names, "return x * x"))
+        exec("def helper(x): return double(x)\ndef six(x): return 3 * helper(x)", names)
+        six = names["six"]
+        result = checks.run("toy.six", six)
+        assert result.check == "toy.double, which this calls, is still wrong: mend it first"
+        assert result.mistake == "calls_a_wrong_one"
+        checks.exercise("toy.double")(cell(names, "return 2 * x"))
+        assert checks.run("toy.six", six).state == "passed"
+        checks.exercise("toy.double")(cell(names, "return x * x"))
+        exec("def six(x): return 5 * x", names)
+        assert checks.run("toy.six", names["six"]).check == "six times", "which does not call it"
+
+    def test_a_mistake_is_named_where_it_fits_on_other_numbers_too(self, toy):
+        exercise = toy("toy.sign", lambda x: x.sign(), returns=["y"])
+
+        @exercise.check("its sign", "Count.")
+        def _(answer, g):
+            x = torch.randn(1, generator=g, dtype=torch.float64)
+            answer.gives([x], x.sign())
+
+        @exercise.mistake("Always 1.")
+        def one(x):
+            return torch.ones_like(x)
+
+        @exercise.mistake("The sign is turned.")
+        def turned(x):
+            return -x.sign()
+
+        for seed in range(8):
+            assert checks.run("toy.sign", lambda x: -x.sign(), seed).mistake == "turned", "also where x is below 0"
+            assert checks.run("toy.sign", lambda x: torch.ones_like(x), seed).mistake in ("one", "")
+
+    def test_an_answer_in_steps_does_not_ignore_its_argument(self, double):
+        assert found(lambda x: x.round()).mistake != "ignores_x"
+        assert found(lambda x: torch.ones_like(x)).mistake == "ignores_x"
+
+    def test_plain_numbers_and_arrays_count_where_no_gradients_are_asked_for(self, toy):
+        exercise = toy("toy.plain", lambda x: (x.mean(), 2 * x), returns=["mean", "y"], plain=True)
+
+        @exercise.check("mean and double", "Count.")
+        def _(answer, g):
+            x = torch.randn(3, generator=g, dtype=torch.float64)
+            answer.gives([x], x.mean(), 2 * x)
+
+        assert checks.run("toy.plain", lambda x: (float(x.mean()), 2 * x.numpy())).state == "passed"
+        assert checks.run("toy.plain", lambda x: (np.mean(x.numpy()), x + x)).state == "passed"
+        assert checks.run("toy.plain", lambda x: (True, x + x)).state == "wrong"
+
+    def test_hints_go_in_steps_and_start_again_after_a_pass(self, double, capsys):
+        double.second, double.why = "Add x to itself.", "Twice is more."
+        double.mistakes["squared"] = double.mistakes["squared"]._replace(second="What is 3 squared?")
+        said = []
+        for y in (lambda x: x + 1, lambda x: x + 1, lambda x: x * x, lambda x: 2 * x, lambda x: x + 1):
+            checks.exercise("toy.double")(y)
+            said.append(capsys.readouterr().out)
+        assert ["Add x to itself." in text for text in said] == [False, True, False, False, False]
+        assert "What is 3 squared?" in said[2]
+        assert said[3] == "passed: toy.double\n  why:      Twice is more.\n"
+
+    def test_the_third_failure_brings_the_worked_answer_folded(self, double, capsys):
+        results = []
+        for _ in range(3):
+            checks.exercise("toy.double")(lambda x: x * x)
+            results.append(machinery._results["toy.double"].html())
+        assert ["<details>" in html for html in results] == [False, False, True]
+        assert "return 2 * x" in results[2]
+
+    def test_hint_and_solution_on_request(self, double, capsys):
+        double.second, double.why = "Add x to itself.", "Twice is more."
+        checks.hint("toy.double")
+        assert capsys.readouterr().out == "toy.double: hint\n  Add x to itself.\n"
+        checks.solution("toy.double")
+        out = capsys.readouterr().out
+        assert "def double(x):" in out
+        assert "Twice is more." in out
+        for ask in (checks.hint, checks.solution):
+            with pytest.raises(ValueError, match=r"Did you mean 'toy.double'"):
+                ask("toy.duble")
+
+    def test_one_that_is_fifty_times_slower_passes_with_a_warning(self, double, monkeypatch):
+        double.pace(lambda g: (torch.randn(1000, 2, generator=g, dtype=torch.float64),))
+        examined = sys.modules["gencourse.checks.examine"]
+        for ours, theirs, warned in ((0.01, 0.6, True), (0.01, 0.4, False), (0.0001, 0.04, False)):
+            spans = itertools.chain.from_iterable([(0.0, ours)] * 3 + [(0.0, theirs)])
+            monkeypatch.setattr(examined, "clock", lambda spans=spans: next(spans))
+            monkeypatch.setattr(machinery, "possible", lambda: False)
+            result = found(lambda x: x + x)
+            assert result.state == "passed"
+            assert bool(result.warning) == warned
 
 
 class TestRuns:
