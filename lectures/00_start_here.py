@@ -96,8 +96,14 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 # The answer comes at once, as a panel:
 #
 # - **not attempted**: the gap is still there. The rest of the notebook works nevertheless, with the library's own version. You can skip an exercise and come back.
-# - **not right yet**: which check failed, on which numbers, and a hint that fits the mistake.
-# - **passed**: go on.
+# - **wrong**: which check failed, on which numbers, and a hint that fits the mistake. If the same exercise fails again, a second hint says more, and after the third time a worked answer is there to be unfolded. `checks.hint("flows.affine")` and `checks.solution("flows.affine")` show both at any time. The line *again* is for a second look: it repeats the check on the very same numbers.
+# - **passed**: and one sentence on what it is good for. Go on.
+#
+# To go on without an answer, put `raise NotImplementedError` back and run the cell: the library's own version stands in.
+# An answer that runs for ever, or asks for more memory than there is, is stopped; the notebook lives on.
+#
+# Many exercises begin with a prediction.
+# Write it down in the box below the question before you go on: later it is shown beside what came out.
 #
 # Nothing is graded and nothing is sent anywhere.
 # The worked solutions are in the folder `solutions`; they are most useful after you have tried.
