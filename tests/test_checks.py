@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 
 from gencourse import checks
 from gencourse.checks import limit
-from gencourse.checks.compare import difference, in_short, two_numbers
+from gencourse.checks.compare import copies, difference, in_short, two_numbers
 from gencourse.checks.panel import Result, Summary
 from gencourse.checks.spec import Exercise
 from genlib.diffusion import Schedule
@@ -393,6 +393,16 @@ class TestDiagnosis:
         result = checks.run("toy.step", lambda net, optimizer, x: piled_up(net, optimizer, x))
         assert result.mistake == "piled_up"
         assert torch.equal(net.weight, before)
+
+    def test_what_lies_in_grad_is_copied_with_the_network(self):
+        net = torch.nn.Linear(2, 1)
+        net.weight.grad = torch.ones_like(net.weight)
+        optimizer = torch.optim.Adam(net.parameters())
+        new, its = copies((net, optimizer))
+        assert torch.equal(new.weight.grad, net.weight.grad)
+        assert new.weight.grad is not net.weight.grad
+        assert new.bias.grad is None
+        assert its.param_groups[0]["params"][0] is new.weight
 
     def test_a_function_that_is_not_called(self, toy):
         exercise = toy("toy.call", lambda x, f, g: f(g(x)), returns=["y"])

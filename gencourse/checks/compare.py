@@ -50,7 +50,13 @@ def copies(args: Sequence[Any]) -> tuple[Any, ...]:
     def copied(a: Any) -> Any:
         if isinstance(a, Tensor):
             return a.detach().clone().requires_grad_(a.requires_grad)
-        return copy.deepcopy(a, memo) if steps and isinstance(a, torch.nn.Module | torch.optim.Optimizer) else a
+        if not (steps and isinstance(a, torch.nn.Module | torch.optim.Optimizer)):
+            return a
+        new = copy.deepcopy(a, memo)
+        if isinstance(a, torch.nn.Module):  # deepcopy leaves gradients behind
+            for old_weight, weight in zip(a.parameters(), new.parameters(), strict=True):
+                weight.grad = None if old_weight.grad is None else old_weight.grad.detach().clone()
+        return new
 
     return tuple(map(copied, args))
 
