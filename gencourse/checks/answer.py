@@ -5,6 +5,7 @@ tensor, of the right shape and precision, finite, and are the arguments unchange
 """
 
 import dis
+import itertools
 import linecache
 import sysconfig
 import types
@@ -250,9 +251,10 @@ class Answer(Call):
                 shape, wanted = tuple(output.shape), tuple(like.shape)
                 if not mistake:
                     mistake, hint = foreign(self) or ("shape", "")
+                orders = map(self.exercise.outputs, itertools.permutations(outputs))
                 self.wrong(
                     mistake,
-                    hint or order_hint(returns, outputs, own) or shape_hint(name, shape, wanted),
+                    hint or order_hint(returns, orders, own) or shape_hint(name, shape, wanted),
                     expected=f"{name} of shape {wanted}",
                     got=f"{name} of shape {shape}",
                 )

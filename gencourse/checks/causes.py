@@ -3,10 +3,9 @@
 Of torch's exceptions the message alone says what happened: `_MESSAGES` is the one place where messages are read.
 """
 
-import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -19,10 +18,10 @@ _HOW_MANY = (
 )
 
 
-def order_hint(returns: Sequence[str], outputs: Sequence[Tensor], own: Sequence[Tensor]) -> str:
-    """For several outputs whose shapes fit in another order; empty where none does."""
+def order_hint(returns: Sequence[str], orders: Iterable[Sequence[Tensor]], own: Sequence[Tensor]) -> str:
+    """For several outputs, in every order: where the shapes fit in one of them; else empty."""
     wanted = [o.shape for o in own]
-    if any([o.shape for o in other] == wanted for other in itertools.permutations(outputs)):
+    if any([o.shape for o in outputs] == wanted for outputs in orders):
         return f"All are there, but in another order. What comes first, and what next? Return {', '.join(returns)}."
     return ""
 
