@@ -72,7 +72,7 @@ def test_a_right_answer_passes_however_it_is_written(given):
     for seed in SEEDS:
         result = checks.run(given.exercise, given.function, seed=seed)
         assert result.state == "passed", f"seed {seed}: {result}"
-        assert not result.warning
+        assert given.slow or not result.warning
 
 
 @pytest.mark.parametrize("exercise", EXERCISES.values(), ids=lambda e: e.name)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import torch
 
-from . import right, wrong
+from . import right, slow, wrong
 
 # what other cells of the notebook hold
 T = 200
@@ -1073,7 +1073,7 @@ def loss(net, x_0, t, eps, alpha_bar, predict):
     return torch.nn.functional.mse_loss(net(noised(x_0, t, eps, alpha_bar), t), wanted)
 
 
-@right("diffusion.loss")  # the mean of the examples' means, one by one
+@slow("diffusion.loss")  # the mean of the examples' means, one by one
 def loss(net, x_0, t, eps, alpha_bar, predict):
     errors = apart(net, x_0, t, eps, alpha_bar, predict)
     return sum((error * error).sum() / error.numel() for error in errors) / len(errors)
@@ -2224,7 +2224,7 @@ def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
     return kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)).flatten(1).sum(1) / 64
 
 
-@wrong("diffusion.bound_term", "type")
+@wrong("diffusion.bound_term", "shape")  # one number for all
 def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
     return float(kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)).flatten(1).sum(1).mean())
 
@@ -2340,3 +2340,131 @@ def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
     x_0, now, before = guess_and_levels(x_t, eps_hat, t, s, alpha_bar)
     sigma_2 = eta**2 * (1 - before) / (1 - now)
     return before.sqrt() * x_0 + (1 - before - sigma_2).sqrt() * eps_hat + sigma_2.sqrt() * z
+
+
+# --- what two readers met -------------------------------------------------------------------------------------------
+
+
+@wrong("diffusion.q_sample", "error")
+def q_sample(x_0, t, eps, alpha_bar):
+    a = alpha_bar[int(t)]
+    return a.sqrt() * x_0 + (1 - a).sqrt() * eps
+
+
+@wrong("diffusion.q_sample", "along_the_rows")  # right for points
+def q_sample(x_0, t, eps, alpha_bar):
+    a = alpha_bar[t].view(-1, 1)
+    return a.sqrt() * x_0 + (1 - a).sqrt() * eps
+
+
+@wrong("diffusion.q_sample", "signal_not_rooted")  # a square already
+def q_sample(x_0, t, eps, alpha_bar):
+    a = per_example(alpha_bar[t], x_0)
+    return a * x_0 + torch.sqrt(1 - a**2) * eps
+
+
+@right("diffusion.q_sample")
+def q_sample(x_0, t, eps, alpha_bar):
+    a = alpha_bar[t][:, None]
+    return (a.sqrt() * x_0.flatten(1) + (1 - a).sqrt() * eps.flatten(1)).view_as(x_0)
+
+
+@right("diffusion.q_sample")
+def q_sample(x_0, t, eps, alpha_bar):
+    return torch.vmap(lambda x, a, e: a.sqrt() * x + (1 - a).sqrt() * e)(x_0, alpha_bar[t], eps)
+
+
+@wrong("diffusion.posterior", "nan_gradient")  # 0 times infinity, in the branch not taken
+def posterior(x_0, x_t, t, beta, alpha_bar):
+    b, _, _, before = at(x_0, t, beta, alpha_bar)
+    first = before == 1
+    var = torch.where(first, torch.zeros_like(b), 1 / ((1 - b) / b + 1 / (1 - before)))
+    mean = var * ((1 - b).sqrt() / b * x_t + before.sqrt() / (1 - before) * x_0)
+    return torch.where(first, x_0, mean), var
+
+
+@wrong("diffusion.posterior", "no_roots")
+def posterior(x_0, x_t, t, beta, alpha_bar):
+    b, a, now, before = at(x_0, t, beta, alpha_bar)
+    mean = before * b / (1 - now) * x_0 + a * (1 - before) / (1 - now) * x_t
+    return mean, (1 - before) / (1 - now) * b
+
+
+@wrong("diffusion.posterior", "shape")  # var, (B, 1, ..., 1), comes first
+def posterior(x_0, x_t, t, beta, alpha_bar):
+    return var_of(x_0, t, beta, alpha_bar), mean_of(x_0, x_t, t, beta, alpha_bar)
+
+
+@wrong("diffusion.loss", "lengths_averaged")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    return torch.linalg.vector_norm(apart(net, x_0, t, eps, alpha_bar, predict).flatten(1), dim=1).mean()
+
+
+@wrong("diffusion.loss", "in_eps")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    x_t, a = noised(x_0, t, eps, alpha_bar), per_example(alpha_bar[t], x_0)
+    said = net(x_t, t)
+    if predict == "x_0":
+        said = (x_t - a.sqrt() * said) / (1 - a).sqrt()
+    if predict == "v":
+        said = (1 - a).sqrt() * x_t + a.sqrt() * said
+    return ((said - eps) ** 2).mean()
+
+
+@slow("diffusion.loss")  # the net is asked about one example at a time
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    x_t, wanted = noised(x_0, t, eps, alpha_bar), goal(x_0, t, eps, alpha_bar, predict)
+    each = [((net(x_t[i : i + 1], t[i : i + 1]) - wanted[i : i + 1]) ** 2).mean() for i in range(len(t))]
+    return torch.stack(each).mean()
+
+
+@right("diffusion.loss")
+def loss(net, x_0, t, eps, alpha_bar, predict):
+    def one(x, s, w):
+        return (net(x[None], s[None])[0] - w).square().mean()
+
+    return torch.vmap(one)(noised(x_0, t, eps, alpha_bar), t, goal(x_0, t, eps, alpha_bar, predict)).mean()
+
+
+@wrong("diffusion.reverse_step", "x_0_clamped")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    a, b = per_example(alpha_bar[t], x_t), per_example(beta[t], x_t)
+    x_0 = ((x_t - (1 - a).sqrt() * eps_hat) / a.sqrt()).clip(-1, 1)
+    return mean_of(x_0, x_t, t, beta, alpha_bar) + per_example(t > 1, x_t) * b.sqrt() * z
+
+
+@wrong("diffusion.reverse_step", "alpha_not_rooted")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    a, b = per_example(alpha_bar[t], x_t), per_example(beta[t], x_t)
+    return (x_t - b / (1 - a).sqrt() * eps_hat) / (1 - b) + per_example(t > 1, x_t) * b.sqrt() * z
+
+
+@wrong("diffusion.reverse_step", "beta_early")
+def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
+    a, b = per_example(alpha_bar[t], x_t), per_example(beta[t - 1], x_t)
+    return (x_t - b / (1 - a).sqrt() * eps_hat) / (1 - b).sqrt() + per_example(t > 1, x_t) * b.sqrt() * z
+
+
+@wrong("diffusion.ddim_step", "eta_on_z_alone")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, now, then = guess_and_levels(x_t, eps_hat, t, s, alpha_bar)
+    variance = (1 - then) / (1 - now) * (1 - now / then)
+    return then.sqrt() * x_0 + (1 - then - variance).clamp(min=0).sqrt() * eps_hat + eta * variance.sqrt() * z
+
+
+@wrong("diffusion.ddim_step", "eta_twice")
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, now, then = guess_and_levels(x_t, eps_hat, t, s, alpha_bar)
+    sigma = eta * ((1 - then) / (1 - now) * (1 - now / then)).sqrt()
+    return then.sqrt() * x_0 + (1 - then - sigma**2).clamp(min=0).sqrt() * eps_hat + eta * sigma * z
+
+
+@right("diffusion.bound_term")  # no gradients are asked for
+def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+    terms = kl_of(*two_gaussians(x_0, x_t, t, x_0_hat, beta, alpha_bar)).numpy()
+    return terms.reshape(len(terms), -1).sum(-1)
+
+
+@right("diffusion.ddim_steps")
+def ddim_steps(T, n):
+    return np.rint(np.linspace(T, 0, n + 1)).astype(int)

@@ -7,7 +7,7 @@ distributions; the last check of most exercises compares with genlib.
 from gencourse.checks.lab_3_diffusion.alpha_bar import ALPHA_BAR
 from gencourse.checks.lab_3_diffusion.ancestral import ANCESTRAL
 from gencourse.checks.lab_3_diffusion.bound_term import BOUND_TERM
-from gencourse.checks.lab_3_diffusion.ddim_step import DDIM_STEP
+from gencourse.checks.lab_3_diffusion.ddim_mistakes import DDIM_STEP
 from gencourse.checks.lab_3_diffusion.ddim_steps import DDIM_STEPS
 from gencourse.checks.lab_3_diffusion.guide import GUIDE
 from gencourse.checks.lab_3_diffusion.loss import LOSS

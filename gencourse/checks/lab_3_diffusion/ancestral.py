@@ -1,6 +1,6 @@
 """The sampler: from noise to data, one step after the other. Lecture 04, section 11."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Generator, Tensor
@@ -13,19 +13,24 @@ from gencourse.checks.spec import Exercise
 Step = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
-def _own_ancestral(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return _walk(net, step, x_T, z, range(len(z) - 1, 0, -1))
-
-
-def _walk(net: Net, step: Step, x_T: Tensor, z: Tensor, way: range) -> Tensor:
+def ancestral(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
     x_ts = [x_T]
-    for i in way:
-        t = torch.full((len(x_T),), i)
-        x_ts.append(step(x_ts[-1], t, net(x_ts[-1], t), z[i]))
+    for i in range(len(z) - 1, 0, -1):  # T, ..., 1: z has T + 1 entries, and range stops before 0
+        t = torch.full((len(x_T),), i)  # all examples are at the same step, and net and step want one for each
+        eps_hat = net(x_ts[-1], t)
+        x_ts.append(step(x_ts[-1], t, eps_hat, z[i]))
     return torch.stack(x_ts)
 
 
-ANCESTRAL = Exercise("diffusion.ancestral", _own_ancestral, returns=["x_ts"])
+ANCESTRAL = Exercise(
+    "diffusion.ancestral",
+    ancestral,
+    returns=["x_ts"],
+    second="Begin with x_ts = [x_T], and let i go from T = len(z) − 1 down to 1. In each round t is "
+    "torch.full((len(x_T),), i); ask the net about the last x and t; hand x, t, its guess and z[i] to step; append. "
+    "Stack at the end.",
+    why="The same loop samples with any network and any step, so one of them can change while the other stays.",
+)
 
 
 class OnePoint:
@@ -98,6 +103,14 @@ def _pieces(shape: tuple[int, ...], T: int, g: Generator) -> tuple[Tensor, OnePo
     return m, OnePoint(m, signal**2), Back(beta, signal**2), normal(shape, g), normal((T + 1, *shape), g)
 
 
+def _walk(net: Net, step: Step, x_T: Tensor, z: Tensor, way: Iterable[int]) -> Tensor:
+    x_ts = [x_T]
+    for i in way:
+        t = torch.full((len(x_T),), i)
+        x_ts.append(step(x_ts[-1], t, net(x_ts[-1], t), z[i]))
+    return torch.stack(x_ts)
+
+
 @ANCESTRAL.check(
     "each x is one step from the one before, and x_T comes first",
     "The loop: t = T, ..., 1. The net and the step get t as a tensor, one number for each example; z[t] is the noise "
@@ -123,7 +136,7 @@ def _(answer: Answer, g: Generator) -> None:
     "With the exact noise at every step, the last step gives x_0 itself.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    for shape, T in (((2, 1, 4, 4), 12), ((6, 2), 1), ((3,), 30)):
+    for shape, T in (((2, 1, 4, 4), 12), ((6, 2), 1), ((3, 5), 30)):
         m, net, step, x_T, z = _pieces(shape, T, g)
         x_ts = answer(net, step, x_T, z)
         answer.agrees("x_ts[0]", x_T, x_ts[0])
@@ -152,19 +165,19 @@ def _(answer: Answer, g: Generator) -> None:
 
 @ANCESTRAL.mistake("Only the end is there. The whole way was asked for: x_T, ..., x_0, stacked.")
 def end_alone(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return _own_ancestral(net, step, x_T, z)[-1]
+    return ancestral(net, step, x_T, z)[-1]
 
 
 @ANCESTRAL.mistake("The start is missing: x_T itself comes first, so there are T + 1 tensors.")
 def start_missing(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return _own_ancestral(net, step, x_T, z)[1:]
+    return ancestral(net, step, x_T, z)[1:]
 
 
 @ANCESTRAL.mistake(
     "The last x is missing, that of t = 1. Is the step taken (range stops before its end), and its result collected?"
 )
 def stops_early(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return _own_ancestral(net, step, x_T, z)[:-1]
+    return ancestral(net, step, x_T, z)[:-1]
 
 
 @ANCESTRAL.mistake("The first step, t = T, is not taken. Pure noise is x_T, and z has T + 1 entries: what is T?")
@@ -174,7 +187,7 @@ def starts_late(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
 
 @ANCESTRAL.mistake("The order is turned: the walk starts at x_T, so x_T comes first, and x_0 last.")
 def x_0_first(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return _own_ancestral(net, step, x_T, z).flip(0)
+    return ancestral(net, step, x_T, z).flip(0)
 
 
 @ANCESTRAL.mistake("The walk goes up, from t = 1 to T. Where is the noise strongest, and where do we start?")
@@ -184,45 +197,45 @@ def upwards(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
 
 @ANCESTRAL.mistake("The same noise comes in at every step. z holds one for each t.")
 def same_noise(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return _own_ancestral(net, step, x_T, z[-1:].expand_as(z))
+    return ancestral(net, step, x_T, z[-1:].expand_as(z))
 
 
 @ANCESTRAL.mistake("The noise is read one step too early: z[t] belongs to step t, and z[0] to none.")
 def noise_early(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return _own_ancestral(net, step, x_T, z.roll(1, 0))
+    return ancestral(net, step, x_T, z.roll(1, 0))
 
 
 @ANCESTRAL.mistake("The noises come in the wrong order: z[t] belongs to step t, not to the t-th step of the walk.")
 def noise_turned(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return _own_ancestral(net, step, x_T, torch.cat([z[:1], z[1:].flip(0)]))
+    return ancestral(net, step, x_T, torch.cat([z[:1], z[1:].flip(0)]))
 
 
 @ANCESTRAL.mistake("The noises come in the order z[0], z[1], ... of the walk. z[t] belongs to step t.")
 def noise_from_0(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return _own_ancestral(net, step, x_T, torch.cat([z[:1], z[:-1].flip(0)]))
+    return ancestral(net, step, x_T, torch.cat([z[:1], z[:-1].flip(0)]))
 
 
 @ANCESTRAL.mistake("The net is asked about x_T every time. It has to see where the walk is now.")
 def net_sees_x_T(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:  # noqa: N802
-    return _own_ancestral(lambda x_t, t: net(x_T, t), step, x_T, z)
+    return ancestral(lambda x_t, t: net(x_T, t), step, x_T, z)
 
 
 @ANCESTRAL.mistake("Every step starts at x_T. It has to start where the one before ended.")
 def always_from_x_T(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:  # noqa: N802
-    return _own_ancestral(net, lambda x_t, t, eps_hat, z: step(x_T, t, eps_hat, z), x_T, z)
+    return ancestral(net, lambda x_t, t, eps_hat, z: step(x_T, t, eps_hat, z), x_T, z)
 
 
 @ANCESTRAL.mistake("The step takes the net's guess first, then the new noise. They are exchanged.")
 def exchanged(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return _own_ancestral(net, lambda x_t, t, eps_hat, z: step(x_t, t, z, eps_hat), x_T, z)
+    return ancestral(net, lambda x_t, t, eps_hat, z: step(x_t, t, z, eps_hat), x_T, z)
 
 
 @ANCESTRAL.mistake("x_{t−1} is written to place t. The walk is asked for in its order: x_T first, x_0 last.")
 def filled_by_t(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    whole = _own_ancestral(net, step, x_T, z)
+    whole = ancestral(net, step, x_T, z)
     return torch.cat([whole[:1], whole[1:].flip(0)])
 
 
 @ANCESTRAL.mistake("Every x is cut to [−1, 1]. On the way there is noise in it, which goes beyond.")
 def clamped(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return _own_ancestral(net, lambda *args: step(*args).clamp(-1, 1), x_T, z)
+    return ancestral(net, lambda *args: step(*args).clamp(-1, 1), x_T, z)

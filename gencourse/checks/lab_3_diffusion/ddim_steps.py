@@ -7,11 +7,20 @@ from gencourse.checks.answer import Answer
 from gencourse.checks.spec import WholeNumbers
 
 
-def _own_ddim_steps(T: int, n: int) -> Tensor:
-    return torch.linspace(T, 0, n + 1, dtype=torch.float64).round().long()
+def ddim_steps(T: int, n: int) -> Tensor:
+    return torch.linspace(T, 0, n + 1).round().long()  # n steps have n + 1 ends
 
 
-DDIM_STEPS = WholeNumbers("diffusion.ddim_steps", _own_ddim_steps, returns=["t"])
+DDIM_STEPS = WholeNumbers(
+    "diffusion.ddim_steps",
+    ddim_steps,
+    returns=["t"],
+    plain=True,
+    second="For T = 10 and n = 3: 10, 6.67, 3.33, 0, which makes 10, 7, 3, 0. Which function of torch gives n + 1 "
+    "evenly spaced numbers, and how are they rounded?",
+    why="The network has seen pure noise at T alone, and data only at 0: a walk that misses one of the ends is handed "
+    "the wrong noise all the way.",
+)
 
 
 def _spread(T: int, n: int) -> Tensor:

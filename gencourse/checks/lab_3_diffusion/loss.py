@@ -4,26 +4,32 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, normal, some_beta, steps
+from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, many, normal, some_beta, steps
 from gencourse.checks.lab_3_diffusion.nets import Net, check_call
-from gencourse.checks.lab_3_diffusion.target import PREDICT, velocity
+from gencourse.checks.lab_3_diffusion.q_sample import q_sample
+from gencourse.checks.lab_3_diffusion.target import PREDICT, target, velocity
 from gencourse.checks.spec import Exercise
-from genlib.diffusion import Schedule
 
 
-def _own_loss(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
-    schedule = Schedule((1 - alpha_bar[1:] / alpha_bar[:-1]).tolist())
-    x_t = schedule.q_sample(x_0, t, eps)
-    target = x_0 if predict == "x_0" else schedule.convert(eps, x_t, t, "eps", predict)  # type: ignore[arg-type]
-    return torch.nn.functional.mse_loss(net(x_t, t), target)
+def loss(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    x_t = q_sample(x_0, t, eps, alpha_bar)
+    wrong_by = net(x_t, t) - target(x_0, eps, t, alpha_bar, predict)
+    return (wrong_by**2).mean()  # over batch and pixels at once, so that neither size changes it
 
 
-LOSS = Exercise("diffusion.loss", _own_loss, returns=["loss"])
 Args = tuple[Net, Tensor, Tensor, Tensor, Tensor, str]
+LOSS = Exercise(
+    "diffusion.loss",
+    loss,
+    returns=["loss"],
+    second="Make x_t = q_sample(x_0, t, eps, alpha_bar), ask net(x_t, t), and call target(x_0, eps, t, alpha_bar, "
+    "predict). Then the difference of the two, squared, and its mean over everything: mean() without arguments.",
+    why="This number is all that a network learns from; the many steps of the chain enter it one at a time, by chance.",
+)
 
 
 class Oracle:
-    """A net that knows x_0, reads the noise off x_t, and is wrong by a given amount."""
+    """A net that knows the one x_0 that there is, reads the noise off x_t, and is wrong by error[t] at step t."""
 
     def __init__(self, x_0: Tensor, alpha_bar: Tensor, predict: str, error: Tensor) -> None:
         self.x_0, self.alpha_bar, self.predict, self.error = x_0, alpha_bar, predict, error
@@ -33,10 +39,10 @@ class Oracle:
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
         check_call(x_t, t, len(self.alpha_bar) - 1)
-        bar = each(self.alpha_bar, t, self.x_0)
+        bar = many(self.alpha_bar, t, x_t)
         eps = (x_t - bar.sqrt() * self.x_0) / (1 - bar).sqrt()
         v = bar.sqrt() * eps - (1 - bar).sqrt() * self.x_0
-        return {"eps": eps, "x_0": 0 * eps + self.x_0, "v": v}[self.predict] + self.error
+        return {"eps": eps, "x_0": 0 * eps + self.x_0, "v": v}[self.predict] + self.error[t]
 
 
 class Curve:
@@ -65,10 +71,10 @@ def _numbers(shape: tuple[int, ...], g: Generator, T: int = 8) -> tuple[Tensor, 
 )
 def _(answer: Answer, g: Generator) -> None:
     x_0, t, eps, alpha_bar = _numbers(SQUARE, g)
-    error = 0.5 + normal(SQUARE, g)
+    one, error = x_0[:1], 0.5 + normal((len(alpha_bar), *x_0.shape[1:]), g)
     for predict in reversed(PREDICT):  # v first, where no two targets are alike
-        net = Oracle(x_0, alpha_bar, predict, error)
-        answer.gives([net, x_0, t, eps, alpha_bar, predict], (error**2).sum() / error.numel(), tol=1e-8)
+        args = [Oracle(one, alpha_bar, predict, error), one.expand_as(x_0), t, eps, alpha_bar, predict]
+        answer.gives(args, (error[t] ** 2).sum() / x_0.numel(), tol=1e-8)
 
 
 @LOSS.check(
@@ -76,7 +82,7 @@ def _(answer: Answer, g: Generator) -> None:
     "The net takes x_t and t, and both go in as they are.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    for shape in ((4, 3), (3, 2, 5, 2)):
+    for shape in ((4, 3), (3, 2, 5, 7)):
         x_0, t, eps, alpha_bar = _numbers(shape, g)
         net, bar = Curve(0.7, 8), each(alpha_bar, t, x_0)
         says = net(bar.sqrt() * x_0 + (1 - bar).sqrt() * eps, t).detach()
@@ -114,9 +120,9 @@ def _(answer: Answer, g: Generator) -> None:
 @LOSS.check("it takes float32 too", "Nothing in the formula depends on the precision of x_0.")
 def _(answer: Answer, g: Generator) -> None:
     x_0, t, eps, alpha_bar = (a.float() if a.is_floating_point() else a for a in _numbers((4, 3), g))
-    error = 0.5 + normal((4, 3), g).float()
-    args = [Oracle(x_0, alpha_bar, "eps", error), x_0, t, eps, alpha_bar, "eps"]
-    answer.gives(args, (error**2).mean(), tol=10 * FLOAT32_TOL)
+    one, error = x_0[:1], 0.5 + normal((len(alpha_bar), 3), g).float()
+    args = [Oracle(one, alpha_bar, "eps", error), one.expand_as(x_0), t, eps, alpha_bar, "eps"]
+    answer.gives(args, (error[t] ** 2).mean(), tol=10 * FLOAT32_TOL)
 
 
 def _apart(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
@@ -246,3 +252,30 @@ def net_not_asked(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tens
 def target_added(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
     x_t, wanted = _made(x_0, t, eps, alpha_bar, predict)
     return ((net(x_t, t) + wanted) ** 2).mean()
+
+
+@LOSS.mistake(
+    "These are lengths, averaged over the batch: one root for each example. The squares themselves are averaged."
+)
+def lengths_averaged(*args: object) -> Tensor:
+    return _apart(*args).flatten(1).norm(dim=1).mean()  # type: ignore[arg-type]
+
+
+@LOSS.mistake("All is turned into noise before it is compared. The net is asked for `predict`: compare that.")
+def in_eps(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    bar = each(alpha_bar, t, x_0)
+    factor = {"eps": 1 + 0 * bar, "x_0": (bar / (1 - bar)).sqrt(), "v": bar.sqrt()}[predict]
+    return ((factor * _apart(net, x_0, t, eps, alpha_bar, predict)) ** 2).mean()
+
+
+@LOSS.pace
+def _(g: Generator) -> Args:
+    x_0, eps = normal((2000, 2), g), normal((2000, 2), g)
+    return (
+        Curve(0.7, 200),
+        x_0,
+        torch.randint(1, 201, (2000,), generator=g),
+        eps,
+        torch.linspace(1, 0, 201).double(),
+        "v",
+    )

@@ -9,16 +9,23 @@ from gencourse.checks.spec import Exercise
 from genlib.diffusion import Schedule
 
 
-def _own_posterior(x_0: Tensor, x_t: Tensor, t: Tensor, beta: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
-    return Schedule(beta[1:].tolist()).q_posterior(x_0, x_t, t)
+def posterior(x_0: Tensor, x_t: Tensor, t: Tensor, beta: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
+    # one number for each example, shaped (B, 1, ..., 1)
+    now, before, b = (table.view(-1, *[1] * (x_0.dim() - 1)) for table in (alpha_bar[t], alpha_bar[t - 1], beta[t]))
+    # nothing is divided but by 1 − ᾱ_t, which is never 0: at t = 1 this becomes x_0, and its gradient is 1
+    mean = before.sqrt() * b / (1 - now) * x_0 + (1 - b).sqrt() * (1 - before) / (1 - now) * x_t
+    return mean, (1 - before) / (1 - now) * b
 
 
 POSTERIOR = Exercise(
     "diffusion.posterior",
-    _own_posterior,
+    posterior,
     returns=["mean", "var"],
     batched=["x_0", "x_t", "t"],
     per_example=["var"],
+    second="First three tensors shaped (B, 1, ..., 1): ᾱ_t, ᾱ_{t−1} and β_t. Then the two formulas as they stand above "
+    "the cell, with √α_t = √(1 − β_t). Try t = 1 by hand, where ᾱ_{t−1} = 1 and 1 − ᾱ_1 = β_1: the mean has to be x_0.",
+    why="Put a network's guess in the place of x_0, and this is the model's own step back; the bound compares the two.",
 )
 Numbers = tuple[Tensor, ...]
 
@@ -78,23 +85,20 @@ def _(answer: Answer, g: Generator) -> None:
     "The same lines have to serve points (B, 2) and images (B, C, H, W): how many axes the data has, x_0 itself knows.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    for shape in ((6, 2), (3, 3, 5, 2), (5,)):
+    for shape in ((6, 2), (3, 2, 5, 7)):
         numbers = _numbers(shape, 8, g)
         answer.gives(numbers, *bayes(*numbers), tol=1e-8)
 
 
-@POSTERIOR.check("gradients reach x_0 through the mean", "Stay in torch, and detach nothing.")
+@POSTERIOR.check("gradients reach x_0 through the mean, at t = 1 as well", "Stay in torch, and detach nothing.")
 def _(answer: Answer, g: Generator) -> None:
     x_0, x_t, t, beta, alpha_bar = _numbers((4, 3), 8, g)
-    mean, _ = answer(x_0.clone().requires_grad_(), x_t, t, beta, alpha_bar)
-    if not mean.requires_grad:
-        answer.wrong(
-            "detached",
-            "Later, x_0 is what a network guesses, and the network learns through this mean: no detach, no .data, no "
-            "NumPy, no no_grad on the way.",
-            expected="mean depends on x_0 for autograd",
-            got="mean.requires_grad = False",
-        )
+    answer(x_0.requires_grad_(), x_t, torch.cat([torch.ones(1, dtype=torch.int64), t[1:]]), beta, alpha_bar)
+    answer.passes_back(
+        "x_0",
+        hint="Later, x_0 is what a network guesses, and the network learns through this mean: no detach, no .data, no "
+        "NumPy, no no_grad on the way.",
+    )
 
 
 @POSTERIOR.check("it takes float32 too", "Nothing in the formulas depends on the precision of x_0.")
@@ -269,3 +273,13 @@ def parentheses(*numbers: Tensor) -> tuple[Tensor, Tensor]:
     b, now, before = each(beta, t, x_0), each(alpha_bar, t, x_0), each(alpha_bar, t - 1, x_0)
     mean = before.sqrt() * b / 1 - now * x_0 + (1 - b).sqrt() * (1 - before) / (1 - now) * x_t
     return mean, 1 - before / 1 - now * b
+
+
+@POSTERIOR.mistake(
+    "Both factors of the mean lack their roots: a step multiplies x by √α_t, and t − 1 of them by √ᾱ_{t−1}."
+)
+def no_roots(*numbers: Tensor) -> tuple[Tensor, Tensor]:
+    x_0, x_t, t, beta, alpha_bar = numbers
+    of_x_0, of_x_t, var = _parts(numbers)
+    a, before = 1 - each(beta, t, x_0), each(alpha_bar, t - 1, x_0)
+    return of_x_0 * before.sqrt() * x_0 + of_x_t * a.sqrt() * x_t, var

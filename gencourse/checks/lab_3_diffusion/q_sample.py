@@ -9,11 +9,20 @@ from gencourse.checks.spec import Exercise
 from genlib.diffusion import Schedule
 
 
-def _own_q_sample(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
-    return Schedule((1 - alpha_bar[1:] / alpha_bar[:-1]).tolist()).q_sample(x_0, t, eps)
+def q_sample(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    a = alpha_bar[t].view(-1, *[1] * (x_0.dim() - 1))  # (B, 1, ..., 1): one number for each example, whatever its shape
+    return a.sqrt() * x_0 + (1 - a).sqrt() * eps  # the roots, for ᾱ_t and 1 − ᾱ_t are variances
 
 
-Q_SAMPLE = Exercise("diffusion.q_sample", _own_q_sample, returns=["x_t"], batched=["x_0", "t", "eps"])
+Q_SAMPLE = Exercise(
+    "diffusion.q_sample",
+    q_sample,
+    returns=["x_t"],
+    batched=["x_0", "t", "eps"],
+    second="By hand, with alpha_bar[3] = 0.64: at t = 3, x_t is 0.8 x_0 + 0.6 eps. For a batch, alpha_bar[t] is (B,); "
+    "viewed as (B, 1, ..., 1), with x_0.dim() − 1 ones, it multiplies whole examples, and both factors come from it.",
+    why="A training step costs one call of the network, however many steps the chain has: x_t is one jump away.",
+)
 
 
 @Q_SAMPLE.check(
@@ -42,7 +51,7 @@ def _(answer: Answer, g: Generator) -> None:
 )
 def _(answer: Answer, g: Generator) -> None:
     signal, variance = chain(some_beta(8, g))
-    for shape in ((4, 1, 4, 4), (6, 2), (3, 3, 5, 2), (5,)):
+    for shape in ((3, 2, 5, 7), (6, 2)):
         x_0, eps, t = normal(shape, g), normal(shape, g), steps(1, 7, shape[0], g)
         expected = each(signal, t, x_0) * x_0 + each(variance, t, x_0).sqrt() * eps
         answer.gives([x_0, t, eps, signal**2], expected)
@@ -180,3 +189,12 @@ def one_step_alone(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Te
 def noise_squared(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
     signal, noise = signal_and_noise(x_0, t, alpha_bar)
     return signal * x_0 + noise**4 * eps
+
+
+@Q_SAMPLE.mistake(
+    "Each row of a picture got the step of another example: (B, 1) meets the last two axes. A picture has three axes "
+    "beside B, a point has one. Which shape puts B first for both?"
+)
+def along_the_rows(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    bar = alpha_bar[t].view(-1, 1)
+    return bar.sqrt() * x_0 + (1 - bar).sqrt() * eps

@@ -4,21 +4,25 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, many, normal, some_beta, steps
-from gencourse.checks.lab_3_diffusion.posterior import bayes
+from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, normal, some_beta, steps
+from gencourse.checks.lab_3_diffusion.posterior import bayes, posterior
 from gencourse.checks.spec import Exercise
-from genlib.diffusion import Schedule
 
 
-def _own_reverse_step(x_t: Tensor, t: Tensor, eps_hat: Tensor, z: Tensor, beta: Tensor, alpha_bar: Tensor) -> Tensor:
-    schedule = Schedule(beta[1:].tolist())
-    mean, _ = schedule.q_posterior(schedule.convert(eps_hat, x_t, t, "eps", "x_0"), x_t, t)
-    later = (t > 1).view(-1, *[1] * (x_t.dim() - 1))
-    return mean + later * many(beta, t, x_t).sqrt() * z
+def reverse_step(x_t: Tensor, t: Tensor, eps_hat: Tensor, z: Tensor, beta: Tensor, alpha_bar: Tensor) -> Tensor:
+    b, a, later = (values.view(-1, *[1] * (x_t.dim() - 1)) for values in (beta[t], alpha_bar[t], t > 1))
+    mean = (x_t - b / (1 - a).sqrt() * eps_hat) / (1 - b).sqrt()
+    return mean + later * b.sqrt() * z  # `later` is 0 for examples at t = 1: their mean is the x_0 that we keep
 
 
 REVERSE_STEP = Exercise(
-    "diffusion.reverse_step", _own_reverse_step, returns=["x_before"], batched=["x_t", "t", "eps_hat", "z"]
+    "diffusion.reverse_step",
+    reverse_step,
+    returns=["x_before"],
+    batched=["x_t", "t", "eps_hat", "z"],
+    second="Three tensors shaped (B, 1, ..., 1): β_t, ᾱ_t, and whether t > 1. The bracket first; all of it divided by "
+    "√(1 − β_t); then √β_t z is added, times 1 where t > 1 and 0 where not.",
+    why="T of these steps turn noise into pictures, and all that was learned comes in through eps_hat.",
 )
 Numbers = tuple[Tensor, ...]
 
@@ -74,7 +78,7 @@ def _(answer: Answer, g: Generator) -> None:
     "The same lines have to serve points (B, 2) and images (B, C, H, W): how many axes the data has, x_t itself knows.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    for shape in ((6, 2), (3, 3, 5, 2), (5,)):
+    for shape in ((6, 2), (3, 2, 5, 7)):
         x_0, numbers = _numbers(shape, g)
         x_t, t, _, z, beta, alpha_bar = numbers
         mean, _ = bayes(x_0, x_t, t, beta, alpha_bar)
@@ -248,3 +252,27 @@ def tables_early(*numbers: Tensor) -> Tensor:
     x_t, t, eps_hat, z, beta, alpha_bar = numbers
     b, bar, later = each(beta, t - 1, x_t), each(alpha_bar, t - 1, x_t), _parts(numbers)[4]
     return (x_t - b / (1 - bar).sqrt() * eps_hat) / (1 - b).sqrt() + later * b.sqrt() * z
+
+
+@REVERSE_STEP.mistake("The mean is divided by α_t. By what did the step forward multiply, α_t or its root?")
+def alpha_not_rooted(*numbers: Tensor) -> Tensor:
+    b, _, mean, noise, _ = _parts(numbers)
+    return mean / (1 - b).sqrt() + noise
+
+
+@REVERSE_STEP.mistake("beta is read one step too early, ᾱ is not. Both tables begin at t = 0, so beta[t] is β_t.")
+def beta_early(*numbers: Tensor) -> Tensor:
+    x_t, t, eps_hat, z, beta, alpha_bar = numbers
+    b, bar, later = each(beta, t - 1, x_t), each(alpha_bar, t, x_t), _parts(numbers)[4]
+    return (x_t - b / (1 - bar).sqrt() * eps_hat) / (1 - b).sqrt() + later * b.sqrt() * z
+
+
+@REVERSE_STEP.mistake(
+    "The guess of x_0 is cut to [−1, 1] on the way. Many do so for pictures, but this formula does not."
+)
+def x_0_clamped(*numbers: Tensor) -> Tensor:
+    x_t, t, eps_hat, _, beta, alpha_bar = numbers
+    _, bar, _, noise, _ = _parts(numbers)
+    x_0 = (x_t - (1 - bar).sqrt() * eps_hat) / bar.sqrt()
+    mean, _ = posterior(x_0.clamp(-1, 1), x_t, t, beta, alpha_bar)
+    return mean + noise

@@ -11,14 +11,24 @@ from genlib.diffusion import Schedule
 PREDICT = ("eps", "x_0", "v")
 
 
-def _own_target(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
-    schedule = Schedule((1 - alpha_bar[1:] / alpha_bar[:-1]).tolist())
+def target(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    if predict == "eps":
+        return eps
     if predict == "x_0":
         return x_0
-    return schedule.convert(eps, schedule.q_sample(x_0, t, eps), t, "eps", predict)  # type: ignore[arg-type]
+    a = alpha_bar[t].view(-1, *[1] * (x_0.dim() - 1))
+    return a.sqrt() * eps - (1 - a).sqrt() * x_0  # d/dφ of cos φ x_0 + sin φ eps
 
 
-TARGET = Exercise("diffusion.target", _own_target, returns=["target"], batched=["x_0", "eps", "t"])
+TARGET = Exercise(
+    "diffusion.target",
+    target,
+    returns=["target"],
+    batched=["x_0", "eps", "t"],
+    second='Three cases: for "eps" and "x_0" an argument comes back as it is. For "v", take a = alpha_bar[t], shaped '
+    "(B, 1, ..., 1), so that √a = cos φ and √(1 − a) = sin φ, and differentiate cos φ x_0 + sin φ eps by φ.",
+    why="Which of the three a network learns decides at which steps its errors count; with x_t it gives the others.",
+)
 
 
 def _numbers(shape: tuple[int, ...], g: Generator, T: int = 8) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -60,7 +70,7 @@ def _(answer: Answer, g: Generator) -> None:
     "With √ᾱ_t = cos φ and √(1 − ᾱ_t) = sin φ, v is the derivative of x_t by φ.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    for shape in ((5, 3), (3, 3, 5, 2), (5,)):
+    for shape in ((5, 3), (3, 2, 5, 7)):
         x_0, eps, t, alpha_bar = _numbers(shape, g)
         answer.gives([x_0, eps, t, alpha_bar, "v"], velocity(x_0, eps, t, alpha_bar), tol=1e-8)
 
