@@ -140,7 +140,6 @@ plots.image_rows(
 )
 
 # %% [markdown]
-# Softness can be measured.
 # The *spectrum* is the mean power of the pictures' Fourier transform, in rings of equal spatial frequency.
 # *Detail* is the power in the upper half of the rings, divided by that of real pictures, so real pictures have the detail 1.
 
@@ -154,7 +153,7 @@ for name, pictures in {"mean": means, "median": medians, "held-out": held_out}.i
 # A network that classifies is trained in another way: it gives a probability $q_k$ to every possible answer $k$, and pays $-\log q_k$ for the one that occurs.
 # A pixel of these digits has one of 17 grey levels, so we may ask for the probabilities of its levels instead of one grey.
 # Let $p_k$ be the true probability of level $k$, and $q = \operatorname{softmax}(l)$ with logits $l$, so that $\log q_k = l_k - \log \sum_j e^{l_j}$.
-# The derivative of the last sum by $l_k$ is $q_k$, and $\sum_k p_k = 1$, hence
+# The derivative of that logarithm by $l_k$ is $q_k$, and $\sum_k p_k = 1$, hence
 #
 # $$\frac{\partial}{\partial l_k}\,E[-\log q] = \frac{\partial}{\partial l_k}\Big[-\sum_j p_j\, l_j + \log \sum_j e^{l_j}\Big] = q_k - p_k. \tag{2a}$$
 #
@@ -637,7 +636,7 @@ for name, pictures in of_wide.items():
 
 # %% [markdown]
 # The mismatch has all but vanished, and the samples have as much detail as the reconstructions; but both are blurred, and no more of the samples are digits than before.
-# So a larger $\sigma$ closes the gap and pays with blur; at $\sigma = 0.3$, a prior that is fitted to the codes would be needed.
+# So a larger $\sigma$ closes the gap and pays with blur; at $\sigma = 0.3$ the prior would have to take the shape of the codes, which a fitted Gaussian cannot.
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # And the blur: could we mend the loss on pixels by hand?
@@ -739,7 +738,7 @@ checks.identity("V is twice the labels' mean log-likelihood", 2 * likelihood, va
 # The proof supposed that both densities are positive.
 # Where both vanish, the bracket is 0 whatever $D$ says: there the best $D$ is undetermined, and a network's answer at such a place is an accident of its training.
 # Where $p_G$ alone vanishes, the bracket is $u \log D$ and grows up to $D = 1$; the probability 1 has an infinite logit, so a network can only come near to it, and its logit grows as long as it is trained.
-# And a network can take on some functions only, so the value that it reaches is at most that of $D^*$: what a trained discriminator gives is a *lower bound* of the maximum.
+# And a network can take on some functions only, so the value that it reaches is at most that of $D^*$: what a trained discriminator gives, on points that it was not trained on and up to chance, is a *lower bound* of the maximum.
 #
 # Two uniform densities show the second case: $p = 1$ on $[0, 1]$ and $p_G = 1$ on $[\tfrac12, \tfrac32]$.
 # In the overlap, half of each, $D^* = \tfrac12$.
@@ -1217,7 +1216,7 @@ print(f"steepest slope {slopes.max():.0f} before, bound {norms.prod():.0f}; {fla
 #
 # $$J = \begin{pmatrix} 0 & \tfrac12 \\ -\tfrac12 & -\gamma \end{pmatrix}, \qquad \lambda = \frac{-\gamma \pm \sqrt{\gamma^2 - 1}}{2}. \tag{9f}$$
 #
-# A solution of (9e) near 0 is a sum of terms $e^{\lambda t}$.
+# A solution of (9e) near 0 is a sum of terms $e^{\lambda t}$ (at $\gamma = 1$, where roots meet, also $t e^{\lambda t}$).
 # Without a penalty, $\lambda = \pm \tfrac{i}{2}$: the two turn round the solution and come no nearer.
 # With $\gamma > 0$ every eigenvalue has a negative real part, so the two come nearer, for R1 and R2 alike: for $\gamma < 1$ they spiral inwards, and from $\gamma = 1$ on, where the root is real, they run in without turning.
 #
@@ -1317,7 +1316,7 @@ plots.figure(
 )
 
 # %% [markdown]
-# With the cap the distance stops growing a little above 1, at 1.07 at most, and a penalty ends the motion.
+# With the cap the distance stays below 1.08, and a penalty ends the motion.
 #
 # <details><summary><b>Question.</b> Why did we cap the slope here, and not normalise it as in section 11?</summary>
 #
@@ -1348,7 +1347,6 @@ widgets.LearnedLossExplorer()
 # We have a loss that is learned from the data, but it judges a picture *by itself*.
 # Suppose that we want the photo that belongs to a map $x$.
 # A $D$ that sees only photos is content with any real one: its best logit is $\log p(y) - \log p_G(y)$, in which the map does not occur.
-# The picture should not only be a good one, but the right one.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## What the notes said, and what holds

@@ -22,7 +22,7 @@
 # - how far one logit of a patch discriminator looks, derived and measured;
 # - when the learned loss helps, when it is not needed, and how its training fails.
 #
-# **It takes** 55 minutes.
+# **It takes** 60 minutes.
 # **You need** [Learned losses](01_learned_losses.ipynb): the best discriminator, and the divergence it measures.
 
 # %% slideshow={"slide_type": "skip"}
@@ -432,7 +432,7 @@ def answer(G, x, seed=0):
         return torch.cat([G(part, generator=generator) for part in x.split(64)])
 
 
-scenes = data.textures(256, seed=999)  # held out: none of the runs has seen them
+scenes = data.textures(256, seed=999)  # new maps and new cuts, of the same three textures
 runs = {name: load(f"textures_{name}") for name in ("cgan", "both", "unconditional", "beside", "factor")}
 photos = {name: answer(G, scenes.x) for name, (G, _) in runs.items()} | {"real": scenes.y}
 few = slice(0, 8)
@@ -820,9 +820,9 @@ for name, text in whose.items():
 #
 # The second table says what survives a change of the seed.
 # With L1, brick is found in nearly all windows from every seed; with $D$ alone, in nearly all from one seed, in half from another and in hardly any from the third.
-# So in a training as short as this one, L1 makes the map obeyed more reliably.
-# A plausible reason is that it says from the first step which region is which, while $D$ has yet to learn to look at the map; but the table shows the effect, and not its reason.
-# With L1, or with the new recipe, it is grass and gravel that vary most, and whether a run has more of the one or of the other says nothing about its loss.
+# So in a training as short as this one, L1 puts brick where the map asks for it more reliably; grass and gravel it does not tell apart.
+# A plausible reason for the bricks is that it says from the first step which region is which, while $D$ has yet to learn to look at the map; but the table shows the effect, and not its reason.
+# With L1, and in the new recipe as long as $x$ stands beside $y$, it is grass and gravel that vary most, and whether a run has more of the one or of the other says nothing about its loss; with $x$ as a factor nothing varies much.
 #
 # By eye, brick is easily found.
 # What of the two others?
@@ -1127,7 +1127,7 @@ plots.image_rows(
 # | $D$ learns nothing | both logits stay at 0, samples stay noise | larger rate for $D$, a wider one; look for a missing gradient |
 # | modes collapse | the answers of one class are all alike, which no average of $D$'s logits need show: measure diversity | a term for variety (section 8); a $D$ that sees several samples at once (Salimans et al. 2016) |
 # | the noise is ignored | diversity near 0 | less L1; a task with one answer needs no noise |
-# | checkerboards | a grid of the strides' period (2, 4, 8): the same spot in each cell | longer training; kernels divisible by the stride. Our rings do not see period 2: look, or take the FFT at $k = n/2$ |
+# | checkerboards | a grid of the strides' period (2, 4, 8): the same spot in each cell | longer training; kernels divisible by the stride help, but ours are (4 and 2), and section 5's figure has peaks at periods 8 and 4 nevertheless. Our rings do not see period 2: look, or take the FFT at $k = n/2$ |
 # | sigmoid twice | $D$ never gets surer than $1/(1 + e^{-1})$, .73 (in the lab) | losses on logits |
 #
 # GAN losses do not fall as others do, because each is measured by an opponent that changes.
