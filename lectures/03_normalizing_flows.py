@@ -1168,7 +1168,7 @@ for tau in (1.0, 0.6):
 # There is a catch in the straight line between two codes.
 # If $z$ and $z'$ were independent draws of $N(0, I)$, then $(z + z')/2$ would have variance $\frac12$ in every coordinate, so its length would be near $\sqrt{64/2} = 5.7$, while $z$ and $z'$ have lengths near $\sqrt{64} = 8$.
 # (The codes of held-out digits have a mean length of 7.4.)
-# The middle of a straight line is therefore a code at a low temperature, whatever its ends are, and what looks clean there may be owed to that alone.
+# The middle of a straight line between far ends is therefore a code at a low temperature, and what looks clean there may be owed to that alone.
 # To separate the two effects, a second walk keeps the length: it scales the middle back to the mean length of its ends.
 #
 # The figure takes the two held-out sevens that differ most.

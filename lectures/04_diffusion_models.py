@@ -324,7 +324,7 @@ for s in (0.008, 1e-9):
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # How do the two schedules spend their steps?
 # The linear one gives up the signal early, and spends its last third on what is almost pure noise.
-# The cosine one falls more evenly: its $\bar\alpha_t$ is nowhere further than 0.11 from the straight line $1 - t/T$, while that of the linear schedule departs from the line by 0.43.
+# The cosine one falls more evenly: its $\bar\alpha_t$ is nowhere further than 0.11 from the straight line $1 - t/T$, while that of the linear schedule departs from the line by 0.42.
 
 # %%
 line = 1 - torch.arange(1001) / 1000
