@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from gencourse import checks
-from gencourse.checks import apart, limit
+from gencourse.checks import apart, compare, limit
 from gencourse.checks.spec import Exercise
 
 machinery = sys.modules["gencourse.checks.exercise"]
@@ -240,3 +240,30 @@ def test_without_a_fork_the_alarm_rings_until_it_is_heard(double, monkeypatch):
 def test_without_a_fork_errors_of_all_kinds_are_caught(double, answer, monkeypatch):
     monkeypatch.setattr(machinery, "possible", lambda: False)
     assert checks.run("toy.double", answer).state == "wrong"
+
+
+def test_no_answer_leaves_gradients_off_nor_changes_a_list_that_it_got(double):
+    """A generator that waits inside no_grad would keep them off, and then no gradient is ever missed."""
+    waiting = []
+
+    @double.check("gradients pass", "Detach nothing.")
+    def _(answer, g):
+        answer(torch.ones(2, requires_grad=True, dtype=torch.float64))
+        answer.passes_back("x")
+
+    def inside():
+        with torch.no_grad():
+            yield
+
+    def switches_off(x):
+        waiting.append(inside())
+        next(waiting[-1])
+        return 2 * x.detach()
+
+    result = checks.run("toy.double", switches_off)
+    assert (result.state, result.mistake) == ("wrong", "detached")
+    given = [[torch.ones(1)], (torch.zeros(1), 3)]
+    (copied, pair) = compare.copies(given)
+    copied.clear()
+    pair[0].add_(1)
+    assert given == [[torch.ones(1)], (torch.zeros(1), 3)]

@@ -39,7 +39,7 @@ def difference(expected: Tensor, got: Tensor, tol: float) -> Difference | None:
 
 
 def copies(args: Sequence[Any]) -> tuple[Any, ...]:
-    """Tensors cloned, all else as it is; whoever gets them may do as they like.
+    """Tensors cloned, also in lists and tuples, all else as it is; whoever gets them may do as they like.
 
     Where an optimizer is among them, so are the networks that it moves: they are copied together, weights, gradients
     and the optimizer's state.
@@ -50,6 +50,8 @@ def copies(args: Sequence[Any]) -> tuple[Any, ...]:
     def copied(a: Any) -> Any:
         if isinstance(a, Tensor):
             return a.detach().clone().requires_grad_(a.requires_grad)
+        if type(a) in (list, tuple):
+            return type(a)(map(copied, a))
         if not (steps and isinstance(a, torch.nn.Module | torch.optim.Optimizer)):
             return a
         new = copy.deepcopy(a, memo)

@@ -94,7 +94,9 @@ def foreign(call: Call, own: tuple[Tensor, ...] = ()) -> tuple[str, str] | None:
     function = call.function
     if not isinstance(function, types.FunctionType):
         return None
-    kept = {k: v for k, v in function.__globals__.items() if callable(v) or isinstance(v, _HELPFUL)}
+    kept = {
+        k: v for k, v in function.__globals__.items() if callable(v) or isinstance(v, _HELPFUL) or k == "__builtins__"
+    }
     alone = types.FunctionType(function.__code__, kept, function.__name__, function.__defaults__, function.__closure__)
     alone.__kwdefaults__ = function.__kwdefaults__
     try:

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
+
 HERE = str(Path(__file__).parent)
 SECONDS = 10.0  # that an answer may take for one call; honest ones need some milliseconds
 AGAIN = 0.01  # seconds until the alarm rings once more, if the answer caught what it raised
@@ -52,7 +54,8 @@ def limited() -> Iterator[Page]:
     """
     for beat in beats:
         beat()
-    with contextlib.redirect_stdout(Page()) as page, _alarm():
+    graded = torch.set_grad_enabled(torch.is_grad_enabled())  # a generator may keep no_grad open for ever
+    with contextlib.redirect_stdout(Page()) as page, _alarm(), graded:
         yield page
 
 
