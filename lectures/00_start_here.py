@@ -159,6 +159,7 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 # | lecture | [05 Side by side](05_side_by_side.ipynb) | 50 | which of them shall we take, and how would we know? |
 # | lecture | [06 The notes, corrected](06_the_notes_corrected.ipynb) | 30 | which sentences of the lecture's notes hold, and how would one find out? |
 # | lab | `my_labs/lab_4_one_truth.ipynb` | 90 to 120 | measure a model against a truth that nobody can see, and defend it |
+# | lab | `my_labs/lab_5_faults.ipynb` | 150 | which number tells that code is wrong, when it runs and looks right? |
 #
 # Each lecture ends with what the next one asks, so the order above is the one to read in.
 

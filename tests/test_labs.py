@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import math
 import sys
 from collections import Counter
 from pathlib import Path
@@ -29,6 +30,9 @@ RIGHT = [given for given in GIVEN if not given.mistake]
 GENERAL = {"complex", "count", "detached", "dtype", "endless", "error", "factor", "foreign", "in_place", "mixing"}
 GENERAL |= {"negative", "none", "not_finite", "offset", "random", "rough", "shape", "signature", "type", "unforeseen"}
 GENERAL |= {"frozen", "leaves_a_trace", "nan_gradient", "weights_changed"}
+# of an exercise whose answer is a test
+GENERAL |= {"crashes", "falls_over", "flaky", "misuse", "never_calls", "refuses_all", "refuses_right", "returns"}
+GENERAL |= {"sometimes"}
 
 
 def name_of(given: Given) -> str:
@@ -153,7 +157,7 @@ def exercise_name(node: ast.FunctionDef) -> str | None:
 def solutions(lab: str) -> dict[str, Any]:
     """The solution's functions by their exercises, without running the rest of the notebook."""
     answers: dict[str, Any] = {}
-    scope: dict[str, Any] = {"torch": torch}
+    scope: dict[str, Any] = {"math": math, "torch": torch}
     for node in exercise_functions(lab):
         name = exercise_name(node)
         node.decorator_list = []

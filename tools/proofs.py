@@ -157,7 +157,7 @@ def collect() -> Map:
                 out.tested[key].insert(0, f"tests/{path.name}::{around(path, number)}")
     for path in sorted((ROOT / "gencourse" / "checks").glob("lab_*/*.py")):
         text = path.read_text(encoding="utf-8")
-        for exercise in re.findall(r'"(\w+\.\w+)",\s*_own_', text):
+        for exercise in re.findall(r'^[A-Z\d_]+ = \w+\(\s*"(\w+\.\w+)"', text, re.MULTILINE):
             out.exercises.add(exercise)
             for key in tags(ast.get_docstring(ast.parse(text)) or ""):
                 out.asked[key].append(link(ROOT / "labs" / f"{path.parent.name}.ipynb", exercise))
