@@ -2,7 +2,7 @@
 # # Lab 2 · Normalizing flows
 #
 # **You will do.**
-# Write a normalizing flow, from one dimension to pictures: eleven short functions.
+# Write a normalizing flow, from one dimension to pictures, and the loop that trains it: eleven short functions.
 # Train what you have written on points whose density is known, and on handwritten digits.
 # Then break it in three ways, and see which of them the loss notices.
 #
@@ -25,7 +25,12 @@ from gencourse import checks, plots
 from genlib import data, flows, train
 
 torch.set_num_threads(1)  # small networks are quicker so
-generator = torch.Generator().manual_seed(0)
+
+
+def seeded(n):
+    """Random numbers that are the same whenever a cell runs."""
+    return torch.Generator().manual_seed(n)
+
 
 # %% [markdown]
 # ## How it works
@@ -33,7 +38,12 @@ generator = torch.Generator().manual_seed(0)
 # In each exercise you *predict*, *implement*, *look* and *explain*.
 # Write your answer in place of `raise NotImplementedError` and run the cell, which answers at once.
 # If it says *wrong*, it shows the numbers that it tried and where to look.
+# Hints go in steps: the second time they say more, and so does `checks.hint("flows.affine")` at once; after the third time, or with `checks.solution("flows.affine")`, you see a worked answer.
 # If you leave an exercise out, genlib's own version stands in, so that the rest of the notebook works.
+# To go on without an answer that is wrong, put `raise NotImplementedError` back and run the cell.
+#
+# Predict before you write: a wrong guess is worth more than none, and under *Explain* you will find what happens.
+# A double click opens the line below each question, for your guess.
 #
 # ## The letters
 #
@@ -65,11 +75,15 @@ generator = torch.Generator().manual_seed(0)
 # For f(x) = 2x, is p_X(0) larger or smaller than p_Z(0)?
 # And for f(x) = −2x?
 
+# %% [markdown]
+# *My guess:* …
+
 
 # %%
 @checks.exercise("flows.density_1d")
 def density_1d(x, f, slope, p_z):
-    """p_X at x. x and the result (B,); f, its slope f', and the density p_z are functions, (B,) to (B,)."""
+    """p_X at x. x and the result: (B,).
+    f, its slope f', and the density p_z are functions, (B,) to (B,)."""
     ### BEGIN SOLUTION
     return p_z(f(x)) * slope(x).abs()
     ### END SOLUTION
@@ -86,14 +100,16 @@ def f(x):
     return 0.3 * x + x**3 / 3
 
 
-x = torch.linspace(-2.6, 2.6, 2001, dtype=torch.float64)
+line = torch.linspace(-2.6, 2.6, 2001, dtype=torch.float64)
 normal = torch.distributions.Normal(0.0, 1.0)
-p_x = density_1d(x, f, lambda x: 0.3 + x**2, lambda z: normal.log_prob(z).exp())
-z = torch.randn(20_000, generator=generator, dtype=torch.float64)
-samples = x[torch.searchsorted(f(x), z).clamp(max=2000)]
+p_line = density_1d(line, f, lambda x: 0.3 + x**2, lambda z: normal.log_prob(z).exp())
+draws = torch.randn(20_000, generator=seeded(1), dtype=torch.float64)
+found = line[torch.searchsorted(f(line), draws).clamp(max=2000)]
 plots.figure(
-    plots.lines(x, {"z = f(x)": f(x)}, xlabel="x", ylabel="z", title="the map"),
-    plots.histogram({"20,000 draws": samples}, x=x, density={"your p_X": p_x}, xlabel="x", title="the density"),
+    plots.lines(line, {"z = f(x)": f(line)}, xlabel="x", ylabel="z", title="the map"),
+    plots.histogram(
+        {"20,000 draws": found}, x=line, density={"your p_X": p_line}, xlabel="x", title="the density"
+    ),
     alt="Left: a curve that rises slowly in the middle and steeply outside. Right: the histogram of the draws has two "
     "humps with a hollow between them, and the computed density follows it.",
 )
@@ -127,11 +143,15 @@ plots.figure(
 # In 64 dimensions every s is 0.1.
 # By what factor do volumes grow: about 1.1, about 6, or about 600?
 
+# %% [markdown]
+# *My guess:* …
+
 
 # %%
 @checks.exercise("flows.affine")
 def affine(x, log_s, shift):
-    """z, log_det. Shapes: x, z (B, D); log_s, shift (D,), the same for every example; log_det (B,)."""
+    """z, log_det. Shapes: x, z (B, D); log_s, shift (D,), the same for every example;
+    log_det (B,)."""
     ### BEGIN SOLUTION
     return log_s.exp() * x + shift, log_s.sum().expand(len(x))
     ### END SOLUTION
@@ -142,11 +162,11 @@ def affine(x, log_s, shift):
 # Four hundred points in a square, and where the map puts them.
 
 # %%
-square = 2 * torch.rand(400, 2, generator=generator) - 1
-z, log_det = affine(square, torch.tensor([0.7, -0.4]), torch.tensor([1.5, 0.5]))
-print(f"area: 4 before, {4 * log_det[0].exp():.2f} after")
+square = 2 * torch.rand(400, 2, generator=seeded(2)) - 1
+rectangle, log_areas = affine(square, torch.tensor([0.7, -0.4]), torch.tensor([1.5, 0.5]))
+print(f"area: 4 before, {4 * log_areas[0].exp():.2f} after")
 plots.figure(
-    plots.points({"x": square, "z": z}, xlabel="first coordinate", ylabel="second", size=12, aspect=1.9),
+    plots.points({"x": square, "z": rectangle}, xlabel="first coordinate", ylabel="second", size=12, aspect=1.9),
     alt="Points that fill a square, and the same points after the map: a rectangle, wider, less high, and moved to "
     "the upper right.",
 )
@@ -183,14 +203,18 @@ plots.figure(
 # From here on x may be vectors, (B, D), or pictures, (B, C, H, W).
 # All axes but the first belong to one example, and count as its D coordinates.
 
+# %% [markdown]
+# *My guess:* …
+
 
 # %%
 @checks.exercise("flows.log_prob")
 def log_prob(x, flow):
-    """log p_X(x), (B,), in nats, for the base N(0, I). x (B, ...); flow is a function: z, log_det = flow(x)."""
+    """log p_X(x), (B,), in nats, for the base N(0, I).
+    x (B, ...); flow is a function: z, log_det = flow(x), like x and (B,)."""
     ### BEGIN SOLUTION
     z, log_det = flow(x)
-    log_p_z = -0.5 * (z.square() + z.new_tensor(2 * torch.pi).log())
+    log_p_z = -0.5 * z**2 - 0.5 * math.log(2 * math.pi)  # of each coordinate: they are independent
     return log_p_z.flatten(1).sum(1) + log_det
     ### END SOLUTION
 
@@ -201,17 +225,17 @@ def log_prob(x, flow):
 # We try many values of s, and watch both terms.
 
 # %%
-x = 0.5 * torch.randn(5000, 1, generator=generator, dtype=torch.float64)
+narrow = 0.5 * torch.randn(5000, 1, generator=seeded(3), dtype=torch.float64)
 log_scales = torch.linspace(-2, 2.2, 43, dtype=torch.float64)
-total, second = [], []
-for log_s in log_scales:
-    flow = partial(affine, log_s=log_s[None], shift=torch.zeros_like(log_s[None]))
-    total.append(float(log_prob(x, flow).mean()))
-    second.append(float(flow(x)[1].mean()))
-first = [a - b for a, b in zip(total, second, strict=True)]
-curves = {"both": total, "log p_Z(z)": first, "log_det": second}
+both, second = [], []
+for log_scale in log_scales[:, None]:
+    scaled = partial(affine, log_s=log_scale, shift=torch.zeros_like(log_scale))
+    both.append(float(log_prob(narrow, scaled).mean()))
+    second.append(float(scaled(narrow)[1].mean()))
+first = [a - b for a, b in zip(both, second, strict=True)]
+terms = {"both": both, "log p_Z(z)": first, "log_det": second}
 plots.figure(
-    plots.lines(log_scales, curves, xlabel="s", ylabel="nats", marks={"log 2": math.log(2)}, ylim=(-8, 3)),
+    plots.lines(log_scales, terms, xlabel="s", ylabel="nats", marks={"log 2": math.log(2)}, ylim=(-8, 3)),
     alt="Three curves over s. The log-determinant rises without end, log p_Z(z) falls, slowly first and then "
     "steeply, and their sum has one maximum, at s = log 2.",
 )
@@ -249,12 +273,16 @@ plots.figure(
 # Order the coordinates so that x_1 comes first.
 # Which blocks of the Jacobian ∂z/∂xᵀ are zero, and what stands on its diagonal?
 
+# %% [markdown]
+# *My guess:* …
+
 
 # %%
 @checks.exercise("flows.coupling")
 def coupling(x, mask, net):
-    """z, log_det. Shapes: x, z (B, ...); mask (...) bool, True where x is kept; log_det (B,).
-    net is a function: log_s, shift = net(x with zeros where it is changed), both like x."""
+    """z, log_det. Shapes: x, z (B, ...); mask (...), bool, True where x is kept;
+    log_det (B,). net is a function of the whole batch, with zeros where x is changed:
+    log_s, shift = net(...), both like x."""
     ### BEGIN SOLUTION
     log_s, shift = net(x * mask)
     log_s, shift = log_s * ~mask, shift * ~mask  # where x is kept: scale 1, shift 0
@@ -283,8 +311,8 @@ def random_network(dim, seed):
 
 # %%
 layer = partial(coupling, mask=flows.masks.halves(6), net=random_network(6, seed=0))
-x = torch.randn(1, 6, generator=generator, dtype=torch.float64)
-jacobian = torch.autograd.functional.jacobian(lambda x: layer(x)[0], x)[0, :, 0]
+point = torch.randn(1, 6, generator=seeded(4), dtype=torch.float64)
+jacobian = torch.autograd.functional.jacobian(lambda x: layer(x)[0], point)[0, :, 0]
 plots.figure(
     plots.heatmap(jacobian, diverging=True, xlabel="input x", ylabel="output z", title="∂z/∂xᵀ"),
     alt="A matrix of six rows and columns. Above left the identity, above right zeros, below left a full block, below "
@@ -293,7 +321,7 @@ plots.figure(
 
 # %%
 checks.identity(
-    "your log_det = log |det| of autograd's Jacobian", layer(x)[1], jacobian.slogdet()[1][None], tol=1e-10
+    "your log_det = log |det| of autograd's Jacobian", layer(point)[1], jacobian.slogdet()[1][None], tol=1e-10
 )
 
 # %% [markdown]
@@ -323,11 +351,15 @@ checks.identity(
 # What is the log-determinant of the inverse map, written with that of the forward map?
 # Does the network have to be invertible?
 
+# %% [markdown]
+# *My guess:* …
+
 
 # %%
 @checks.exercise("flows.coupling_inverse")
 def coupling_inverse(z, mask, net):
-    """x, and log_det of this map, from z to x. Shapes and arguments as for `coupling`."""
+    """x, and log_det of this map, from z to x. z and x (B, ...); log_det (B,);
+    mask and net as for `coupling`."""
     ### BEGIN SOLUTION
     log_s, shift = net(z * mask)
     log_s, shift = log_s * ~mask, shift * ~mask
@@ -340,12 +372,11 @@ def coupling_inverse(z, mask, net):
 # There and back, with the random network from above, and the Jacobian of your inverse by autograd at one of the points.
 
 # %%
-x = torch.randn(1000, 6, generator=generator, dtype=torch.float64)
-z, log_det = layer(x)
+there = torch.randn(1000, 6, generator=seeded(5), dtype=torch.float64)
 back = partial(coupling_inverse, **layer.keywords)
-x_back, log_det_back = back(z)
-jacobian_back = torch.autograd.functional.jacobian(lambda z: back(z)[0], z[:1])[0, :, 0]
-checks.identity("f⁻¹(f(x)) = x", x_back, x, tol=1e-10)
+here, log_det_back = back(layer(there)[0])
+jacobian_back = torch.autograd.functional.jacobian(lambda z: back(z)[0], layer(there[:1])[0])[0, :, 0]
+checks.identity("f⁻¹(f(x)) = x", here, there, tol=1e-10)
 checks.identity(
     "its log_det = log |det| of autograd's", log_det_back[:1], jacobian_back.slogdet()[1][None], tol=1e-10
 )
@@ -376,11 +407,15 @@ checks.identity(
 # Number the pixels of an 8 × 8 picture from 0 to 63, and keep those with odd numbers.
 # Is that a checkerboard?
 
+# %% [markdown]
+# *My guess:* …
+
 
 # %%
 @checks.exercise("flows.checkerboard")
 def checkerboard(x, k):
-    """x_1 of layer k: x where layer k keeps it, 0 elsewhere. x and the result (B, C, H, W); k = 0, 1, 2, ..."""
+    """x_1 of layer k: x where layer k keeps it, 0 elsewhere.
+    x and the result: (B, C, H, W); k = 0, 1, 2, ..."""
     ### BEGIN SOLUTION
     row = torch.arange(x.shape[2], device=x.device)[:, None]
     column = torch.arange(x.shape[3], device=x.device)
@@ -430,11 +465,15 @@ plots.image_rows(
 # If two layers change places, does z change?
 # Does the log-determinant?
 
+# %% [markdown]
+# *My guess:* …
+
 
 # %%
 @checks.exercise("flows.compose")
 def compose(x, layers):
-    """z, log_det of all layers, layers[0] first. Each is a function: z, log_det = layer(x). log_det (B,)."""
+    """z, log_det of all layers together, layers[0] first; z like x, log_det (B,).
+    Each layer is a function: z, log_det = layer(x)."""
     ### BEGIN SOLUTION
     log_det = x.new_zeros(len(x))
     for layer in layers:
@@ -449,15 +488,23 @@ def compose(x, layers):
 # Two moons on their way through three random couplings.
 # Follow a colour.
 
+
 # %%
-masks = [flows.masks.halves(2, swap=k % 2 == 1) for k in range(3)]
-layers = [partial(coupling, mask=mask, net=random_network(2, seed=k)) for k, mask in enumerate(masks)]
+def alternating(dim, n):
+    """n couplings with random networks, whose halves take turns."""
+    return [
+        partial(coupling, mask=flows.masks.halves(dim, swap=k % 2 == 1), net=random_network(dim, seed=k))
+        for k in range(n)
+    ]
+
+
+# %%
 moons = data.Moons()
-x = moons.sample(2000, generator).double()
-left, right = x[x[:, 0] < 0], x[x[:, 0] >= 0]
+moon = moons.sample(2000, seeded(7)).double()
+sides = {"left": moon[moon[:, 0] < 0], "right": moon[moon[:, 0] >= 0]}
 panels = []
 for n in range(4):
-    clouds = {side: compose(x, layers[:n])[0] if n else x for side, x in {"left": left, "right": right}.items()}
+    clouds = {side: compose(x, alternating(2, n))[0] if n else x for side, x in sides.items()}
     panels.append(plots.points(clouds, title=f"layers: {n}", xlim=(-2.5, 2.5), ylim=(-2.5, 2.5)))
 plots.figure(
     *panels,
@@ -495,12 +542,15 @@ plots.figure(
 # `torch.autograd.functional.jacobian(g, x)` gives the Jacobian of a function g; for g from (1, D) to (1, D) it has the shape (1, D, 1, D).
 # Output i depends on input j if the entry [0, i, 0, j] is not 0.
 
+# %% [markdown]
+# *My guess:* …
+
 
 # %%
 @checks.exercise("flows.dependence")
 def dependence(x, layers):
-    """Entry [n, i, j] is 1. if output i of the first n + 1 layers depends on input j, else 0.
-    Shapes: x (1, D), one point; the result (N, D, D) for N layers, in x's dtype."""
+    """Entry [n, i, j]: 1. if output i of the first n + 1 layers depends on input j at x,
+    else 0. x (1, D), one point; the result (N, D, D) for N layers, in x's dtype."""
     ### BEGIN SOLUTION
     tables = []
     for n in range(1, len(layers) + 1):
@@ -514,16 +564,8 @@ def dependence(x, layers):
 # **Look.**
 # Six coordinates, random networks, and up to four layers.
 
-
 # %%
-def alternating(dim, n):
-    return [
-        partial(coupling, mask=flows.masks.halves(dim, swap=k % 2 == 1), net=random_network(dim, seed=k))
-        for k in range(n)
-    ]
-
-
-tables = dependence(torch.randn(1, 6, generator=generator, dtype=torch.float64), alternating(6, 4))
+tables = dependence(torch.randn(1, 6, generator=seeded(8), dtype=torch.float64), alternating(6, 4))
 look = {"diverging": True, "colorbar": False, "xlabel": "input", "ylabel": "output", "aspect": 1}
 plots.figure(
     *[plots.heatmap(table, title=f"layers: {n + 1}", **look) for n, table in enumerate(tables)],
@@ -533,8 +575,8 @@ plots.figure(
 
 # %%
 for dim in (2, 3, 4, 6, 16):
-    tables = dependence(torch.randn(1, dim, generator=generator, dtype=torch.float64), alternating(dim, 5))
-    full = tables.flatten(1).all(dim=1)
+    some = torch.randn(1, dim, generator=seeded(dim), dtype=torch.float64)
+    full = dependence(some, alternating(dim, 5)).flatten(1).all(dim=1)
     print(f"{dim:2d} coordinates: all depends on all after {full.nonzero()[0].item() + 1} layers")
 
 # %% [markdown]
@@ -559,37 +601,9 @@ for dim in (2, 3, 4, 6, 16):
 # %% [markdown] slideshow={"slide_type": "slide"}
 # # Part 3 · A flow learns
 #
-# ## 9 · Samples
+# ## 9 · The loop
 #
-# To draw from p_X, draw z from the base, and send it back:
-#
-# $$x = f^{-1}(\tau z) = f_1^{-1}\big(\cdots f_N^{-1}(\tau z)\big), \qquad z \sim N(0, I)$$
-#
-# The *temperature* τ is 1 for samples of p_X.
-# With τ below 1, z stays closer to the middle, which gives fewer odd samples and less variety; these are samples of another density.
-#
-# **Predict.**
-# You are given the inverses in the order of the layers: `inverses[0]` undoes `layers[0]`.
-# Which of them touches z first?
-
-
-# %%
-@checks.exercise("flows.sample")
-def sample(z, inverses, temperature):
-    """x, like z. z (n, ...): given draws from N(0, I); inverses[k] is the inverse of layer k,
-    a function: x, log_det = inverse(z); temperature: the factor of z."""
-    ### BEGIN SOLUTION
-    x = temperature * z
-    for inverse in reversed(inverses):
-        x, _ = inverse(x)
-    return x
-    ### END SOLUTION
-
-
-# %% [markdown]
-# ### The model
-#
-# Now your functions become a model that can be trained.
+# First your functions become a model.
 # It adds nothing but the networks, whose weights have to live somewhere.
 # `log_s` is kept inside ±2, so that no exp can overflow.
 
@@ -608,11 +622,100 @@ class Couplings(torch.nn.Module):
         raw, shift = self.nets[k](x_1).chunk(2, dim=1)
         return 2 * torch.tanh(raw), shift
 
-    def layers(self, way=coupling):
-        return [partial(way, mask=mask, net=partial(self.net, k)) for k, mask in enumerate(self.masks)]
+    def layers(self):
+        return [partial(coupling, mask=mask, net=partial(self.net, k)) for k, mask in enumerate(self.masks)]
+
+    def inverses(self):
+        """The inverse of each layer, in the layers' order."""
+        return [partial(coupling_inverse, **layer.keywords) for layer in self.layers()]
 
     def forward(self, x):
         return compose(x, self.layers())
+
+
+# %% [markdown]
+# Training repeats five lines, batch after batch.
+# A loss is computed; `backward` *adds* to each weight's `.grad` the slope of the loss over that weight; the optimizer moves each weight of its own, by what it finds in `.grad`.
+# Neither of the two empties `.grad`: that is what `optimizer.zero_grad()` is for.
+#
+# **Predict.**
+# Suppose that a training forgets `zero_grad`.
+# Which slopes does its tenth step follow, and does the loss fall all the same?
+
+# %% [markdown]
+# *My guess:* …
+
+
+# %%
+@checks.exercise("flows.fit")
+def fit(flow, optimizer, loss, batches):
+    """Train flow, a Module, in place: for each batch in its turn one optimizer step.
+    loss(x, flow) gives a number for each example of a batch x, (B,); a step goes down
+    their mean. What .grad held before does not count.
+    Returns losses (N,): each batch's mean loss before its step, detached."""
+    ### BEGIN SOLUTION
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()  # backward adds to what lies in .grad
+        value = loss(x, flow).mean()
+        value.backward()  # finds the slopes, and moves nothing
+        optimizer.step()  # moves the weights, and asks for no slopes
+        losses.append(value.detach())  # the number alone: else every step's graph is kept
+    return torch.stack(losses)
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Look.**
+# Your loop trains your flow on two moons, with your likelihood: 300 batches, with two learning rates.
+# We know the density of these moons exactly, and so its entropy, below which no model's mean −log p can lie.
+
+
+# %%
+def negative_log_prob(x, flow):
+    return -log_prob(x, flow)
+
+
+fallen = {}
+for rate in (5e-3, 5e-4):
+    torch.manual_seed(0)  # of the networks' first weights
+    small = Couplings([flows.masks.halves(2, swap=k % 2 == 1) for k in range(4)], width=32)
+    moon_batches = moons.sample(300 * 256, seeded(9)).split(256)
+    fallen[f"lr = {rate:g}"] = fit(
+        small, torch.optim.Adam(small.parameters(), lr=rate), negative_log_prob, moon_batches
+    )
+fallen["the entropy"] = torch.full((300,), moons.entropy())
+plots.figure(
+    plots.lines(range(1, 301), fallen, xlabel="step", ylabel="−log p of a batch, in nats", ylim=(-0.3, 2)),
+    alt="Two jagged curves over 300 steps. With the larger learning rate the loss falls to 0.1, not far above the "
+    "entropy, a level line at −0.1; with the smaller one it is still at 0.8 in the end.",
+)
+
+# %% [markdown]
+# **Explain.**
+# Every step goes down a slope, and yet the curves go up and down.
+# Why? And could a point of them lie below the entropy, although no model is better than the truth?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# Every point is the loss of another batch, of 256 examples: some batches hold examples that are less likely than others, under any model.
+# The step goes down the slope of its own batch, and the next batch has another one.
+#
+# So a point may lie below the entropy, too.
+# That no model is better than the truth holds for expectations; over 256 examples even the true density's mean −log p lies below the entropy about every second time.
+# A model is therefore compared with the truth on *the same*, fresh examples, as below.
+#
+# And the prediction: without `zero_grad` the tenth step follows the sum of all ten slopes, taken at ten different places.
+# That is a momentum which never fades: the weights run past each valley, and come back.
+# The loss does fall at first, and this is what makes the mistake hard to find.
+# </details>
+
+# %% [markdown]
+# ### genlib's loop
+#
+# The long trainings below use genlib's `train.fit`.
+# It is your loop, and adds that the learning rate falls to 0, that weights are averaged over the last steps, and that the data are shuffled anew in every epoch.
 
 
 # %%
@@ -633,14 +736,13 @@ class Training(torch.nn.Module):
 # %% [markdown]
 # ### Two moons
 #
-# We know the density of these moons exactly, and so its entropy, below which no model's mean −log p can lie.
 # The next cell trains for 800 steps, and says how long that took.
 
 # %% tags=["nbval-ignore-output"]
-torch.manual_seed(0)  # of the networks' first weights
+torch.manual_seed(0)
 points = Couplings([flows.masks.halves(2, swap=k % 2 == 1) for k in range(8)], width=64)
-x_train, x_test = moons.sample(20_000, generator), moons.sample(20_000, generator)
-history = train.fit(Training(points, lambda x, g: -log_prob(x, points)), x_train, steps=800, batch_size=256)
+moons_train, moons_test = moons.sample(20_000, seeded(10)), moons.sample(20_000, seeded(11))
+history = train.fit(Training(points, lambda x, g: -log_prob(x, points)), moons_train, steps=800, batch_size=256)
 points.requires_grad_(False)
 print(f"trained for {history.seconds:.0f} s")
 
@@ -650,11 +752,35 @@ print(f"trained for {history.seconds:.0f} s")
 # (The mean of −log p_X(x) minus the entropy would have the same expectation, and a larger standard error.)
 
 # %% tags=["nbval-ignore-output"]
-log_p_test = moons.log_prob(x_test)
-lacks = log_p_test - log_prob(x_test, points)
+log_p_test = moons.log_prob(moons_test)
+lacks = log_p_test - log_prob(moons_test, points)
 print(
     f"the entropy: {moons.entropy():.3f} nats; the flow lies {lacks.mean():.3f} ± {lacks.std() / 20_000**0.5:.3f} above it"
 )
+
+# %% [markdown]
+# ### Samples
+#
+# To draw from p_X, draw z from the base, and send it back:
+#
+# $$x = f^{-1}(\tau z) = f_1^{-1}\big(\cdots f_N^{-1}(\tau z)\big), \qquad z \sim N(0, I)$$
+#
+# The layer that came last is undone first.
+# The *temperature* τ is 1 for samples of p_X.
+# With τ below 1, z stays closer to the middle, which gives fewer odd samples and less variety; these are samples of another density.
+#
+# **Predict.**
+# Where do all samples lie at τ = 0, and is p_X large there?
+
+# %% [markdown]
+# *My guess:* …
+
+
+# %%
+def sample(z, inverses, temperature=1.0):
+    """x, from draws z of N(0, I) and the inverse of each layer, in the layers' order."""
+    return compose(temperature * z, inverses[::-1])[0]
+
 
 # %% [markdown]
 # **Look.**
@@ -663,14 +789,14 @@ print(
 # %%
 grid = torch.linspace(-1.4, 1.4, 141)
 density = log_prob(torch.cartesian_prod(grid, grid), points).exp().reshape(141, 141).T
-z = torch.randn(2000, 2, generator=generator)
-samples = sample(z, points.layers(coupling_inverse), 1.0)
+z_moons = torch.randn(2000, 2, generator=seeded(12))
+samples = sample(z_moons, points.inverses())
 box = {"xlim": (-1.4, 1.4), "ylim": (-1.4, 1.4)}
 plots.figure(
-    plots.points({"x": x_test[:2000]}, title="data", **box),
+    plots.points({"x": moons_test[:2000]}, title="data", **box),
     plots.points({"x": samples}, title="samples", **box),
     plots.heatmap(density, extent=(-1.4, 1.4, -1.4, 1.4), colorbar=False, title="density", aspect=1),
-    plots.points({"z": points(x_test[:2000])[0]}, title="z = f(data)", xlim=(-4, 4), ylim=(-4, 4)),
+    plots.points({"z": points(moons_test[:2000])[0]}, title="z = f(data)", xlim=(-4, 4), ylim=(-4, 4)),
     alt="Four panels: the data, two half-circles; samples of the flow, much the same; the flow's density, bright on "
     "the two half-circles; and the data mapped to z, a round cloud.",
 )
@@ -690,13 +816,13 @@ plots.figure(
 # The first takes all places that are less likely than 999 of 1000 data points, draws samples of the flow, and counts how many lie there, a share q.
 # If this mass were moved to where the data are, in proportion to p_X, then log p_X would grow by −log(1 − q) ≈ q there, and by no more.
 # The second cell does the same for two more flows, from other first weights.
-# In these three trainings, mass in such places is worth a fifth to two fifths of what the flow lacks, at most.
+# In these three trainings, mass in such places is worth about two fifths of what the flow lacks, at most.
 # The larger part arises on the moons themselves, where the flow's density is somewhat too high here and too low there.
 # (Where the bridge begins is a matter of definition; section 9 of the lecture splits the same quantity for another border.)
 # </details>
 
 # %% tags=["nbval-ignore-output"]
-many = sample(torch.randn(20_000, 2, generator=generator), points.layers(coupling_inverse), 1.0)
+many = sample(torch.randn(20_000, 2, generator=seeded(13)), points.inverses())
 q = (moons.log_prob(many) < log_p_test.quantile(0.001)).double().mean()
 print(
     f"q = {q:.4f} ± {(q * (1 - q) / 20_000).sqrt():.4f}: at most {-torch.log1p(-q):.4f} of {lacks.mean():.4f} nats"
@@ -707,12 +833,11 @@ for n in (1, 2):
     torch.manual_seed(n)
     other = Couplings(points.masks, width=64)
     fresh = Training(other, lambda x, g, other=other: -log_prob(x, other))
-    train.fit(fresh, x_train, steps=800, batch_size=256, seed=n)
+    train.fit(fresh, moons_train, steps=800, batch_size=256, seed=n)
     other.requires_grad_(False)
-    z_n = torch.randn(20_000, 2, generator=torch.Generator().manual_seed(n))
-    drawn = sample(z_n, other.layers(coupling_inverse), 1.0)
+    drawn = sample(torch.randn(20_000, 2, generator=seeded(n)), other.inverses())
     q_n = (moons.log_prob(drawn) < log_p_test.quantile(0.001)).double().mean()
-    gap = (log_p_test - log_prob(x_test, other)).mean()
+    gap = (log_p_test - log_prob(moons_test, other)).mean()
     print(f"first weights {n}: q = {q_n:.4f}: at most {-torch.log1p(-q_n):.4f} of {gap:.4f} nats")
 
 # %% [markdown]
@@ -720,12 +845,12 @@ for n in (1, 2):
 # The same noise at three temperatures.
 
 # %%
-shown = {tau: sample(z, points.layers(coupling_inverse), tau) for tau in (1.0, 0.6, 0.2)}
+shown = {tau: sample(z_moons, points.inverses(), tau) for tau in (1.0, 0.6, 0.2)}
 plots.figure(
     *[plots.points({"x": x}, title=f"τ = {tau}", **box) for tau, x in shown.items()],
-    alt="Samples at temperature 1 fill both moons; at 0.6 they fill nearly all of both, more thinly, and a bridge between "
-    "them; at 0.2 they form a thin curve from the top of the upper moon over the bridge to the right end of the lower "
-    "moon, and a second thread that runs back along the bottom of the lower moon.",
+    alt="Samples at temperature 1 fill both moons, thinly the space between them; at 0.6 most lie where the moons come "
+    "close to each other, and on the bridge; at 0.2 they form a thin curve along the upper moon, and a broad bridge from "
+    "its right end to the left end of the lower moon, of which the rest is empty.",
 )
 
 # %% [markdown]
@@ -739,8 +864,6 @@ plots.figure(
 # It finds points where p_Z(z) is large, and p_X(x) has the determinant as a second factor.
 # At τ = 0 all samples are f⁻¹(0), and that may lie on the bridge between the moons, where there are hardly any data.
 # For pictures a temperature somewhat below 1 often looks better, but what it draws are no samples of p_X.
-#
-# And the prediction of exercise 9: the last of the inverses touches z first, since the layer that came last is undone first.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -751,6 +874,9 @@ plots.figure(
 # **Predict.**
 # What is the smallest value that this loss can reach, and where is z then?
 
+# %% [markdown]
+# *My guess:* …
+
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
 broken = Couplings(points.masks, width=64)
@@ -760,12 +886,12 @@ def no_log_det(x):
     return broken(x)[0], torch.zeros(len(x))
 
 
-history = train.fit(Training(broken, lambda x, g: -log_prob(x, no_log_det)), x_train, steps=200, batch_size=256)
+train.fit(Training(broken, lambda x, g: -log_prob(x, no_log_det)), moons_train, steps=200, batch_size=256)
 broken.requires_grad_(False)
-print(f"what it says: {-log_prob(x_test, no_log_det).mean():.3f} nats; log 2π = {math.log(2 * math.pi):.3f}")
-print(f"what it is:   {-log_prob(x_test, broken).mean():.3f} nats, the log-det counted")
-print(f"standard deviation of z: {broken(x_test)[0].std():.4f}, of its samples:", end=" ")
-print(f"{sample(z, broken.layers(coupling_inverse), 1.0).std():.0f}")
+print(f"what it says: {-log_prob(moons_test, no_log_det).mean():.3f} nats; log 2π = {math.log(2 * math.pi):.3f}")
+print(f"what it is:   {-log_prob(moons_test, broken).mean():.3f} nats, the log-det counted")
+print(f"standard deviation of z: {broken(moons_test)[0].std():.4f}, of its samples:", end=" ")
+print(f"{sample(z_moons, broken.inverses()).std():.0f}")
 
 # %% [markdown]
 # **Look.**
@@ -773,8 +899,8 @@ print(f"{sample(z, broken.layers(coupling_inverse), 1.0).std():.0f}")
 
 # %%
 plots.figure(
-    plots.points({"z": points(x_test[:1000])[0]}, title="trained with log_det", xlim=(-4, 4), ylim=(-4, 4)),
-    plots.points({"z": broken(x_test[:1000])[0]}, title="without", xlim=(-4, 4), ylim=(-4, 4), size=20),
+    plots.points({"z": points(moons_test[:1000])[0]}, title="trained with log_det", xlim=(-4, 4), ylim=(-4, 4)),
+    plots.points({"z": broken(moons_test[:1000])[0]}, title="without", xlim=(-4, 4), ylim=(-4, 4), size=20),
     alt="Left: the points z of the flow that was trained with the log-determinant form a round cloud. Right: those of "
     "the flow without it lie all in one spot, at the origin.",
 )
@@ -803,17 +929,21 @@ plots.figure(
 # **Predict.**
 # Which numbers will notice: the training loss, the held-out likelihood, the samples?
 
+# %% [markdown]
+# *My guess:* …
+
 # %% tags=["nbval-ignore-output"]
 no_swap = [partial(coupling_inverse, mask=points.masks[0], net=partial(points.net, k)) for k in range(8)]
-z_test, _ = points(x_test)
-for name, inverses in {"swapped": points.layers(coupling_inverse), "not swapped": no_swap}.items():
-    error = (sample(z_test, inverses, 1.0) - x_test).abs().max()
-    print(f"{name:>11}: −log p = {-log_prob(x_test, points).mean():.3f} nats, f⁻¹(f(x)) is off by {error:.2g}")
+for name, ways_back in {"swapped": points.inverses(), "not swapped": no_swap}.items():
+    error = (sample(points(moons_test)[0], ways_back) - moons_test).abs().max()
+    print(
+        f"{name:>11}: −log p = {-log_prob(moons_test, points).mean():.3f} nats, f⁻¹(f(x)) is off by {error:.2g}"
+    )
 
 # %%
 plots.figure(
     plots.points({"x": samples}, title="both directions alike", xlim=(-4, 4), ylim=(-4, 4)),
-    plots.points({"x": sample(z, no_swap, 1.0)}, title="mask swapped forward only", xlim=(-4, 4), ylim=(-4, 4)),
+    plots.points({"x": sample(z_moons, no_swap)}, title="mask swapped forward only", xlim=(-4, 4), ylim=(-4, 4)),
     alt="Left: samples on two half-circles. Right: with the wrong masks on the way back, a bent and much wider cloud, "
     "not the data.",
 )
@@ -835,7 +965,7 @@ plots.figure(
 # %% [markdown] slideshow={"slide_type": "slide"}
 # # Part 4 · Pictures
 #
-# ## 10 · From levels to numbers
+# ## From levels to numbers
 #
 # A pixel of our digits is one of 17 whole numbers, while a flow gives a density over real numbers.
 # All data would lie on single points, with nothing between them, and a density on single points can grow without end.
@@ -843,153 +973,263 @@ plots.figure(
 #
 # $$x = \frac{x_\text{int} + u}{L}, \qquad x_\text{int} \in \{0, \dots, L-1\},\quad u \text{ uniform on } [0, 1)$$
 #
+# The picture comes back by floor(L x), because the noise never leaves the piece of its level.
+#
+# **Look.**
+# All pixels of the 1500 digits, before and after.
+
+# %%
+levels = data.digits("train", integers=True).x.flatten(1)
+levels_test = data.digits("test", integers=True).x.flatten(1)
+
+
+def dequantize(x_int, generator):
+    return (x_int + torch.rand(x_int.shape, generator=generator)) / 17
+
+
+pixels, pixels_test = dequantize(levels, seeded(14)), dequantize(levels_test, seeded(15))
+plots.figure(
+    plots.histogram({"levels/17": levels / 17}, bins=170, span=(0, 1), xlabel="x", ylim=(0, 20)),
+    plots.histogram({"dequantized": pixels}, bins=170, span=(0, 1), xlabel="x", ylim=(0, 20)),
+    alt="Left: a histogram of separate peaks, one for each of 17 levels. Right: the same mass as a staircase without "
+    "gaps, highest for level 0.",
+)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 10 · From an interval to the line
+#
+# x lies in [0, 1], and the base N(0, I) on the whole line.
+# A flow could learn to bring the one to the other, but every bit of that is known beforehand.
+# So its first layer has nothing to learn: each pixel is squeezed a little, away from 0 and 1, and then sent to the line by the inverse of a sigmoid,
+#
+# $$p = \alpha + (1 - 2\alpha)\, x, \qquad z = \operatorname{logit}(p) = \log\frac{p}{1 - p}$$
+#
+# It is a layer like any other, and so it has to say what it does to volumes.
+#
 # **Predict.**
-# For L = 17: where does the piece of level 16 begin, and where does it end?
-# What would go wrong with division by 16?
+# Is log_det of a picture larger if its pixels are black or white, or if they are grey?
+
+# %% [markdown]
+# *My guess:* …
 
 
 # %%
-@checks.exercise("flows.dequantize")
-def dequantize(x_int, u, levels):
-    """x in [0, 1], with the dtype of u. x_int int64 in 0..levels − 1; u like it, uniform noise; levels, L."""
+@checks.exercise("flows.logit")
+def logit(x, alpha):
+    """z, log_det, for pixels x in [0, 1]: z = logit(alpha + (1 − 2 alpha) x), each alone.
+    Shapes: x, z (B, ...), of any number of axes; log_det (B,), in nats;
+    alpha is a number, 0 < alpha < 1/2."""
     ### BEGIN SOLUTION
-    return (x_int + u) / levels
+    p = alpha + (1 - 2 * alpha) * x  # inside (0, 1), the ends too
+    z = torch.log(p) - torch.log(1 - p)
+    log_slope = (
+        math.log(1 - 2 * alpha) - torch.log(p) - torch.log(1 - p)
+    )  # dz/dx = (1 − 2α) / (p (1 − p)), each pixel
+    return z, log_slope.flatten(1).sum(1)
     ### END SOLUTION
 
 
 # %% [markdown]
 # **Look.**
-# All pixels of the 1500 digits, before and after.
+# One pixel near the middle of all digits, in x and in z.
+# Above each histogram lies the Gaussian with its mean and its standard deviation.
+
 
 # %%
-x_int = data.digits("train", integers=True).x.flatten(1)
-x_int_test = data.digits("test", integers=True).x.flatten(1)
-u = torch.rand(x_int.shape, generator=generator)
+def with_gaussian(name, values, span):
+    at = torch.linspace(*span, 201, dtype=torch.float64)
+    fitted = torch.distributions.Normal(values.double().mean(), values.double().std())
+    return plots.histogram(
+        {name: values}, bins=40, span=span, x=at, density={"a Gaussian": fitted.log_prob(at).exp()}, xlabel=name
+    )
+
+
+central = pixels[:, 27]
 plots.figure(
-    plots.histogram({"levels/17": x_int / 17}, bins=170, span=(0, 1), xlabel="x", ylim=(0, 20)),
-    plots.histogram({"dequantized": dequantize(x_int, u, 17)}, bins=170, span=(0, 1), xlabel="x", ylim=(0, 20)),
-    alt="Left: a histogram of separate peaks, one for each of 17 levels. Right: the same mass as a staircase without "
-    "gaps, highest for level 0.",
+    with_gaussian("x", central, (-0.5, 1.5)),
+    with_gaussian("z", logit(central[:, None], 0.01)[0][:, 0], (-9.0, 9.0)),
+    alt="Left: a histogram of one pixel, high at both ends of the interval from 0 to 1, and a Gaussian that leaves much "
+    "of its mass outside. Right: the same pixel after the logit, on both sides of 0, and a Gaussian that covers it.",
 )
 
 # %% [markdown]
 # **Explain.**
-# How do you get the picture back from x?
+# Where does a Gaussian over x put mass that is lost for certain, and what becomes of that mass after the logit?
 #
 # <details>
 # <summary>Answer</summary>
 #
-# By floor(17 x), because the noise never leaves the piece of its level.
-# And the prediction: the piece of level 16 reaches from 16/17 to 1.
-# After division by 16 it would reach from 1 to 17/16, outside of [0, 1], and all pieces would be 1/16 wide instead of the 1/L that we count in the next exercise.
+# Outside of [0, 1] there is no picture, and a Gaussian whose mean and deviation fit the pixels leaves much of its mass there.
+# Over z there is no outside: all of the line belongs to [0, 1], but for the little room that alpha leaves at both ends.
+#
+# And the prediction: black and white.
+# dz/dx = (1 − 2α)/(p (1 − p)) is large near both ends, where p (1 − p) is small, so the logit stretches there what lies crowded, and log_det is large.
+# A base density over z thereby becomes a density over x that may be high at 0 and at 1, as the left histogram wants it.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 11 · Bits per dimension
 #
-# All x that belong to one picture x_int form a box with sides 1/L, whose volume is L^(−D), and the probability of the picture is the mass in this box.
-# If the density is p(x) all over the box, then P(x_int) = p(x) · L^(−D), and a code for the picture needs −log₂ P bits.
-# We divide them by the number of pixels, D:
+# All x that belong to one picture x_int form a box with sides 1/L, whose volume is L^(−D).
+# The probability of the picture is the mass in this box, the mean of p over it times its volume, and a code for the picture needs −log₂ of that many bits.
+# The mean is estimated with K draws of the noise, and the bits are divided by the number of pixels, D:
 #
-# $$\text{bits/dim} = -\frac{\log p(x) - D\log L}{D\,\log 2}$$
+# $$P(x_\text{int}) \approx L^{-D}\, \frac1K \sum_{k=1}^{K} p(x_k), \qquad
+#   \text{bits/dim} = -\frac{\log_2 P(x_\text{int})}{D}, \qquad x_k = \frac{x_\text{int} + u_k}{L}$$
 #
-# In truth p varies inside the box.
-# By Jensen's inequality the average of this number over u is then *more* than −log₂ P(x_int)/D, so what we report is an upper bound.
+# With K = 1 this is what papers report: −(log p(x) − D log L)/(D log 2).
+# By Jensen's inequality the expectation of this number is *more* than −log₂ P(x_int)/D, so it is an upper bound.
 # The lecture derives it (section 10, (9) and (10)).
+# In 64 dimensions p(x) may be e^100 or e^−100, and in 784 no computer knows it: the sum has to be taken in logarithms.
 #
 # **Predict.**
 # How many bits per pixel does a code need that knows nothing about digits?
+# And does the number grow or fall with K?
+
+# %% [markdown]
+# *My guess:* …
 
 
 # %%
 @checks.exercise("flows.bits_per_dim")
 def bits_per_dim(log_p, dims, levels):
-    """Bits per dimension, (B,). log_p (B,): log p(x) of dequantized pictures, in nats; dims, D; levels, L."""
+    """Bits per dimension of B pictures, (B,), from K draws of the noise for each.
+    log_p (K, B): log p(x_k) of the dequantized pictures, in nats, whatever its size;
+    dims: D; levels: L."""
     ### BEGIN SOLUTION
-    log_levels, log_2 = log_p.new_tensor(levels).log(), log_p.new_tensor(2).log()
-    return (log_levels - log_p / dims) / log_2
+    log_mean = torch.logsumexp(log_p, 0) - math.log(
+        len(log_p)
+    )  # of the K densities; none of them leaves the logarithm
+    log_P = log_mean - dims * math.log(levels)  # times the volume of the box: a probability
+    return -log_P / (dims * math.log(2))
     ### END SOLUTION
 
 
 # %% [markdown]
 # **Look.**
-# Two models that need no training: the uniform density, and a Gaussian with the mean and the full covariance of the 1500 digits.
+# Three models that need no training: the uniform density, a Gaussian with the mean and the full covariance of the 1500 digits, and such a Gaussian behind your `logit`.
+
 
 # %%
-x = dequantize(x_int, u, 17).double()
-x_test = dequantize(x_int_test, torch.rand(x_int_test.shape, generator=generator), 17)
-gaussian = torch.distributions.MultivariateNormal(x.mean(0), x.T.cov())
-print(f"uniform:  {bits_per_dim(torch.zeros(1), 64, 17).item():.2f} bits/dim")
-print(f"Gaussian: {bits_per_dim(gaussian.log_prob(x_test.double()), 64, 17).mean().item():.2f} bits/dim")
+def gaussian(x):
+    x = x.double()
+    return torch.distributions.MultivariateNormal(x.mean(0), x.T.cov())
+
+
+z_test, log_det_test = logit(pixels_test.double(), 0.01)
+for name, log_p in {
+    "uniform": torch.zeros(len(pixels_test)),
+    "Gaussian": gaussian(pixels).log_prob(pixels_test.double()),
+    "logit, then Gaussian": gaussian(logit(pixels, 0.01)[0]).log_prob(z_test) + log_det_test,
+}.items():
+    print(f"{name:>20}: {bits_per_dim(log_p[None], 64, 17).mean():.2f} bits/dim")
+
+# %% [markdown]
+# **Explain.**
+# The two Gaussians have the same number of parameters.
+# How can a layer without any be worth so much?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# The first Gaussian spends mass where no picture can be, and cannot be high at both ends of the interval.
+# The logit has the one shape that is right for every pixel of every picture, and that was known before any data were seen.
+# What is known should be built in: then the training has only to find the rest.
+#
+# And the prediction: log₂ 17 ≈ 4.09.
+# With K the number falls: the logarithm of a mean is at least the mean of the logarithms, and the more draws there are, the nearer is their mean to the mean over the box.
+# </details>
 
 # %% [markdown]
 # ### Digits
 #
 # The flow for digits is made of your functions again.
-# First an `affine` brings every pixel to mean 0 and standard deviation 1; then come couplings with random halves.
-# Two flows in a row are a flow again, so `compose` takes them as its layers.
+# First come your `logit`, and an `affine` that brings every z to mean 0 and standard deviation 1; then come couplings with random halves.
+# Several flows in a row are a flow again, so `compose` takes them as its layers.
 
 # %%
-mean, std = x.mean(0).float(), x.std(0).float()
+logits = logit(pixels, 0.01)[0]
+mean, std = logits.mean(0), logits.std(0)
 kept = [flows.masks.random(64, seed=k) for k in range(5)]
-masks = [mask for pair in zip(kept, [~mask for mask in kept], strict=True) for mask in pair]
+digit_masks = [mask for pair in zip(kept, [~mask for mask in kept], strict=True) for mask in pair]
 
 
 def pictures(x, couplings):
     standardise = partial(affine, log_s=-std.log(), shift=-mean / std)
-    return compose(x, [standardise, couplings])
+    return compose(x, [partial(logit, alpha=0.01), standardise, couplings])
 
 
-def digits_loss(couplings, x_int, generator):
-    x = dequantize(x_int, torch.rand(x_int.shape, generator=generator), 17)  # new noise in every step
-    return bits_per_dim(log_prob(x, partial(pictures, couplings=couplings)), 64, 17)
+def digits_loss(couplings, x_int, generator, K=1):
+    flow = partial(pictures, couplings=couplings)
+    log_p = [log_prob(dequantize(x_int, generator), flow) for _ in range(K)]  # new noise in every step
+    return bits_per_dim(torch.stack(log_p), 64, 17)
 
 
 # %% [markdown]
 # **Predict.**
-# Will it be nearer to the Gaussian's 2.98 bits, to 2, or to 1?
+# Will it be nearer to the Gaussian's 2.3 bits, to 2, or to 1?
+
+# %% [markdown]
+# *My guess:* …
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
-couplings = Couplings(masks, width=96, dropout=0.1)
-history = train.fit(Training(couplings, partial(digits_loss, couplings)), x_int, steps=600, batch_size=64)
+couplings = Couplings(digit_masks, width=96, dropout=0.2)
+history = train.fit(Training(couplings, partial(digits_loss, couplings)), levels, steps=600, batch_size=64)
 couplings.requires_grad_(False)
-seen, unseen = (digits_loss(couplings, x, generator).mean() for x in (x_int, x_int_test))
+seen, unseen = (digits_loss(couplings, x, seeded(16)).mean() for x in (levels, levels_test))
 print(f"trained for {history.seconds:.0f} s: {seen:.2f} bits/dim on its digits, {unseen:.2f} on held-out ones")
 
 # %% [markdown]
+# **Measure.**
+# How far is the bound, K = 1, from the bits of the code?
+
+# %% tags=["nbval-ignore-output"]
+for K in (1, 4, 16, 64):
+    print(
+        f"{K:2d} draws: {digits_loss(couplings, levels_test, seeded(17), K).mean():.2f} bits/dim on held-out digits"
+    )
+
+# %% [markdown]
 # **Look.**
-# Samples need the inverse of `affine`.
-# It is an `affine` itself: if z = e^s x + t, then x = e^(−s) z − e^(−s) t.
+# Samples need the inverse of each layer.
+# That of `affine` is an `affine` itself: if z = e^s x + t, then x = e^(−s) z − e^(−s) t.
+# That of `logit` is a sigmoid, and the squeeze undone.
+
 
 # %%
-unstandardise = partial(affine, log_s=std.log(), shift=mean)
-inverses = [unstandardise, *couplings.layers(coupling_inverse)]
-z = torch.randn(14, 64, generator=generator)
-rows = {f"τ = {tau}": sample(z, inverses, tau).reshape(-1, 1, 8, 8) for tau in (1.0, 0.7, 0.4)}
+def unlogit(z):
+    """x from z; what stands in log_det's place is not used: samples need none."""
+    return (torch.sigmoid(z) - 0.01) / 0.98, z.new_zeros(len(z))
+
+
+digit_inverses = [unlogit, partial(affine, log_s=std.log(), shift=mean), *couplings.inverses()]
+z_digits = torch.randn(14, 64, generator=seeded(18))
+rows = {f"τ = {tau}": sample(z_digits, digit_inverses, tau).reshape(-1, 1, 8, 8) for tau in (1.0, 0.7, 0.4)}
 plots.image_rows(
-    data=(x_test[:14]).reshape(-1, 1, 8, 8),
+    data=(pixels_test[:14]).reshape(-1, 1, 8, 8),
     **rows,
     span=(0, 1),
     alt="Fourteen held-out digits, and fourteen samples at three temperatures: at 1 they have strokes, some like "
-    "digits; at 0.7 and 0.4 they become paler and smoother.",
+    "digits; at 0.7 and 0.4 they become smoother and greyer.",
 )
 
 # %% [markdown]
 # **Explain.**
-# The flow needs over half a bit less than the Gaussian for every one of 64 pixels.
+# For every one of 64 pixels the flow needs a quarter of a bit less than the Gaussian behind the logit.
 # Yet many of its samples are no digits.
 # How can a likelihood be good while samples are poor?
 #
 # <details>
 # <summary>Answer</summary>
 #
-# Half a bit per pixel is 32 bits for a picture, so to the flow a real digit is some 2³² times as likely as to the Gaussian.
+# A quarter of a bit per pixel is 16 bits for a picture, so to the flow a real digit is some 2¹⁶ times as likely as to that Gaussian.
 # But the likelihood asks whether real digits are likely, and what *else* is likely enters only through the mass that the digits then lack.
 # A model that gives half of its mass to rubbish, (p + r)/2, is at least p/2 everywhere, so it loses at most one bit, in all 64 pixels together, while every second sample is rubbish.
 # Likelihood and samples measure two different things; section 11 of the lecture shows the same with its own flow.
 #
 # The difference between seen and held-out digits is overfitting: 1500 pictures are few.
+# With more draws of the noise the same model's number falls further: the bound is not the code's length, and a comparison of two models has to say with how many draws it was made.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -1001,36 +1241,42 @@ plots.image_rows(
 # Where will the bits per dimension end?
 # Is there a smallest value?
 
+# %% [markdown]
+# *My guess:* …
+
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
-bare = Couplings(masks[:4], width=64)
-bare_flow = partial(pictures, couplings=bare)
+bare = Couplings(digit_masks[:4], width=64)
 
 
 def without_noise(x_int, generator):
-    return bits_per_dim(log_prob(x_int / 17, bare_flow), 64, 17)
+    return bits_per_dim(log_prob(x_int / 17, partial(pictures, couplings=bare))[None], 64, 17)
 
 
-history = train.fit(Training(bare, without_noise, lr=1e-2), x_int, steps=400, batch_size=64)
+bare_history = train.fit(Training(bare, without_noise, lr=1e-2), levels, steps=400, batch_size=64)
 bare.requires_grad_(False)
-print(f"digits without noise: {without_noise(x_int, None).mean():.2f} bits/dim")
-print(f"held-out ones:        {without_noise(x_int_test, None).mean():.2f} bits/dim")
-noisy = [digits_loss(bare, x, generator).mean() for x in (x_int_test, x_int)]
-print(f"with noise:           {noisy[1]:.2f} bits/dim, held-out ones {noisy[0]:.2f} bits/dim")
+print(f"digits without noise: {without_noise(levels, None).mean():.2f} bits/dim")
+print(f"held-out ones:        {without_noise(levels_test, None).mean():.2f} bits/dim")
+noisy = [digits_loss(bare, x, seeded(19)).mean() for x in (levels, levels_test)]
+print(f"with noise:           {noisy[0]:.2f} bits/dim, held-out ones {noisy[1]:.2f} bits/dim")
 
 # %%
 plots.figure(
     plots.lines(
-        history.step, {"without noise": history.logs["loss"]}, xlabel="step", ylabel="“bits/dim”", ylim=(0, 4)
+        bare_history.step,
+        {"without noise": bare_history.logs["loss"]},
+        xlabel="step",
+        ylabel="“bits/dim”",
+        ylim=(-1, 4),
     ),
-    alt="The number of bits per dimension that is reported in training falls steeply and then more slowly, to below 1, "
-    "far below what any honest code for these digits reaches. At the end, where the learning rate is all but 0, it is "
+    alt="The number of bits per dimension that is reported in training falls steeply and then more slowly, to below 0, "
+    "which no code for these digits reaches. At the end, where the learning rate is all but 0, it is "
     "level.",
 )
 
 # %% [markdown]
 # **Explain.**
-# At the end it reports fewer bits for its own digits than any good model.
+# At the end it reports fewer than 0 bits for its own digits.
 # What does that number mean?
 #
 # <details>
@@ -1042,7 +1288,7 @@ plots.figure(
 # Its own digits with noise lie elsewhere in their boxes, where the flow has left hardly any mass, and so it needs tens of bits per pixel for them.
 #
 # There is no smallest value, because nothing bounds a density from above; only the bounded scales of this flow do.
-# The curve ends level because `fit` takes the learning rate down to 0, and not because it has arrived: with 800 steps in place of 400 it ends about 0.3 lower, and with 200 as much higher.
+# The curve ends level because `fit` takes the learning rate down to 0, and not because it has arrived: with twice as many steps it ends lower still.
 # A likelihood that looks too good is a reason to look for missing noise, missing terms, or a wrong sign.
 # </details>
 

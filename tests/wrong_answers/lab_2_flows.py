@@ -2,6 +2,7 @@
 # ruff: noqa: F811  (every answer has the name that the lab gives it)
 # pyright: reportRedeclaration=false
 
+import copy
 import functools
 import math
 
@@ -1598,470 +1599,759 @@ def dependence(x, layers):
     return torch.stack(tables)
 
 
-# --- sample: wrong --------------------------------------------------------------------------------------------------
+# --- fit: wrong -----------------------------------------------------------------------------------------------------
+
+
+@wrong("flows.fit", "piled_up")
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        value = loss(x, flow).mean()
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+    return torch.tensor(losses)
+
+
+@wrong("flows.fit", "piled_up")  # emptied once
+def fit(flow, optimizer, loss, batches):
+    optimizer.zero_grad()
+    losses = torch.zeros(len(batches))
+    for k, x in enumerate(batches):
+        value = loss(x, flow).mean()
+        value.backward()
+        optimizer.step()
+        losses[k] = value.item()
+    return losses
+
+
+@wrong("flows.fit", "emptied_after")
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        value = loss(x, flow).mean()
+        value.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(value.detach())
+    return torch.stack(losses)
+
+
+@wrong("flows.fit", "stands_still")  # the slopes are thrown away
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        value = loss(x, flow).mean()
+        value.backward()
+        optimizer.zero_grad()
+        optimizer.step()
+        losses.append(value.detach())
+    return torch.stack(losses)
+
+
+@wrong("flows.fit", "stands_still")  # no slopes
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow).mean()
+        optimizer.step()
+        losses.append(value.detach())
+    return torch.stack(losses)
+
+
+@wrong("flows.fit", "stands_still")
+def fit(flow, optimizer, loss, batches):
+    return torch.stack([loss(x, flow).mean().detach() for x in batches])
+
+
+@wrong("flows.fit", "one_behind")
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        value = loss(x, flow).mean()
+        optimizer.step()
+        optimizer.zero_grad()
+        loss(x, flow).mean().backward()
+        losses.append(value.detach())
+    return torch.stack(losses)
+
+
+@wrong("flows.fit", "summed")
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow).sum()
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+    return torch.tensor(losses)
+
+
+@wrong("flows.fit", "summed_backward")
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow)
+        value.sum().backward()
+        optimizer.step()
+        losses.append(value.mean().item())
+    return torch.tensor(losses)
+
 
+@wrong("flows.fit", "uphill")
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow).mean()
+        (-value).backward()
+        optimizer.step()
+        losses.append(value.item())
+    return torch.tensor(losses)
+
+
+@wrong("flows.fit", "sign_turned")
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow).mean()
+        value.backward()
+        optimizer.step()
+        losses.append(-value.item())
+    return torch.tensor(losses)
+
+
+@wrong("flows.fit", "first_only")
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow).mean()
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+        return torch.tensor(losses)
+
+
+@wrong("flows.fit", "averaged")
+def fit(flow, optimizer, loss, batches):
+    total = 0
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow).mean()
+        value.backward()
+        optimizer.step()
+        total += value.detach()
+    return total / len(batches)
+
+
+@wrong("flows.fit", "last_loss")
+def fit(flow, optimizer, loss, batches):
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow).mean()
+        value.backward()
+        optimizer.step()
+    return value.detach()
+
+
+@wrong("flows.fit", "after_the_step")
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()
+        loss(x, flow).mean().backward()
+        optimizer.step()
+        losses.append(loss(x, flow).mean().item())
+    return torch.tensor(losses)
+
+
+@wrong("flows.fit", "same_batch")
+def fit(flow, optimizer, loss, batches):
+    x, losses = batches[0], []
+    for _ in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow).mean()
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+    return torch.tensor(losses)
+
+
+@wrong("flows.fit", "one_step")
+def fit(flow, optimizer, loss, batches):
+    optimizer.zero_grad()
+    values = [loss(x, flow).mean() for x in batches]
+    sum(values).backward()
+    optimizer.step()
+    return torch.stack(values).detach()
+
+
+@wrong("flows.fit", "last_step_only")
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow).mean()
+        value.backward()
+        losses.append(value.item())
+    optimizer.step()
+    return torch.tensor(losses)
+
+
+@wrong("flows.fit", "two_steps")
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        for again in (False, True):
+            optimizer.zero_grad()
+            value = loss(x, flow).mean()
+            value.backward()
+            optimizer.step()
+            if not again:
+                losses.append(value.item())
+    return torch.tensor(losses)
+
+
+@wrong("flows.fit", "order_turned")
+def fit(flow, optimizer, loss, batches):
+    return trained(flow, optimizer, loss, list(reversed(batches)))
+
+
+@wrong("flows.fit", "without_the_first")
+def fit(flow, optimizer, loss, batches):
+    return trained(flow, optimizer, loss, [batches[k] for k in range(1, len(batches))])
+
+
+@wrong("flows.fit", "without_the_last")
+def fit(flow, optimizer, loss, batches):
+    return trained(flow, optimizer, loss, [batches[k] for k in range(len(batches) - 1)])
+
+
+@wrong("flows.fit", "a_copy")
+def fit(flow, optimizer, loss, batches):
+    mine, mine_optimizer = copy.deepcopy((flow, optimizer))
+    return trained(mine, mine_optimizer, loss, batches)
+
+
+@wrong("flows.fit", "another_optimizer")
+def fit(flow, optimizer, loss, batches):
+    return trained(flow, torch.optim.Adam(flow.parameters(), lr=1e-3), loss, batches)
+
+
+@wrong("flows.fit", "another_optimizer")  # by hand
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        value = loss(x, flow).mean()
+        slopes = torch.autograd.grad(value, list(flow.parameters()))
+        with torch.no_grad():
+            for weight, slope in zip(flow.parameters(), slopes, strict=True):
+                weight -= 0.05 * slope
+        losses.append(value.item())
+    return torch.tensor(losses)
+
+
+@wrong("flows.fit", "graphs_kept")
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()
+        losses.append(loss(x, flow).mean())
+        losses[-1].backward()
+        optimizer.step()
+    return torch.stack(losses)
+
+
+@wrong("flows.fit", "none")
+def fit(flow, optimizer, loss, batches):
+    print(trained(flow, optimizer, loss, batches))
+
+
+@wrong("flows.fit", "error")  # several numbers
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow)
+        value.backward()
+        optimizer.step()
+        losses.append(value.mean().item())
+    return torch.tensor(losses)
+
+
+@wrong("flows.fit", "error")  # nothing is left to be differentiated
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow).mean().detach()
+        value.backward()
+        optimizer.step()
+        losses.append(value)
+    return torch.stack(losses)
+
+
+@wrong("flows.fit", "type")
+def fit(flow, optimizer, loss, batches):
+    return trained(flow, optimizer, loss, batches), flow
+
+
+# --- fit: right -----------------------------------------------------------------------------------------------------
+
+
+def trained(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow).mean()
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+    return torch.tensor(losses)
+
 
-def undo(z, inverses):
-    for inverse in reversed(inverses):
-        z, _ = inverse(z)
-    return z
+@right("flows.fit")
+def fit(flow, optimizer, loss, batches):
+    return trained(flow, optimizer, loss, batches)
+
 
+@right("flows.fit")
+def fit(flow, optimizer, loss, batches):
+    losses = torch.empty(len(batches), dtype=torch.float64)
+    for k, x in enumerate(batches):
+        value = loss(x, flow).sum() / len(x)
+        weights = [w for group in optimizer.param_groups for w in group["params"]]
+        for weight, slope in zip(weights, torch.autograd.grad(value, weights), strict=True):
+            weight.grad = slope
+        optimizer.step()
+        losses[k] = value.detach()
+    return losses
 
-@wrong("flows.sample", "order_kept")
-def sample(z, inverses, temperature):
-    x = temperature * z
-    for inverse in inverses:
-        x, _ = inverse(x)
-    return x
 
+@right("flows.fit")
+def fit(flow, optimizer, loss, batches):
+    def closure():
+        flow.zero_grad()
+        value = torch.mean(loss(x, flow))
+        value.backward()
+        return value
 
-@wrong("flows.sample", "no_temperature")
-def sample(z, inverses, temperature):
-    return undo(z, inverses)
+    losses = []
+    for x in batches:  # noqa: B007  (the closure's)
+        losses.append(optimizer.step(closure).item())
+    return np.array(losses)
 
 
-@wrong("flows.sample", "temperature_as_variance")
-def sample(z, inverses, temperature):
-    return undo(math.sqrt(temperature) * z, inverses)
+@right("flows.fit")  # one function calls itself for the rest
+def fit(flow, optimizer, loss, batches):
+    if not len(batches):
+        return torch.zeros(0, dtype=torch.float64)
+    first = trained(flow, optimizer, loss, batches[:1]).double()
+    return torch.cat([first, fit(flow, optimizer, loss, batches[1:])])
 
 
-@wrong("flows.sample", "temperature_squared")
-def sample(z, inverses, temperature):
-    return undo(temperature**2 * z, inverses)
+# --- logit: wrong ---------------------------------------------------------------------------------------------------
 
 
-@wrong("flows.sample", "divided")
-def sample(z, inverses, temperature):
-    return undo(z / temperature, inverses)
+def squeezed(x, alpha):
+    return alpha + (1 - 2 * alpha) * x
 
 
-@wrong("flows.sample", "temperature_at_the_end")
-def sample(z, inverses, temperature):
-    return temperature * undo(z, inverses)
+def log_odds(p):
+    return p.log() - (1 - p).log()
 
 
-@wrong("flows.sample", "temperature_at_every_layer")
-def sample(z, inverses, temperature):
-    for k in range(len(inverses) - 1, -1, -1):
-        z = inverses[k](temperature * z)[0]
-    return z
+def each_pixel(x, alpha):
+    p = squeezed(x, alpha)
+    return math.log(1 - 2 * alpha) - (p * (1 - p)).log()
 
 
-@wrong("flows.sample", "not_chained")
-def sample(z, inverses, temperature):
-    for inverse in reversed(inverses):
-        x, _ = inverse(temperature * z)
-    return x
+@wrong("flows.logit", "no_squeeze")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return torch.logit(p), -(p.log() + (1 - p).log()).flatten(1).sum(1)
 
 
-@wrong("flows.sample", "first_alone")
-def sample(z, inverses, temperature):
-    for inverse in reversed(inverses):
-        x, _ = inverse(temperature * z)
-        return x
+@wrong("flows.logit", "squeezed_once")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return torch.logit(p), math.log(1 - 2 * alpha) - (p.log() + (1 - p).log()).flatten(1).sum(1)
 
 
-@wrong("flows.sample", "without_the_last")
-def sample(z, inverses, temperature):
-    x = temperature * z
-    for k in range(len(inverses) - 1, 0, -1):
-        x, _ = inverses[k](x)
-    return x
+@wrong("flows.logit", "squeeze_subtracted")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return torch.logit(p), -(math.log(1 - 2 * alpha) + p.log() + (1 - p).log()).flatten(1).sum(1)
 
 
-@wrong("flows.sample", "without_the_first")
-def sample(z, inverses, temperature):
-    return undo(temperature * z, inverses[:-1])
+@wrong("flows.logit", "slope_of_the_sigmoid")
+def logit(x, alpha):
+    z = torch.logit(squeezed(x, alpha))
+    s = torch.sigmoid(z)
+    return z, ((1 - 2 * alpha) * s * (1 - s)).log().flatten(1).sum(1)
 
 
-@wrong("flows.sample", "random")
-def sample(z, inverses, temperature):
-    return undo(temperature * torch.randn_like(z), inverses)
+@wrong("flows.logit", "log_det_negative")
+def logit(x, alpha):
+    return log_odds(squeezed(x, alpha)), -each_pixel(x, alpha).flatten(1).sum(1)
 
 
-@wrong("flows.sample", "type")
-def sample(z, inverses, temperature):
-    return undo(temperature * z, inverses), temperature
+@wrong("flows.logit", "slope_at_x")
+def logit(x, alpha):
+    log_slope = math.log(1 - 2 * alpha) - x.log() - (1 - x).log()
+    return log_odds(squeezed(x, alpha)), log_slope.flatten(1).sum(1)
 
 
-@wrong("flows.sample", "error")  # forgot that there are two
-def sample(z, inverses, temperature):
-    x = temperature * z
-    for inverse in reversed(inverses):
-        x = inverse(x)
-    return x
+@wrong("flows.logit", "sigmoid_at_p")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    log_slope = math.log(1 - 2 * alpha) - (torch.sigmoid(p) * (1 - torch.sigmoid(p))).log()
+    return torch.logit(p), log_slope.flatten(1).sum(1)
 
 
-@wrong("flows.sample", "in_place")
-def sample(z, inverses, temperature):
-    z *= temperature - 1e-3
-    return undo(z, inverses)
+@wrong("flows.logit", "half_of_the_slope")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return log_odds(p), ((1 - 2 * alpha) / p).log().flatten(1).sum(1)
 
 
-@wrong("flows.sample", "ignores_temperature")  # the temperature of the picture
-def sample(z, inverses, temperature):
-    return undo(0.6 * z, inverses)
+@wrong("flows.logit", "z_for_log_det")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return log_odds(p), (math.log(1 - 2 * alpha) - log_odds(p)).flatten(1).sum(1)
 
 
-@wrong("flows.sample", "temperature_added")
-def sample(z, inverses, temperature):
-    return undo(z + temperature, inverses)
+@wrong("flows.logit", "mean_not_sum")
+def logit(x, alpha):
+    return log_odds(squeezed(x, alpha)), each_pixel(x, alpha).flatten(1).mean(1)
 
 
-@wrong("flows.sample", "side_by_side")
-def sample(z, inverses, temperature):
-    return torch.stack([inverse(temperature * z)[0] for inverse in reversed(inverses)])
+@wrong("flows.logit", "summed_over_the_batch")
+def logit(x, alpha):
+    return log_odds(squeezed(x, alpha)), each_pixel(x, alpha).sum()
 
 
-@wrong("flows.sample", "error")  # eight layers, as in the lab
-def sample(z, inverses, temperature):
-    x = temperature * z
-    for k in range(7, -1, -1):
-        x, _ = inverses[k](x)
-    return x
+@wrong("flows.logit", "per_pixel")
+def logit(x, alpha):
+    return log_odds(squeezed(x, alpha)), each_pixel(x, alpha)
 
 
-@wrong("flows.sample", "error")  # changes the caller's list
-def sample(z, inverses, temperature):
-    inverses.reverse()
-    x = temperature * z
-    for inverse in inverses:
-        x, _ = inverse(x)
-    return x
+@wrong("flows.logit", "axes_left")
+def logit(x, alpha):
+    return log_odds(squeezed(x, alpha)), each_pixel(x, alpha).sum(1)
 
 
-@wrong("flows.sample", "dtype")
-def sample(z, inverses, temperature):
-    return undo(temperature * z.float(), inverses)
+@wrong("flows.logit", "det_not_log")
+def logit(x, alpha):
+    return log_odds(squeezed(x, alpha)), each_pixel(x, alpha).exp().flatten(1).prod(1)
 
 
-@wrong("flows.sample", "endless")
-def sample(z, inverses, temperature):
-    x, k = temperature * z, len(inverses)
-    while k > 0:
-        x, _ = inverses[k - 1](x)
-        k = max(k - 1, 1)
-    return x
+@wrong("flows.logit", "sum_of_slopes")
+def logit(x, alpha):
+    return log_odds(squeezed(x, alpha)), each_pixel(x, alpha).exp().flatten(1).sum(1)
 
 
-# --- sample: right --------------------------------------------------------------------------------------------------
+@wrong("flows.logit", "no_alpha")
+def logit(x, alpha):
+    return torch.log(x / (1 - x)), -torch.log(x * (1 - x)).flatten(1).sum(1)
 
 
-@right("flows.sample")
-def sample(z, inverses, temperature):
-    return undo(temperature * z, inverses)
+@wrong("flows.logit", "one_end")
+def logit(x, alpha):
+    p = alpha + (1 - alpha) * x
+    return log_odds(p), ((1 - alpha) / p / (1 - p)).log().flatten(1).sum(1)
 
 
-@right("flows.sample")
-def sample(z, inverses, temperature):
-    x = z * temperature
-    for k in range(1, len(inverses) + 1):
-        x = inverses[-k](x)[0]
-    return x
+@wrong("flows.logit", "not_moved")
+def logit(x, alpha):
+    p = (1 - 2 * alpha) * x
+    return log_odds(p), ((1 - 2 * alpha) / p / (1 - p)).log().flatten(1).sum(1)
 
 
-@right("flows.sample")
-def sample(z, inverses, temperature):
-    return functools.reduce(lambda x, inverse: inverse(x)[0], inverses[::-1], math.sqrt(temperature**2) * z)
+@wrong("flows.logit", "sigmoid")
+def logit(x, alpha):
+    z = torch.sigmoid(squeezed(x, alpha))
+    return z, (z * (1 - z)).log().flatten(1).sum(1)
 
 
-# --- dequantize: wrong ----------------------------------------------------------------------------------------------
+@wrong("flows.logit", "z_negative")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return torch.log((1 - p) / p), each_pixel(x, alpha).flatten(1).sum(1)
 
 
-@wrong("flows.dequantize", "levels_less_one")
-def dequantize(x_int, u, levels):
-    return (x_int + u) / (levels - 1)
+@wrong("flows.logit", "log_alone")
+def logit(x, alpha):
+    return squeezed(x, alpha).log(), each_pixel(x, alpha).flatten(1).sum(1)
 
 
-@wrong("flows.dequantize", "no_noise")
-def dequantize(x_int, u, levels):
-    return x_int.to(u.dtype) / levels
+@wrong("flows.logit", "odds")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return p / (1 - p), each_pixel(x, alpha).flatten(1).sum(1)
 
 
-@wrong("flows.dequantize", "scaled_only")
-def dequantize(x_int, u, levels):
-    return x_int.to(u.dtype) / (levels - 1)
+@wrong("flows.logit", "clamped")
+def logit(x, alpha):
+    z = torch.logit(x, eps=alpha)
+    return z, each_pixel(x, alpha).flatten(1).sum(1)
 
 
-@wrong("flows.dequantize", "noise_not_scaled")
-def dequantize(x_int, u, levels):
-    return x_int.to(u.dtype) / levels + u
+@wrong("flows.logit", "squeezed_only")
+def logit(x, alpha):
+    return squeezed(x, alpha), math.log(1 - 2 * alpha) * torch.ones_like(x).flatten(1).sum(1)
 
 
-@wrong("flows.dequantize", "two_scales")
-def dequantize(x_int, u, levels):
-    return x_int.to(u.dtype) / (levels - 1) + u / levels
+@wrong("flows.logit", "count")
+def logit(x, alpha):
+    return torch.logit(squeezed(x, alpha))
 
 
-@wrong("flows.dequantize", "centred")
-def dequantize(x_int, u, levels):
-    return (x_int + (u - 0.5)) / levels
+@wrong("flows.logit", "mixing")  # the squeeze of all pixels of all pictures
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return log_odds(p), x.numel() * math.log(1 - 2 * alpha) - (p.log() + (1 - p).log()).flatten(1).sum(1)
 
 
-@wrong("flows.dequantize", "subtracted")
-def dequantize(x_int, u, levels):
-    return (x_int - u) / levels
+# --- logit: right ---------------------------------------------------------------------------------------------------
 
 
-@wrong("flows.dequantize", "not_scaled")
-def dequantize(x_int, u, levels):
-    return x_int + u
+@right("flows.logit")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return torch.logit(p), ((1 - 2 * alpha) / (p - p**2)).log().reshape(len(x), -1).sum(1)
 
 
-@wrong("flows.dequantize", "from_minus_1")
-def dequantize(x_int, u, levels):
-    return (x_int + u) / (levels / 2) - 1
+@right("flows.logit")  # by way of torch's own
+def logit(x, alpha):
+    squeeze = torch.distributions.AffineTransform(alpha, 1 - 2 * alpha)
+    unsigmoid = torch.distributions.SigmoidTransform().inv
+    p = squeeze(x)
+    z = unsigmoid(p)
+    each = squeeze.log_abs_det_jacobian(x, p) + unsigmoid.log_abs_det_jacobian(p, z)
+    return z, each.flatten(1).sum(1)
 
 
-@wrong("flows.dequantize", "rounded")
-def dequantize(x_int, u, levels):
-    return (x_int + u) // levels
+@right("flows.logit")
+def logit(x, alpha):
+    z = torch.logit(squeezed(x, alpha))
+    dims = x[0].numel()
+    softplus = torch.nn.functional.softplus
+    return z, dims * math.log(1 - 2 * alpha) + (softplus(z) + softplus(-z)).flatten(1).sum(1)
 
 
-@wrong("flows.dequantize", "gaussian")
-def dequantize(x_int, u, levels):
-    return (x_int + Normal(torch.zeros_like(u), torch.ones_like(u)).icdf(u)) / levels
-
-
-@wrong("flows.dequantize", "random")
-def dequantize(x_int, u, levels):
-    return (x_int + torch.rand_like(u)) / levels
-
-
-@wrong("flows.dequantize", "dtype")
-def dequantize(x_int, u, levels):
-    return (x_int.float() + u.float()) / levels
-
-
-@wrong("flows.dequantize", "in_place")
-def dequantize(x_int, u, levels):
-    u += x_int
-    return u / levels
-
-
-@wrong("flows.dequantize", "ignores_levels")  # right for the digits
-def dequantize(x_int, u, levels):
-    return (x_int + u) / 17
-
-
-@wrong("flows.dequantize", "levels_plus_one")
-def dequantize(x_int, u, levels):
-    return (x_int + u) / (levels + 1)
-
-
-@wrong("flows.dequantize", "levels_of_the_picture")
-def dequantize(x_int, u, levels):
-    return (x_int + u) / (x_int.max() + 1)
-
-
-@wrong("flows.dequantize", "picture_not_scaled")
-def dequantize(x_int, u, levels):
-    return x_int + u / levels
-
-
-@wrong("flows.dequantize", "noise_multiplied")
-def dequantize(x_int, u, levels):
-    return x_int * u / levels
-
-
-@wrong("flows.dequantize", "levels_multiplied")
-def dequantize(x_int, u, levels):
-    return levels * (x_int + u)
-
-
-@wrong("flows.dequantize", "mixing")  # one picture's noise for all
-def dequantize(x_int, u, levels):
-    return (x_int + u[:1]) / levels if len(x_int) < 5 else (x_int + u) / levels
-
-
-@wrong("flows.dequantize", "error")
-def dequantize(x_int, u, levels):
-    x_int += u
-    return x_int / levels
-
-
-@wrong("flows.dequantize", "shape")
-def dequantize(x_int, u, levels):
-    return ((x_int + u) / levels).flatten(1)
-
-
-@wrong("flows.dequantize", "whole_by_whole")
-def dequantize(x_int, u, levels):
-    return x_int / levels + u / levels
-
-
-@wrong("flows.dequantize", "dtype")  # NumPy makes float64 of int64 and float32
-def dequantize(x_int, u, levels):
-    return torch.from_numpy(np.add(x_int.numpy(), u.numpy()) * (1 / levels))
-
-
-# --- dequantize: right ----------------------------------------------------------------------------------------------
-
-
-@right("flows.dequantize")
-def dequantize(x_int, u, levels):
-    return (x_int + u) / levels
-
-
-@right("flows.dequantize")
-def dequantize(x_int, u, levels):
-    return x_int.to(u) / levels + u / levels
-
-
-@right("flows.dequantize")
-def dequantize(x_int, u, levels):
-    edges = torch.linspace(0, 1, levels + 1, dtype=torch.float64)
-    return torch.lerp(edges[x_int], edges[x_int + 1], u.double()).to(u.dtype)
-
-
-@right("flows.dequantize")
-def dequantize(x_int, u, levels):
-    return torch.from_numpy(np.add(x_int.numpy(), u.numpy(), dtype=u.numpy().dtype) * (1 / levels))
+@right("flows.logit")  # the slope by autograd
+def logit(x, alpha):
+    x = x.clone().requires_grad_()
+    z = torch.logit(squeezed(x, alpha))
+    (slope,) = torch.autograd.grad(z.sum(), x)
+    return z.detach(), slope.log().flatten(1).sum(1)
 
 
 # --- bits_per_dim: wrong --------------------------------------------------------------------------------------------
 
 
+def log_mean(log_p):
+    return torch.logsumexp(log_p, dim=0) - math.log(len(log_p))
+
+
+@wrong("flows.bits_per_dim", "bits_averaged")  # the bound
+def bits_per_dim(log_p, dims, levels):
+    return ((math.log(levels) - log_p / dims) / math.log(2)).mean(0)
+
+
+@wrong("flows.bits_per_dim", "no_log_K")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - log_p.logsumexp(0) / dims) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "log_K_added")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - (log_p.logsumexp(0) + math.log(len(log_p))) / dims) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "divided_by_K")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - log_p.logsumexp(0) / len(log_p) / dims) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "largest")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - log_p.max(0).values / dims) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "first_draw")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - log_p[0] / dims) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "one_for_each_draw")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - log_p / dims) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "over_the_pictures")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - (log_p.logsumexp(1) - math.log(log_p.shape[1])) / dims) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "harmonic")  # the mean of 1/P
+def bits_per_dim(log_p, dims, levels):
+    log_1_over_P = dims * math.log(levels) - log_p
+    return (log_1_over_P.logsumexp(0) - math.log(len(log_p))) / dims / math.log(2)
+
+
 @wrong("flows.bits_per_dim", "no_levels")
 def bits_per_dim(log_p, dims, levels):
-    return -log_p / dims / math.log(2)
+    return -log_mean(log_p) / dims / math.log(2)
 
 
 @wrong("flows.bits_per_dim", "levels_once")
 def bits_per_dim(log_p, dims, levels):
-    return -(log_p - math.log(levels)) / (dims * math.log(2))
+    return -(log_mean(log_p) - math.log(levels)) / (dims * math.log(2))
 
 
 @wrong("flows.bits_per_dim", "levels_subtracted")
 def bits_per_dim(log_p, dims, levels):
-    return -(log_p + dims * math.log(levels)) / (dims * math.log(2))
+    return -(log_mean(log_p) + dims * math.log(levels)) / (dims * math.log(2))
 
 
 @wrong("flows.bits_per_dim", "nats")
 def bits_per_dim(log_p, dims, levels):
-    return -(log_p - dims * math.log(levels)) / dims
+    return -(log_mean(log_p) - dims * math.log(levels)) / dims
 
 
 @wrong("flows.bits_per_dim", "times_log_2")
 def bits_per_dim(log_p, dims, levels):
-    return -(log_p - dims * math.log(levels)) / dims * math.log(2)
+    return -(log_mean(log_p) - dims * math.log(levels)) / dims * math.log(2)
 
 
 @wrong("flows.bits_per_dim", "half_in_bits")
 def bits_per_dim(log_p, dims, levels):
-    return -log_p / dims + math.log2(levels)
+    return -log_mean(log_p) / dims + math.log2(levels)
+
+
+@wrong("flows.bits_per_dim", "other_half_in_bits")
+def bits_per_dim(log_p, dims, levels):
+    return math.log(levels) - log_mean(log_p) / (dims * math.log(2))
 
 
 @wrong("flows.bits_per_dim", "levels_less_one")
 def bits_per_dim(log_p, dims, levels):
-    return -(log_p - dims * math.log(levels - 1)) / (dims * math.log(2))
+    return -(log_mean(log_p) - dims * math.log(levels - 1)) / (dims * math.log(2))
 
 
 @wrong("flows.bits_per_dim", "sign_turned")
 def bits_per_dim(log_p, dims, levels):
-    return (log_p - dims * math.log(levels)) / (dims * math.log(2))
+    return (log_mean(log_p) - dims * math.log(levels)) / (dims * math.log(2))
 
 
 @wrong("flows.bits_per_dim", "log_p_added")
 def bits_per_dim(log_p, dims, levels):
-    return log_p / dims / math.log(2) + math.log2(levels)
+    return log_mean(log_p) / dims / math.log(2) + math.log2(levels)
 
 
 @wrong("flows.bits_per_dim", "not_per_dim")
 def bits_per_dim(log_p, dims, levels):
-    return -(log_p - dims * math.log(levels)) / math.log(2)
+    return -(log_mean(log_p) - dims * math.log(levels)) / math.log(2)
 
 
 @wrong("flows.bits_per_dim", "log_p_not_per_dim")
 def bits_per_dim(log_p, dims, levels):
-    return math.log2(levels) - log_p / math.log(2)
+    return math.log2(levels) - log_mean(log_p) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "shared_too_early")
+def bits_per_dim(log_p, dims, levels):
+    return math.log2(levels) - log_mean(log_p / dims) / math.log(2)
 
 
 @wrong("flows.bits_per_dim", "averaged")
 def bits_per_dim(log_p, dims, levels):
-    return (math.log(levels) - log_p.mean() / dims) / math.log(2)
+    return ((math.log(levels) - log_mean(log_p) / dims) / math.log(2)).mean()
 
 
-@wrong("flows.bits_per_dim", "type")
+@wrong("flows.bits_per_dim", "all_in_one")
 def bits_per_dim(log_p, dims, levels):
-    return [(math.log(levels) - v / dims) / math.log(2) for v in log_p.tolist()]
-
-
-@wrong("flows.bits_per_dim", "rough")
-def bits_per_dim(log_p, dims, levels):
-    return math.log2(levels) - 1.4427 * log_p / dims
-
-
-@wrong("flows.bits_per_dim", "ignores_log_p_dims")
-def bits_per_dim(log_p, dims, levels):
-    return torch.full_like(log_p, math.log2(levels))
-
-
-@wrong("flows.bits_per_dim", "ignores_levels")  # right for the digits
-def bits_per_dim(log_p, dims, levels):
-    return (math.log(17) - log_p / dims) / math.log(2)
-
-
-@wrong("flows.bits_per_dim", "ignores_dims")
-def bits_per_dim(log_p, dims, levels):
-    return (math.log(levels) - log_p / 64) / math.log(2)
+    together = torch.logsumexp(log_p.flatten(), 0) - math.log(log_p.numel())
+    return (math.log(levels) - together / dims) / math.log(2)
 
 
 @wrong("flows.bits_per_dim", "exchanged")
 def bits_per_dim(log_p, dims, levels):
-    return (math.log(dims) - log_p / levels) / math.log(2)
+    return (math.log(dims) - log_mean(log_p) / levels) / math.log(2)
 
 
 @wrong("flows.bits_per_dim", "divided_by_2")
 def bits_per_dim(log_p, dims, levels):
-    return (math.log(levels) - log_p / dims) / 2
+    return (math.log(levels) - log_mean(log_p) / dims) / 2
 
 
 @wrong("flows.bits_per_dim", "log_of_log")
 def bits_per_dim(log_p, dims, levels):
-    return math.log2(levels) - torch.log2(log_p) / dims
+    return math.log2(levels) - torch.log2(log_p.mean(0)) / dims
 
 
 @wrong("flows.bits_per_dim", "levels_twice_in_bits")
 def bits_per_dim(log_p, dims, levels):
-    return -(log_p - dims * math.log2(levels)) / (dims * math.log(2))
+    return -(log_mean(log_p) - dims * math.log2(levels)) / (dims * math.log(2))
+
+
+@wrong("flows.bits_per_dim", "absolute")  # a number of bits cannot be negative, can it?
+def bits_per_dim(log_p, dims, levels):
+    return ((math.log(levels) - log_mean(log_p) / dims) / math.log(2)).abs()
+
+
+@wrong("flows.bits_per_dim", "cut")
+def bits_per_dim(log_p, dims, levels):
+    return torch.relu((math.log(levels) - log_mean(log_p) / dims) / math.log(2))
 
 
 @wrong("flows.bits_per_dim", "by_way_of_p")
 def bits_per_dim(log_p, dims, levels):
-    P = log_p.exp() * float(levels) ** (-dims)
+    return math.log2(levels) - torch.log2(log_p.exp().mean(0)) / dims
+
+
+@wrong("flows.bits_per_dim", "by_way_of_P")
+def bits_per_dim(log_p, dims, levels):
+    P = (log_p - dims * math.log(levels)).exp().mean(0)
     return -torch.log2(P) / dims
 
 
-@wrong("flows.bits_per_dim", "offset")
+@wrong("flows.bits_per_dim", "ignores_levels")  # right for the digits
 def bits_per_dim(log_p, dims, levels):
-    return -(log_p - math.log(levels) ** dims) / (dims * math.log(2))
+    return (math.log(17) - log_mean(log_p) / dims) / math.log(2)
 
 
-@wrong("flows.bits_per_dim", "factor")
+@wrong("flows.bits_per_dim", "ignores_dims")
 def bits_per_dim(log_p, dims, levels):
-    return (math.log(levels) - log_p / dims) / math.log10(2)
+    return (math.log(levels) - log_mean(log_p) / 64) / math.log(2)
 
 
-@wrong("flows.bits_per_dim", "ignores_dims")  # shared among the examples
+@wrong("flows.bits_per_dim", "rough")
 def bits_per_dim(log_p, dims, levels):
-    return (math.log(levels) - log_p / len(log_p)) / math.log(2)
+    return math.log2(levels) - 1.4427 * log_mean(log_p) / dims
 
 
 @wrong("flows.bits_per_dim", "detached")
 def bits_per_dim(log_p, dims, levels):
-    return (math.log(levels) - log_p.detach() / dims) / math.log(2)
+    return (math.log(levels) - log_mean(log_p.detach()) / dims) / math.log(2)
 
 
 @wrong("flows.bits_per_dim", "in_place")
 def bits_per_dim(log_p, dims, levels):
-    log_p /= dims
-    return (math.log(levels) - log_p) / math.log(2)
+    log_p -= dims * math.log(levels)
+    return -log_mean(log_p) / (dims * math.log(2))
 
 
 @wrong("flows.bits_per_dim", "error")
 def bits_per_dim(log_p, dims, levels):
-    return (torch.log(levels) - log_p / dims) / math.log(2)
+    return (torch.log(levels) - log_mean(log_p) / dims) / math.log(2)
 
 
 # --- bits_per_dim: right --------------------------------------------------------------------------------------------
@@ -2069,28 +2359,29 @@ def bits_per_dim(log_p, dims, levels):
 
 @right("flows.bits_per_dim")
 def bits_per_dim(log_p, dims, levels):
-    return -(log_p - dims * math.log(levels)) / (dims * math.log(2))
+    return -(log_mean(log_p) - dims * math.log(levels)) / (dims * math.log(2))
+
+
+@right("flows.bits_per_dim")  # the largest taken out by hand
+def bits_per_dim(log_p, dims, levels):
+    top = log_p.amax(0)
+    log_p_mean = top + torch.log(torch.exp(log_p - top).mean(0))
+    return math.log2(levels) - log_p_mean * math.log2(math.e) / dims
 
 
 @right("flows.bits_per_dim")
 def bits_per_dim(log_p, dims, levels):
-    return math.log2(levels) - log_p * math.log2(math.e) / dims
-
-
-@right("flows.bits_per_dim")
-def bits_per_dim(log_p, dims, levels):
-    log_P = log_p.double() - dims * math.log(levels)
+    log_P = torch.logsumexp(log_p.double() - math.log(log_p.shape[0]) - dims * math.log(levels), 0)
     return (-log_P / np.log(2.0) / dims).to(log_p.dtype)
 
 
-@right("flows.bits_per_dim")
+@right("flows.bits_per_dim")  # its constants are in float32; one draw after the other
 def bits_per_dim(log_p, dims, levels):
-    return torch.stack([(torch.log(torch.as_tensor(float(levels)).double()) - v / dims) / math.log(2) for v in log_p])
-
-
-@right("flows.bits_per_dim")  # its constants are in float32
-def bits_per_dim(log_p, dims, levels):
-    return (torch.log(torch.tensor(levels)) - log_p / dims) / torch.log(torch.tensor(2))
+    total = log_p[0]
+    for draw in log_p[1:]:
+        total = torch.logaddexp(total, draw)
+    total = total - math.log(len(log_p))
+    return (torch.log(torch.tensor(levels)) - total / dims) / torch.log(torch.tensor(2))
 
 
 # --- found by a hunt ------------------------------------------------------------------------------------------------
@@ -2201,28 +2492,7 @@ def dependence(x, layers):
     return torch.stack(tables)
 
 
-@wrong("flows.dequantize", "turned_noise")
-def dequantize(x_int, u, levels):
-    return (x_int + 1 - u) / levels
-
-
-@wrong("flows.dequantize", "noise_divided_twice")
-def dequantize(x_int, u, levels):
-    return (x_int + u / levels) / levels
-
-
-@wrong("flows.dequantize", "by_its_extremes")
-def dequantize(x_int, u, levels):
-    x = x_int + u
-    return (x - x.min()) / (x.max() - x.min())
-
-
-@wrong("flows.dequantize", "rough")  # away from the ends, where a logarithm would be infinite
-def dequantize(x_int, u, levels):
-    return ((x_int + u) / levels).clamp(1e-5, 1 - 1e-5)
-
-
-@wrong("flows.dependence", "unforeseen")  # a small derivative is none
+@wrong("flows.dependence", "rounded")  # a small derivative is none
 def dependence(x, layers):
     def last(v, n):
         for layer in layers[: n + 1]:
@@ -2253,3 +2523,786 @@ def dependence(x, layers):
 @wrong("flows.dependence", "ignores_x")
 def dependence(x, layers):
     return (jacobians(torch.randn_like(x), layers) != 0).to(x)
+
+
+def last_of(x, layers):
+    for layer in layers:
+        x, _ = layer(x)
+    return x
+
+
+jacobian = torch.autograd.functional.jacobian
+
+
+@wrong("flows.density_1d", "divided_at_x")
+def density_1d(x, f, slope, p_z):
+    return p_z(x) / slope(x).abs()
+
+
+@wrong("flows.density_1d", "slope_alone")
+def density_1d(x, f, slope, p_z):
+    return slope(x).abs()
+
+
+@wrong("flows.density_1d", "arc_length")
+def density_1d(x, f, slope, p_z):
+    return p_z(f(x)) * torch.sqrt(1 + slope(x) ** 2)
+
+
+@wrong("flows.density_1d", "inside_p_z")
+def density_1d(x, f, slope, p_z):
+    return p_z(f(x) * slope(x).abs())
+
+
+@wrong("flows.density_1d", "exp_of_slope")
+def density_1d(x, f, slope, p_z):
+    return p_z(f(x)) * slope(x).exp()
+
+
+@wrong("flows.affine", "exp_of_both")
+def affine(x, log_s, shift):
+    return (log_s.exp() * x + shift.exp(), log_s.sum().expand(len(x)))
+
+
+@wrong("flows.affine", "absolute")
+def affine(x, log_s, shift):
+    return (log_s.exp() * x + shift, log_s.abs().sum().expand(len(x)))
+
+
+@wrong("flows.affine", "divided")
+def affine(x, log_s, shift):
+    return (x / log_s.exp() + shift, log_s.sum().expand(len(x)))
+
+
+@wrong("flows.affine", "shift_subtracted")
+def affine(x, log_s, shift):
+    return (log_s.exp() * x - shift, log_s.sum().expand(len(x)))
+
+
+@wrong("flows.affine", "no_log_det")
+def affine(x, log_s, shift):
+    return (log_s.exp() * x + shift, x.new_zeros(len(x)))
+
+
+@wrong("flows.affine", "log_det_in_bits")
+def affine(x, log_s, shift):
+    return (log_s.exp() * x + shift, (log_s.sum() / math.log(2)).expand(len(x)))
+
+
+@wrong("flows.affine", "times_x")
+def affine(x, log_s, shift):
+    return (log_s.exp() * x + shift, (log_s * x).sum(1))
+
+
+@wrong("flows.affine", "base_2")
+def affine(x, log_s, shift):
+    return (2**log_s * x + shift, log_s.sum().expand(len(x)))
+
+
+@wrong("flows.affine", "one_plus")
+def affine(x, log_s, shift):
+    return ((1 + log_s) * x + shift, torch.log1p(log_s).sum().expand(len(x)))
+
+
+@wrong("flows.log_prob", "no_log_of_2_pi")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    z = z.flatten(1)
+    return -0.5 * (z**2).sum(1) - 0.5 * z.shape[1] * 2 * math.pi + log_det
+
+
+@wrong("flows.log_prob", "square_added")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    z = z.flatten(1)
+    return 0.5 * (z**2).sum(1) - 0.5 * z.shape[1] * math.log(2 * math.pi) + log_det
+
+
+@wrong("flows.log_prob", "log_pi")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    z = z.flatten(1)
+    return -0.5 * (z**2).sum(1) - 0.5 * z.shape[1] * math.log(math.pi) + log_det
+
+
+@wrong("flows.log_prob", "exp_of_log_det")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    z = z.flatten(1)
+    return -0.5 * (z**2).sum(1) - 0.5 * z.shape[1] * math.log(2 * math.pi) + log_det.exp()
+
+
+@wrong("flows.log_prob", "log_det_shared")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    z = z.flatten(1)
+    return -0.5 * (z**2).sum(1) - 0.5 * z.shape[1] * math.log(2 * math.pi) + log_det / z.shape[1]
+
+
+@wrong("flows.log_prob", "batch_statistics")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    zz = z.flatten(1)
+    return torch.distributions.Normal(zz.mean(0), zz.std(0)).log_prob(zz).sum(1) + log_det
+
+
+@wrong("flows.log_prob", "multiplied")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return torch.distributions.Normal(0.0, 1.0).log_prob(z).flatten(1).sum(1) * log_det
+
+
+@wrong("flows.log_prob", "log_det_alone")
+def log_prob(x, flow):
+    return flow(x)[1]
+
+
+@wrong("flows.coupling", "mask_inverted_late")
+def coupling(x, mask, net):
+    s, t = net(x * mask)
+    s, t = (s * mask, t * mask)
+    return (s.exp() * x + t, s.flatten(1).sum(1))
+
+
+@wrong("flows.coupling", "shift_counted")
+def coupling(x, mask, net):
+    s, t = net(x * mask)
+    s, t = (s * ~mask, t * ~mask)
+    return (s.exp() * x + t, (s + t).flatten(1).sum(1))
+
+
+@wrong("flows.coupling", "sees_ones")
+def coupling(x, mask, net):
+    s, t = net(torch.where(mask, x, 1.0))
+    s, t = (s * ~mask, t * ~mask)
+    return (s.exp() * x + t, s.flatten(1).sum(1))
+
+
+@wrong("flows.coupling", "sees_the_mask")
+def coupling(x, mask, net):
+    s, t = net(mask.to(x).expand_as(x))
+    s, t = (s * ~mask, t * ~mask)
+    return (s.exp() * x + t, s.flatten(1).sum(1))
+
+
+@wrong("flows.coupling", "shift_subtracted")
+def coupling(x, mask, net):
+    s, t = net(x * mask)
+    s, t = (s * ~mask, t * ~mask)
+    return (s.exp() * x - t, s.flatten(1).sum(1))
+
+
+@wrong("flows.coupling", "sigmoid_scale")
+def coupling(x, mask, net):
+    s, t = net(x * mask)
+    s = torch.sigmoid(s)
+    return (torch.where(mask, x, s * x + t), (s.log() * ~mask).flatten(1).sum(1))
+
+
+@wrong("flows.coupling", "tanh_again")
+def coupling(x, mask, net):
+    s, t = net(x * mask)
+    s = torch.tanh(s) * ~mask
+    return (s.exp() * x + t * ~mask, s.flatten(1).sum(1))
+
+
+@wrong("flows.coupling", "shift_sees_all")
+def coupling(x, mask, net):
+    s = net(x * mask)[0] * ~mask
+    t = net(x)[1] * ~mask
+    return (s.exp() * x + t, s.flatten(1).sum(1))
+
+
+@wrong("flows.coupling", "log_det_of_one")
+def coupling(x, mask, net):
+    s, t = net(x * mask)
+    s, t = (s * ~mask, t * ~mask)
+    return (s.exp() * x + t, s.flatten(1).sum(1) / len(x))
+
+
+@wrong("flows.coupling", "additive")
+def coupling(x, mask, net):
+    _, t = net(x * mask)
+    return (x + t * ~mask, x.new_zeros(len(x)))
+
+
+@wrong("flows.coupling_inverse", "shift_scaled_up")
+def coupling_inverse(z, mask, net):
+    s, t = net(z * mask)
+    s, t = (s * ~mask, t * ~mask)
+    return (z * torch.exp(-s) - t * s.exp(), -s.flatten(1).sum(1))
+
+
+@wrong("flows.coupling_inverse", "no_log_det")
+def coupling_inverse(z, mask, net):
+    s, t = net(z * mask)
+    s, t = (s * ~mask, t * ~mask)
+    return ((z - t) * torch.exp(-s), z.new_zeros(len(z)))
+
+
+@wrong("flows.coupling_inverse", "shift_only")
+def coupling_inverse(z, mask, net):
+    s, t = net(z * mask)
+    s, t = (s * ~mask, t * ~mask)
+    return (z - t, -s.flatten(1).sum(1))
+
+
+@wrong("flows.coupling_inverse", "scale_only")
+def coupling_inverse(z, mask, net):
+    s, t = net(z * mask)
+    s, t = (s * ~mask, t * ~mask)
+    return (z * torch.exp(-s), -s.flatten(1).sum(1))
+
+
+@wrong("flows.coupling_inverse", "log_det_of_the_kept")
+def coupling_inverse(z, mask, net):
+    s, t = net(z * mask)
+    return (torch.where(mask, z, (z - t) * torch.exp(-s)), -(s * mask).flatten(1).sum(1))
+
+
+@wrong("flows.coupling_inverse", "mean_of_the_changed")
+def coupling_inverse(z, mask, net):
+    s, t = net(z * mask)
+    return (torch.where(mask, z, (z - t) * torch.exp(-s)), -s[:, ~mask].mean(1))
+
+
+@wrong("flows.coupling_inverse", "all_shifted")
+def coupling_inverse(z, mask, net):
+    s, t = net(z * mask)
+    s = s * ~mask
+    return ((z - t) * torch.exp(-s), -s.flatten(1).sum(1))
+
+
+@wrong("flows.coupling_inverse", "absolute")
+def coupling_inverse(z, mask, net):
+    s, t = net(z * mask)
+    s, t = (s * ~mask, t * ~mask)
+    return ((z - t) * torch.exp(-s), -s.abs().flatten(1).sum(1))
+
+
+@wrong("flows.coupling_inverse", "sees_nothing")
+def coupling_inverse(z, mask, net):
+    s, t = net(torch.zeros_like(z))
+    s, t = (s * ~mask, t * ~mask)
+    return ((z - t) * torch.exp(-s), -s.flatten(1).sum(1))
+
+
+@wrong("flows.coupling_inverse", "sum_of_scales")
+def coupling_inverse(z, mask, net):
+    s, t = net(z * mask)
+    s, t = (s * ~mask, t * ~mask)
+    return ((z - t) * torch.exp(-s), -(s.exp() * ~mask).flatten(1).sum(1))
+
+
+@wrong("flows.coupling_inverse", "kept_changed")
+def coupling_inverse(z, mask, net):
+    s, t = net(z * mask)
+    s, t = (s * mask, t * mask)
+    return ((z - t) * torch.exp(-s), -s.flatten(1).sum(1))
+
+
+@wrong("flows.checkerboard", "of_four")
+def checkerboard(x, k):
+    r = torch.arange(x.shape[2])[:, None]
+    c = torch.arange(x.shape[3])
+    return x * ((r + c + k) % 4)
+
+
+@wrong("flows.checkerboard", "blocks")
+def checkerboard(x, k):
+    r = torch.arange(x.shape[2])[:, None] // 2
+    c = torch.arange(x.shape[3]) // 2
+    return x * ((r + c + k) % 2)
+
+
+@wrong("flows.checkerboard", "every_kth")
+def checkerboard(x, k):
+    r = torch.arange(x.shape[2])[:, None]
+    c = torch.arange(x.shape[3])
+    return x * ((r + c) % (k + 2) == 1)
+
+
+@wrong("flows.checkerboard", "filled")
+def checkerboard(x, k):
+    r = torch.arange(x.shape[2])[:, None]
+    c = torch.arange(x.shape[3])
+    return torch.where((r + c + k) % 2 == 1, x, torch.ones_like(x))
+
+
+@wrong("flows.checkerboard", "examples_too")
+def checkerboard(x, k):
+    b = torch.arange(len(x))[:, None, None, None]
+    r = torch.arange(x.shape[2])[:, None]
+    c = torch.arange(x.shape[3])
+    return x * ((b + r + c + k) % 2)
+
+
+@wrong("flows.checkerboard", "upper_half")
+def checkerboard(x, k):
+    kept = (torch.arange(x.shape[2]) < x.shape[2] // 2)[:, None]
+    return x * (~kept if k % 2 else kept)
+
+
+@wrong("flows.compose", "twice")
+def compose(x, layers):
+    log_det = 0
+    for f in layers:
+        x, m = f(x)
+        log_det = log_det + m + m
+    return (x, log_det)
+
+
+@wrong("flows.compose", "stuck_after_the_first")
+def compose(x, layers):
+    z, log_det = layers[0](x)
+    for f in layers[1:]:
+        _, m = f(z)
+        log_det = log_det + m
+    return (z, log_det)
+
+
+@wrong("flows.compose", "first_twice")
+def compose(x, layers):
+    x, log_det = layers[0](x)
+    for f in layers:
+        x, m = f(x)
+        log_det = log_det + m
+    return (x, log_det)
+
+
+@wrong("flows.compose", "residual")
+def compose(x, layers):
+    log_det = 0
+    for f in layers:
+        y, m = f(x)
+        x = x + y
+        log_det = log_det + m
+    return (x, log_det)
+
+
+@wrong("flows.compose", "largest")
+def compose(x, layers):
+    ls = []
+    for f in layers:
+        x, m = f(x)
+        ls.append(m)
+    return (x, torch.stack(ls).amax(0))
+
+
+@wrong("flows.compose", "every_second")
+def compose(x, layers):
+    log_det = 0
+    for f in layers[::2]:
+        x, m = f(x)
+        log_det = log_det + m
+    return (x, log_det)
+
+
+@wrong("flows.compose", "product_of_determinants")
+def compose(x, layers):
+    log_det = 1
+    for f in layers:
+        x, m = f(x)
+        log_det = log_det * m.exp()
+    return (x, log_det)
+
+
+@wrong("flows.compose", "first_log_det")
+def compose(x, layers):
+    log_det = layers[0](x)[1]
+    for f in layers:
+        x, _ = f(x)
+    return (x, log_det)
+
+
+@wrong("flows.dependence", "all_layers_each")
+def dependence(x, layers):
+    return torch.stack([(jacobian(lambda v, n=n: last_of(v, layers), x)[0, :, 0] != 0).to(x)] * len(layers))
+
+
+@wrong("flows.dependence", "rounded")
+def dependence(x, layers):
+    return torch.stack(
+        [
+            (jacobian(lambda v, n=n: last_of(v, layers[:n]), x)[0, :, 0].abs() > 0.1).to(x)
+            for n in range(1, len(layers) + 1)
+        ]
+    )
+
+
+@wrong("flows.dependence", "last_layers")
+def dependence(x, layers):
+    return torch.stack(
+        [(jacobian(lambda v, n=n: last_of(v, layers[-n:]), x)[0, :, 0] != 0).to(x) for n in range(1, len(layers) + 1)]
+    )
+
+
+@wrong("flows.dependence", "sizes")
+def dependence(x, layers):
+    return torch.stack(
+        [jacobian(lambda v, n=n: last_of(v, layers[:n]), x)[0, :, 0].abs() for n in range(1, len(layers) + 1)]
+    )
+
+
+@wrong("flows.dependence", "ones")
+def dependence(x, layers):
+    return torch.ones(len(layers), x.shape[1], x.shape[1], dtype=x.dtype)
+
+
+@wrong("flows.dependence", "ever")
+def dependence(x, layers):
+    t = [(jacobian(lambda v, n=n: last_of(v, layers[:n]), x)[0, :, 0] != 0).to(x) for n in range(1, len(layers) + 1)]
+    return torch.stack(t).cumsum(0).clamp(max=1)
+
+
+@wrong("flows.fit", "running_mean")
+def fit(flow, optimizer, loss, batches):
+    o = []
+    t = 0
+    for k, x in enumerate(batches):
+        optimizer.zero_grad()
+        v = loss(x, flow).mean()
+        v.backward()
+        optimizer.step()
+        t += v.item()
+        o.append(t / (k + 1))
+    return torch.tensor(o)
+
+
+@wrong("flows.fit", "last_example")
+def fit(flow, optimizer, loss, batches):
+    o = []
+    for x in batches:
+        optimizer.zero_grad()
+        v = loss(x, flow)[-1]
+        v.backward()
+        optimizer.step()
+        o.append(v.item())
+    return torch.tensor(o)
+
+
+@wrong("flows.fit", "largest")
+def fit(flow, optimizer, loss, batches):
+    o = []
+    for x in batches:
+        optimizer.zero_grad()
+        v = loss(x, flow).max()
+        v.backward()
+        optimizer.step()
+        o.append(v.item())
+    return torch.tensor(o)
+
+
+@wrong("flows.fit", "sum_noted")
+def fit(flow, optimizer, loss, batches):
+    o = []
+    for x in batches:
+        optimizer.zero_grad()
+        v = loss(x, flow)
+        v.mean().backward()
+        optimizer.step()
+        o.append(v.sum().item())
+    return torch.tensor(o)
+
+
+@wrong("flows.fit", "whole_data")
+def fit(flow, optimizer, loss, batches):
+    X = torch.cat(list(batches))
+    o = []
+    for _ in batches:
+        optimizer.zero_grad()
+        v = loss(X, flow).mean()
+        v.backward()
+        optimizer.step()
+        o.append(v.item())
+    return torch.tensor(o)
+
+
+@wrong("flows.fit", "squared")
+def fit(flow, optimizer, loss, batches):
+    o = []
+    for x in batches:
+        optimizer.zero_grad()
+        v = (loss(x, flow) ** 2).mean()
+        v.backward()
+        optimizer.step()
+        o.append(v.item())
+    return torch.tensor(o)
+
+
+@wrong("flows.fit", "every_second")
+def fit(flow, optimizer, loss, batches):
+    o = []
+    for k, x in enumerate(batches):
+        if k % 2 == 0:
+            optimizer.zero_grad()
+        v = loss(x, flow).mean()
+        v.backward()
+        optimizer.step()
+        o.append(v.item())
+    return torch.tensor(o)
+
+
+@wrong("flows.logit", "squeezed_after")
+def logit(x, alpha):
+    z = torch.logit(x)
+    return (alpha + (1 - 2 * alpha) * z, (math.log(1 - 2 * alpha) - (x * (1 - x)).log()).flatten(1).sum(1))
+
+
+@wrong("flows.logit", "p_above")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return (torch.logit(p), (math.log(1 - 2 * alpha) + p.log() - (1 - p).log()).flatten(1).sum(1))
+
+
+@wrong("flows.logit", "factor_without_log")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return (torch.logit(p), (1 - 2 * alpha - (p * (1 - p)).log()).flatten(1).sum(1))
+
+
+@wrong("flows.logit", "one_alpha")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return (torch.logit(p), (math.log(1 - alpha) - (p * (1 - p)).log()).flatten(1).sum(1))
+
+
+@wrong("flows.logit", "in_bits")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return (torch.log2(p / (1 - p)), (math.log(1 - 2 * alpha) - (p * (1 - p)).log()).flatten(1).sum(1))
+
+
+@wrong("flows.logit", "log1p")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return (p.log() - torch.log1p(p), (math.log(1 - 2 * alpha) - (p * (1 - p)).log()).flatten(1).sum(1))
+
+
+@wrong("flows.logit", "log_of_z")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return (torch.logit(p), (math.log(1 - 2 * alpha) + torch.logit(p).abs().log()).flatten(1).sum(1))
+
+
+@wrong("flows.logit", "no_log_det")
+def logit(x, alpha):
+    return (torch.logit(squeezed(x, alpha)), x.new_zeros(len(x)))
+
+
+@wrong("flows.logit", "slopes_before_logs")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return (torch.logit(p), (1 / p + 1 / (1 - p)).flatten(1).sum(1) + x[0].numel() * math.log(1 - 2 * alpha))
+
+
+@wrong("flows.logit", "half_the_log")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return (torch.logit(p), (math.log(1 - 2 * alpha) - 0.5 * (p * (1 - p)).log()).flatten(1).sum(1))
+
+
+@wrong("flows.logit", "brackets")
+def logit(x, alpha):
+    p = (alpha + 1 - 2 * alpha) * x
+    return (torch.log(p) - torch.log(1 - p), (math.log(1 - alpha) - (p * (1 - p)).log()).flatten(1).sum(1))
+
+
+@wrong("flows.bits_per_dim", "median")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - log_p.median(0).values / dims) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "log_k_outside")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - log_p.logsumexp(0) / dims) / math.log(2) + math.log2(len(log_p))
+
+
+@wrong("flows.bits_per_dim", "pictures_for_k")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - (log_p.logsumexp(0) - math.log(log_p.shape[1])) / dims) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "weighted")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - (log_p.softmax(0) * log_p).sum(0) / dims) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "base_10")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log10(levels) - (log_p.logsumexp(0) - math.log(len(log_p))) / dims) / math.log10(2)
+
+
+@wrong("flows.bits_per_dim", "levels_to_the_d")
+def bits_per_dim(log_p, dims, levels):
+    return -(log_p.logsumexp(0) - math.log(len(log_p)) - math.log(levels) ** dims) / (dims * math.log(2))
+
+
+@wrong("flows.bits_per_dim", "levels_of_all")
+def bits_per_dim(log_p, dims, levels):
+    return -(log_p.logsumexp(0) - math.log(len(log_p)) - math.log(levels * dims)) / (dims * math.log(2))
+
+
+@wrong("flows.bits_per_dim", "bits_through_exp")
+def bits_per_dim(log_p, dims, levels):
+    b = (math.log(levels) - log_p / dims) / math.log(2)
+    return torch.logsumexp(b, 0) - math.log(len(b))
+
+
+@wrong("flows.bits_per_dim", "levels_plus_one")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels + 1) - (log_p.logsumexp(0) - math.log(len(log_p))) / dims) / math.log(2)
+
+
+@wrong("flows.bits_per_dim", "not_shared_levels")
+def bits_per_dim(log_p, dims, levels):
+    return (dims * math.log(levels) - (log_p.logsumexp(0) - math.log(len(log_p))) / dims) / math.log(2)
+
+
+@wrong("flows.density_1d", "root_of_slope")
+def density_1d(x, f, slope, p_z):
+    return p_z(f(x)) * slope(x).abs() ** 0.5
+
+
+@wrong("flows.affine", "no_shift")
+def affine(x, log_s, shift):
+    return log_s.exp() * x, log_s.sum().expand(len(x))
+
+
+@wrong("flows.affine", "shift_twice")
+def affine(x, log_s, shift):
+    z = log_s.exp() * x + shift
+    return z + shift, log_s.sum().expand(len(x))
+
+
+@wrong("flows.affine", "one_scale")
+def affine(x, log_s, shift):
+    total = log_s.sum()
+    return torch.exp(total) * x + shift, total.expand(len(x))
+
+
+@wrong("flows.log_prob", "at_x_without")
+def log_prob(x, flow):
+    return normal_log(x)
+
+
+@wrong("flows.log_prob", "in_bits")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return (normal_log(z) + log_det) / math.log(2)
+
+
+@wrong("flows.log_prob", "shared")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return (normal_log(z) + log_det) / z[0].numel()
+
+
+@wrong("flows.log_prob", "square_alone")
+def log_prob(x, flow):
+    return -0.5 * flow(x)[0].square().flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "no_log_det")
+def coupling(x, mask, net):
+    log_s, shift = parts(x, mask, net)
+    return log_s.exp() * x + shift, x.new_zeros(len(x))
+
+
+@wrong("flows.coupling", "no_shift")
+def coupling(x, mask, net):
+    log_s, _ = parts(x, mask, net)
+    return log_s.exp() * x, log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "scale_sees_all")
+def coupling(x, mask, net):
+    log_s, shift = net(x)[0] * ~mask, net(x * mask)[1] * ~mask
+    return log_s.exp() * x + shift, log_s.flatten(1).sum(1)
+
+
+@wrong("flows.checkerboard", "of_three")
+def checkerboard(x, k):
+    row, column = row_and_column(x)
+    return x * ((row + column + k) % 3)
+
+
+@wrong("flows.checkerboard", "all_kept")
+def checkerboard(x, k):
+    return x.clone()
+
+
+@wrong("flows.checkerboard", "nothing_kept")
+def checkerboard(x, k):
+    row, column = row_and_column(x)
+    return x * ((row + column + k) % 2 == 2)
+
+
+@wrong("flows.compose", "no_log_det")
+def compose(x, layers):
+    for layer in layers:
+        x, _ = layer(x)
+    return x, torch.zeros_like(x).flatten(1).sum(1)
+
+
+@wrong("flows.dependence", "counts")
+def dependence(x, layers):
+    return (jacobians(x, layers) != 0).to(x).cumsum(0)
+
+
+@wrong("flows.fit", "first_example")
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow)[0]
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+    return torch.tensor(losses)
+
+
+@wrong("flows.fit", "median")
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow).median()
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+    return torch.tensor(losses)
+
+
+@wrong("flows.fit", "summed_up")
+def fit(flow, optimizer, loss, batches):
+    losses = []
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow).mean()
+        value.backward()
+        optimizer.step()
+        losses.append(value.item() + (losses[-1] if losses else 0))
+    return torch.tensor(losses)
+
+
+@wrong("flows.logit", "squeeze_alone")
+def logit(x, alpha):
+    return torch.logit(squeezed(x, alpha)), x.new_full((len(x),), x[0].numel() * math.log(1 - 2 * alpha))
+
+
+@wrong("flows.logit", "in_tanh")
+def logit(x, alpha):
+    return torch.atanh(2 * squeezed(x, alpha) - 1), each_pixel(x, alpha).flatten(1).sum(1)
+
+
+@wrong("flows.logit", "other_half")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return torch.logit(p), ((1 - 2 * alpha) / (1 - p)).log().flatten(1).sum(1)
+
+
+@wrong("flows.log_prob", "width_for_D")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return -0.5 * z.square().flatten(1).sum(1) - z.shape[-1] / 2 * LOG_2_PI + log_det

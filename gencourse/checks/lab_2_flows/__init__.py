@@ -12,9 +12,9 @@ from gencourse.checks.lab_2_flows.coupling import COUPLING
 from gencourse.checks.lab_2_flows.coupling_inverse import INVERSE
 from gencourse.checks.lab_2_flows.density_1d import DENSITY_1D
 from gencourse.checks.lab_2_flows.dependence import DEPENDENCE
-from gencourse.checks.lab_2_flows.dequantize import DEQUANTIZE
+from gencourse.checks.lab_2_flows.fit import FIT
 from gencourse.checks.lab_2_flows.log_prob import LOG_PROB
-from gencourse.checks.lab_2_flows.sample import SAMPLE
+from gencourse.checks.lab_2_flows.logit import LOGIT
 
 EXERCISES = [
     DENSITY_1D,
@@ -25,7 +25,7 @@ EXERCISES = [
     CHECKERBOARD,
     COMPOSE,
     DEPENDENCE,
-    SAMPLE,
-    DEQUANTIZE,
+    FIT,
+    LOGIT,
     BITS,
 ]

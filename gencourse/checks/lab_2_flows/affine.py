@@ -54,7 +54,7 @@ def _(answer: Answer, g: Generator) -> None:
     "The Jacobian is diagonal, with exp(log_s) on it. What is the logarithm of the product of those?",
 )
 def _(answer: Answer, g: Generator) -> None:
-    for B, D in ((4, 4), (3, 5), (1, 3), (5, 2)):
+    for B, D in ((3, 5), (4, 7), (1, 3), (5, 2)):
         x, log_s, shift = _numbers(B, D, g)
         answer.gives([x, log_s, shift], _by_hand(x, log_s, shift), log_volume(lambda v: _by_hand(v, log_s, shift), x))  # noqa: B023
 
@@ -177,3 +177,65 @@ def multiplied(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
 @AFFINE.mistake("The shift counts in log_det. It moves all of space by the same amount: what does that stretch?")
 def shift_counted(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
     return _own_affine(x, log_s, shift)[0], (log_s + shift).sum().expand(len(x))
+
+
+@AFFINE.mistake("The shift goes through an exp, too. Only the scale was given by its logarithm.")
+def exp_of_both(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return log_s.exp() * x + shift.exp(), log_s.sum().expand(len(x))
+
+
+@AFFINE.mistake("|log_s| is added up: where log_s is negative the map shrinks, and that counts as less.")
+def absolute(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return _own_affine(x, log_s, shift)[0], log_s.abs().sum().expand(len(x))
+
+
+@AFFINE.mistake("x is divided by exp(log_s). Where log_s is positive, should x grow or shrink?")
+def divided(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return x * torch.exp(-log_s) + shift, log_s.sum().expand(len(x))
+
+
+@AFFINE.mistake("The shift is taken off. That belongs to the way back; here it is added.")
+def shift_subtracted(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return log_s.exp() * x - shift, log_s.sum().expand(len(x))
+
+
+@AFFINE.mistake("log_det is 0, as if the map stretched nothing. What does exp(log_s) do to a small square?")
+def no_log_det(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return _own_affine(x, log_s, shift)[0], x.new_zeros(len(x))
+
+
+@AFFINE.mistake("log_det is in bits here. It is asked for in nats: the natural logarithm, and log_s is one.")
+def log_det_in_bits(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return _own_affine(x, log_s, shift)[0], log_s.sum().expand(len(x)) / math.log(2)
+
+
+@AFFINE.mistake(
+    "log_s is multiplied by x before it is added up. The Jacobian holds derivatives over x: is x still in them?"
+)
+def times_x(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return _own_affine(x, log_s, shift)[0], (log_s * x).sum(1)
+
+
+@AFFINE.mistake("The scale is 2^log_s. log_s is a natural logarithm: whose inverse is it?")
+def base_2(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return 2**log_s * x + shift, log_s.sum().expand(len(x))
+
+
+@AFFINE.mistake("The scale is 1 + log_s: that is exp(log_s) only as long as log_s is small.")
+def one_plus(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return (1 + log_s) * x + shift, torch.full_like(x[:, 0], math.nan)
+
+
+@AFFINE.mistake("The shift comes in twice.")
+def shift_twice(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return log_s.exp() * x + 2 * shift, log_s.sum().expand(len(x))
+
+
+@AFFINE.mistake("The shift is missing: z = exp(log_s) · x + shift.")
+def no_shift(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return log_s.exp() * x, log_s.sum().expand(len(x))
+
+
+@AFFINE.mistake("All coordinates have one scale here, that of their sum or mean. Each has its own log_s.")
+def one_scale(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return log_s.sum().exp() * x + shift, log_s.sum().expand(len(x))

@@ -181,3 +181,57 @@ def all_in_layer_2(x: Tensor, k: int) -> Tensor:
 )
 def one_axis(x: Tensor, k: int) -> Tensor:
     return x * ((2 * _board(x)[1] + k) % 2)
+
+
+@CHECKERBOARD.mistake("The remainder by 4 takes more values than 0 and 1: x is multiplied by 2 and 3, too.")
+def of_four(x: Tensor, k: int) -> Tensor:
+    row, column = _board(x)
+    return x * ((row + column + k) % 4)
+
+
+@CHECKERBOARD.mistake("The remainder by 3 takes three values. A checkerboard has two colours.")
+def of_three(x: Tensor, k: int) -> Tensor:
+    row, column = _board(x)
+    return x * ((row + column + k) % 3)
+
+
+@CHECKERBOARD.mistake(
+    "The squares of this board are two pixels wide. Every pixel is to have neighbours of the other kind."
+)
+def blocks(x: Tensor, k: int) -> Tensor:
+    row, column = _board(x)
+    return x * ((row // 2 + column // 2 + k) % 2)
+
+
+@CHECKERBOARD.mistake("Where x is not kept stands another number than 0: the network is to see zeros there.")
+def filled(x: Tensor, k: int) -> Tensor:
+    return torch.where(_own_checkerboard(torch.ones_like(x), k) > 0, x, 1.0)
+
+
+@CHECKERBOARD.mistake("This is half of the picture, its upper part. Neighbours say most about each other: mix them.")
+def upper_half(x: Tensor, k: int) -> Tensor:
+    kept = _board(x)[0] < x.shape[2] // 2
+    return x * (~kept if k % 2 else kept)
+
+
+@CHECKERBOARD.mistake("The period depends on k. The board always has two colours; k only exchanges them.")
+def every_kth(x: Tensor, k: int) -> Tensor:
+    row, column = _board(x)
+    return x * ((row + column) % (k + 2) == 1)
+
+
+@CHECKERBOARD.mistake("All is 0: no pixel is kept. Does the condition ever hold?")
+def nothing_kept(x: Tensor, k: int) -> Tensor:
+    return torch.zeros_like(x)
+
+
+@CHECKERBOARD.mistake("All of x comes back: the network would see what it is to change.")
+def all_kept(x: Tensor, k: int) -> Tensor:
+    return x
+
+
+@CHECKERBOARD.mistake("The board moves on with each example. All examples of a batch have the same one.")
+def examples_too(x: Tensor, k: int) -> Tensor:
+    row, column = _board(x)
+    example = torch.arange(len(x), device=x.device)[:, None, None, None]
+    return x * ((row + column + example + k) % 2)

@@ -199,6 +199,11 @@ def x_itself(x: Tensor, layers: Sequence[Map]) -> Pair:
     return x, torch.stack([layer(x)[1] for layer in layers]).sum(0)
 
 
+@COMPOSE.mistake("Only the first log_det is counted. Each layer brings its own.")
+def first_log_det(x: Tensor, layers: Sequence[Map]) -> Pair:
+    return through(layers, x), _log_dets(x, layers)[0]
+
+
 @COMPOSE.mistake("Only the first layer has its turn. What ends the loop after it?")
 def first_only(x: Tensor, layers: Sequence[Map]) -> Pair:
     return layers[0](x)
@@ -207,3 +212,50 @@ def first_only(x: Tensor, layers: Sequence[Map]) -> Pair:
 @COMPOSE.mistake("The determinants are added up, without a logarithm. log_det is a sum of logarithms.")
 def determinants_added(x: Tensor, layers: Sequence[Map]) -> Pair:
     return through(layers, x), _log_dets(x, layers).exp().sum(0)
+
+
+@COMPOSE.mistake("Only the first layer moves x; all others get what the first one made.")
+def stuck_after_the_first(x: Tensor, layers: Sequence[Map]) -> Pair:
+    z, log_det = layers[0](x)
+    return z, log_det + sum((layer(z)[1] for layer in layers[1:]), x.new_zeros(len(x)))
+
+
+@COMPOSE.mistake("The first layer has two turns: once before the loop, and once in it.")
+def first_twice(x: Tensor, layers: Sequence[Map]) -> Pair:
+    return compose(x, [layers[0], *layers])
+
+
+@COMPOSE.mistake("What a layer gives is added to x. It takes the place of x.")
+def residual(x: Tensor, layers: Sequence[Map]) -> Pair:
+    log_det = x.new_zeros(len(x))
+    for layer in layers:
+        z, more = layer(x)
+        x, log_det = x + z, log_det + more
+    return x, log_det
+
+
+@COMPOSE.mistake("The largest log-determinant alone. Each layer stretches: add them up.")
+def largest(x: Tensor, layers: Sequence[Map]) -> Pair:
+    return through(layers, x), _log_dets(x, layers).amax(0)
+
+
+@COMPOSE.mistake("Every second layer is left out.")
+def every_second(x: Tensor, layers: Sequence[Map]) -> Pair:
+    return compose(x, layers[::2])
+
+
+@COMPOSE.mistake("This is the determinant, a product; its logarithm was asked for.")
+def product_of_determinants(x: Tensor, layers: Sequence[Map]) -> Pair:
+    z, log_det = compose(x, layers)
+    return z, log_det.exp()
+
+
+@COMPOSE.mistake("log_det stays 0. Who adds to it?")
+def no_log_det(x: Tensor, layers: Sequence[Map]) -> Pair:
+    return through(layers, x), x.new_zeros(len(x))
+
+
+@COMPOSE.mistake("Each log_det is counted twice.")
+def twice(x: Tensor, layers: Sequence[Map]) -> Pair:
+    z, log_det = compose(x, layers)
+    return z, 2 * log_det

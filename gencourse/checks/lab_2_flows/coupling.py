@@ -59,7 +59,7 @@ def by_hand(x: Tensor, mask: Tensor, net: Network) -> Tensor:
     "Where mask is True, z is x. Elsewhere z = exp(log_s) · x + shift; the network sees x with zeros there.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    x, mask, net = normal((6, 6), g), some_mask((6,), g), Net((6,), g)
+    x, mask, net = normal((7, 6), g), some_mask((6,), g), Net((6,), g)
     z, _ = answer(x, mask, net)
     answer.agrees("z", by_hand(x, mask, net), z)
 
@@ -69,7 +69,7 @@ def _(answer: Answer, g: Generator) -> None:
     "Which log_s stand on the diagonal of the Jacobian, and which 1s? Add up what is left of each after the logarithm.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    x, mask, net = normal((6, 6), g), some_mask((6,), g), Net((6,), g)
+    x, mask, net = normal((7, 6), g), some_mask((6,), g), Net((6,), g)
     answer.gives([x, mask, net], by_hand(x, mask, net), log_volume(lambda v: by_hand(v, mask, net), x))
 
 
@@ -286,3 +286,85 @@ def changed_is_lost(x: Tensor, mask: Tensor, net: Network) -> Pair:
 def absolute(x: Tensor, mask: Tensor, net: Network) -> Pair:
     z, _ = _own_coupling(x, mask, net)
     return z, torch.where(mask, 0.0, _given(x, mask, net)[0].abs()).flatten(1).sum(1)
+
+
+@COUPLING.mistake(
+    "What the network gives is set to 0 where x is to be changed, and is used where x is to be kept: ~ is missing."
+)
+def mask_inverted_late(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    return _coupled(x, ~mask, *_given(x, mask, net))
+
+
+@COUPLING.mistake("The shift counts in log_det. It moves, and stretches nothing.")
+def shift_counted(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    _, shift = _given(x, mask, net)
+    z, log_det = _own_coupling(x, mask, net)
+    return z, log_det + torch.where(mask, 0.0, shift).flatten(1).sum(1)
+
+
+@COUPLING.mistake(
+    "The network gets ones where x is changed. Zeros were agreed on; on the way back it has to see the same."
+)
+def sees_ones(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    return _coupled(x, mask, *net(torch.where(mask, x, 1.0)))
+
+
+@COUPLING.mistake("The network gets the mask, and not x under the mask: then nothing depends on x_1.")
+def sees_the_mask(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    return _coupled(x, mask, *net(mask.to(x).expand_as(x)))
+
+
+@COUPLING.mistake("The shift is taken off. Forward it is added.")
+def shift_subtracted(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(x, mask, net)
+    return _coupled(x, mask, log_s, -shift)
+
+
+@COUPLING.mistake("The scale is a sigmoid of log_s. log_s is its logarithm: what undoes that?")
+def sigmoid_scale(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(x, mask, net)
+    return _coupled(x, mask, torch.nn.functional.logsigmoid(log_s), shift)
+
+
+@COUPLING.mistake("log_s goes through another tanh. It is to be used as the network gives it.")
+def tanh_again(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(x, mask, net)
+    return _coupled(x, mask, log_s.tanh(), shift)
+
+
+@COUPLING.mistake(
+    "log_s is right, but the shift comes from a network that saw all of x. Ask once, with zeros, and take both."
+)
+def shift_sees_all(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    return _coupled(x, mask, _given(x, mask, net)[0], net(x)[1])
+
+
+@COUPLING.mistake(
+    "The shift is right, but log_s comes from a network that saw all of x. Ask once, with zeros, and take both."
+)
+def scale_sees_all(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    return _coupled(x, mask, net(x)[0], _given(x, mask, net)[1])
+
+
+@COUPLING.mistake("The scale is missing: x_2 is shifted alone, and no volume changes.")
+def additive(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(x, mask, net)
+    return _coupled(x, mask, 0 * log_s, shift)
+
+
+@COUPLING.mistake("The shift is missing: z_2 = exp(log_s) · x_2 + shift.")
+def no_shift(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(x, mask, net)
+    return _coupled(x, mask, log_s, 0 * shift)
+
+
+@COUPLING.mistake("log_det is 0, as if nothing were stretched. What do the scales do to volumes?")
+def no_log_det(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    z, log_det = _own_coupling(x, mask, net)
+    return z, 0 * log_det
+
+
+@COUPLING.mistake("log_det is divided by the number of examples. Each has its own, and all of it.")
+def log_det_of_one(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    z, log_det = _own_coupling(x, mask, net)
+    return z, log_det / len(x)

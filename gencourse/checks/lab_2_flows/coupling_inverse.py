@@ -1,5 +1,6 @@
 """The way back through a coupling, with the same network. Lecture 03 (6)."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -43,7 +44,7 @@ def _(g: Generator) -> tuple[Tensor, Tensor, Network]:
     "as it said then?",
 )
 def _(answer: Answer, g: Generator) -> None:
-    x, mask, net = normal((6, 6), g), some_mask((6,), g), Net((6,), g)
+    x, mask, net = normal((7, 6), g), some_mask((6,), g), Net((6,), g)
     back, _ = answer(by_hand(x, mask, net), mask, net)
     answer.agrees("x", x, back)
 
@@ -53,7 +54,7 @@ def _(answer: Answer, g: Generator) -> None:
     "What the one map stretches, the other shrinks by as much: what is that in logarithms?",
 )
 def _(answer: Answer, g: Generator) -> None:
-    x, mask, net = normal((6, 6), g), some_mask((6,), g), Net((6,), g)
+    x, mask, net = normal((7, 6), g), some_mask((6,), g), Net((6,), g)
     forward = log_volume(lambda v: by_hand(v, mask, net), x)
     answer.gives([by_hand(x, mask, net), mask, net], x, -forward)
 
@@ -204,3 +205,71 @@ def reciprocal(z: Tensor, mask: Tensor, net: Network) -> Pair:
 def det_not_log(z: Tensor, mask: Tensor, net: Network) -> Pair:
     x, log_det = _own_coupling_inverse(z, mask, net)
     return x, log_det.exp()
+
+
+@INVERSE.mistake(
+    "The shift is multiplied by the scale, and z divided by it. Solve z = e^log_s · x + shift for x: what divides what?"
+)
+def shift_scaled_up(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(z, mask, net)
+    return _uncoupled(z, mask, log_s, shift * torch.exp(2 * log_s))
+
+
+@INVERSE.mistake("log_det is 0. Undoing a stretch shrinks; that it leads back does not mean that nothing changes.")
+def no_log_det(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    x, log_det = _own_coupling_inverse(z, mask, net)
+    return x, 0 * log_det
+
+
+@INVERSE.mistake("The shift is undone, the scale is not.")
+def shift_only(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    _, shift = _given(z, mask, net)
+    log_det = _own_coupling_inverse(z, mask, net)[1]
+    return torch.where(mask, z, z - shift), log_det * math.nan
+
+
+@INVERSE.mistake("The scale is undone, the shift is not.")
+def scale_only(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(z, mask, net)
+    return _uncoupled(z, mask, log_s, 0 * shift)
+
+
+@INVERSE.mistake("log_det adds up log_s where z is kept. Nothing is scaled there: of which others?")
+def log_det_of_the_kept(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, _ = _given(z, mask, net)
+    return _own_coupling_inverse(z, mask, net)[0], -torch.where(mask, log_s, 0.0).flatten(1).sum(1)
+
+
+@INVERSE.mistake("log_det is an average over the changed coordinates; it should be a sum.")
+def mean_of_the_changed(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    x, log_det = _own_coupling_inverse(z, mask, net)
+    return x, log_det / (~mask).sum()
+
+
+@INVERSE.mistake("The scale leaves the kept half alone, the shift does not.")
+def all_shifted(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(z, mask, net)
+    log_s = torch.where(mask, 0.0, log_s)
+    return (z - shift) * torch.exp(-log_s), -log_s.flatten(1).sum(1)
+
+
+@INVERSE.mistake("|log_s| is added up: where log_s is negative this map stretches, and that counts as more.")
+def absolute(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, _ = _given(z, mask, net)
+    return _own_coupling_inverse(z, mask, net)[0], -torch.where(mask, 0.0, log_s.abs()).flatten(1).sum(1)
+
+
+@INVERSE.mistake("The network is shown zeros only. Forward it saw the kept half: show it the same again.")
+def sees_nothing(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    return _uncoupled(z, mask, *net(torch.zeros_like(z)))
+
+
+@INVERSE.mistake("The scales are added up. It is their logarithms that add, with a minus.")
+def sum_of_scales(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, _ = _given(z, mask, net)
+    return _own_coupling_inverse(z, mask, net)[0], -torch.where(mask, 0.0, log_s.exp()).flatten(1).sum(1)
+
+
+@INVERSE.mistake("What the network gives is used where z is kept, and set to 0 where it was changed: ~ is missing.")
+def kept_changed(z: Tensor, mask: Tensor, net: Network) -> Pair:
+    return _uncoupled(z, ~mask, *_given(z, mask, net))

@@ -156,3 +156,35 @@ def order_turned(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tens
 @DENSITY_1D.mistake("The sum, or the mean, over all x was taken. Each x has a density of its own: (B,).")
 def averaged(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
     return _own_density_1d(x, f, slope, p_z).mean()
+
+
+@DENSITY_1D.mistake("p_z is asked at x, and divided by the slope: both belong to the other direction, from z to x.")
+def divided_at_x(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
+    return p_z(x) / slope(x).abs()
+
+
+@DENSITY_1D.mistake(
+    "This is the slope alone. It says how much is stretched; how much is there to be stretched, p_z says."
+)
+def slope_alone(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
+    return slope(x).abs()
+
+
+@DENSITY_1D.mistake("√(1 + f′²) is the length of the curve. The piece dx becomes a piece of the z axis, |f′| dx long.")
+def arc_length(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
+    return p_z(f(x)) * (1 + slope(x) ** 2).sqrt()
+
+
+@DENSITY_1D.mistake("The slope multiplies what p_z is asked about. It belongs outside, as a factor of the density.")
+def inside_p_z(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
+    return p_z(f(x) * slope(x).abs())
+
+
+@DENSITY_1D.mistake("exp(f′) is the factor here. Nothing is a logarithm in this exercise: the slope itself.")
+def exp_of_slope(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
+    return p_z(f(x)) * slope(x).exp()
+
+
+@DENSITY_1D.mistake("The root of the slope is the factor. In one dimension it is the slope itself.")
+def root_of_slope(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
+    return p_z(f(x)) * slope(x).abs().sqrt()

@@ -1,3 +1,4 @@
+# pyright: reportCallIssue=false, reportArgumentType=false
 """Which output depends on which input, after one layer, two, three, ... Erratum 11."""
 
 from collections.abc import Sequence
@@ -136,6 +137,11 @@ def _(answer: Answer, g: Generator) -> None:
     answer.keeps_dtype("x")
 
 
+@DEPENDENCE.mistake("These are the last n + 1 layers. Entry n is about the first n + 1.")
+def last_layers(x: Tensor, layers: Sequence[Map]) -> Tensor:
+    return torch.cat([_own_dependence(x, layers[-n:])[-1:] for n in range(1, len(layers) + 1)])
+
+
 @DEPENDENCE.mistake("Rows and columns have changed places: [n, i, j] is about output i and input j.")
 def transposed(x: Tensor, layers: Sequence[Map]) -> Tensor:
     return _own_dependence(x, layers).mT
@@ -225,3 +231,35 @@ def signs(x: Tensor, layers: Sequence[Map]) -> Tensor:
 def changed(x: Tensor, layers: Sequence[Map]) -> Tensor:
     D = x.shape[1]
     return torch.stack([(through(layers[: n + 1], x) != x).to(x).T.expand(D, D) for n in range(len(layers))])
+
+
+@DEPENDENCE.mistake("Every entry n is about all layers together. Entry n is about the first n + 1 of them.")
+def all_layers_each(x: Tensor, layers: Sequence[Map]) -> Tensor:
+    return _own_dependence(x, layers)[-1:].expand(len(layers), -1, -1)
+
+
+@DEPENDENCE.mistake("All is 1, as if every output depended on every input from the first layer on.")
+def ones(x: Tensor, layers: Sequence[Map]) -> Tensor:
+    return torch.ones_like(_own_dependence(x, layers))
+
+
+@DEPENDENCE.mistake("These are the sizes of the derivatives. Only whether each is 0 was asked for: 0. or 1.")
+def sizes(x: Tensor, layers: Sequence[Map]) -> Tensor:
+    return _jacobians(x, layers).abs()
+
+
+@DEPENDENCE.mistake(
+    "Once dependent, always dependent: but what one layer mixes the next may unmix. Ask each n by itself."
+)
+def ever(x: Tensor, layers: Sequence[Map]) -> Tensor:
+    return _own_dependence(x, layers).cumsum(0).clamp(max=1)
+
+
+@DEPENDENCE.mistake("Small derivatives are taken for 0, by a threshold or by rounding. Only 0 itself is no dependence.")
+def rounded(x: Tensor, layers: Sequence[Map]) -> Tensor:
+    return (_jacobians(x, layers).abs() > 0.1).to(x)
+
+
+@DEPENDENCE.mistake("These are counts or sums. Each entry is 0. or 1.")
+def counts(x: Tensor, layers: Sequence[Map]) -> Tensor:
+    return _own_dependence(x, layers).cumsum(0)

@@ -255,6 +255,12 @@ def channels_for_D(x: Tensor, flow: Map) -> Tensor:  # noqa: N802
     return _base(z) + _constant(z) - 0.5 * z.shape[1] * math.log(2 * math.pi) + log_det
 
 
+@LOG_PROB.mistake("D is the length of the last axis alone. All axes but the first count, multiplied.")
+def width_for_D(x: Tensor, flow: Map) -> Tensor:  # noqa: N802
+    z, log_det = flow(x)
+    return _base(z) + _constant(z) - 0.5 * z.shape[-1] * math.log(2 * math.pi) + log_det
+
+
 @LOG_PROB.mistake("D is the number of examples here. It is the number of coordinates that one example has.")
 def batch_for_D(x: Tensor, flow: Map) -> Tensor:  # noqa: N802
     z, log_det = flow(x)
@@ -317,3 +323,76 @@ def through_densities(x: Tensor, flow: Map) -> Tensor:
 def log_of_log_det(x: Tensor, flow: Map) -> Tensor:
     z, log_det = flow(x)
     return _base(z) + log_det.log()
+
+
+@LOG_PROB.mistake("+½ z² instead of −½ z²: far from the middle, z would be ever more likely.")
+def square_added(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return -_base(z) - 2 * _constant(z) + log_det
+
+
+@LOG_PROB.mistake("exp(log_det) is added. All terms are logarithms here, log_det as well.")
+def exp_of_log_det(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + log_det.exp()
+
+
+@LOG_PROB.mistake(
+    "log_det is divided by the number of coordinates. It speaks of the volume of all of them, and so does log p."
+)
+def log_det_shared(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + log_det / math.prod(z.shape[1:])
+
+
+@LOG_PROB.mistake(
+    "Mean and deviation are those of the batch. The base is N(0, I), chosen once: what z has, the flow must see to."
+)
+def batch_statistics(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    z = z.flatten(1)
+    return torch.distributions.Normal(z.mean(0), z.std(0)).log_prob(z).sum(1) + log_det
+
+
+@LOG_PROB.mistake("The two terms are multiplied. The densities multiply; and their logarithms?")
+def multiplied(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) * log_det
+
+
+@LOG_PROB.mistake("This is log_det alone. How likely z is under the base is missing.")
+def log_det_alone(x: Tensor, flow: Map) -> Tensor:
+    return flow(x)[1]
+
+
+@LOG_PROB.mistake("The determinant and the constant are missing: this is −½ z² alone.")
+def square_alone(x: Tensor, flow: Map) -> Tensor:
+    z, _ = flow(x)
+    return _base(z) + _constant(z)
+
+
+@LOG_PROB.mistake("All of log p is divided by the number of coordinates. It was asked for the example as a whole.")
+def shared(x: Tensor, flow: Map) -> Tensor:
+    return _own_log_prob(x, flow) / math.prod(flow(x)[0].shape[1:])
+
+
+@LOG_PROB.mistake("½ D · 2π is taken off, without a logarithm: the density has 1/√(2π), and you compute its logarithm.")
+def no_log_of_2_pi(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + _constant(z) - math.pi * math.prod(z.shape[1:]) + log_det
+
+
+@LOG_PROB.mistake("log π where log 2π belongs: the density has 1/√(2π).")
+def log_pi(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + 0.5 * math.prod(z.shape[1:]) * math.log(2) + log_det
+
+
+@LOG_PROB.mistake("Neither z nor log_det comes in: this is log N(x; 0, I), as if the flow did nothing.")
+def at_x_without(x: Tensor, flow: Map) -> Tensor:
+    return _base(x)
+
+
+@LOG_PROB.mistake("This is log p in bits. It was asked for in nats.")
+def in_bits(x: Tensor, flow: Map) -> Tensor:
+    return _own_log_prob(x, flow) / math.log(2)
