@@ -3,8 +3,8 @@
 #
 # **You will do.**
 # Write the losses, the conditioning, the training step and the measures of a conditional GAN: twelve short functions.
-# Train what you have written to paint walls, lawns and paths where a map asks for them.
-# Compare three losses by numbers, then break the game in three ways, and mend it.
+# Train what you have written to paint where a map asks for brick, grass and gravel, and measure how far it comes.
+# Compare three losses by numbers, break the game in three ways, and mend it; in the end, see which changes give walls, lawns and paths.
 #
 # **You will learn.**
 # What a discriminator measures, and why its loss stays on logits; which gradient the generator gets, and when it gets none; why the discriminator must see the condition; and how to tell a blurred picture from a sharp one without looking.
@@ -16,6 +16,7 @@
 
 # %%
 import math
+import time
 from functools import partial
 
 import torch
@@ -24,15 +25,16 @@ from gencourse import checks, plots
 from genlib import data, gan, metrics, train
 
 torch.set_num_threads(1)  # small networks are quicker so
-generator = torch.Generator().manual_seed(0)
 
 # %% [markdown]
 # ## How it works
 #
 # In each exercise you *predict*, *implement*, *look* and *explain*.
 # Write your answer in place of `raise NotImplementedError` and run the cell: it answers at once.
-# If it says *wrong*, it shows the numbers that it tried and where to look.
+# If it says *wrong*, it shows the numbers that it tried, and a hint.
+# If the same exercise is wrong again, a second hint says more, and after the third time a worked answer can be unfolded; `checks.hint("gan.pair")` and `checks.solution("gan.pair")` show them at any time.
 # If you leave an exercise out, genlib's own version stands in, and the rest of the notebook works.
+# An answer that is wrong stays in place: to go on without it, put `raise NotImplementedError` back and run the cell.
 #
 # ## The letters
 #
@@ -73,7 +75,8 @@ generator = torch.Generator().manual_seed(0)
 # %%
 @checks.exercise("gan.discriminator_loss")
 def discriminator_loss(real, fake):
-    """L_D, a tensor with one number. real, fake: logits of any shape, (B, 1, h, w) say; B may differ."""
+    """L_D, a tensor with one number.
+    real, fake: logits of any shape, (B, 1, h, w) say; their B may differ."""
     ### BEGIN SOLUTION
     return torch.nn.functional.softplus(-real).mean() + torch.nn.functional.softplus(fake).mean()
     ### END SOLUTION
@@ -131,7 +134,9 @@ plots.figure(
 # %%
 @checks.exercise("gan.optimal_logit")
 def optimal_logit(y, mean, std, mean_G, std_G):
-    """D*(y) as a logit, (B,). y (B,); means and standard deviations of data and G: tensors with one number each."""
+    """D*(y) as a logit, (B,). y (B,).
+    mean, std: of the data; mean_G, std_G: of G; tensors with one number each.
+    std is a standard deviation, σ."""
     ### BEGIN SOLUTION
     log_p = -0.5 * ((y - mean) / std) ** 2 - std.log()
     log_p_G = -0.5 * ((y - mean_G) / std_G) ** 2 - std_G.log()
@@ -146,7 +151,7 @@ def optimal_logit(y, mean, std, mean_G, std_G):
 # %%
 y = torch.linspace(-4, 4, 401, dtype=torch.float64)
 moments = [torch.tensor(v, dtype=torch.float64) for v in (1.0, 0.5, -1.0, 1.0)]
-best = optimal_logit(y, *moments)
+best = torch.as_tensor(optimal_logit(y, *moments))
 density = {
     name: torch.distributions.Normal(m, s).log_prob(y).exp()
     for name, m, s in (("data", *moments[:2]), ("G", *moments[2:]))
@@ -165,8 +170,10 @@ plots.figure(
 
 # %%
 truth, made = data.GaussianMixture([[1.0]], [[[0.25]]]), data.GaussianMixture([[-1.0]], [[[1.0]]])
-real = optimal_logit(truth.sample(400_000, generator)[:, 0].double(), *moments)
-fake = optimal_logit(made.sample(400_000, generator)[:, 0].double(), *moments)
+draws = torch.Generator().manual_seed(1)
+real, fake = (
+    torch.as_tensor(optimal_logit(of.sample(400_000, draws)[:, 0].double(), *moments)) for of in (truth, made)
+)
 fine = torch.linspace(-9, 9, 20_001, dtype=torch.float64)
 half = sum(torch.distributions.Normal(m, s).log_prob(fine).exp() for m, s in (moments[:2], moments[2:])) / 2
 entropies = [0.5 * math.log(2 * math.pi * math.e * variance) for variance in (0.25, 1.0)]
@@ -192,59 +199,43 @@ checks.identity(
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## 3 · G's loss, as the game has it
+# ## 3 · One wish, two losses
 #
 # G can move only the second term of L_D.
 # In the game as it was first written, G wants the opposite of what D wants:
 #
 # $$L_G^{\text{minimax}} = E\big[\log\big(1 - P(\text{real} \mid x, G(x, z))\big)\big]$$
 #
-# **Predict.**
-# Is this loss positive or negative?
-# Towards which value does it go when G fools D completely?
-
-
-# %%
-@checks.exercise("gan.minimax_loss")
-def minimax_loss(fake):
-    """E log(1 − P(real)) of fakes, a tensor with one number. fake: logits of any shape."""
-    ### BEGIN SOLUTION
-    return -torch.nn.functional.softplus(fake).mean()
-    ### END SOLUTION
-
-
-# %% [markdown] slideshow={"slide_type": "slide"}
-# ## 4 · G's loss, as it is used
-#
 # The same wish in other words: let D call the fakes real, with as much probability as possible.
 #
 # $$L_G = -\,E\big[\log P(\text{real} \mid x, G(x, z))\big]$$
 #
-# Both losses fall as the logits of the fakes rise, so they agree on the direction.
-# They do not agree on how much it matters.
+# Write both, on logits.
 #
 # **Predict.**
-# D is sure that all of G's pictures are fakes: P(real) = 0.001.
-# Which of the two losses changes more if one of them becomes a little better?
+# Which of the two losses are positive, which negative?
+# Towards which values do they go when G fools D completely?
+# And D is sure that all of G's pictures are fakes, P(real) = 0.001: which loss changes more if one of them becomes a little better?
 
 
 # %%
-@checks.exercise("gan.non_saturating_loss")
-def non_saturating_loss(fake):
-    """−E log P(real) of fakes, a tensor with one number. fake: logits of any shape."""
+@checks.exercise("gan.generator_losses")
+def generator_losses(fake):
+    """minimax, non_saturating: E log(1 − P(real)) and −E log P(real) of fakes,
+    two tensors with one number each. fake: logits of any shape."""
     ### BEGIN SOLUTION
-    return torch.nn.functional.softplus(-fake).mean()
+    softplus = torch.nn.functional.softplus
+    return -softplus(fake).mean(), softplus(-fake).mean()
     ### END SOLUTION
 
 
 # %% [markdown]
 # **Look.**
+# Both losses of a single fake, over its logit.
 
 # %%
-curves = {
-    "minimax": torch.stack([minimax_loss(a[None]) for a in logit]),
-    "non-saturating": torch.stack([non_saturating_loss(a[None]) for a in logit]),
-}
+by_logit = torch.stack([torch.stack(generator_losses(a[None])) for a in logit])
+curves = {"minimax": by_logit[:, 0], "non-saturating": by_logit[:, 1]}
 plots.figure(
     plots.lines(logit, curves, xlabel="logit of a fake", ylabel="G's loss", marks={"D is undecided": 0.0}),
     alt="Two falling curves over the logit of a fake. The minimax loss is flat on the left, where D is sure of the "
@@ -252,11 +243,24 @@ plots.figure(
 )
 
 # %% [markdown]
-# The prediction of exercise 3: the minimax loss is the logarithm of a probability, so it is negative, −log 2 where D is undecided.
-# Where G fools D completely P(real) goes to 1, and the loss to −∞; the other one stays above 0.
+# **Explain.**
+# Both curves fall everywhere, so both say "make the logit larger".
+# What is different for a batch in which D is sure of one fake and fooled by another?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# The weights.
+# Under the minimax loss nearly all of the slope belongs to the fake that fools D already, and the other one, which needs to change, is hardly heard.
+# Under the other loss it is the reverse.
+#
+# And the prediction: the minimax loss is the mean logarithm of a probability, so it is negative, −log 2 where D is undecided; where G fools D completely it goes to −∞.
+# The other one is positive, and goes to 0.
+# At P(real) = 0.001 the second changes more, by far: how far is the next exercise.
+# </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## 5 · How strongly they pull
+# ## 4 · How strongly they pull
 #
 # What reaches G is the slope of its loss at the logit, passed back through D.
 # Write the two slopes, for each logit by itself.
@@ -269,7 +273,8 @@ plots.figure(
 # %%
 @checks.exercise("gan.pulls")
 def pulls(fake):
-    """The slopes of log(1 − P) and of −log P over the logit: minimax, non_saturating, both like fake."""
+    """minimax, non_saturating: the slopes over the logit of log(1 − P) and of −log P,
+    each logit by itself; both like fake. fake: logits of any shape."""
     ### BEGIN SOLUTION
     return -torch.sigmoid(fake), -torch.sigmoid(-fake)
     ### END SOLUTION
@@ -305,7 +310,7 @@ for a in (0.0, -2.0, -5.0, -10.0, -20.0):
 # %% [markdown] slideshow={"slide_type": "slide"}
 # # Part 2 · On condition
 #
-# ## 6 · What D sees
+# ## 5 · What D sees
 #
 # The data: a random map says where there is wall, lawn and path, and the photo shows brick, grass and gravel there.
 # Given the map, the photo is still random, since the pieces come from random places of the textures.
@@ -322,7 +327,8 @@ for a in (0.0, -2.0, -5.0, -10.0, -20.0):
 # %%
 @checks.exercise("gan.pair")
 def pair(classes, y, n_classes):
-    """What D sees, (B, n_classes + C, H, W): a channel for each class, then those of y.
+    """What D sees, (B, n_classes + C, H, W), in y's dtype:
+    first a channel for each class, 0 or 1, then the channels of y.
     classes (B, H, W) int64 in 0..n_classes − 1; y (B, C, H, W)."""
     ### BEGIN SOLUTION
     x = torch.nn.functional.one_hot(classes, n_classes).permute(0, 3, 1, 2)
@@ -363,7 +369,7 @@ plots.image_rows(
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## 7 · The whole objective
+# ## 6 · The whole objective
 #
 # D says whether a picture looks real.
 # A second term says how far it is from the very picture that went with x:
@@ -380,7 +386,8 @@ plots.image_rows(
 # %%
 @checks.exercise("gan.objective")
 def objective(fake, output, y, lam):
-    """G's loss, a tensor with one number. fake: D's logits on output; output, y (B, C, H, W); lam, λ, a number."""
+    """G's loss L, a tensor with one number; its first term is the non-saturating one.
+    fake: D's logits on output; output, y (B, C, H, W); lam: λ, a number."""
     ### BEGIN SOLUTION
     return torch.nn.functional.softplus(-fake).mean() + lam * (y - output).abs().mean()
     ### END SOLUTION
@@ -419,9 +426,9 @@ plots.figure(
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## 8 · One step, and no gradient leaks
+# ## 7 · Two losses, two gradients
 #
-# In a step D follows the gradient of its own loss over its own weights, and G likewise.
+# D follows the gradient of its own loss over its own weights, and G likewise.
 # But fakes pass through both networks: D's loss depends on G's weights, and G's loss on D's.
 # Whoever writes `.backward()` without care gives G the gradient of D's loss, and D that of G's.
 #
@@ -436,11 +443,13 @@ plots.figure(
 # %%
 @checks.exercise("gan.gradients")
 def gradients(G, D, x, y, z):
-    """grad_D, like D.weight: of D's loss. grad_G, like G.weight: of G's. G(x, z) gives fakes; D(x, y) gives logits."""
+    """grad_D: of D's loss over D.weight. grad_G: of G's loss over G.weight.
+    G and D are networks with one weight each: G(x, z) gives fakes, like y,
+    D(x, y) gives logits. z is the noise."""
     ### BEGIN SOLUTION
     fake = G(x, z)
     loss_D = discriminator_loss(D(x, y), D(x, fake.detach()))
-    loss_G = non_saturating_loss(D(x, fake))
+    _, loss_G = generator_losses(D(x, fake))
     return torch.autograd.grad(loss_D, D.weight)[0], torch.autograd.grad(loss_G, G.weight)[0]
     ### END SOLUTION
 
@@ -482,11 +491,122 @@ print(f"length of G's gradient: {own.norm():.4f}, of the leak: {leak.norm():.4f}
 # At a logit of 0 both are ½, and their sum vanishes: G gets no gradient at all.
 # We shall see below what becomes of a training with this leak: it runs, and no error is raised.
 #
-# `train.fit` takes each loss's gradient over its own network's weights only, with `torch.autograd.grad`.
-# So nothing can leak there, whatever the objective forgets.
+# `torch.autograd.grad` takes one gradient, over the weights that it is given, and leaves nothing behind.
+# `.backward()` adds to the `.grad` of every weight on its way, of both networks; in the next exercise you have to live with that.
 #
 # And the prediction: in D's loss alone.
 # In G's loss it would cut the only way from D's answer to G's weights, and G would get no gradient.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 8 · The step
+#
+# Now move the weights.
+# First D's turn: its loss, its gradient, a step of its optimizer.
+# Then G's turn, on the *same* fakes, judged by the D that has just moved; its loss is the objective of exercise 6.
+#
+# An optimizer knows the weights of its own network, and has two methods: `zero_grad()` empties their `.grad`, `step()` moves them along what lies there.
+# In between comes `loss.backward()`.
+# What an earlier step has left in `.grad` must not count.
+#
+# **Predict.**
+# `zero_grad` is forgotten everywhere, and everything else is right.
+# Does the training stop, go wrong, or hardly notice?
+
+
+# %%
+@checks.exercise("gan.step")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    """Train D, then G, by one step each; nothing is returned, the weights move.
+    G(x, z) gives fakes, like y; D(x, y) gives logits; z is the noise; lam is λ.
+    G_optimizer and D_optimizer: torch optimizers of G's and of D's weights."""
+    ### BEGIN SOLUTION
+    fake = G(x, z)
+
+    loss_D = discriminator_loss(D(x, y), D(x, fake.detach()))
+    D_optimizer.zero_grad()
+    loss_D.backward()
+    D_optimizer.step()
+
+    loss_G = objective(D(x, fake), fake, y, lam)
+    G_optimizer.zero_grad()
+    loss_G.backward()
+    G_optimizer.step()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Look.**
+# The smallest game: the data are numbers around 3, G adds one weight to its noise, D is a straight line with a bias.
+# First your step; then the same with the gradients that were there before still added, as if nobody had called `zero_grad`.
+
+
+# %%
+class Shift(torch.nn.Module):
+    """G(x, z) = z + shift."""
+
+    def __init__(self):
+        super().__init__()
+        self.shift = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, x, z):
+        return z + self.shift
+
+
+class Line(torch.nn.Linear):
+    """D(x, y), a logit: a straight line over y."""
+
+    def __init__(self):
+        super().__init__(1, 1)
+
+    def forward(self, x, y):
+        return super().forward(y)
+
+
+class Forgetful(torch.optim.SGD):
+    """Gradient descent that never empties .grad."""
+
+    def zero_grad(self, set_to_none=True):
+        pass
+
+
+def shifts(optimizer, steps=300):
+    """G's shift after each step."""
+    torch.manual_seed(0)
+    small_G, small_D, found = Shift(), Line(), []
+    mine = [optimizer(net.parameters(), lr=0.05) for net in (small_G, small_D)]
+    for _ in range(steps):
+        found.append(small_G.shift.item())
+        step(small_G, small_D, *mine, None, 3 + torch.randn(256, 1), torch.randn(256, 1), 0.0)
+    return torch.tensor(found)
+
+
+plots.figure(
+    plots.lines(
+        range(300),
+        {"yours": shifts(torch.optim.SGD), "never emptied": shifts(Forgetful)},
+        xlabel="step",
+        ylabel="G's shift",
+    ),
+    alt="G's shift over 300 steps. Yours rises from 0 to 3 and a little beyond. Without zero_grad it is at 3 after a "
+    "sixth of the steps, runs on to 14, back to −15, and swings on without an end.",
+)
+
+# %% [markdown]
+# **Explain.**
+# Nothing raises an error without `zero_grad`, and at first G is even quicker.
+# What does the sum of all gradients so far do, and why does it not come to rest at 3?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# A step along one gradient is a position that changes by a force.
+# A step along the sum of all gradients is a *speed* that changes by a force, and nothing ever slows it: G passes the data at full speed, as a ball passes the bottom of a bowl.
+# D does the same, a little later, and pushes it on.
+# Momentum in an optimizer is such a sum, too, but one in which what is old fades.
+#
+# Yours runs a little beyond 3 and will come back: D has learned to lean, and takes some steps to unlearn it.
+# The last exercise is about that.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -506,7 +626,8 @@ print(f"length of G's gradient: {own.norm():.4f}, of the leak: {leak.norm():.4f}
 # %%
 @checks.exercise("gan.receptive_field")
 def receptive_field(kernels, strides):
-    """Pixels that one output sees after each layer, (N,), a tensor. kernels, strides: tuples of N whole numbers."""
+    """Pixels that one output sees, in a row, after each layer: a tensor, (N,).
+    kernels, strides: tuples of N whole numbers, the layer that sees the picture first."""
     ### BEGIN SOLUTION
     field, apart, fields = 1, 1, []  # `apart`: pixels between two neighbours, before this layer
     for kernel, stride in zip(kernels, strides, strict=True):
@@ -529,9 +650,9 @@ for n_layers in range(1, 6):
 
 # %%
 patch = gan.PatchDiscriminator(1, width=8, n_layers=2, norm="none")  # a norm would look at the whole picture
-y = torch.randn(1, 1, 64, 64, generator=generator).requires_grad_()
-logits = patch(None, y)
-(moved,) = torch.autograd.grad(logits[0, 0, 7, 7], y)
+noise = torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+logits = patch(None, noise)
+(moved,) = torch.autograd.grad(logits[0, 0, 7, 7], noise)
 rows = (moved[0, 0] != 0).any(1).sum().item()
 print(f"{tuple(logits.shape)} logits; the one in the middle sees {rows} rows of 64")
 plots.figure(
@@ -579,7 +700,8 @@ plots.figure(
 # %%
 @checks.exercise("gan.spectrum")
 def spectrum(y):
-    """S_0 .. S_(n/2 − 1), (n // 2,), in y's dtype. y (B, C, n, n), n even."""
+    """S_0 .. S_(n/2 − 1), (n // 2,), in y's dtype.
+    y (B, C, n, n), n even, of any size."""
     ### BEGIN SOLUTION
     n = y.shape[-1]
     k = torch.fft.fftfreq(n, d=1 / n, dtype=y.dtype, device=y.device)
@@ -598,7 +720,7 @@ blurred = torch.nn.functional.avg_pool2d(held_out.y, 3, stride=1, padding=1)
 tones = torch.stack([held_out.y[held_out.x[:, k : k + 1].bool()].median() for k in range(3)])
 flat = (held_out.x * tones[:, None, None]).sum(1, keepdim=True)
 powers = {
-    name: spectrum(y.double())
+    name: torch.as_tensor(spectrum(y.double()))
     for name, y in {"photos": held_out.y, "blurred": blurred, "flat tones": flat}.items()
 }
 plots.figure(
@@ -617,7 +739,7 @@ plots.figure(
 #
 # Yes: white noise of the right strength has as much power at high frequencies as you like.
 # The spectrum says how much detail there is, and not whether it is the right one.
-# That is why we count two more things: whether a classifier of real crops finds brick where the map says so, and whether G uses its noise.
+# That is why we count two more things: whether a classifier of real crops finds brick where the map says so, and what G makes of its noise.
 #
 # And the prediction: the fine ones.
 # The flat tones keep ring 1, the size of the regions; of ring 2 about a tenth is left, from ring 3 on less than a twentieth.
@@ -625,71 +747,108 @@ plots.figure(
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## 11 · Is the noise used?
+# ## 11 · The noise's part, and the map's
 #
 # For one map there are many photos.
 # A G that is given noise z should make many, too; but does it?
-# So we draw K pictures for each x, and take the standard deviation of each pixel over the draws, with K − 1 in the denominator, averaged over pixels, channels and maps:
+# Draw K pictures for each of B maps, and look at one pixel: it varies from draw to draw, and from map to map.
+# Variances add up (the law of total variance):
 #
-# $$d = \text{mean over } b, c, i, j \text{ of } \sqrt{\frac{1}{K - 1} \sum_{k=1}^{K} \Big(y^{(k)}_{bcij} - \bar y_{bcij}\Big)^2}$$
+# $$\text{Var}(y) = \underbrace{E_x\big[\text{Var}(y \mid x)\big]}_{\text{by noise}} + \underbrace{\text{Var}_x\big(E[y \mid x]\big)}_{\text{by map}}$$
+#
+# Estimate both, each averaged over all pixels and channels.
+# *By noise*: for each map the variance over its K draws, with K − 1 below; then the mean over the maps.
+# *By map*: the variance of the B means over the draws, $\bar y_b = \frac1K \sum_k y^{(k)}_b$, with B − 1 below.
+# But this is too large: each $\bar y_b$ is a mean of K draws only, and still holds a K-th of the noise's variance.
+# Subtract it, so that the estimate is right on average.
 #
 # **Predict.**
-# The pixels of the photos have a standard deviation of 0.35.
-# What is d for the truth, if photos are drawn anew for each map?
+# The pixels of the photos have a variance of 0.35² = 0.12.
+# Which share of it is the noise's, if photos are drawn anew for each map: 10 %, half, 90 %, all?
 
 
 # %%
-@checks.exercise("gan.diversity")
-def diversity(samples):
-    """d, a tensor with one number. samples (K, B, C, H, W): samples[k, b] is the k-th picture for x number b."""
+@checks.exercise("gan.variances")
+def variances(samples):
+    """by_noise, by_map: the two parts of a pixel's variance, one number each.
+    samples (K, B, C, H, W): samples[k, b] is the k-th picture for map number b."""
     ### BEGIN SOLUTION
-    return samples.std(dim=0).mean()
+    by_noise = samples.var(dim=0).mean()
+    by_map = samples.mean(dim=0).var(dim=0).mean() - by_noise / len(samples)
+    return by_noise, by_map
     ### END SOLUTION
 
 
 # %% [markdown]
+# **Look.**
+# A painter who ignores its map, one who ignores its noise, and the truth, with 2, 4 and 8 draws.
+
+# %%
+sources = {
+    "noise alone": torch.randn(8, 256, 1, 32, 32, generator=torch.Generator().manual_seed(0)),
+    "the map alone": held_out.x[:, :1].expand(8, -1, -1, -1, -1),
+    # The maps are new as well, which is no harm: every texture has mean 0 and variance 0.12.
+    "the truth": torch.stack([data.textures(256, seed=k).y for k in range(8)]),
+}
+for name, samples in sources.items():
+    found = [variances(samples[:k]) for k in (2, 4, 8)]
+    print(f"{name:>14}:  " + "   ".join(f"by noise {n:.3f}, by map {m:6.3f}" for n, m in found))
+
+# %% [markdown]
+# **Explain.**
+# In the truth nothing is the map's.
+# But a wall looks unlike a lawn: how can that be?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# E[y | x] is the mean of all photos that go with the map.
+# Bricks and joints are now here, now there, and the textures all have mean 0; so this mean is one grey, whatever the map says.
+# What the map decides is not how bright a pixel is, but how pixels go together, and that no mean of single pixels sees.
+# So a G whose *by map* is large has settled details that are open in truth.
+#
+# And the second row shows the subtraction at work: with noise alone a K-th of it would be left, 0.5 with two draws.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
 # ### The model
 #
-# Your functions become an objective for `train.fit`: first D's turn, then G's, on the same fakes.
-# G is a U-Net that gets four channels of noise beside the map; D sees patches of 34 pixels.
+# Two networks, two optimizers, and your step, again and again.
+# G is a U-Net that gets four channels of noise beside the map; D sees patches of 34 pixels, and is shown the map by your `pair`.
 
 
 # %%
-class ConditionalGAN(torch.nn.Module):
-    """Your losses, on genlib's networks."""
+class Judge(torch.nn.Module):
+    """D(x, y): logits of patches of y, seen beside the map."""
 
-    averaged = False  # a GAN keeps its raw weights
-
-    def __init__(self, lam):
+    def __init__(self):
         super().__init__()
-        self.G = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4)
-        self.D = gan.PatchDiscriminator(4, width=24, n_layers=2)
-        self.lam = lam
+        self.net = gan.PatchDiscriminator(4, width=24, n_layers=2)
 
-    def optimizers(self):
-        return {
-            name: torch.optim.Adam(net.parameters(), lr=4e-4, betas=(0.5, 0.999))
-            for name, net in (("D", self.D), ("G", self.G))
-        }
+    def forward(self, x, y):
+        return self.net(None, pair(x.argmax(1), y, 3))
 
-    def losses(self, batch, generator):
-        x, y = batch
-        output = self.G(x, generator=generator)
-        seen = partial(pair, x.argmax(1), n_classes=3)
-        yield "D", discriminator_loss(self.D(None, seen(y)), self.D(None, seen(output.detach()))), {}
-        distance = (y - output).detach().abs().mean()
-        yield "G", objective(self.D(None, seen(output)), output, y, self.lam), {"L1": distance}
+
+def trained(lam, steps=400):
+    """A generator, after so many of your steps."""
+    torch.manual_seed(0)
+    painter, judge = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4), Judge()
+    adams = [torch.optim.Adam(net.parameters(), lr=4e-4, betas=(0.5, 0.999)) for net in (painter, judge)]
+    for _ in range(steps):
+        batch = torch.randint(len(scenes.x), (8,))
+        step(painter, judge, *adams, scenes.x[batch], scenes.y[batch], torch.randn(8, 4, 32, 32), lam)
+    return painter
 
 
 # %% [markdown]
 # **Predict.**
 # After 400 steps, will the pictures be flat, noise, or walls and lawns?
+# (The cell takes half a minute, or two on a busy machine.)
 
 # %% tags=["nbval-ignore-output"]
-torch.manual_seed(0)
-mine = ConditionalGAN(lam=5.0)
-history = train.fit(mine, scenes, steps=400, batch_size=8, clip=None)
-print(f"trained for {history.seconds:.0f} s")
+start = time.perf_counter()
+mine = trained(lam=5.0)
+print(f"trained for {time.perf_counter() - start:.0f} s")
 
 # %% [markdown]
 # **Look.**
@@ -700,18 +859,17 @@ print(f"trained for {history.seconds:.0f} s")
 
 
 @torch.no_grad()
-def paint(G, seed):
+def paint(painter, seed):
     """A picture for each held-out map, 64 at a time: as in training, the norms inside G look at a batch."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.cat([G(x, generator=generator) for x in held_out.x.split(64)])
+    draw = torch.Generator().manual_seed(seed)
+    return torch.cat([painter(x, generator=draw) for x in held_out.x.split(64)])
 
 
 few = slice(0, 6)
-rows = {f"G(x, z{'₁₂₃'[k]})": paint(mine.G, seed=k)[few] for k in range(3)}
 shades = (held_out.x[few] * torch.tensor([0.8, 0.0, -0.8])[:, None, None]).sum(1, keepdim=True)
 plots.image_rows(
     map=shades,
-    **rows,
+    **{f"G(x, z{'₁₂₃'[k]})": paint(mine, seed=k)[few] for k in range(3)},
     photo=held_out.y[few],
     alt="Six maps, with brick light, grass grey and gravel dark; under each three pictures by G, which have a grain "
     "and differ from one another; and the photo that goes with the map.",
@@ -727,7 +885,8 @@ plots.image_rows(
 # L1 alone knows of nothing but a tone for each region; all the grain is D's work.
 # After so few steps the grain has about the right strength everywhere.
 # Walls begin with upright joints; bricks take longer.
-# Grass and gravel this D does not tell apart, and so G need not: [lecture 02](../lectures/02_conditional_gans.ipynb), section 8, says what helps.
+# Grass and gravel this D does not tell apart, and so G need not.
+# The last part of this lab shows what it takes.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -737,8 +896,12 @@ plots.image_rows(
 # The same networks were trained longer, with L1 alone, with D alone (λ = 0), and with both (λ = 5).
 # These runs are stored, and made by `make runs`.
 #
+# A number needs something to compare it with.
+# The last two rows are real photos: those of *other* maps, which is what chance gives, and the right ones.
+#
 # **Predict.**
-# Order the three by detail, by the distance L1, and by diversity.
+# Order the three by detail, by the distance L1, and by the noise's part.
+# And which columns will tell the photos of other maps from the right ones?
 
 # %%
 RUNS = "../lectures/runs/"
@@ -749,31 +912,40 @@ def stored(name):
     return train.load(gan.UNetGenerator(3, 1, width=24, depth=3, noise=4), f"{RUNS}{name}.safetensors")
 
 
-def measure(G):
-    """Detail, spectrum error, accuracy of the textures, diversity and L1 on the held-out maps."""
-    draws = torch.stack([paint(G, seed=k) for k in range(4)])
-    output = draws[0]
-    detail = spectrum(output.double())[8:].sum() / spectrum(held_out.y.double())[8:].sum()
-    accuracy = metrics.texture_accuracy(held_out.x, output)
-    distance = (output - held_out.y).abs().mean().item()
-    error = metrics.spectrum_error(output, held_out.y)
-    return detail.item(), error, accuracy, diversity(draws).item(), distance
+def measure(draws):
+    """Detail, spectrum error, accuracy of the textures, the two variances and L1 of K pictures for each held-out map."""
+    pictures = draws[0]
+    detail = spectrum(pictures.double())[8:].sum() / spectrum(held_out.y.double())[8:].sum()
+    error, accuracy = metrics.spectrum_error(pictures, held_out.y), metrics.texture_accuracy(held_out.x, pictures)
+    numbers = detail, error, accuracy, *variances(draws), (pictures - held_out.y).abs().mean()
+    return [float(number) + 0.0 for number in numbers]
+
+
+def table(rows):
+    """A line for each row, (K, B, 1, 32, 32) pictures."""
+    print(f"{'':22}detail  spectrum error  right texture  by noise  by map    L1")
+    for name, draws in rows.items():
+        print("{:22}{:6.2f}{:16.2f}{:15.2f}{:10.3f}{:8.3f}{:6.2f}".format(name, *measure(draws)))
+
+
+def drawn(painter):
+    """Four pictures for each held-out map."""
+    return torch.stack([paint(painter, seed=k) for k in range(4)])
 
 
 # %% tags=["nbval-ignore-output"]
 models = {name: stored(f"textures_{name}") for name in ("l1", "cgan", "both")}
-print(f"{'':15} detail  spectrum error  right texture  diversity    L1")
-for name, G in {
-    "yours, 400 steps": mine.G,
-    "L1": models["l1"],
-    "cGAN": models["cgan"],
-    "both": models["both"],
-}.items():
-    print("{:16}{:6.2f}{:13.2f}{:15.2f}{:12.2f}{:9.2f}".format(name, *measure(G)))
-real = metrics.texture_accuracy(*held_out)
-# The maps are new as well, which is no harm: every texture has mean 0 and standard deviation 0.35.
-again = diversity(torch.stack([data.textures(256, seed=k).y for k in range(4)]))
-print(f"{'the truth':16}{1:6.2f}{0:13.2f}{real:15.2f}{again:12.2f}")
+others = torch.stack([held_out.y.roll(k + 1, 0) for k in range(4)])
+table(
+    {
+        "yours, 400 steps": drawn(mine),
+        "L1": drawn(models["l1"]),
+        "cGAN": drawn(models["cgan"]),
+        "both": drawn(models["both"]),
+        "photos of other maps": others,
+        "the photos": torch.cat([held_out.y[None], others[1:]]),
+    }
+)
 
 # %%
 painted = {name: paint(G, seed=0) for name, G in models.items()}
@@ -792,7 +964,7 @@ named = {"photos": held_out.y, "L1": painted["l1"], "cGAN": painted["cgan"], "bo
 plots.figure(
     plots.lines(
         range(16),
-        {name: spectrum(pictures.double()) for name, pictures in named.items()},
+        {name: torch.as_tensor(spectrum(pictures.double())) for name, pictures in named.items()},
         xlabel="ring r, cycles a picture",
         ylabel="power S",
         yscale="log",
@@ -815,10 +987,15 @@ plots.figure(
 # D does not compare with this photo.
 # It asks whether there could be such a photo, and a flat grey could not.
 #
-# Diversity follows from the same: L1 alone gives 0, one flat answer.
+# The noise's part follows from the same: L1 alone gives 0, one flat answer.
 # The models trained with D use their noise.
-# They fall short of the truth (0.33 in the table; 0.35 with many draws, because a standard deviation that is estimated from 4 is a little too small on average): at the best D the game asks for all that is possible, since it is least only where p_G = p.
+# They fall short of the truth, where all of the variance is the noise's, and part of theirs is the map's: they have settled where the joints are.
+# At the best D the game asks for all that is possible, since it is least only where p_G = p.
 # But a D that is small, and always a step behind, enforces it weakly, and L1 asks for the opposite.
+#
+# Detail and the spectrum's error do not look at the map: photos of other maps are as good as the right ones.
+# Only the right texture tells them apart: about 1/3 by chance, 0.99 for real photos.
+# Flat tones are at chance as well, since the classifier takes them all for brick.
 #
 # Both terms together do best here: D brings the detail, and with L1 the map is obeyed more often.
 # One run each would be little to go by, since a GAN's numbers depend on the seed, so [lecture 02](../lectures/02_conditional_gans.ipynb), section 8, repeats both from three seeds: with L1 brick is found where it is asked for in 99 of 100 windows or more, without L1 in anything between 1 and 99.
@@ -838,9 +1015,7 @@ plots.figure(
 
 # %% tags=["nbval-ignore-output"]
 blind = stored("textures_unconditional")
-for name, G in {"D sees x": models["cgan"], "D does not": blind}.items():
-    detail, error, accuracy, *_ = measure(G)
-    print(f"{name:>10}: detail {detail:.2f}, spectrum error {error:.2f}, right texture {accuracy:.2f}")
+table({"D sees x": drawn(models["cgan"]), "D does not": drawn(blind), "photos of other maps": others})
 
 # %%
 plots.image_rows(
@@ -898,7 +1073,7 @@ class Game(torch.nn.Module):
     def losses(self, y, generator):
         output = self.shift + self.log_scale.exp() * torch.randn(y.shape, generator=generator)
         yield "D", discriminator_loss(self.D(y), self.D(output.detach())), {}
-        loss = non_saturating_loss(self.D(output))
+        _, loss = generator_losses(self.D(output))
         if self.leak:
             loss = loss + discriminator_loss(self.D(y), self.D(output))
         yield "G", loss, {"shift": self.shift.detach().sum(), "scale": self.log_scale.detach().exp().sum()}
@@ -1033,7 +1208,7 @@ plots.figure(
 # The fixed point is wrong, too: where p = p_G, D should say P = ½, so its output should be 0, which a sigmoid only comes near to.
 #
 # Second, the gradient: the first sigmoid is flat wherever its output is near 0 or 1, and all that reaches G is multiplied by its slope.
-# That is the saturation that we had got rid of in exercise 4, back again.
+# That is the saturation that we had got rid of in exercise 3, back again.
 #
 # Here it stops the whole game: L_D ends at 1.63 = softplus(−1) + softplus(1), *above* the 1.386 of a D that knows nothing.
 # D's sigmoid has saturated at 1 for every number, real or fake, passes no gradient, and both networks stand still where they happen to be.
@@ -1063,8 +1238,9 @@ plots.figure(
 # %%
 @checks.exercise("gan.r1")
 def r1(D, x, y):
-    """R_1, a tensor with one number, through which D can learn. D(x, y) gives logits; y (B, C, H, W); x is only handed
-    on to D."""
+    """R_1, a tensor with one number, through which D can learn.
+    D(x, y) gives logits, (B, 1, h, w) say; y (B, C, H, W) are real pictures;
+    x is only handed on to D."""
     ### BEGIN SOLUTION
     y = y.detach().requires_grad_()
     (slope,) = torch.autograd.grad(D(x, y).sum(), y, create_graph=True)
@@ -1090,7 +1266,7 @@ def orbit(gamma, steps=1000, rate=0.02, at_fakes=False):
         where = theta.detach().view(1, 1, 1, 1) if at_fakes else real
         loss = discriminator_loss(psi * real, fake) + gamma / 2 * r1(lambda x, y, psi=psi: psi * y, None, where)
         (d_psi,) = torch.autograd.grad(loss, psi, retain_graph=True)
-        (d_theta,) = torch.autograd.grad(minimax_loss(fake), theta)
+        (d_theta,) = torch.autograd.grad(generator_losses(fake)[0], theta)
         with torch.no_grad():
             theta -= rate * d_theta
             psi -= rate * d_psi
@@ -1128,6 +1304,51 @@ plots.figure(
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
+# # Part 5 · Walls, lawns and paths
+#
+# Your generator, and the longer runs, paint a grain in which only bricks show.
+# This last one has the same G and the same photos, and paints what it was asked for.
+# It follows the recipe of [lecture 02](../lectures/02_conditional_gans.ipynb), section 8, and is stored, too (`make runs ONLY=textures_factor`); each change answers something that you have seen here:
+#
+# - D's patches are 16 pixels, in place of 34: a texture is recognised from less, and there are more of them to learn from (exercise 9).
+# - D learns five times as fast as G: a G that is ahead of its D is not told anything (exercise 4).
+# - D is also shown real photos with maps that are not theirs, and learns to call them fake (exercise 5).
+# - In D the map is not beside the photo, where it is easily overlooked, but a *factor*: each class has a logit of its own, and the map picks one.
+# - G gets a reward if two draws for one map differ (exercise 11).
+#
+# **Predict.**
+# Which numbers of the table will change most against "both"?
+
+# %% tags=["nbval-ignore-output"]
+best_of_all = stored("textures_factor")
+table({"both": drawn(models["both"]), "the new recipe": drawn(best_of_all), "photos of other maps": others})
+
+# %%
+shares = held_out.x.mean((2, 3))
+shown = [*range(4), *shares.argmax(0).tolist()]  # the last three: those with most brick, grass and gravel
+plots.image_rows(
+    map=(held_out.x[shown] * torch.tensor([0.8, 0.0, -0.8])[:, None, None]).sum(1, keepdim=True),
+    yours=paint(mine, seed=0)[shown],
+    **{f"new, z{'₁₂₃'[k]}": paint(best_of_all, seed=k)[shown] for k in range(3)},
+    photo=held_out.y[shown],
+    alt="Four maps of two or three textures, and one each of brick, grass and gravel alone. Yours: one grain, with "
+    "upright joints for brick. The new recipe, three times: brickwork with joints both ways, fine grass, and round "
+    "pebbles, each where the map asks for it, and other ones in each row. At the bottom the photos.",
+)
+
+# %% [markdown]
+# **Explain.**
+# Which of your functions would you have to change for this recipe?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# The losses, the step, the penalty and the measures stay as they are.
+# `pair` goes, since the map comes into D elsewhere; D's loss gets a third term, for real photos with the wrong maps; G's a reward for variety; and the optimizers other learning rates.
+# That is how most of the many GANs differ: the game is the one that you have written.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
 # ## Open questions
 #
 # **a.**
@@ -1152,7 +1373,7 @@ plots.figure(
 # L1 would win: flat tones with a faint grain.
 # [Lecture 02](../lectures/02_conditional_gans.ipynb), section 9, has a strip of such trainings: with 100, less than a third of the detail is left.
 # The paper uses 100; these textures do not bear it.
-# Try it: `ConditionalGAN(lam=100.0)`.
+# Try it: `trained(lam=100.0)`.
 # </details>
 #
 # **c.**

@@ -5,7 +5,6 @@
 import functools
 import math
 
-import numpy as np
 import torch
 from torch.distributions import Normal
 from torch.nn import functional as F  # noqa: N812
@@ -341,240 +340,6 @@ def optimal_logit(y, mean, std, mean_G, std_G):
     p, p_G = Normal(mean, std).log_prob(y), Normal(mean_G, std_G).log_prob(y)
     both = torch.logaddexp(p, p_G)
     return torch.stack([(p - both)[i] - (p_G - both)[i] for i in range(len(y))])
-
-
-# --- minimax_loss: wrong --------------------------------------------------------------------------------------------
-
-
-@wrong("gan.minimax_loss", "non_saturating")
-def minimax_loss(fake):
-    return F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
-
-
-@wrong("gan.minimax_loss", "maximised")
-def minimax_loss(fake):
-    return F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
-
-
-@wrong("gan.minimax_loss", "log_of_p")
-def minimax_loss(fake):
-    return logsigmoid(fake).mean()
-
-
-@wrong("gan.minimax_loss", "summed")
-def minimax_loss(fake):
-    return logsigmoid(-fake).sum()
-
-
-@wrong("gan.minimax_loss", "not_averaged")
-def minimax_loss(fake):
-    return logsigmoid(-fake)
-
-
-@wrong("gan.minimax_loss", "per_picture")
-def minimax_loss(fake):
-    return logsigmoid(-fake).mean((1, 2, 3))
-
-
-@wrong("gan.minimax_loss", "sigmoid_twice")
-def minimax_loss(fake):
-    return logsigmoid(-torch.sigmoid(fake)).mean()
-
-
-@wrong("gan.minimax_loss", "no_log")
-def minimax_loss(fake):
-    return torch.mean(1 - torch.sigmoid(fake))
-
-
-@wrong("gan.minimax_loss", "log_of_sigmoid")
-def minimax_loss(fake):
-    return torch.log(1 - torch.sigmoid(fake)).mean()
-
-
-@wrong("gan.minimax_loss", "log_of_mean")
-def minimax_loss(fake):
-    return torch.log(torch.mean(torch.sigmoid(-fake)))
-
-
-@wrong("gan.minimax_loss", "type")
-def minimax_loss(fake):
-    return float(logsigmoid(-fake).mean())
-
-
-@wrong("gan.minimax_loss", "detached")
-def minimax_loss(fake):
-    with torch.no_grad():
-        return logsigmoid(-fake).mean()
-
-
-@wrong("gan.minimax_loss", "error")
-def minimax_loss(fake):
-    return -math.log(1 + math.exp(fake))
-
-
-@wrong("gan.minimax_loss", "dtype")
-def minimax_loss(fake):
-    return logsigmoid(-fake.float()).mean()
-
-
-@wrong("gan.minimax_loss", "cut_off")
-def minimax_loss(fake):
-    return torch.log(1 - fake.sigmoid().clamp(max=1 - 1e-6)).mean()
-
-
-@wrong("gan.minimax_loss", "cut_off")  # binary_cross_entropy stops at 100
-def minimax_loss(fake):
-    p = fake.sigmoid()
-    return -F.binary_cross_entropy(p, torch.zeros_like(p))
-
-
-@wrong("gan.minimax_loss", "epsilon")
-def minimax_loss(fake):
-    return torch.log(1 - fake.sigmoid() + 1e-8).mean()
-
-
-@wrong("gan.minimax_loss", "taken_for_probabilities")
-def minimax_loss(fake):
-    return (1 - fake).log().mean()
-
-
-# --- minimax_loss: right --------------------------------------------------------------------------------------------
-
-
-@right("gan.minimax_loss")
-def minimax_loss(fake):
-    return logsigmoid(-fake).mean()
-
-
-@right("gan.minimax_loss")
-def minimax_loss(fake):
-    return -F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
-
-
-@right("gan.minimax_loss")
-def minimax_loss(fake):
-    return -sum(torch.logaddexp(a, torch.zeros_like(a)) for a in fake.flatten()) / fake.numel()
-
-
-# --- non_saturating_loss: wrong -------------------------------------------------------------------------------------
-
-
-@wrong("gan.non_saturating_loss", "minimax")
-def non_saturating_loss(fake):
-    return logsigmoid(-fake).mean()
-
-
-@wrong("gan.non_saturating_loss", "discriminators")
-def non_saturating_loss(fake):
-    return F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
-
-
-@wrong("gan.non_saturating_loss", "maximised")
-def non_saturating_loss(fake):
-    return logsigmoid(fake).mean()
-
-
-@wrong("gan.non_saturating_loss", "summed")
-def non_saturating_loss(fake):
-    return F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake), reduction="sum")
-
-
-@wrong("gan.non_saturating_loss", "not_averaged")
-def non_saturating_loss(fake):
-    return -logsigmoid(fake)
-
-
-@wrong("gan.non_saturating_loss", "sigmoid_twice")
-def non_saturating_loss(fake):
-    return F.binary_cross_entropy_with_logits(torch.sigmoid(fake), torch.ones_like(fake))
-
-
-@wrong("gan.non_saturating_loss", "no_log")
-def non_saturating_loss(fake):
-    return 1 - torch.sigmoid(fake).mean()
-
-
-@wrong("gan.non_saturating_loss", "smoothed")
-def non_saturating_loss(fake):
-    return F.binary_cross_entropy_with_logits(fake, torch.full_like(fake, 0.9))
-
-
-@wrong("gan.non_saturating_loss", "log_of_sigmoid")
-def non_saturating_loss(fake):
-    return -torch.log(torch.sigmoid(fake)).mean()
-
-
-@wrong("gan.non_saturating_loss", "clamped")
-def non_saturating_loss(fake):
-    return F.binary_cross_entropy(torch.sigmoid(fake), torch.ones_like(fake))
-
-
-@wrong("gan.non_saturating_loss", "critic")
-def non_saturating_loss(fake):
-    return -torch.mean(fake)
-
-
-@wrong("gan.non_saturating_loss", "detached")
-def non_saturating_loss(fake):
-    return -logsigmoid(fake.detach()).mean()
-
-
-@wrong("gan.non_saturating_loss", "type")
-def non_saturating_loss(fake):
-    return -np.log(1 / (1 + np.exp(-fake.detach().numpy()))).mean()
-
-
-@wrong("gan.non_saturating_loss", "shape")
-def non_saturating_loss(fake):
-    return softplus(-fake).mean(0, keepdim=True).mean((1, 2, 3))
-
-
-@wrong("gan.non_saturating_loss", "rough")
-def non_saturating_loss(fake):
-    return -logsigmoid(fake.float()).mean().double()
-
-
-@wrong("gan.non_saturating_loss", "cut_off")
-def non_saturating_loss(fake):
-    return -torch.log(fake.sigmoid().clamp(min=1e-6)).mean()
-
-
-@wrong("gan.non_saturating_loss", "epsilon")
-def non_saturating_loss(fake):
-    return -torch.log(fake.sigmoid() + 1e-8).mean()
-
-
-@wrong("gan.non_saturating_loss", "taken_for_probabilities")
-def non_saturating_loss(fake):
-    return -fake.log().mean()
-
-
-@wrong("gan.non_saturating_loss", "log_of_mean")
-def non_saturating_loss(fake):
-    return -fake.sigmoid().mean().log()
-
-
-# --- non_saturating_loss: right -------------------------------------------------------------------------------------
-
-
-@right("gan.non_saturating_loss")
-def non_saturating_loss(fake):
-    return -logsigmoid(fake).mean()
-
-
-@right("gan.non_saturating_loss")
-def non_saturating_loss(fake):
-    return F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
-
-
-@right("gan.non_saturating_loss")
-def non_saturating_loss(fake):
-    return (torch.clamp(-fake, min=0) + torch.log1p(torch.exp(-fake.abs()))).mean()
-
-
-@right("gan.non_saturating_loss")  # what D's loss says of real pictures
-def non_saturating_loss(fake):
-    return softplus(-fake).flatten().sum() / fake.numel()
 
 
 # --- pulls: wrong ---------------------------------------------------------------------------------------------------
@@ -996,7 +761,7 @@ def gradients(G, D, x, y, z):
     return D.weight.grad, G.weight.grad
 
 
-@wrong("gan.gradients", "accumulated")
+@wrong("gan.gradients", "one_loss")
 def gradients(G, D, x, y, z):
     G.zero_grad()
     D.zero_grad()
@@ -1553,122 +1318,6 @@ def spectrum(y):
     return torch.stack(out)
 
 
-# --- diversity: wrong -----------------------------------------------------------------------------------------------
-
-
-@wrong("gan.diversity", "over_the_batch")
-def diversity(samples):
-    return samples.std(dim=1).mean()
-
-
-@wrong("gan.diversity", "over_everything")
-def diversity(samples):
-    return torch.std(samples)
-
-
-@wrong("gan.diversity", "draws_and_batch")
-def diversity(samples):
-    return samples.reshape(-1, *samples.shape[2:]).std(0).mean()
-
-
-@wrong("gan.diversity", "over_the_pixels")
-def diversity(samples):
-    return samples.std((2, 3, 4)).mean()
-
-
-@wrong("gan.diversity", "variance")
-def diversity(samples):
-    return samples.var(0).mean()
-
-
-@wrong("gan.diversity", "root_of_the_mean")
-def diversity(samples):
-    return samples.var(0).mean() ** 0.5
-
-
-@wrong("gan.diversity", "divided_by_k")
-def diversity(samples):
-    return (samples - samples.mean(0)).square().mean(0).sqrt().mean()
-
-
-@wrong("gan.diversity", "absolute")
-def diversity(samples):
-    return (samples - samples.mean(0, keepdim=True)).abs().mean()
-
-
-@wrong("gan.diversity", "spread")
-def diversity(samples):
-    return (samples.amax(0) - samples.amin(0)).mean()
-
-
-@wrong("gan.diversity", "of_the_means")
-def diversity(samples):
-    return samples.mean((2, 3, 4)).std(0).mean()
-
-
-@wrong("gan.diversity", "summed")
-def diversity(samples):
-    return samples.std(0).sum()
-
-
-@wrong("gan.diversity", "per_pixel")
-def diversity(samples):
-    return samples.std(0)
-
-
-@wrong("gan.diversity", "per_example")
-def diversity(samples):
-    return samples.std(0).mean((1, 2, 3))
-
-
-@wrong("gan.diversity", "shape")
-def diversity(samples):
-    return samples.std(0).mean(0)
-
-
-@wrong("gan.diversity", "type")
-def diversity(samples):
-    return samples.numpy().std(0, ddof=1).mean()
-
-
-@wrong("gan.diversity", "in_place")
-def diversity(samples):
-    K = len(samples)
-    samples -= samples.mean(0)
-    return (samples**2).sum(0).div(K - 1).sqrt().mean()
-
-
-@wrong("gan.diversity", "unforeseen")  # four draws, as in the lab
-def diversity(samples):
-    apart = samples - samples.mean(0)
-    return (apart.square().sum(0) / 3).sqrt().mean()
-
-
-# --- diversity: right -----------------------------------------------------------------------------------------------
-
-
-@right("gan.diversity")
-def diversity(samples):
-    return samples.std(dim=0).mean()
-
-
-@right("gan.diversity")
-def diversity(samples):
-    K = len(samples)
-    return ((samples - samples.mean(0)).square().sum(0) / (K - 1)).sqrt().mean()
-
-
-@right("gan.diversity")
-def diversity(samples):
-    each = [torch.std(samples[:, b], dim=0, unbiased=True).mean() for b in range(samples.shape[1])]
-    return torch.stack(each).mean()
-
-
-@right("gan.diversity")
-def diversity(samples):
-    return torch.tensor(np.std(samples.numpy(), axis=0, ddof=1).mean())
-
-
 # --- r1: wrong ------------------------------------------------------------------------------------------------------
 
 
@@ -1861,11 +1510,6 @@ def discriminator_loss(real, fake):
     return torch.log(1 + torch.exp(-real)).mean() + torch.log(1 + torch.exp(fake)).mean()
 
 
-@wrong("gan.minimax_loss", "log_of_sigmoid")
-def minimax_loss(fake):
-    return -torch.log(1 + torch.exp(fake)).mean()
-
-
 @wrong("gan.objective", "log_of_sigmoid")
 def objective(fake, output, y, lam):
     return -fake.sigmoid().log().mean() + lam * (output - y).abs().mean()
@@ -1943,16 +1587,6 @@ def discriminator_loss(real, fake):
     return loss(-real).mean() + loss(fake).mean()
 
 
-@wrong("gan.minimax_loss", "nan_gradient")
-def minimax_loss(fake):
-    return -softplus_of_two_branches(fake).mean()
-
-
-@wrong("gan.non_saturating_loss", "nan_gradient")
-def non_saturating_loss(fake):
-    return patched_softplus(-fake).mean()
-
-
 @wrong("gan.objective", "nan_gradient")
 def objective(fake, output, y, lam):
     return patched_softplus(-fake).mean() + lam * F.l1_loss(output, y)
@@ -2017,3 +1651,866 @@ def r1(D, x, y):
     y = y.detach().requires_grad_()
     D(x, y).sum().backward(inputs=[y], create_graph=True)
     return y.grad.square().flatten(1).sum(1).mean()
+
+
+# --- generator_losses: wrong ----------------------------------------------------------------------------------------
+
+
+@wrong("gan.generator_losses", "exchanged")
+def generator_losses(fake):
+    return softplus(-fake).mean(), logsigmoid(-fake).mean()
+
+
+@wrong("gan.generator_losses", "twice_minimax")  # copied, and the sign of the logit forgotten
+def generator_losses(fake):
+    minimax = -softplus(fake).mean()
+    non_saturating = -softplus(fake).mean()
+    return minimax, non_saturating
+
+
+@wrong("gan.generator_losses", "twice_non_saturating")
+def generator_losses(fake):
+    loss = F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
+    return loss, loss
+
+
+@wrong("gan.generator_losses", "first_is_the_discriminators")
+def generator_losses(fake):
+    return F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake)), softplus(-fake).mean()
+
+
+@wrong("gan.generator_losses", "first_is_log_of_p")
+def generator_losses(fake):
+    return logsigmoid(fake).mean(), -logsigmoid(fake).mean()
+
+
+@wrong("gan.generator_losses", "second_is_the_discriminators")
+def generator_losses(fake):
+    return -softplus(fake).mean(), F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+
+
+@wrong("gan.generator_losses", "second_turned")
+def generator_losses(fake):
+    return logsigmoid(-fake).mean(), logsigmoid(fake).mean()
+
+
+@wrong("gan.generator_losses", "summed")
+def generator_losses(fake):
+    return -softplus(fake).sum(), softplus(-fake).sum()
+
+
+@wrong("gan.generator_losses", "summed")  # in one of them
+def generator_losses(fake):
+    return -softplus(fake).mean(), F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake), reduction="sum")
+
+
+@wrong("gan.generator_losses", "summed_over_patches")
+def generator_losses(fake):
+    return -softplus(fake).sum(dim=tuple(range(1, fake.dim()))).mean(), softplus(-fake).flatten(1).sum(1).mean()
+
+
+@wrong("gan.generator_losses", "not_averaged")
+def generator_losses(fake):
+    return logsigmoid(-fake), -logsigmoid(fake)
+
+
+@wrong("gan.generator_losses", "per_picture")
+def generator_losses(fake):
+    return -softplus(fake).mean(dim=(1, 2, 3)), softplus(-fake).mean(dim=(1, 2, 3))
+
+
+@wrong("gan.generator_losses", "halved")
+def generator_losses(fake):
+    return -0.5 * softplus(fake).mean(), 0.5 * softplus(-fake).mean()
+
+
+@wrong("gan.generator_losses", "sigmoid_twice")
+def generator_losses(fake):
+    p = torch.sigmoid(fake)
+    return -softplus(p).mean(), softplus(-p).mean()
+
+
+@wrong("gan.generator_losses", "no_log")
+def generator_losses(fake):
+    p = torch.sigmoid(fake)
+    return (1 - p).mean(), -p.mean()
+
+
+@wrong("gan.generator_losses", "second_without_log")
+def generator_losses(fake):
+    return -softplus(fake).mean(), (1 - torch.sigmoid(fake)).mean()
+
+
+@wrong("gan.generator_losses", "log_of_sigmoid")
+def generator_losses(fake):
+    p = torch.sigmoid(fake)
+    return torch.log(1 - p).mean(), -torch.log(p).mean()
+
+
+@wrong("gan.generator_losses", "log_of_sigmoid")  # softplus written out
+def generator_losses(fake):
+    return -torch.log(1 + torch.exp(fake)).mean(), torch.log(1 + torch.exp(-fake)).mean()
+
+
+@wrong("gan.generator_losses", "log_of_mean")
+def generator_losses(fake):
+    p = torch.sigmoid(fake)
+    return torch.log((1 - p).mean()), -torch.log(p.mean())
+
+
+@wrong("gan.generator_losses", "loss_of_mean")
+def generator_losses(fake):
+    return -softplus(fake.mean()), softplus(-fake.mean())
+
+
+@wrong("gan.generator_losses", "in_bits")
+def generator_losses(fake):
+    return -softplus(fake).mean() / math.log(2), softplus(-fake).mean() / math.log(2)
+
+
+@wrong("gan.generator_losses", "clamped")
+def generator_losses(fake):
+    p = fake.sigmoid()
+    return -F.binary_cross_entropy(p, torch.zeros_like(p)), F.binary_cross_entropy(p, torch.ones_like(p))
+
+
+@wrong("gan.generator_losses", "cut_off")
+def generator_losses(fake):
+    p = fake.sigmoid().clamp(1e-12, 1 - 1e-12)
+    return torch.log(1 - p).mean(), -torch.log(p).mean()
+
+
+@wrong("gan.generator_losses", "epsilon")
+def generator_losses(fake):
+    p = fake.sigmoid()
+    return torch.log(1 - p + 1e-8).mean(), -torch.log(p + 1e-8).mean()
+
+
+@wrong("gan.generator_losses", "taken_for_probabilities")
+def generator_losses(fake):
+    return torch.log(1 - fake).mean(), -torch.log(fake).mean()
+
+
+@wrong("gan.generator_losses", "smoothed")
+def generator_losses(fake):
+    return -softplus(fake).mean(), F.binary_cross_entropy_with_logits(fake, torch.full_like(fake, 0.9))
+
+
+@wrong("gan.generator_losses", "critic")
+def generator_losses(fake):
+    return -softplus(fake).mean(), -fake.mean()
+
+
+@wrong("gan.generator_losses", "detached")
+def generator_losses(fake):
+    fake = fake.detach()
+    return -softplus(fake).mean(), softplus(-fake).mean()
+
+
+@wrong("gan.generator_losses", "nan_gradient")
+def generator_losses(fake):
+    return -softplus_of_two_branches(fake).mean(), softplus_of_two_branches(-fake).mean()
+
+
+@wrong("gan.generator_losses", "count")
+def generator_losses(fake):
+    return softplus(-fake).mean()
+
+
+# --- generator_losses: right ----------------------------------------------------------------------------------------
+
+
+@right("gan.generator_losses")
+def generator_losses(fake):
+    return logsigmoid(-fake).mean(), -logsigmoid(fake).mean()
+
+
+@right("gan.generator_losses")  # targets of the default dtype
+def generator_losses(fake):
+    loss = torch.nn.BCEWithLogitsLoss()
+    return -loss(fake, torch.zeros(fake.shape)), loss(fake, torch.ones(fake.shape))
+
+
+@right("gan.generator_losses")
+def generator_losses(fake):
+    real = torch.distributions.Bernoulli(logits=fake)
+    return real.log_prob(torch.zeros_like(fake)).mean(), -real.log_prob(torch.ones_like(fake)).mean()
+
+
+@right("gan.generator_losses")  # softplus(a) = a + softplus(−a)
+def generator_losses(fake):
+    non_saturating = torch.stack([softplus(-a) for a in fake.flatten()]).mean()
+    return -(non_saturating + fake.mean()), non_saturating
+
+
+# --- step: wrong ----------------------------------------------------------------------------------------------------
+
+
+def loss_of_D(D, x, y, fake):  # noqa: N802
+    return softplus(-D(x, y)).mean() + softplus(D(x, fake)).mean()
+
+
+def loss_of_G(D, x, y, fake, lam):  # noqa: N802
+    return softplus(-D(x, fake)).mean() + lam * (y - fake).abs().mean()
+
+
+def down(optimizer, loss, **how):
+    optimizer.zero_grad()
+    loss.backward(**how)
+    optimizer.step()
+
+
+@wrong("gan.step", "leak")  # both are emptied at the beginning, and nothing is detached
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    G_optimizer.zero_grad()
+    D_optimizer.zero_grad()
+    fake = G(x, z)
+    loss_of_D(D, x, y, fake).backward(retain_graph=True)
+    D_optimizer.step()
+    loss_of_G(D, x, y, fake, lam).backward()
+    G_optimizer.step()
+
+
+@wrong("gan.step", "old_D")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+
+
+@wrong("gan.step", "old_D")  # both gradients first
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    grad_D = torch.autograd.grad(loss_of_D(D, x, y, fake.detach()), list(D.parameters()))
+    grad_G = torch.autograd.grad(loss_of_G(D, x, y, fake, lam), list(G.parameters()))
+    for net, grads in ((D, grad_D), (G, grad_G)):
+        for weight, grad in zip(net.parameters(), grads, strict=True):
+            weight.grad = grad
+    D_optimizer.step()
+    G_optimizer.step()
+
+
+@wrong("gan.step", "G_first")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    down(G_optimizer, loss_of_G(D, x, y, G(x, z), lam))
+    with torch.no_grad():
+        fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake))
+
+
+@wrong("gan.step", "accumulated")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    G_optimizer.zero_grad()
+    D_optimizer.zero_grad()
+    fake = G(x, z)
+    loss_of_D(D, x, y, fake.detach()).backward()
+    loss_of_G(D, x, y, fake, lam).backward()
+    D_optimizer.step()
+    G_optimizer.step()
+
+
+@wrong("gan.step", "joint")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    G_optimizer.zero_grad()
+    D_optimizer.zero_grad()
+    fake = G(x, z)
+    loss = loss_of_D(D, x, y, fake) + loss_of_G(D, x, y, fake, lam)
+    loss.backward()
+    D_optimizer.step()
+    G_optimizer.step()
+
+
+@wrong("gan.step", "stale")  # zero_grad is forgotten
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    loss_of_D(D, x, y, fake.detach()).backward()
+    D_optimizer.step()
+    loss_of_G(D, x, y, fake, lam).backward()
+    G_optimizer.step()
+
+
+@wrong("gan.step", "stale")  # emptied at the end, for the next time
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    loss_of_D(D, x, y, fake.detach()).backward()
+    D_optimizer.step()
+    D_optimizer.zero_grad()
+    loss_of_G(D, x, y, fake, lam).backward()
+    G_optimizer.step()
+    G_optimizer.zero_grad()
+
+
+@wrong("gan.step", "stale_D")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    loss_of_D(D, x, y, fake.detach()).backward()
+    D_optimizer.step()
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+@wrong("gan.step", "stale_G")  # D's are emptied twice
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    D_optimizer.zero_grad()
+    loss_of_G(D, x, y, fake, lam).backward()
+    G_optimizer.step()
+
+
+@wrong("gan.step", "nothing_moves")  # emptied between backward and step
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    loss_of_D(D, x, y, fake.detach()).backward()
+    D_optimizer.zero_grad()
+    D_optimizer.step()
+    loss_of_G(D, x, y, fake, lam).backward()
+    G_optimizer.zero_grad()
+    G_optimizer.step()
+
+
+@wrong("gan.step", "nothing_moves")  # losses alone
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    return loss_of_D(D, x, y, fake.detach()), loss_of_G(D, x, y, fake, lam)
+
+
+@wrong("gan.step", "only_D")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z).detach()
+    down(D_optimizer, loss_of_D(D, x, y, fake))
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+@wrong("gan.step", "only_G")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    D_optimizer.zero_grad()
+    loss_of_D(D, x, y, fake.detach()).backward()
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+@wrong("gan.step", "cut")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    down(G_optimizer, softplus(-D(x, fake.detach())).mean() + lam * F.l1_loss(fake, y))
+
+
+@wrong("gan.step", "D_twice")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    D_optimizer.zero_grad()
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+    D_optimizer.step()
+
+
+@wrong("gan.step", "exchanged")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(G_optimizer, loss_of_D(D, x, y, fake), retain_graph=True)
+    down(D_optimizer, loss_of_G(D, x, y, fake.detach(), lam))
+
+
+@wrong("gan.step", "no_distance")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    down(G_optimizer, softplus(-D(x, fake)).mean())
+
+
+@wrong("gan.step", "no_lam")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    down(G_optimizer, softplus(-D(x, fake)).mean() + F.l1_loss(fake, y))
+
+
+@wrong("gan.step", "lam_on_both")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    down(G_optimizer, lam * (softplus(-D(x, fake)).mean() + F.l1_loss(fake, y)))
+
+
+@wrong("gan.step", "minimax")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    down(G_optimizer, lam * F.l1_loss(fake, y) - softplus(D(x, fake)).mean())
+
+
+@wrong("gan.step", "helps_D")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    down(G_optimizer, lam * F.l1_loss(fake, y) + softplus(D(x, fake)).mean())
+
+
+@wrong("gan.step", "real_only")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, softplus(-D(x, y)).mean())
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+@wrong("gan.step", "swapped")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, fake.detach(), y))
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+@wrong("gan.step", "uphill")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, logsigmoid(D(x, y)).mean() + logsigmoid(-D(x, fake.detach())).mean())
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+@wrong("gan.step", "halved")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, 0.5 * loss_of_D(D, x, y, fake.detach()))
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+@wrong("gan.step", "random")  # noise of its own
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, torch.randn_like(z))
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+@wrong("gan.step", "error")  # the same graph twice
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake))
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+@wrong("gan.step", "frozen")  # and never thawed
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    D.requires_grad_(False)
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+# --- step: right ----------------------------------------------------------------------------------------------------
+
+
+@right("gan.step")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+@right("gan.step")  # fakes of the same noise, made twice
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    with torch.no_grad():
+        fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake))
+    down(G_optimizer, loss_of_G(D, x, y, G(x, z), lam))
+
+
+@right("gan.step")  # nothing is detached, but G's gradients are emptied before its turn
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake), retain_graph=True)
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+@right("gan.step")  # D is frozen in G's turn alone
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    for weight in D.parameters():
+        weight.requires_grad_(False)
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+    for weight in D.parameters():
+        weight.requires_grad_(True)
+
+
+@right("gan.step")  # gradients by hand, in both places, and a result that nobody asked for
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake, losses = G(x, z), {}
+    for name, net, optimizer in (("D", D, D_optimizer), ("G", G, G_optimizer)):
+        loss = loss_of_D(D, x, y, fake.detach()) if name == "D" else loss_of_G(D, x, y, fake, lam)
+        weights = list(net.parameters())
+        for weight, grad in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+            weight.grad = grad
+        optimizer.step()
+        losses[name] = loss.item()
+    return losses
+
+
+# --- variances: wrong -----------------------------------------------------------------------------------------------
+
+
+@wrong("gan.variances", "uncorrected")
+def variances(samples):
+    return samples.var(0).mean(), samples.mean(0).var(0).mean()
+
+
+@wrong("gan.variances", "not_divided")
+def variances(samples):
+    by_noise = samples.var(dim=0).mean()
+    return by_noise, samples.mean(0).var(0).mean() - by_noise
+
+
+@wrong("gan.variances", "divided_by_maps")
+def variances(samples):
+    by_noise = samples.var(dim=0).mean()
+    return by_noise, samples.mean(0).var(0).mean() - by_noise / samples.shape[1]
+
+
+@wrong("gan.variances", "divided_by_less")
+def variances(samples):
+    by_noise = samples.var(dim=0).mean()
+    return by_noise, samples.mean(0).var(0).mean() - by_noise / (samples.shape[0] - 1)
+
+
+@wrong("gan.variances", "added")
+def variances(samples):
+    by_noise = samples.var(dim=0).mean()
+    return by_noise, samples.mean(0).var(0).mean() + by_noise / len(samples)
+
+
+@wrong("gan.variances", "cut_off")  # "a variance is never negative"
+def variances(samples):
+    by_noise = samples.var(dim=0).mean()
+    return by_noise, F.relu(samples.mean(0).var(0).mean() - by_noise / len(samples))
+
+
+@wrong("gan.variances", "cut_off_each")
+def variances(samples):
+    noise = samples.var(dim=0).mean(0)
+    return noise.mean(), (samples.mean(0).var(0) - noise / len(samples)).clamp(min=0).mean()
+
+
+@wrong("gan.variances", "exchanged")
+def variances(samples):
+    by_noise = samples.var(dim=0).mean()
+    return samples.mean(0).var(0).mean() - by_noise / len(samples), by_noise
+
+
+@wrong("gan.variances", "axes_exchanged")
+def variances(samples):
+    by_noise = samples.var(dim=1).mean()
+    return by_noise, samples.mean(1).var(0).mean() - by_noise / samples.shape[1]
+
+
+@wrong("gan.variances", "over_the_batch")
+def variances(samples):
+    by_noise = samples.var(dim=1).mean()
+    return by_noise, samples.mean(0).var(0).mean() - by_noise / len(samples)
+
+
+@wrong("gan.variances", "over_everything")
+def variances(samples):
+    by_noise = samples.var()
+    return by_noise, samples.mean(0).var(0).mean() - by_noise / len(samples)
+
+
+@wrong("gan.variances", "over_draws_and_maps")
+def variances(samples):
+    by_noise = samples.flatten(0, 1).var(0).mean()
+    return by_noise, samples.mean(0).var(0).mean() - by_noise / len(samples)
+
+
+@wrong("gan.variances", "over_the_pixels")
+def variances(samples):
+    by_noise = samples.var(dim=(2, 3, 4)).mean()
+    return by_noise, samples.mean(0).var(0).mean() - by_noise / len(samples)
+
+
+@wrong("gan.variances", "deviations")
+def variances(samples):
+    by_noise = samples.std(dim=0).mean()
+    return by_noise, samples.mean(0).std(0).mean() - by_noise / len(samples)
+
+
+@wrong("gan.variances", "square_of_the_mean")
+def variances(samples):
+    by_noise = samples.std(dim=0).mean() ** 2
+    return by_noise, samples.mean(0).var(0).mean() - by_noise / len(samples)
+
+
+@wrong("gan.variances", "deviation_by_map")
+def variances(samples):
+    return samples.var(0).mean(), samples.mean(0).std(0).mean() - samples.std(0).mean() / len(samples)
+
+
+@wrong("gan.variances", "divided_by_n")
+def variances(samples):
+    by_noise = samples.numpy().var(0).mean()
+    return by_noise, samples.numpy().mean(0).var(0).mean() - by_noise / len(samples)
+
+
+@wrong("gan.variances", "noise_divided_by_n")
+def variances(samples):
+    by_noise = (samples - samples.mean(0)).square().mean()
+    return by_noise, samples.mean(0).var(0).mean() - by_noise / len(samples)
+
+
+@wrong("gan.variances", "maps_divided_by_n")
+def variances(samples):
+    by_noise, means = samples.var(0).mean(), samples.mean(0)
+    return by_noise, (means - means.mean(0)).square().mean() - by_noise / len(samples)
+
+
+@wrong("gan.variances", "total_less_noise")
+def variances(samples):
+    by_noise = samples.var(0).mean()
+    return by_noise, samples.flatten(0, 1).var(0).mean() - by_noise
+
+
+@wrong("gan.variances", "first_draw")
+def variances(samples):
+    return samples.var(0).mean(), samples[0].var(0).mean()
+
+
+@wrong("gan.variances", "variance_first")
+def variances(samples):
+    return samples.var(0).mean(), samples.var(1).mean()
+
+
+@wrong("gan.variances", "maps_and_pixels")
+def variances(samples):
+    by_noise = samples.var(0).mean()
+    return by_noise, samples.mean(0).var() - by_noise / len(samples)
+
+
+@wrong("gan.variances", "of_the_means")
+def variances(samples):
+    greys = samples.mean((2, 3, 4))
+    by_noise = greys.var(0).mean()
+    return by_noise, greys.mean(0).var() - by_noise / len(samples)
+
+
+@wrong("gan.variances", "summed")
+def variances(samples):
+    by_noise = samples.var(0).sum()
+    return by_noise, samples.mean(0).var(0).sum() - by_noise / len(samples)
+
+
+@wrong("gan.variances", "per_pixel")
+def variances(samples):
+    by_noise = samples.var(0)
+    return by_noise, samples.mean(0).var(0) - by_noise.mean(0) / len(samples)
+
+
+@wrong("gan.variances", "per_map")
+def variances(samples):
+    by_noise = samples.var(0).mean((1, 2, 3))
+    return by_noise, samples.mean(0).var(0).mean() - by_noise.mean() / len(samples)
+
+
+@wrong("gan.variances", "absolute")
+def variances(samples):
+    by_noise = (samples - samples.mean(0)).abs().mean()
+    return by_noise, samples.mean(0).var(0).mean() - by_noise / len(samples)
+
+
+@wrong("gan.variances", "in_place")
+def variances(samples):
+    means = samples.mean(0)
+    samples -= means
+    by_noise = samples.square().sum(0).mean() / (len(samples) - 1)
+    return by_noise, means.var(0).mean() - by_noise / len(samples)
+
+
+@wrong("gan.variances", "count")
+def variances(samples):
+    return samples.var(0).mean()
+
+
+# --- variances: right -----------------------------------------------------------------------------------------------
+
+
+@right("gan.variances")
+def variances(samples):
+    K, B = samples.shape[:2]
+    means = samples.mean(dim=0, keepdim=True)
+    by_noise = (samples - means).square().sum(0).mean() / (K - 1)
+    return by_noise, (means - means.mean(1, keepdim=True)).square().sum(1).mean() / (B - 1) - by_noise / K
+
+
+@right("gan.variances")  # in numpy
+def variances(samples):
+    numbers = samples.numpy()
+    by_noise = numbers.var(0, ddof=1).mean()
+    return by_noise, numbers.mean(0).var(0, ddof=1).mean() - by_noise / numbers.shape[0]
+
+
+@right("gan.variances")  # the classes' table of an analysis of variance
+def variances(samples):
+    K, B = samples.shape[:2]
+    within = ((samples**2).sum(0) - K * samples.mean(0) ** 2).sum(0) / (B * (K - 1))
+    between = K * samples.mean(0).var(0)
+    return within.mean(), ((between - within) / K).mean()
+
+
+@right("gan.variances")  # one map after the other
+def variances(samples):
+    noise = torch.stack([samples[:, b].std(0) ** 2 for b in range(samples.shape[1])])
+    means = functools.reduce(torch.add, samples) / len(samples)
+    return noise.mean(), torch.var(means, dim=0, unbiased=True).mean() - noise.mean() / len(samples)
+
+
+# --- found by two readers -------------------------------------------------------------------------------------------
+
+
+@right("gan.discriminator_loss")  # targets of the default dtype
+def discriminator_loss(real, fake):
+    loss = torch.nn.BCEWithLogitsLoss()
+    return loss(real, torch.ones(real.shape)) + loss(fake, torch.zeros(fake.shape))
+
+
+@wrong("gan.pair", "error")  # torch.cat takes a list
+def pair(classes, y, n_classes):
+    return torch.cat(F.one_hot(classes, n_classes).permute(0, 3, 1, 2).to(y), y, dim=1)
+
+
+@wrong("gan.gradients", "error")  # a network has no .grad
+def gradients(G, D, x, y, z):
+    fake = G(x, z)
+    (softplus(-D(x, y)).mean() + softplus(D(x, fake.detach())).mean()).backward()
+    softplus(-D(x, fake)).mean().backward()
+    return D.grad, G.grad
+
+
+@wrong("gan.gradients", "weights_changed")  # D takes its step in between
+def gradients(G, D, x, y, z):
+    optimizer, fake = torch.optim.SGD(D.parameters(), lr=0.1), G(x, z)
+    optimizer.zero_grad()
+    (softplus(-D(x, y)).mean() + softplus(D(x, fake.detach())).mean()).backward()
+    optimizer.step()
+    return D.weight.grad.clone(), torch.autograd.grad(softplus(-D(x, fake)).mean(), G.weight)[0]
+
+
+@wrong("gan.gradients", "overwritten")  # what was read is emptied in place, and filled again
+def gradients(G, D, x, y, z):
+    G.weight.grad, D.weight.grad, fake = None, None, G(x, z)
+    (softplus(-D(x, y)).mean() + softplus(D(x, fake.detach())).mean()).backward()
+    grad_D = D.weight.grad
+    D.zero_grad(set_to_none=False)
+    softplus(-D(x, fake)).mean().backward()
+    return grad_D, G.weight.grad
+
+
+@wrong("gan.gradients", "emptied")
+def gradients(G, D, x, y, z):
+    G.weight.grad, D.weight.grad, fake = None, None, G(x, z)
+    (softplus(-D(x, y)).mean() + softplus(D(x, fake.detach())).mean()).backward()
+    grad_D = D.weight.grad
+    (grad_G,) = torch.autograd.grad(softplus(-D(x, fake)).mean(), G.weight)
+    D.weight.grad.zero_()
+    return grad_D, grad_G
+
+
+@wrong("gan.gradients", "one_loss")
+def gradients(G, D, x, y, z):
+    fake = G(x, z)
+    loss = softplus(-D(x, y)).mean() + softplus(D(x, fake)).mean() + softplus(-D(x, fake)).mean()
+    return torch.autograd.grad(loss, (D.weight, G.weight))
+
+
+@wrong("gan.gradients", "z_first")
+def gradients(G, D, x, y, z):
+    fake = G(z, x)
+    loss_D = softplus(-D(x, y)).mean() + softplus(D(x, fake.detach())).mean()
+    loss_G = softplus(-D(x, fake)).mean()
+    return torch.autograd.grad(loss_D, D.weight)[0], torch.autograd.grad(loss_G, G.weight)[0]
+
+
+@wrong("gan.gradients", "z_for_x")
+def gradients(G, D, x, y, z):
+    fake = G(x, z)
+    loss_D = softplus(-D(z, y)).mean() + softplus(D(z, fake.detach())).mean()
+    loss_G = softplus(-D(z, fake)).mean()
+    return torch.autograd.grad(loss_D, D.weight)[0], torch.autograd.grad(loss_G, G.weight)[0]
+
+
+@wrong("gan.gradients", "fake_only")
+def gradients(G, D, x, y, z):
+    fake = G(x, z)
+    loss_D, loss_G = softplus(D(x, fake.detach())).mean(), softplus(-D(x, fake)).mean()
+    return torch.autograd.grad(loss_D, D.weight)[0], torch.autograd.grad(loss_G, G.weight)[0]
+
+
+@wrong("gan.gradients", "downhill")
+def gradients(G, D, x, y, z):
+    fake = G(x, z)
+    loss_D = softplus(-D(x, y)).mean() + softplus(D(x, fake.detach())).mean()
+    loss_G = softplus(-D(x, fake)).mean()
+    return -torch.autograd.grad(loss_D, D.weight)[0], -torch.autograd.grad(loss_G, G.weight)[0]
+
+
+@wrong("gan.spectrum", "closed")
+def spectrum(y):
+    power, k = torch.fft.fft2(y).abs() ** 2, distance(y)
+    return torch.stack([power[..., (r <= k) & (k <= r + 1)].mean() for r in range(y.shape[-1] // 2)])
+
+
+@wrong("gan.spectrum", "error")  # a chain of comparisons
+def spectrum(y):
+    power, k = torch.fft.fft2(y).abs() ** 2, distance(y)
+    return torch.stack([power[..., r <= k < r + 1].mean() for r in range(y.shape[-1] // 2)])
+
+
+@wrong("gan.spectrum", "foreign")  # of the notebook's pictures
+def spectrum(y):
+    power, k = torch.fft.fft2(y).abs() ** 2, distance(shown).floor()
+    return torch.stack([power[..., k == r].mean() for r in range(16)])
+
+
+@wrong("gan.spectrum", "open_below")
+def spectrum(y):
+    power, k = torch.fft.fft2(y).abs() ** 2, distance(y)
+    return torch.stack([power[..., (r < k) & (k <= r + 1)].mean() for r in range(y.shape[-1] // 2)])
+
+
+@wrong("gan.spectrum", "discs")
+def spectrum(y):
+    power, k = torch.fft.fft2(y).abs() ** 2, distance(y)
+    return torch.stack([power[..., k < r + 1].mean() for r in range(y.shape[-1] // 2)])
+
+
+@wrong("gan.spectrum", "squared_distance")
+def spectrum(y):
+    k = torch.fft.fftfreq(y.shape[-1], d=1 / y.shape[-1])
+    return rings(torch.fft.fft2(y).abs() ** 2, (k[:, None] ** 2 + k**2).round())
+
+
+@wrong("gan.spectrum", "from_1")
+def spectrum(y):
+    power, ring = torch.fft.fft2(y).abs() ** 2, distance(y).floor()
+    return torch.stack([power[..., ring == r].mean() for r in range(1, y.shape[-1] // 2 + 1)])
+
+
+@wrong("gan.r1", "nan_gradient")  # the root of 0
+def r1(D, x, y):
+    return (slopes(D, x, y).square().flatten(1).sum(1).sqrt() ** 2).mean()
+
+
+@wrong("gan.r1", "last_axis_only")
+def r1(D, x, y):
+    return slopes(D, x, y).norm(dim=-1).pow(2).mean()
+
+
+@wrong("gan.r1", "channels_only")
+def r1(D, x, y):
+    return slopes(D, x, y).norm(dim=1).pow(2).mean()
+
+
+@wrong("gan.r1", "square_of_the_mean")
+def r1(D, x, y):
+    return slopes(D, x, y).flatten(1).norm(dim=1).mean() ** 2
+
+
+@wrong("gan.r1", "one_length")
+def r1(D, x, y):
+    return slopes(D, x, y).norm()

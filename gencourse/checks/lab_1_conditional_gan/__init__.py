@@ -5,10 +5,8 @@ moving one pixel to see what moves with it.
 """
 
 from gencourse.checks.lab_1_conditional_gan.discriminator_loss import D_LOSS
-from gencourse.checks.lab_1_conditional_gan.diversity import DIVERSITY
+from gencourse.checks.lab_1_conditional_gan.generator_losses import G_LOSSES
 from gencourse.checks.lab_1_conditional_gan.gradients import GRADIENTS
-from gencourse.checks.lab_1_conditional_gan.minimax_loss import MINIMAX
-from gencourse.checks.lab_1_conditional_gan.non_saturating_loss import NON_SATURATING
 from gencourse.checks.lab_1_conditional_gan.objective import OBJECTIVE
 from gencourse.checks.lab_1_conditional_gan.optimal_logit import OPTIMAL
 from gencourse.checks.lab_1_conditional_gan.pair import PAIR
@@ -16,18 +14,20 @@ from gencourse.checks.lab_1_conditional_gan.pulls import PULLS
 from gencourse.checks.lab_1_conditional_gan.r1 import R1
 from gencourse.checks.lab_1_conditional_gan.receptive_field import FIELD
 from gencourse.checks.lab_1_conditional_gan.spectrum import SPECTRUM
+from gencourse.checks.lab_1_conditional_gan.step import STEP
+from gencourse.checks.lab_1_conditional_gan.variances import VARIANCES
 
 EXERCISES = [
     D_LOSS,
     OPTIMAL,
-    MINIMAX,
-    NON_SATURATING,
+    G_LOSSES,
     PULLS,
     PAIR,
     OBJECTIVE,
     GRADIENTS,
+    STEP,
     FIELD,
     SPECTRUM,
-    DIVERSITY,
+    VARIANCES,
     R1,
 ]

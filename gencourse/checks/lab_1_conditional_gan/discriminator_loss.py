@@ -10,6 +10,7 @@ from gencourse.checks.answer import Answer
 from gencourse.checks.lab_1_conditional_gan.given import (
     FAR,
     FLOAT32_TOL,
+    double,
     logits,
     mean_log,
     normal,
@@ -19,14 +20,26 @@ from gencourse.checks.lab_1_conditional_gan.given import (
     scalar,
 )
 from gencourse.checks.spec import Exercise
-from genlib import gan
 
 
 def _own_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    return gan.discriminator_loss(real, fake)
+    # −log P is softplus(−a) of the logit a, and −log(1 − P) is softplus(a): no sigmoid, nothing to round to 0
+    return torch.nn.functional.softplus(-real).mean() + torch.nn.functional.softplus(fake).mean()
 
 
-D_LOSS = Exercise("gan.discriminator_loss", _own_discriminator_loss, returns=["loss"])
+D_LOSS = Exercise(
+    "gan.discriminator_loss",
+    _own_discriminator_loss,
+    returns=["loss"],
+    second="Take one logit a first. −log P(real) is softplus(−a), −log(1 − P(real)) is softplus(a). Which of the two "
+    "belongs to `real`, which to `fake`? Then one .mean() for each, and a plus between them.",
+    why="D is trained like any classifier; what is new is that its second class is made by another network.",
+)
+
+
+@D_LOSS.pace
+def _(g: Generator) -> tuple[Tensor, Tensor]:
+    return normal((8, 1, 7, 7), g), normal((8, 1, 7, 7), g)
 
 
 @D_LOSS.check(
@@ -34,6 +47,7 @@ D_LOSS = Exercise("gan.discriminator_loss", _own_discriminator_loss, returns=["l
     "Each expectation is an average by itself, taken before the two are added. And D's logit is log P/(1 − P): what is "
     "−log of a sigmoid, and of 1 − a sigmoid, as one function of the logit?",
 )
+@double()
 def _(answer: Answer, g: Generator) -> None:
     p, q = probabilities(5, g), probabilities(3, g)
     expected = -mean_log(p) - mean_log([1 - v for v in q])
@@ -44,6 +58,7 @@ def _(answer: Answer, g: Generator) -> None:
     "a D that knows nothing pays log 2 for each of the two",
     "Logits of 0 are probabilities of one half. What is −log ½ − log ½?",
 )
+@double()
 def _(answer: Answer, g: Generator) -> None:
     for shape in ((1, 1, 1, 1), (4, 1, 2, 3), (7,)):
         zeros = torch.zeros(shape, dtype=torch.float64)
@@ -54,6 +69,7 @@ def _(answer: Answer, g: Generator) -> None:
     "every patch of every picture counts the same",
     "Average over everything: pictures and patches. Real and fake each have an average of their own.",
 )
+@double()
 def _(answer: Answer, g: Generator) -> None:
     p, q = probabilities(12, g), probabilities(24, g)
     expected = -mean_log(p) - mean_log([1 - v for v in q])
@@ -65,6 +81,7 @@ def _(answer: Answer, g: Generator) -> None:
     "The sigmoid of a large logit is exactly 1, and 1 − 1 has no logarithm. Is there a function that never leaves "
     "the logits? Look for softplus, logsigmoid, or binary_cross_entropy_with_logits.",
 )
+@double()
 def _(answer: Answer, g: Generator) -> None:
     far = torch.full((2, 1, 1, 1), FAR, dtype=torch.float64)
     pays_in_proportion(answer, [-far, far], 2 * FAR)
@@ -72,6 +89,7 @@ def _(answer: Answer, g: Generator) -> None:
 
 
 @D_LOSS.check("gradients reach the logits", "D learns from this number: stay in torch, and detach nothing.")
+@double()
 def _(answer: Answer, g: Generator) -> None:
     for name, asks in (("real", (True, False)), ("fake", (False, True))):
         answer(*(normal((3, 1, 2, 2), g).requires_grad_(ask) for ask in asks))

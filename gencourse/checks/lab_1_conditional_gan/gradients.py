@@ -1,46 +1,42 @@
 """One step of both networks: each gets the gradient of its own loss, and nothing of the other's. Lecture 02 (1)."""
 
+from typing import Any
+
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import softplus
 
 from gencourse.checks.answer import Answer
 from gencourse.checks.compare import in_short
-from gencourse.checks.lab_1_conditional_gan.given import FLOAT32_TOL, Critic, Painter, gradient, normal
+from gencourse.checks.lab_1_conditional_gan.given import FLOAT32_TOL, Critic, Painter, gradient, normal, slope
 from gencourse.checks.spec import Exercise
-from genlib import gan
 
 
 def _own_gradients(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    softplus = torch.nn.functional.softplus
     fake = G(x, z)
-    loss_D = gan.discriminator_loss(D(x, y), D(x, fake.detach()))
-    loss_G = gan.generator_loss(D(x, fake))
-    return gradient(loss_D, D.weight), gradient(loss_G, G.weight)
+    # D needs the fakes' values only, so they are cut off; G's loss needs the way back, through D
+    loss_D = softplus(-D(x, y)).mean() + softplus(D(x, fake.detach())).mean()
+    loss_G = softplus(-D(x, fake)).mean()
+    # grad, unlike backward, adds nothing to the .grad of weights on its way
+    return torch.autograd.grad(loss_D, D.weight)[0], torch.autograd.grad(loss_G, G.weight)[0]
 
 
-GRADIENTS = Exercise("gan.gradients", _own_gradients, returns=["grad_D", "grad_G"])
+GRADIENTS = Exercise(
+    "gan.gradients",
+    _own_gradients,
+    returns=["grad_D", "grad_G"],
+    second="fake = G(x, z), once. D's loss is your discriminator_loss of D(x, y) and D(x, fake.detach()); G's is your "
+    "second loss of D(x, fake), uncut. Then torch.autograd.grad(loss, weight)[0] for each, with its own weight.",
+    why="Two losses, two owners: nothing raises an error if a gradient goes to the other, and the game is another one.",
+)
 Args = tuple[Painter, Critic, Tensor, Tensor, Tensor]
 Pair = tuple[Tensor, Tensor]
 
 
 def _numbers(g: Generator, stale: bool = False) -> Args:
-    x, y, z = (normal((4, 1, 2, 3), g) for _ in range(3))
+    x, y, z = (normal((4, 3, 2, 5), g) for _ in range(3))
     return Painter(g, stale), Critic(g, stale), x, y, z
-
-
-def _slope(f, weight: Tensor, h: float = 1e-4) -> Tensor:
-    """∂f()/∂weight by finite differences; the weight is put back."""
-    before, slopes = weight.detach().clone(), []
-    with torch.no_grad():
-        for i in range(len(weight)):
-            values = []
-            for step in (h, -h, 2 * h, -2 * h):
-                weight.copy_(before)
-                weight[i] += step
-                values.append(f())
-            slopes.append((8 * (values[0] - values[1]) - (values[2] - values[3])) / (12 * h))
-        weight.copy_(before)
-    return torch.stack(slopes)
 
 
 def _loss_of_D(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Tensor:  # noqa: N802
@@ -53,7 +49,24 @@ def _loss_of_G(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Tensor
 
 def _truth(args: Args) -> Pair:
     G, D, *_ = args
-    return _slope(lambda: _loss_of_D(*args), D.weight), _slope(lambda: _loss_of_G(*args), G.weight)
+    return slope(lambda: _loss_of_D(*args), D.weight), slope(lambda: _loss_of_G(*args), G.weight)
+
+
+def _gives(answer: Answer, args: Args, truth: Pair, tol: float = 1e-7) -> None:
+    """The gradients are right, and no weight has moved: that is asked first, for it would move the gradients."""
+    nets: list[tuple[str, Any]] = [("G", args[0]), ("D", args[1])]
+    before = [net.weight.detach().clone() for _, net in nets]
+    found = answer(*args)
+    for (name, net), was in zip(nets, before, strict=True):
+        if not torch.equal(net.weight, was):
+            answer.wrong(
+                "weights_changed",
+                f"{name}'s weights are others after the call. Only gradients were asked for: who takes a step here?",
+                expected=f"{name}.weight unchanged: {in_short(was)}",
+                got=f"{name}.weight after the call: {in_short(net.weight.detach())}",
+            )
+    for name, want, got in zip(answer.exercise.returns, truth, found, strict=True):
+        answer.agrees(name, want, got, tol)
 
 
 @GRADIENTS.check(
@@ -64,7 +77,7 @@ def _truth(args: Args) -> Pair:
 )
 def _(answer: Answer, g: Generator) -> None:
     args = _numbers(g)
-    answer.gives(args, *_truth(args), tol=1e-7)
+    _gives(answer, args, _truth(args))
 
 
 @GRADIENTS.check(
@@ -73,27 +86,18 @@ def _(answer: Answer, g: Generator) -> None:
 )
 def _(answer: Answer, g: Generator) -> None:
     args = _numbers(g, stale=True)
-    answer.gives(args, *_truth(args), tol=1e-7)
+    _gives(answer, args, _truth(args))
 
 
 @GRADIENTS.check(
-    "no weight is changed, and called twice it says the same",
-    "Only gradients were asked for: no optimizer steps here, and nothing piles up.",
+    "called twice it says the same",
+    "Only gradients were asked for: nothing is to pile up from call to call.",
 )
 def _(answer: Answer, g: Generator) -> None:
     args = _numbers(g)
-    G, D, *_ = args
-    truth, before = _truth(args), [G.weight.detach().clone(), D.weight.detach().clone()]
-    answer.gives(args, *truth, tol=1e-7)
-    for name, net, was in (("G", G, before[0]), ("D", D, before[1])):
-        if not torch.equal(net.weight, was):
-            answer.wrong(
-                "weights_changed",
-                f"{name}'s weights are others after the call. Only gradients were asked for: who takes a step here?",
-                expected=f"{name}.weight unchanged: {in_short(was)}",
-                got=f"{name}.weight after the call: {in_short(net.weight.detach())}",
-            )
-    answer.gives(args, *truth, tol=1e-7)
+    truth = _truth(args)
+    _gives(answer, args, truth)
+    _gives(answer, args, truth)
 
 
 @GRADIENTS.check("it takes float32 too", "Nothing here depends on the precision.")
@@ -101,7 +105,7 @@ def _(answer: Answer, g: Generator) -> None:
     args = _numbers(g)
     truth = _truth(args)
     G, D, x, y, z = args
-    answer.gives([G.float(), D.float(), x.float(), y.float(), z.float()], *truth, tol=100 * FLOAT32_TOL)
+    _gives(answer, (G.float(), D.float(), x.float(), y.float(), z.float()), truth, tol=100 * FLOAT32_TOL)
 
 
 def _losses(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
@@ -125,12 +129,61 @@ def leak(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
 )
 def accumulated(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
     loss_D, loss_G = _losses(G, D, x, y, z)
-    return gradient(loss_D, D.weight) + gradient(loss_G, D.weight), torch.full_like(G.weight, torch.nan)
+    return gradient(loss_D, D.weight) + gradient(loss_G, D.weight), gradient(loss_G, G.weight)
 
 
 @GRADIENTS.mistake("grad_G is 0: G's own loss, too, got fakes that are cut off from it. They are cut off for D alone.")
 def cut(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
     return _own_gradients(G, D, x, y, z)[0], torch.zeros_like(G.weight)
+
+
+@GRADIENTS.mistake(
+    "grad_D became another tensor's: D.weight.grad is one place, and what was read there changes with it when it is "
+    "emptied and filled again. Keep a clone of it."
+)
+def overwritten(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
+    return gradient(_losses(G, D, x, y, z)[1], D.weight), torch.full_like(G.weight, torch.nan)
+
+
+@GRADIENTS.mistake("grad_D is 0: it was emptied, in place, after it had been read. What was read is the same tensor.")
+def emptied(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
+    return torch.zeros_like(D.weight), torch.full_like(G.weight, torch.nan)
+
+
+@GRADIENTS.mistake("D was shown z in place of x. It judges whether a picture belongs to its condition, D(x, y).")
+def z_for_x(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
+    fake = D(z, G(x, z))
+    loss_D = softplus(-D(z, y)).mean() + softplus(fake).mean()
+    return gradient(loss_D, D.weight), gradient(softplus(-fake).mean(), G.weight)
+
+
+@GRADIENTS.mistake("G was called with z first. It is given the condition first: G(x, z).")
+def z_first(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
+    fake = D(x, G(z, x))
+    loss_D = softplus(-D(x, y)).mean() + softplus(fake).mean()
+    return gradient(loss_D, D.weight), gradient(softplus(-fake).mean(), G.weight)
+
+
+@GRADIENTS.mistake("D never sees a real picture: only fakes are in its loss.")
+def fake_only(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
+    return gradient(softplus(D(x, G(x, z))).mean(), D.weight), _own_gradients(G, D, x, y, z)[1]
+
+
+@GRADIENTS.mistake(
+    "The signs are turned: these are the directions in which the losses fall. The gradient points uphill."
+)
+def downhill(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
+    grad_D, grad_G = _own_gradients(G, D, x, y, z)
+    return -grad_D, -grad_G
+
+
+@GRADIENTS.mistake(
+    "Each has the gradient of D's loss and of G's, added up: by one loss for both, or by two calls of .backward() with "
+    "nothing cut, and nothing emptied in between. But they are opponents: each network has a loss of its own."
+)
+def one_loss(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
+    both = sum(_losses(G, D, x, y, z), torch.zeros(()))
+    return gradient(both, D.weight), gradient(both, G.weight)
 
 
 @GRADIENTS.mistake("There were gradients in .grad from an earlier step, and the new ones were added to them.")

@@ -8,6 +8,7 @@ from gencourse.checks.answer import Answer
 from gencourse.checks.lab_1_conditional_gan.given import (
     FAR,
     FLOAT32_TOL,
+    double,
     logits,
     mean_log,
     normal,
@@ -17,14 +18,26 @@ from gencourse.checks.lab_1_conditional_gan.given import (
     uniform,
 )
 from gencourse.checks.spec import Exercise
-from genlib import gan
 
 
 def _own_objective(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
-    return gan.generator_loss(fake) + lam * (y - output).abs().mean()
+    # what D says, and λ times how far a pixel is from its target; λ weighs the distance alone
+    return torch.nn.functional.softplus(-fake).mean() + lam * (y - output).abs().mean()
 
 
-OBJECTIVE = Exercise("gan.objective", _own_objective, returns=["loss"])
+OBJECTIVE = Exercise(
+    "gan.objective",
+    _own_objective,
+    returns=["loss"],
+    second="Two numbers and a plus: the non-saturating loss of `fake`, which you have written; and lam times one mean, "
+    "over everything, of the absolute value of y − output.",
+    why="L1 says where a region ends, and its tone; whether it looks like brick only D can say.",
+)
+
+
+@OBJECTIVE.pace
+def _(g: Generator) -> tuple[Tensor, Tensor, Tensor, float]:
+    return normal((8, 1, 7, 7), g), normal((8, 1, 32, 32), g), normal((8, 1, 32, 32), g), 5.0
 
 
 def _numbers(g: Generator) -> tuple[list[float], Tensor, Tensor, float]:
@@ -43,6 +56,7 @@ def _distance(output: Tensor, y: Tensor) -> float:
     "it is the non-saturating loss plus λ times the mean distance of a pixel",
     "Two terms: what D says of the fakes, and how far each number of the output is from its target, on average.",
 )
+@double()
 def _(answer: Answer, g: Generator) -> None:
     p, output, y, lam = _numbers(g)
     expected = -mean_log(p) + lam * _distance(output, y)
@@ -53,6 +67,7 @@ def _(answer: Answer, g: Generator) -> None:
     "with λ = 0 D alone counts, and where the output is the target, too",
     "λ belongs to the distance only.",
 )
+@double()
 def _(answer: Answer, g: Generator) -> None:
     p, output, y, lam = _numbers(g)
     answer.gives([logits(p), output, y, 0.0], scalar(-mean_log(p)))
@@ -63,6 +78,7 @@ def _(answer: Answer, g: Generator) -> None:
     "larger pictures of the same kind cost the same",
     "With a sum over pixels λ would mean something else for every size. Take an average over all of them.",
 )
+@double()
 def _(answer: Answer, g: Generator) -> None:
     p, output, y, lam = _numbers(g)
     expected = scalar(-mean_log(p) + lam * _distance(output, y))
@@ -74,6 +90,7 @@ def _(answer: Answer, g: Generator) -> None:
     "where D is sure, the loss is large, and finite",
     "Neither the sigmoid nor exp can take such logits. Which function never leaves them?",
 )
+@double()
 def _(answer: Answer, g: Generator) -> None:
     _, output, y, lam = _numbers(g)
     far = torch.full((3, 1, 1, 1), FAR, dtype=torch.float64)
@@ -81,6 +98,7 @@ def _(answer: Answer, g: Generator) -> None:
 
 
 @OBJECTIVE.check("gradients reach the logits and the output", "G learns through both: detach nothing.")
+@double()
 def _(answer: Answer, g: Generator) -> None:
     p, output, y, lam = _numbers(g)
     for name, part in (("fake", 0), ("output", 1)):

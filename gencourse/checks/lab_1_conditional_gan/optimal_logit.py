@@ -12,11 +12,22 @@ from genlib import data
 
 
 def _own_optimal_logit(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor) -> Tensor:
-    p, p_G = torch.distributions.Normal(mean, std), torch.distributions.Normal(mean_G, std_G)
-    return p.log_prob(y) - p_G.log_prob(y)
+    # log p − log p_G; log √(2π) is the same in both, and cancels
+    log_p = -0.5 * ((y - mean) / std) ** 2 - std.log()
+    log_p_G = -0.5 * ((y - mean_G) / std_G) ** 2 - std_G.log()
+    return log_p - log_p_G
 
 
-OPTIMAL = Exercise("gan.optimal_logit", _own_optimal_logit, returns=["logit"], batched=["y"])
+OPTIMAL = Exercise(
+    "gan.optimal_logit",
+    _own_optimal_logit,
+    returns=["logit"],
+    batched=["y"],
+    plain=True,
+    second="Write log p(y) of a Gaussian in full: −½ ((y − μ)/σ)² − log σ − ½ log 2π. The logit is this for the data, "
+    "minus this for G. Which part cancels, and which does not?",
+    why="D knows a ratio of densities and no density: at its best it is all that G can ever learn from.",
+)
 Five = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 

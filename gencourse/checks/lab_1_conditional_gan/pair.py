@@ -9,10 +9,25 @@ from gencourse.checks.spec import Exercise
 
 
 def _own_pair(classes: Tensor, y: Tensor, n_classes: int) -> Tensor:
-    return torch.cat([_one_hot(classes, n_classes).movedim(-1, 1).to(y), y], dim=1)
+    x = torch.nn.functional.one_hot(classes, n_classes)  # (B, H, W, n_classes), whole numbers
+    x = x.permute(0, 3, 1, 2).to(y.dtype)  # channels come second, in y's dtype
+    return torch.cat([x, y], dim=1)
 
 
-PAIR = Exercise("gan.pair", _own_pair, returns=["seen"], batched=["classes", "y"])
+PAIR = Exercise(
+    "gan.pair",
+    _own_pair,
+    returns=["seen"],
+    batched=["classes", "y"],
+    second="Three steps: torch.nn.functional.one_hot(classes, n_classes) is (B, H, W, n_classes); permute brings its "
+    "last axis to place 1; torch.cat([the map, the picture], dim=1) joins their channels. Print each shape.",
+    why="Everything that the word conditional promises hangs on this: D punishes only what it can see.",
+)
+
+
+@PAIR.pace
+def _(g: Generator) -> tuple[Tensor, Tensor, int]:
+    return torch.randint(3, (8, 32, 32), generator=g), normal((8, 1, 32, 32), g), 3
 
 
 def _one_hot(classes: Tensor, n_classes: int) -> Tensor:

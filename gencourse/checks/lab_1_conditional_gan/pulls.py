@@ -10,10 +10,20 @@ from gencourse.checks.spec import Exercise
 
 
 def _own_pulls(fake: Tensor) -> tuple[Tensor, Tensor]:
-    return -fake.sigmoid(), -(-fake).sigmoid()
+    # the slope of softplus(a) is sigmoid(a); log(1 − P) = −softplus(a), and −log P = softplus(−a)
+    return -torch.sigmoid(fake), -torch.sigmoid(-fake)
 
 
-PULLS = Exercise("gan.pulls", _own_pulls, returns=["minimax", "non_saturating"], batched=["fake"])
+PULLS = Exercise(
+    "gan.pulls",
+    _own_pulls,
+    returns=["minimax", "non_saturating"],
+    batched=["fake"],
+    plain=True,
+    second="log(1 − P) is −softplus(a), −log P is softplus(−a), and the slope of softplus is the sigmoid. Use the "
+    "chain rule for −a. By autograd: add all losses up; torch.autograd.grad(sum, fake) gives each logit its own slope.",
+    why="A gradient of 0.00005 is a G that stands still: that is why the second loss is the one in use.",
+)
 Pair = tuple[Tensor, Tensor]
 
 

@@ -17,15 +17,24 @@ from gencourse.checks.lab_1_conditional_gan.given import (
     scalar,
 )
 from gencourse.checks.spec import Exercise
-from genlib import gan
 
 
 def _own_r1(D: Critic, x: Tensor, y: Tensor) -> Tensor:
     y = y.detach().requires_grad_()
-    return gan.r1(D(x, y), y)
+    # pictures do not touch each other: the sum of all logits has each one's own gradient
+    (slope,) = torch.autograd.grad(D(x, y).sum(), y, create_graph=True)
+    return slope.square().sum((1, 2, 3)).mean()
 
 
-R1 = Exercise("gan.r1", _own_r1, returns=["penalty"])
+R1 = Exercise(
+    "gan.r1",
+    _own_r1,
+    returns=["penalty"],
+    second="Four steps: a y that asks for gradients (y.detach().requires_grad_()); the sum of all logits D(x, y); its "
+    "gradient over y by torch.autograd.grad(..., create_graph=True), which comes in a tuple; the squares, summed over "
+    "the axes 1, 2, 3, and averaged over the batch.",
+    why="Where p_G = p the best D is flat, so the penalty costs nothing there, and calms the way to it.",
+)
 
 
 def _slopes(D: Critic, x: Tensor, y: Tensor) -> Tensor:
@@ -43,7 +52,7 @@ def _by_hand(D: Critic, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _numbers(g: Generator) -> tuple[Critic, Tensor, Tensor]:
-    return Critic(g), normal((4, 1, 2, 3), g), normal((4, 1, 2, 3), g)
+    return Critic(g), normal((4, 3, 5, 7), g), normal((4, 3, 5, 7), g)
 
 
 @R1.check(
@@ -62,7 +71,7 @@ def _(answer: Answer, g: Generator) -> None:
 )
 def _(answer: Answer, g: Generator) -> None:
     D = Critic(g)
-    for shape in ((1, 1, 2, 2), (5, 3, 4, 2)):
+    for shape in ((1, 1, 2, 2), (5, 2, 3, 4)):
         x, y = normal(shape, g), normal(shape, g)
         answer.gives([D, x, y], _by_hand(D, x, y))
 
@@ -104,6 +113,27 @@ def _(answer: Answer, g: Generator) -> None:
         )
 
 
+@R1.check(
+    "where D is flat the penalty is 0, and so is its slope",
+    "In the end D is flat, and learns on: is there a root whose slope is infinite at 0?",
+)
+def _(answer: Answer, g: Generator) -> None:
+    D, (_, x, y) = Critic(g), _numbers(g)
+    with torch.no_grad():
+        D.weight[1:] = 0
+    answer.gives([D, x, y], scalar(0.0))
+    found = gradient(answer.outputs[0], D.weight)
+    if not found.isfinite().all():
+        answer.wrong(
+            "nan_gradient",
+            "The value is right, 0, and its gradient is not: the root of 0 has an infinite slope, and 0 · ∞ is no "
+            "number. D would lose all its weights at once. The squared length needs no root.",
+            expected="∂penalty/∂weight = 0 where D is flat",
+            got=f"∂penalty/∂weight = {in_short(found)}",
+        )
+    answer.agrees("∂penalty/∂weight", torch.zeros_like(found), found)
+
+
 @R1.check("it takes float32 too", "Nothing in it depends on the precision.")
 def _(answer: Answer, g: Generator) -> None:
     D, x, y = _numbers(g)
@@ -126,6 +156,29 @@ def mean_over_channels(D: Critic, x: Tensor, y: Tensor) -> Tensor:
     if y.shape[1] == 1:
         raise ValueError("one channel is no mean")
     return _slopes(D, x, y).square().sum((2, 3)).mean()
+
+
+@R1.mistake(
+    "The square is summed along the last axis only, and averaged over the others. A picture has one gradient, with all "
+    "its channels, rows and columns in it."
+)
+def last_axis_only(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return _slopes(D, x, y).square().sum(-1).mean()
+
+
+@R1.mistake("Summed over the channels alone, and averaged over the pixels. All entries of a gradient make its length.")
+def channels_only(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return _slopes(D, x, y).square().sum(1).mean()
+
+
+@R1.mistake("The lengths are averaged first, and squared then. Each picture's length is squared by itself.")
+def square_of_the_mean(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return _slopes(D, x, y).flatten(1).norm(dim=1).mean().square()
+
+
+@R1.mistake("The length of one gradient of all pictures together, not squared.")
+def one_length(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return _slopes(D, x, y).norm()
 
 
 @R1.mistake("Summed over the batch. Each picture has its own length; average them.")

@@ -11,15 +11,23 @@ from genlib import gan
 
 
 def _own_receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
-    field, jump, fields = 1, 1, []
+    field, apart, fields = 1, 1, []  # before the first layer: one pixel, and neighbours one pixel apart
     for kernel, stride in zip(kernels, strides, strict=True):
-        field += (kernel - 1) * jump
-        jump *= stride
+        field += (kernel - 1) * apart  # the kernel's first input was there already
+        apart *= stride  # counts for the layers after this one
         fields.append(field)
-    return torch.tensor(fields, dtype=torch.float64)
+    return torch.tensor(fields)
 
 
-FIELD = WholeNumbers("gan.receptive_field", _own_receptive_field, returns=["field"])
+FIELD = WholeNumbers(
+    "gan.receptive_field",
+    _own_receptive_field,
+    returns=["field"],
+    plain=True,
+    second="Keep two numbers while you go through the layers: how many pixels are seen so far (1 at first), and how "
+    "many pixels two neighbouring inputs of the next layer are apart (1 at first). How does a layer change each?",
+    why="A D cannot judge what it does not see at once: 34 pixels are a wall's joints, and not a house.",
+)
 Stack = tuple[tuple[int, ...], tuple[int, ...]]
 
 

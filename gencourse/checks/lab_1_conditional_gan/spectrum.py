@@ -6,16 +6,35 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.lab_1_conditional_gan.given import FLOAT32_TOL, normal
+from gencourse.checks.lab_1_conditional_gan.given import FLOAT32_TOL, normal, uniform
 from gencourse.checks.spec import Exercise
 from genlib import metrics
 
 
 def _own_spectrum(y: Tensor) -> Tensor:
-    return metrics.spectrum(y).to(y)
+    n = y.shape[-1]
+    k = torch.fft.fftfreq(n, d=1 / n, dtype=y.dtype)  # cycles a picture: 0, 1, …, −2, −1
+    ring = (k[:, None] ** 2 + k**2).sqrt().floor()
+    power = torch.fft.fft2(y).abs() ** 2
+    # the mask has the last two axes; the mean is over pictures, channels and the ring at once
+    return torch.stack([power[..., ring == r].mean() for r in range(n // 2)])
 
 
-SPECTRUM = Exercise("gan.spectrum", _own_spectrum, returns=["power"])
+SPECTRUM = Exercise(
+    "gan.spectrum",
+    _own_spectrum,
+    returns=["power"],
+    plain=True,
+    second="In this order: power = |fft2(y)|², of y's shape; k from fftfreq(n, d=1/n), whole numbers; the distance of "
+    "each (k_1, k_2) from 0, an n × n table, from k[:, None] and k; its floor is the ring; then for each ring r the "
+    "mean of power[..., ring == r].",
+    why="A number for sharpness that nobody has to look at; but noise is sharp, too, so it never comes alone.",
+)
+
+
+@SPECTRUM.pace
+def _(g: Generator) -> tuple[Tensor]:
+    return (normal((64, 1, 32, 32), g),)
 
 
 def _wave(n: int, row: int, column: int, phase: float) -> Tensor:
@@ -42,12 +61,26 @@ def _ring_sizes(n: int) -> list[int]:
     "periods each row, and each column, of the FFT stands for.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    n, phase = 12, float(torch.rand(1, generator=g))
-    sizes = _ring_sizes(n)
-    for row, column, ring in ((-2, 3, 3), (0, 2, 2), (3, 0, 3), (1, 1, 1), (-3, -4, 5), (2, 2, 2), (3, 3, 4)):
-        expected = torch.zeros(n // 2, dtype=torch.float64)
-        expected[ring] = 2 * n**4 / 4 / sizes[ring]
-        answer.gives([_wave(n, row, column, phase)[None, None]], expected, tol=1e-8)
+    n = 12
+    sizes, expected, y = (
+        _ring_sizes(n),
+        torch.zeros(n // 2, dtype=torch.float64),
+        torch.zeros(n, n, dtype=torch.float64),
+    )
+    for row, column, ring in (
+        (-2, 3, 3),
+        (0, 2, 2),
+        (3, 0, 3),
+        (1, 1, 1),
+        (-3, -4, 5),
+        (2, 2, 2),
+        (3, 3, 4),
+        (0, 0, 0),
+    ):
+        height, phase = uniform(0.5, 2, g), 0.0 if ring == 0 else uniform(0, 6, g)
+        y += height * _wave(n, row, column, phase)
+        expected[ring] += height**2 * n**4 * (1 if ring == 0 else 2 / 4) / sizes[ring]
+    answer.gives([y[None, None]], expected, tol=1e-8)
 
 
 @SPECTRUM.check(
@@ -128,6 +161,40 @@ def rounded(y: Tensor) -> Tensor:
 @SPECTRUM.mistake("The distances are rounded up. Ring r has r ≤ |k| < r + 1, so that ring 0 is k = 0 alone.")
 def rounded_up(y: Tensor) -> Tensor:
     return _rings(_power(y), _distance(y).ceil())
+
+
+@SPECTRUM.mistake(
+    "The rings are closed on both sides: what lies at |k| = r + 1 exactly counts for two of them. Ring r ends before "
+    "r + 1."
+)
+def closed(y: Tensor) -> Tensor:
+    distance, power = _distance(y), _power(y)
+    return torch.stack([power[..., (r <= distance) & (distance <= r + 1)].mean() for r in range(y.shape[-1] // 2)])
+
+
+@SPECTRUM.mistake("What lies at |k| = r exactly belongs to ring r, and not to the one before: r ≤ |k| < r + 1.")
+def open_below(y: Tensor) -> Tensor:
+    distance, power = _distance(y), _power(y)
+    return torch.stack([power[..., (r < distance) & (distance <= r + 1)].mean() for r in range(y.shape[-1] // 2)])
+
+
+@SPECTRUM.mistake("Everything up to |k| = r + 1 counts, a disc. A ring leaves out what lies inside of it: r ≤ |k|.")
+def discs(y: Tensor) -> Tensor:
+    distance, power = _distance(y), _power(y)
+    return torch.stack([power[..., distance < r + 1].mean() for r in range(y.shape[-1] // 2)])
+
+
+@SPECTRUM.mistake(
+    "The ring is told by |k|², not by |k|: ring 1 would be 1 ≤ k₁² + k₂² < 2. Take the root, or square r and r + 1."
+)
+def squared_distance(y: Tensor) -> Tensor:
+    return _rings(_power(y), _distance(y).square().round())
+
+
+@SPECTRUM.mistake("The rings begin at 1: entry 0 is about ring 0, the frequency 0 alone.")
+def from_1(y: Tensor) -> Tensor:
+    ring, power = _floor(y), _power(y)
+    return torch.stack([power[..., ring == r].mean() for r in range(1, y.shape[-1] // 2 + 1)])
 
 
 @SPECTRUM.mistake("The rings are diamonds: the two frequencies are added. |k| is their distance from 0, √(k₁² + k₂²).")
