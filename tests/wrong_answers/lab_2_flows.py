@@ -2492,17 +2492,6 @@ def dependence(x, layers):
     return torch.stack(tables)
 
 
-@wrong("flows.dependence", "rounded")  # a small derivative is none
-def dependence(x, layers):
-    def last(v, n):
-        for layer in layers[: n + 1]:
-            v, _ = layer(v)
-        return v[0]
-
-    rows = [torch.autograd.functional.jacobian(lambda v, n=n: last(v, n), x)[:, 0] for n in range(len(layers))]
-    return (torch.stack(rows).abs() > 0.001).to(x)
-
-
 # --- what two readers wrote, and what they taught -------------------------------------------------------------------
 
 
@@ -2917,7 +2906,7 @@ def compose(x, layers):
 
 @wrong("flows.dependence", "all_layers_each")
 def dependence(x, layers):
-    return torch.stack([(jacobian(lambda v, n=n: last_of(v, layers), x)[0, :, 0] != 0).to(x)] * len(layers))
+    return torch.stack([(jacobian(lambda v: last_of(v, layers), x)[0, :, 0] != 0).to(x)] * len(layers))
 
 
 @wrong("flows.dependence", "rounded")
