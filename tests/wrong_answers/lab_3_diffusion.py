@@ -8,7 +8,9 @@ import math
 import numpy as np
 import torch
 
-from . import right, slow, wrong
+from . import lab_3_more, right, slow, wrong
+
+__all__ = ["lab_3_more"]
 
 # what other cells of the notebook hold
 T = 200
@@ -228,10 +230,16 @@ def per_example(values, like):
     return values.reshape(-1, *[1] * (like.ndim - 1))
 
 
-@wrong("diffusion.q_sample", "signal_not_rooted")
+@wrong("diffusion.q_sample", "not_rooted")
 def q_sample(x_0, t, eps, alpha_bar):
     a = per_example(alpha_bar[t], x_0)
     return a * x_0 + (1 - a) * eps
+
+
+@wrong("diffusion.q_sample", "signal_not_rooted")
+def q_sample(x_0, t, eps, alpha_bar):
+    a = per_example(alpha_bar[t], x_0)
+    return a * x_0 + (1 - a).sqrt() * eps
 
 
 @wrong("diffusion.q_sample", "noise_not_rooted")
@@ -1476,7 +1484,7 @@ def ancestral(net, step, x_T, z):
     return torch.stack(walk(net, step, x_T, torch.zeros_like(z), range(len(z) - 1, 0, -1)))
 
 
-@wrong("diffusion.ancestral", "ignores_x_T")  # starts at z[T]
+@wrong("diffusion.ancestral", "starts_at_z")  # starts at z[T]
 def ancestral(net, step, x_T, z):
     return torch.stack(walk(net, step, z[-1], z, range(len(z) - 1, 0, -1)))
 
@@ -2024,7 +2032,7 @@ def guide(eps_label, eps_none, w):
     return (1 - w) * eps_label - w * eps_none
 
 
-@wrong("diffusion.guide", "factor")  # weights that are "normalised"
+@wrong("diffusion.guide", "normalised_by_both")  # weights that are "normalised"
 def guide(eps_label, eps_none, w):
     return ((1 + w) * eps_label - w * eps_none) / (1 + 2 * w)
 
@@ -2335,10 +2343,17 @@ def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
     return before.sqrt() * x_0 + (1 - before - sigma_2).clamp(min=0).sqrt() * eps_hat + sigma_2.sqrt() * z
 
 
-@wrong("diffusion.ddim_step", "no_room_left")  # a root of a negative number
+@wrong("diffusion.ddim_step", "second_ratio_missing")  # and no clamp
 def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
     x_0, now, before = guess_and_levels(x_t, eps_hat, t, s, alpha_bar)
     sigma_2 = eta**2 * (1 - before) / (1 - now)
+    return before.sqrt() * x_0 + (1 - before - sigma_2).sqrt() * eps_hat + sigma_2.sqrt() * z
+
+
+@wrong("diffusion.ddim_step", "no_room_left")  # a root of a negative number
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, now, before = guess_and_levels(x_t, eps_hat, t, s, alpha_bar)
+    sigma_2 = eta**2 * (1 - before) / (1 - now) * (1 - before / now)
     return before.sqrt() * x_0 + (1 - before - sigma_2).sqrt() * eps_hat + sigma_2.sqrt() * z
 
 
@@ -2357,7 +2372,7 @@ def q_sample(x_0, t, eps, alpha_bar):
     return a.sqrt() * x_0 + (1 - a).sqrt() * eps
 
 
-@wrong("diffusion.q_sample", "signal_not_rooted")  # a square already
+@wrong("diffusion.q_sample", "squared_again")
 def q_sample(x_0, t, eps, alpha_bar):
     a = per_example(alpha_bar[t], x_0)
     return a * x_0 + torch.sqrt(1 - a**2) * eps

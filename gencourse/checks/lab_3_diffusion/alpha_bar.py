@@ -149,3 +149,67 @@ def beta_squared(beta: Tensor) -> Tensor:
 @ALPHA_BAR.mistake("This is the last entry alone, what all T steps leave. Every t has its own: T + 1 entries.")
 def last_alone(beta: Tensor) -> Tensor:
     return (1 - beta).prod()
+
+
+@ALPHA_BAR.mistake("These are logarithms: the sums are right, and wait to be turned back into products.")
+def logarithms(beta: Tensor) -> Tensor:
+    return torch.cat([beta.new_zeros(1), (1 - beta).log().cumsum(0)])
+
+
+@ALPHA_BAR.mistake(
+    "The β are multiplied, and the product taken from 1. What is left is 1 − β_t at each step: which comes first?"
+)
+def subtracted_too_late(beta: Tensor) -> Tensor:
+    return torch.cat([beta.new_ones(1), 1 - beta.cumprod(0)])
+
+
+@ALPHA_BAR.mistake(
+    "The table is right, but one step late: one 1 too many stands at its beginning, and the last step is cut off."
+)
+def one_step_late(beta: Tensor) -> Tensor:
+    return torch.cat([beta.new_ones(2), (1 - beta).cumprod(0)[:-1]])
+
+
+@ALPHA_BAR.mistake("The products skip β_1, and begin with the second step: beta holds β_1 at its place 0.")
+def first_skipped(beta: Tensor) -> Tensor:
+    return torch.cat([beta.new_ones(1), (1 - beta[1:]).cumprod(0), beta.new_ones(1)])
+
+
+@ALPHA_BAR.mistake("1 + β_t makes the signal grow. A step takes something away from it.")
+def growing(beta: Tensor) -> Tensor:
+    return torch.cat([beta.new_ones(1), (1 + beta).cumprod(0)])
+
+
+@ALPHA_BAR.mistake(
+    "These are the squares of the table: 1 − β_t is what a step leaves of the variance, and a square already."
+)
+def squared(beta: Tensor) -> Tensor:
+    return torch.cat([beta.new_ones(1), (1 - beta).cumprod(0)]) ** 2
+
+
+@ALPHA_BAR.mistake("A root is taken of β_t. β_t is the variance, and 1 − β_t what the noise leaves of 1.")
+def beta_rooted(beta: Tensor) -> Tensor:
+    return torch.cat([beta.new_ones(1), (1 - beta.sqrt()).cumprod(0)])
+
+
+@ALPHA_BAR.mistake("This is α_t to the power t, as if all steps were like the last one. Each has a β of its own.")
+def last_step_repeated(beta: Tensor) -> Tensor:
+    return torch.cat([beta.new_ones(1), (1 - beta) ** torch.arange(1, len(beta) + 1)])
+
+
+@ALPHA_BAR.mistake("This is the mean of the α up to t. How much is left after two steps that leave a half each?")
+def averaged(beta: Tensor) -> Tensor:
+    return torch.cat([beta.new_ones(1), (1 - beta).cumsum(0) / torch.arange(1, len(beta) + 1)])
+
+
+@ALPHA_BAR.mistake("What was left is multiplied by β_t, and then taken from 1. Which of the two loses what?")
+def left_turned(beta: Tensor) -> Tensor:
+    left = [beta.new_ones(())]
+    for b in beta:
+        left.append(1 - b * left[-1])
+    return torch.stack(left)
+
+
+@ALPHA_BAR.mistake("At t = 0 one step has been taken already. What multiplies the data before any step?")
+def first_is_alpha_1(beta: Tensor) -> Tensor:
+    return torch.cat([1 - beta[:1], (1 - beta).cumprod(0)])

@@ -103,7 +103,7 @@ def _pieces(shape: tuple[int, ...], T: int, g: Generator) -> tuple[Tensor, OnePo
     return m, OnePoint(m, signal**2), Back(beta, signal**2), normal(shape, g), normal((T + 1, *shape), g)
 
 
-def _walk(net: Net, step: Step, x_T: Tensor, z: Tensor, way: Iterable[int]) -> Tensor:
+def walk(net: Net, step: Step, x_T: Tensor, z: Tensor, way: Iterable[int]) -> Tensor:
     x_ts = [x_T]
     for i in way:
         t = torch.full((len(x_T),), i)
@@ -161,81 +161,3 @@ def _(answer: Answer, g: Generator) -> None:
     m, net, step, x_T, z = _pieces((3, 2), 6, g)
     x_ts = answer(net, step, x_T.float(), z.float())
     answer.agrees("x_ts[-1]", m.expand(3, 2), x_ts[-1], tol=10 * FLOAT32_TOL)
-
-
-@ANCESTRAL.mistake("Only the end is there. The whole way was asked for: x_T, ..., x_0, stacked.")
-def end_alone(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return ancestral(net, step, x_T, z)[-1]
-
-
-@ANCESTRAL.mistake("The start is missing: x_T itself comes first, so there are T + 1 tensors.")
-def start_missing(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return ancestral(net, step, x_T, z)[1:]
-
-
-@ANCESTRAL.mistake(
-    "The last x is missing, that of t = 1. Is the step taken (range stops before its end), and its result collected?"
-)
-def stops_early(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return ancestral(net, step, x_T, z)[:-1]
-
-
-@ANCESTRAL.mistake("The first step, t = T, is not taken. Pure noise is x_T, and z has T + 1 entries: what is T?")
-def starts_late(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return _walk(net, step, x_T, z, range(len(z) - 2, 0, -1))
-
-
-@ANCESTRAL.mistake("The order is turned: the walk starts at x_T, so x_T comes first, and x_0 last.")
-def x_0_first(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return ancestral(net, step, x_T, z).flip(0)
-
-
-@ANCESTRAL.mistake("The walk goes up, from t = 1 to T. Where is the noise strongest, and where do we start?")
-def upwards(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return _walk(net, step, x_T, z, range(1, len(z)))
-
-
-@ANCESTRAL.mistake("The same noise comes in at every step. z holds one for each t.")
-def same_noise(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return ancestral(net, step, x_T, z[-1:].expand_as(z))
-
-
-@ANCESTRAL.mistake("The noise is read one step too early: z[t] belongs to step t, and z[0] to none.")
-def noise_early(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return ancestral(net, step, x_T, z.roll(1, 0))
-
-
-@ANCESTRAL.mistake("The noises come in the wrong order: z[t] belongs to step t, not to the t-th step of the walk.")
-def noise_turned(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return ancestral(net, step, x_T, torch.cat([z[:1], z[1:].flip(0)]))
-
-
-@ANCESTRAL.mistake("The noises come in the order z[0], z[1], ... of the walk. z[t] belongs to step t.")
-def noise_from_0(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return ancestral(net, step, x_T, torch.cat([z[:1], z[:-1].flip(0)]))
-
-
-@ANCESTRAL.mistake("The net is asked about x_T every time. It has to see where the walk is now.")
-def net_sees_x_T(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:  # noqa: N802
-    return ancestral(lambda x_t, t: net(x_T, t), step, x_T, z)
-
-
-@ANCESTRAL.mistake("Every step starts at x_T. It has to start where the one before ended.")
-def always_from_x_T(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:  # noqa: N802
-    return ancestral(net, lambda x_t, t, eps_hat, z: step(x_T, t, eps_hat, z), x_T, z)
-
-
-@ANCESTRAL.mistake("The step takes the net's guess first, then the new noise. They are exchanged.")
-def exchanged(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return ancestral(net, lambda x_t, t, eps_hat, z: step(x_t, t, z, eps_hat), x_T, z)
-
-
-@ANCESTRAL.mistake("x_{t−1} is written to place t. The walk is asked for in its order: x_T first, x_0 last.")
-def filled_by_t(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    whole = ancestral(net, step, x_T, z)
-    return torch.cat([whole[:1], whole[1:].flip(0)])
-
-
-@ANCESTRAL.mistake("Every x is cut to [−1, 1]. On the way there is noise in it, which goes beyond.")
-def clamped(net: Net, step: Step, x_T: Tensor, z: Tensor) -> Tensor:
-    return ancestral(net, lambda *args: step(*args).clamp(-1, 1), x_T, z)

@@ -1,9 +1,15 @@
 """The chain itself, one step after the other: what the exercises of lab 3 are held against, and their random inputs."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
+
+from gencourse.checks.answer import Answer
+from gencourse.checks.compare import at, difference, two_numbers
+from gencourse.checks.diagnose import diagnose
 
 FLOAT32_TOL = 1e-4
 SQUARE = (4, 1, 4, 4)  # as many examples as rows and columns: a broadcast along the wrong axis raises no error here
@@ -24,6 +30,22 @@ def chain(beta: Tensor) -> tuple[Tensor, Tensor]:
         signal.append(math.sqrt(1 - b) * signal[-1])
         variance.append((1 - b) * variance[-1] + b)
     return beta.new_tensor(signal), beta.new_tensor(variance)
+
+
+def recognised(answer: Answer, args: Sequence[Any], *expected: Tensor, tol: float = 1e-8) -> None:
+    """Wrong, if it is a mistake that is known: on all numbers at once no two look alike. Else other checks follow."""
+    answer(*args)
+    if diagnose(answer)[0]:
+        answer.gives(args, *expected, tol=tol)
+
+
+def piece(answer: Answer, name: str, expected: Tensor, got: Tensor, tol: float = 1e-8) -> None:
+    """One part of the latest output is as expected. Nothing is recognised: where numbers are 0, mistakes look alike."""
+    found = difference(expected, got, tol)
+    if found is not None:
+        want, have = two_numbers(found.expected, found.got)
+        where = at(name, found.index)
+        answer.wrong("", answer.fallback, expected=f"{where} = {want}", got=f"{where} = {have}")
 
 
 def steps(low: int, T: int, B: int, g: Generator) -> Tensor:

@@ -4,7 +4,17 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, normal, some_beta, steps
+from gencourse.checks.lab_3_diffusion.chain import (
+    FLOAT32_TOL,
+    SQUARE,
+    chain,
+    each,
+    normal,
+    piece,
+    recognised,
+    some_beta,
+    steps,
+)
 from gencourse.checks.lab_3_diffusion.posterior import bayes
 from gencourse.checks.spec import Exercise
 from genlib import data, diffusion
@@ -42,6 +52,18 @@ def _numbers(shape: tuple[int, ...], g: Generator, T: int = 12) -> tuple[Tensor,
 
 
 @DDIM_STEP.check(
+    "x_s has the signal of step s, and old and new noise in the proportions that η asks for",
+    "x_0 first, then its three terms.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    x_0, (x_t, eps, t, s, eta, z, alpha_bar) = _numbers(SQUARE, g)
+    now, then = each(alpha_bar, t, x_0), each(alpha_bar, s, x_0)
+    sigma = eta * ((1 - now / then) * (1 - then) / (1 - now)).sqrt()  # times η: the deviation of q(x_s | x_t, x_0)
+    expected = then.sqrt() * x_0 + (1 - then - sigma**2).sqrt() * eps + sigma * z
+    recognised(answer, [x_t, eps, t, s, eta, z, alpha_bar], expected)
+
+
+@DDIM_STEP.check(
     "with η = 0 and a perfect guess, x_s is the same x_0 under the same noise, at level s",
     "First x_0 from x_t and eps_hat. Then put the two together again, in the proportions of step s.",
 )
@@ -49,7 +71,8 @@ def _(answer: Answer, g: Generator) -> None:
     for shape in (SQUARE, (5, 3)):
         x_0, (x_t, eps, t, s, _, z, alpha_bar) = _numbers(shape, g)
         bar = each(alpha_bar, s, x_0)
-        answer.gives([x_t, eps, t, s, 0.0, z, alpha_bar], bar.sqrt() * x_0 + (1 - bar).sqrt() * eps)
+        expected = bar.sqrt() * x_0 + (1 - bar).sqrt() * eps
+        piece(answer, "x_s", expected, answer(x_t, eps, t, s, 0.0, z, alpha_bar))
 
 
 @DDIM_STEP.check(

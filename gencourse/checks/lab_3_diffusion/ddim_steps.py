@@ -88,6 +88,11 @@ def not_rounded(T: int, n: int) -> Tensor:
     return torch.linspace(T, 0, n + 1, dtype=torch.float64)
 
 
+@DDIM_STEPS.mistake("These are no whole numbers, and only float32: a table has no entry 142.86. Round them.")
+def not_rounded_float32(T: int, n: int) -> Tensor:
+    return torch.linspace(T, 0, n + 1, dtype=torch.float64).float()
+
+
 @DDIM_STEPS.mistake("Equal strides of T // n miss 0 where n does not divide T. Round each step by itself.")
 def strides_from_T(T: int, n: int) -> Tensor:  # noqa: N802
     return T - torch.arange(n + 1).double() * (T // n)
@@ -116,3 +121,30 @@ def quadratic(T: int, n: int) -> Tensor:
 @DDIM_STEPS.mistake("The numbers are rounded up. Each is to be the nearest whole number.")
 def rounded_up(T: int, n: int) -> Tensor:
     return torch.linspace(T, 0, n + 1, dtype=torch.float64).ceil()
+
+
+@DDIM_STEPS.mistake("These are n + 1 neighbours, the first steps from T on: the walk ends long before the data.")
+def neighbours(T: int, n: int) -> Tensor:
+    return torch.arange(T, T - n - 1, -1).double()
+
+
+@DDIM_STEPS.mistake(
+    "These are the last n steps before the data, and pure noise is not among them. Spread them over all of T."
+)
+def last_steps(T: int, n: int) -> Tensor:
+    return torch.arange(n, -1, -1).double()
+
+
+@DDIM_STEPS.mistake("It starts at T + 1. The table has T + 1 entries, and the last of them is T.")
+def from_T_plus_1(T: int, n: int) -> Tensor:  # noqa: N802
+    return _line(T + 1, 0, n + 1)
+
+
+@DDIM_STEPS.mistake("From T to 1 in even strides, and then 0 as well: the last stride is shorter than the others.")
+def zero_added(T: int, n: int) -> Tensor:
+    return torch.cat([_line(T, 1, n), torch.zeros(1)])
+
+
+@DDIM_STEPS.mistake("They are spread evenly in the logarithm. That gathers them at 0; here they are to be even.")
+def logarithmic(T: int, n: int) -> Tensor:
+    return ((T + 1) ** torch.linspace(1, 0, n + 1, dtype=torch.float64) - 1).round()

@@ -139,3 +139,60 @@ def clamped(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
 @GUIDE.mistake("w is subtracted in both weights. Together they have to be 1, so one of them grows.")
 def both_subtracted(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
     return (1 - w) * eps_label - w * eps_none
+
+
+@GUIDE.mistake("It is the mean of both guesses: halfway between. Guidance goes beyond the label's guess, w further.")
+def averaged(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    return (eps_label + eps_none) / 2
+
+
+@GUIDE.mistake(
+    "It is divided by 1 + 2w, as if both weights were added. One of them is negative: their sum is 1 as it is."
+)
+def normalised_by_both(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    return ((1 + w) * eps_label - w * eps_none) / (1 + 2 * w)
+
+
+@GUIDE.mistake("This is the guess without the label: the label is lost.")
+def none_alone(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    return eps_none
+
+
+@GUIDE.mistake("This is w times the difference alone: what the label changes. To which guess is it added?")
+def w_times_the_difference(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    return w * (eps_label - eps_none)
+
+
+@GUIDE.mistake("The weights are w and −1. At w = 0 the guess with the label should be left: what are they then?")
+def w_and_minus_1(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    return w * eps_label - eps_none
+
+
+@GUIDE.mistake("The guess without the label is subtracted whole, whatever w is. Do the weights add up to 1?")
+def whole_none(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    return (1 + w) * eps_label - eps_none
+
+
+@GUIDE.mistake("The weights are 1 + w and −(1 − w). They should add up to 1 for every w.")
+def one_minus_w_of_none(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    return (1 + w) * eps_label - (1 - w) * eps_none
+
+
+@GUIDE.mistake("The difference is added 2w times. At w = 1, how often should it be?")
+def twice(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    return eps_label + 2 * w * (eps_label - eps_none)
+
+
+@GUIDE.mistake("w is squared. The formula is a line in w.")
+def w_squared(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    return eps_label + w**2 * (eps_label - eps_none)
+
+
+@GUIDE.mistake("w is cut at 1. It may be any number from 0 on.")
+def w_at_most_1(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    return guide(eps_label, eps_none, min(w, 1.0))
+
+
+@GUIDE.mistake("w is made a whole number. It may be any number from 0 on.")
+def w_whole(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    return guide(eps_label, eps_none, int(w))

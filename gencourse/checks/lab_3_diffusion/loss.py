@@ -4,7 +4,7 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, many, normal, some_beta, steps
+from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, chain, each, many, normal, some_beta, steps
 from gencourse.checks.lab_3_diffusion.nets import Net, check_call
 from gencourse.checks.lab_3_diffusion.q_sample import q_sample
 from gencourse.checks.lab_3_diffusion.target import PREDICT, target, velocity
@@ -70,7 +70,7 @@ def _numbers(shape: tuple[int, ...], g: Generator, T: int = 8) -> tuple[Tensor, 
     "Three lines: what does the net see, what should it answer, how far is its answer from that?",
 )
 def _(answer: Answer, g: Generator) -> None:
-    x_0, t, eps, alpha_bar = _numbers(SQUARE, g)
+    x_0, t, eps, alpha_bar = _numbers((3, 2, 5, 7), g)
     one, error = x_0[:1], 0.5 + normal((len(alpha_bar), *x_0.shape[1:]), g)
     for predict in reversed(PREDICT):  # v first, where no two targets are alike
         args = [Oracle(one, alpha_bar, predict, error), one.expand_as(x_0), t, eps, alpha_bar, predict]
@@ -123,149 +123,6 @@ def _(answer: Answer, g: Generator) -> None:
     one, error = x_0[:1], 0.5 + normal((len(alpha_bar), 3), g).float()
     args = [Oracle(one, alpha_bar, "eps", error), one.expand_as(x_0), t, eps, alpha_bar, "eps"]
     answer.gives(args, (error[t] ** 2).mean(), tol=10 * FLOAT32_TOL)
-
-
-def _apart(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
-    """Answer minus target, as it should be."""
-    bar = each(alpha_bar, t, x_0)
-    v = bar.sqrt() * eps - (1 - bar).sqrt() * x_0
-    return net(bar.sqrt() * x_0 + (1 - bar).sqrt() * eps, t) - {"eps": eps, "x_0": x_0, "v": v}[predict]
-
-
-@LOSS.mistake("The squares are added up over everything. A mean does not change when the batch or the pictures grow.")
-def summed(*args: object) -> Tensor:
-    return (_apart(*args) ** 2).sum()  # type: ignore[arg-type]
-
-
-@LOSS.mistake("The squares are added up over the pixels, and averaged over the batch alone. Average over both.")
-def summed_over_pixels(*args: object) -> Tensor:
-    apart = _apart(*args)  # type: ignore[arg-type]
-    return (apart**2).sum() / len(apart)
-
-
-@LOSS.mistake("The squares are averaged over the pixels, and added up over the batch. Average over both.")
-def summed_over_batch(*args: object) -> Tensor:
-    apart = _apart(*args)  # type: ignore[arg-type]
-    return (apart**2).mean() * len(apart)
-
-
-@LOSS.mistake("One number for each example. The optimiser wants a single one: how is it made from B of them?")
-def for_each_example(*args: object) -> Tensor:
-    return (_apart(*args) ** 2).flatten(1).mean(1)  # type: ignore[arg-type]
-
-
-@LOSS.mistake("One number for each pixel. The optimiser wants a single one.")
-def for_each_pixel(*args: object) -> Tensor:
-    return _apart(*args) ** 2  # type: ignore[arg-type]
-
-
-@LOSS.mistake("The differences are averaged without a square: positive and negative ones cancel.")
-def not_squared(*args: object) -> Tensor:
-    return _apart(*args).mean()  # type: ignore[arg-type]
-
-
-@LOSS.mistake("These are absolute values: their best guess is a median. The derivation needs the mean of squares.")
-def absolute(*args: object) -> Tensor:
-    return _apart(*args).abs().mean()  # type: ignore[arg-type]
-
-
-@LOSS.mistake("This is the root of the mean square. The mean square itself is asked for.")
-def rooted(*args: object) -> Tensor:
-    return (_apart(*args) ** 2).mean().sqrt()  # type: ignore[arg-type]
-
-
-@LOSS.mistake("The target is the noise, whatever the net predicts. Exercise 4 knows what it should be.")
-def always_eps(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
-    return (_apart(net, x_0, t, eps, alpha_bar, "eps") ** 2).mean()
-
-
-@LOSS.mistake("The net is shown x_0 itself: there is no noise in it to be found. What does it see when it samples?")
-def shown_x_0(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
-    bar = each(alpha_bar, t, x_0)
-    target = {"eps": eps, "x_0": x_0, "v": bar.sqrt() * eps - (1 - bar).sqrt() * x_0}[predict]
-    return ((net(x_0, t) - target) ** 2).mean()
-
-
-@LOSS.mistake("The net is told t − 1, and shown x_t. Which step does the noise that it sees belong to?")
-def told_t_minus_1(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
-    return (_apart(lambda x_t, t: net(x_t, t - 1), x_0, t, eps, alpha_bar, predict) ** 2).mean()
-
-
-@LOSS.mistake("What the net is shown is one step too early: alpha_bar[t] needs no shift, for entry 0 is t = 0.")
-def one_step_early(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
-    shown, bar = each(alpha_bar, t - 1, x_0), each(alpha_bar, t, x_0)
-    target = {"eps": eps, "x_0": x_0, "v": bar.sqrt() * eps - (1 - bar).sqrt() * x_0}[predict]
-    return ((net(shown.sqrt() * x_0 + (1 - shown).sqrt() * eps, t) - target) ** 2).mean()
-
-
-@LOSS.mistake("The loss is halved. Half the square has a nicer derivative, but the mean of the squares was asked for.")
-def halved(*args: object) -> Tensor:
-    return (_apart(*args) ** 2).mean() / 2  # type: ignore[arg-type]
-
-
-@LOSS.mistake("The errors are averaged first, and squared then. Positive and negative ones cancel before they count.")
-def squared_too_late(*args: object) -> Tensor:
-    return _apart(*args).mean() ** 2  # type: ignore[arg-type]
-
-
-@LOSS.mistake("This is the length of all errors together, the root of their sum. The mean of the squares is asked for.")
-def length(*args: object) -> Tensor:
-    return _apart(*args).norm()  # type: ignore[arg-type]
-
-
-@LOSS.mistake("The sum is divided by 64, as for one digit. How many numbers there are, x_0 knows; mean counts them.")
-def divided_by_64(*args: object) -> Tensor:
-    return (_apart(*args) ** 2).sum() / 64  # type: ignore[arg-type]
-
-
-@LOSS.mistake("The target is the data, whatever the net predicts. Exercise 4 knows what it should be.")
-def always_x_0(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
-    return (_apart(net, x_0, t, eps, alpha_bar, "x_0") ** 2).mean()
-
-
-@LOSS.mistake("The target is the velocity, whatever the net predicts: hand `predict` on.")
-def always_v(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
-    return (_apart(net, x_0, t, eps, alpha_bar, "v") ** 2).mean()
-
-
-def _made(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> tuple[Tensor, Tensor]:
-    """x_t and the target."""
-    bar = each(alpha_bar, t, x_0)
-    v = bar.sqrt() * eps - (1 - bar).sqrt() * x_0
-    return bar.sqrt() * x_0 + (1 - bar).sqrt() * eps, {"eps": eps, "x_0": x_0, "v": v}[predict]
-
-
-@LOSS.mistake("x_0 and eps are exchanged in the target: in which order does exercise 4 take them?")
-def target_exchanged(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
-    x_t, _ = _made(x_0, t, eps, alpha_bar, predict)
-    _, wanted = _made(eps, t, x_0, alpha_bar, predict)
-    return ((net(x_t, t) - wanted) ** 2).mean()
-
-
-@LOSS.mistake("x_t itself is compared with the target. Where is the net's answer?")
-def net_not_asked(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
-    x_t, wanted = _made(x_0, t, eps, alpha_bar, predict)
-    return ((x_t - wanted) ** 2).mean()
-
-
-@LOSS.mistake("Answer and target are added. How far apart two numbers are is a difference.")
-def target_added(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
-    x_t, wanted = _made(x_0, t, eps, alpha_bar, predict)
-    return ((net(x_t, t) + wanted) ** 2).mean()
-
-
-@LOSS.mistake(
-    "These are lengths, averaged over the batch: one root for each example. The squares themselves are averaged."
-)
-def lengths_averaged(*args: object) -> Tensor:
-    return _apart(*args).flatten(1).norm(dim=1).mean()  # type: ignore[arg-type]
-
-
-@LOSS.mistake("All is turned into noise before it is compared. The net is asked for `predict`: compare that.")
-def in_eps(net: Net, x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
-    bar = each(alpha_bar, t, x_0)
-    factor = {"eps": 1 + 0 * bar, "x_0": (bar / (1 - bar)).sqrt(), "v": bar.sqrt()}[predict]
-    return ((factor * _apart(net, x_0, t, eps, alpha_bar, predict)) ** 2).mean()
 
 
 @LOSS.pace

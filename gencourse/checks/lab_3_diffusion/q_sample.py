@@ -4,7 +4,17 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, normal, some_beta, steps
+from gencourse.checks.lab_3_diffusion.chain import (
+    FLOAT32_TOL,
+    SQUARE,
+    chain,
+    each,
+    normal,
+    piece,
+    recognised,
+    some_beta,
+    steps,
+)
 from gencourse.checks.spec import Exercise
 from genlib.diffusion import Schedule
 
@@ -26,13 +36,24 @@ Q_SAMPLE = Exercise(
 
 
 @Q_SAMPLE.check(
+    "x_t is what the chain makes of x_0 in t steps",
+    "What is left of the signal, and how much noise has come in?",
+)
+def _(answer: Answer, g: Generator) -> None:
+    signal, variance = chain(some_beta(8, g))
+    x_0, eps, t = normal(SQUARE, g), normal(SQUARE, g), steps(1, 7, 4, g)
+    expected = each(signal, t, x_0) * x_0 + each(variance, t, x_0).sqrt() * eps
+    recognised(answer, [x_0, t, eps, signal**2], expected)
+
+
+@Q_SAMPLE.check(
     "without noise, x_t is x_0 as t steps of the chain shrink it",
     "Set eps to 0. Each step multiplies x by √(1 − β_t): what is the product of t of them, written with ᾱ_t?",
 )
 def _(answer: Answer, g: Generator) -> None:
     signal, variance = chain(some_beta(8, g))
     x_0, t = normal(SQUARE, g), steps(1, 7, 4, g)
-    answer.gives([x_0, t, torch.zeros_like(x_0), 1 - variance], each(signal, t, x_0) * x_0)
+    piece(answer, "x_t", each(signal, t, x_0) * x_0, answer(x_0, t, torch.zeros_like(x_0), 1 - variance))
 
 
 @Q_SAMPLE.check(
@@ -42,7 +63,7 @@ def _(answer: Answer, g: Generator) -> None:
 def _(answer: Answer, g: Generator) -> None:
     signal, variance = chain(some_beta(8, g))
     eps, t = normal(SQUARE, g), steps(1, 7, 4, g)
-    answer.gives([torch.zeros_like(eps), t, eps, signal**2], each(variance, t, eps).sqrt() * eps)
+    piece(answer, "x_t", each(variance, t, eps).sqrt() * eps, answer(torch.zeros_like(eps), t, eps, signal**2))
 
 
 @Q_SAMPLE.check(
@@ -198,3 +219,63 @@ def noise_squared(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Ten
 def along_the_rows(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
     bar = alpha_bar[t].view(-1, 1)
     return bar.sqrt() * x_0 + (1 - bar).sqrt() * eps
+
+
+@Q_SAMPLE.mistake("One factor multiplies both x_0 and eps: where do the parentheses end?")
+def signal_for_both(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    signal, _ = signal_and_noise(x_0, t, alpha_bar)
+    return signal * (x_0 + eps)
+
+
+@Q_SAMPLE.mistake("√(1 − ᾱ_t) multiplies x_0 as well: where do the parentheses begin?")
+def noise_for_both(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    signal, noise = signal_and_noise(x_0, t, alpha_bar)
+    return noise * (signal * x_0 + eps)
+
+
+@Q_SAMPLE.mistake("x_0 is divided by √ᾱ_t, so it grows. What does a step do to the signal?")
+def divided(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    signal, noise = signal_and_noise(x_0, t, alpha_bar)
+    return x_0 / signal + noise * eps
+
+
+@Q_SAMPLE.mistake(
+    "Each step of the chain gets the same eps, so the noises add up in step. Independent ones add their variances."
+)
+def one_noise_for_all_steps(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    left, rows = alpha_bar[1:] / alpha_bar[:-1], []
+    for x, step, e in zip(x_0, t.tolist(), eps, strict=True):
+        for a in left[:step]:
+            x = a.sqrt() * x + (1 - a).sqrt() * e
+        rows.append(x)
+    return torch.stack(rows)
+
+
+@Q_SAMPLE.mistake("eps comes in at full size at every t: a step brings noise of a certain variance only.")
+def noise_at_full_size(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    signal, _ = signal_and_noise(x_0, t, alpha_bar)
+    return signal * x_0 + eps
+
+
+@Q_SAMPLE.mistake("x_0 goes into the noise as a factor. Noise is added, whatever the data is.")
+def noise_times_x_0(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    signal, noise = signal_and_noise(x_0, t, alpha_bar)
+    return signal * x_0 + noise * eps * x_0
+
+
+@Q_SAMPLE.mistake("All examples get the noise of the largest step. t holds one step for each example.")
+def last_step_for_all(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    signal, noise = signal_and_noise(x_0, t.max().expand(len(x_0)), alpha_bar)
+    return signal * x_0 + noise * eps
+
+
+@Q_SAMPLE.mistake("Both factors lack their roots: ᾱ_t and 1 − ᾱ_t are variances. What are amplitudes?")
+def not_rooted(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    signal, noise = signal_and_noise(x_0, t, alpha_bar)
+    return signal**2 * x_0 + noise**2 * eps
+
+
+@Q_SAMPLE.mistake("x_0 has the factor ᾱ_t, and eps what its square leaves of 1. ᾱ_t is a square already.")
+def squared_again(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    signal, noise = signal_and_noise(x_0, t, alpha_bar**2)
+    return signal * x_0 + noise * eps

@@ -4,7 +4,16 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, SQUARE, chain, each, normal, some_beta, steps
+from gencourse.checks.lab_3_diffusion.chain import (
+    FLOAT32_TOL,
+    SQUARE,
+    chain,
+    each,
+    normal,
+    recognised,
+    some_beta,
+    steps,
+)
 from gencourse.checks.spec import Exercise
 from genlib.diffusion import Schedule
 
@@ -42,6 +51,17 @@ def velocity(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor) -> Tensor:
     angle = each(alpha_bar, t, x_0).sqrt().acos().requires_grad_()
     (speed,) = torch.autograd.grad((angle.cos() * x_0 + angle.sin() * eps).sum(), angle)
     return speed
+
+
+@TARGET.check(
+    "it is what `predict` names: the noise, the data or the velocity",
+    "Which of the three is asked for, and what is it made of?",
+)
+def _(answer: Answer, g: Generator) -> None:
+    x_0, eps, t, alpha_bar = _numbers(SQUARE, g)
+    targets = {"v": velocity(x_0, eps, t, alpha_bar), "eps": eps, "x_0": x_0}  # v first, where no two mistakes agree
+    for predict, wanted in targets.items():
+        recognised(answer, [x_0, eps, t, alpha_bar, predict], wanted)
 
 
 @TARGET.check(
@@ -170,3 +190,63 @@ def always_v(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: st
 def one_minus_root(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
     signal, _ = _factors(x_0, t, alpha_bar)
     return _either(x_0, eps, predict, signal * eps - (1 - signal) * x_0)
+
+
+@TARGET.mistake("Both terms of v have the factor √ᾱ_t. As the share of one falls, what does the other do?")
+def signal_for_both(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    signal, _ = _factors(x_0, t, alpha_bar)
+    return _either(x_0, eps, predict, signal * (eps - x_0))
+
+
+@TARGET.mistake("In v, x_0 and eps have changed places. Which of the two comes in as t grows?")
+def v_exchanged(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    signal, noise = _factors(x_0, t, alpha_bar)
+    return _either(x_0, eps, predict, signal * x_0 - noise * eps)
+
+
+@TARGET.mistake("Asked for the noise, it gives x_t. The noise by itself is an argument.")
+def x_t_for_eps(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    signal, noise = _factors(x_0, t, alpha_bar)
+    return {"eps": signal * x_0 + noise * eps, "x_0": x_0, "v": signal * eps - noise * x_0}[predict]
+
+
+@TARGET.mistake("Noise and data come scaled, as they are inside x_t. The network is asked for them as they are.")
+def scaled(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    signal, noise = _factors(x_0, t, alpha_bar)
+    return {"eps": noise * eps, "x_0": signal * x_0, "v": signal * eps - noise * x_0}[predict]
+
+
+@TARGET.mistake("This is the difference of x at two steps, or a derivative by t. v is the derivative by the angle φ.")
+def by_t(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    (signal, noise), (later, noisier) = (_factors(x_0, i, alpha_bar) for i in (t, t + 1))
+    return _either(x_0, eps, predict, (later - signal) * x_0 + (noisier - noise) * eps)
+
+
+@TARGET.mistake("This is a derivative by ᾱ_t. v is the derivative by the angle φ.")
+def by_alpha_bar(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    signal, noise = _factors(x_0, t, alpha_bar)
+    return _either(x_0, eps, predict, x_0 / (2 * signal) - eps / (2 * noise))
+
+
+@TARGET.mistake("The factor of x_0 in v lacks its root: 1 − ᾱ_t is a variance.")
+def noise_not_rooted(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    signal, noise = _factors(x_0, t, alpha_bar)
+    return _either(x_0, eps, predict, signal * eps - noise**2 * x_0)
+
+
+@TARGET.mistake("The factor of eps in v lacks its root: ᾱ_t is a share of a variance.")
+def signal_not_rooted(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    signal, noise = _factors(x_0, t, alpha_bar)
+    return _either(x_0, eps, predict, signal**2 * eps - noise * x_0)
+
+
+@TARGET.mistake("The noise minus x_t: that points from here to eps. A velocity points along the way, the ellipse.")
+def towards_eps(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    signal, noise = _factors(x_0, t, alpha_bar)
+    return _either(x_0, eps, predict, eps - signal * x_0 - noise * eps)
+
+
+@TARGET.mistake("One step too late. alpha_bar[t] is ᾱ_t without any shift.")
+def one_step_late(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    signal, noise = _factors(x_0, t + 1, torch.cat([alpha_bar, alpha_bar[-1:]]))
+    return _either(x_0, eps, predict, signal * eps - noise * x_0)

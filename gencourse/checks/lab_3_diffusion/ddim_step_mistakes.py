@@ -95,8 +95,8 @@ def all_the_way(p: Parts) -> Tensor:
 
 
 @mistake(
-    "A root of a negative number: σ² is larger than 1 − ᾱ_s, and nothing is left for the old noise. σ² has two ratios: "
-    "is one missing, or turned?"
+    "A root of a negative number: σ² is negative, or larger than 1 − ᾱ_s, so that nothing is left for the old. It "
+    "has two ratios: is one missing, or turned?"
 )
 def no_room_left(p: Parts) -> Tensor:
     if p.arrives:
@@ -144,7 +144,7 @@ def eps_added(p: Parts) -> Tensor:
     return p.put((p.x_t + (1 - p.now).sqrt() * p.eps_hat) / p.now.sqrt())
 
 
-@mistake("η does nothing: whatever it is, the answer is that of 0.")
+@mistake("η does nothing: whatever it is, σ is 0. (That of a negative σ² is cut to 0 too.)")
 def no_eta(p: Parts) -> Tensor:
     return p.but(eta=0.0)
 
@@ -242,3 +242,63 @@ def eta_on_z_alone(p: Parts) -> Tensor:
 @mistake("η is in σ², and multiplies σ z once more. Once is enough.")
 def eta_twice(p: Parts) -> Tensor:
     return p.put(new=p.eta * p.variance.sqrt())
+
+
+@mistake("The old noise makes room for σ. It is variances that add up, so for which power of σ?")
+def deviation_makes_room(p: Parts) -> Tensor:
+    return p.put(old=(1 - p.then - p.variance.sqrt()).clamp(min=0).sqrt())
+
+
+@mistake("The guess of x_0 still has the size √ᾱ_t that it had in x_t. What undoes that?")
+def x_0_not_divided(p: Parts) -> Tensor:
+    return p.put(p.x_0 * p.now.sqrt())
+
+
+@mistake("The guess of x_0 is divided by ᾱ_t. x_t holds √ᾱ_t of it.")
+def x_0_over_alpha_bar(p: Parts) -> Tensor:
+    return p.put(p.x_0 / p.now.sqrt())
+
+
+@mistake("x_0 comes back with the factor ᾱ_s, a share of a variance. What is the signal's own factor?")
+def signal_not_rooted(p: Parts) -> Tensor:
+    return p.put(p.then.sqrt() * p.x_0)
+
+
+@mistake("In the guess of x_0, 1 − ᾱ_t of eps_hat is taken out: a variance. The noise in x_t has which size?")
+def noise_out_not_rooted(p: Parts) -> Tensor:
+    return p.put((p.x_t - (1 - p.now) * p.eps_hat) / p.now.sqrt())
+
+
+@mistake("The guess of x_0 is made with ᾱ_s. At which step was it that x_t was packed?")
+def unpacked_at_s(p: Parts) -> Tensor:
+    return p.put((p.x_t - (1 - p.then).sqrt() * p.eps_hat) / p.then.sqrt())
+
+
+@mistake("η does nothing: whatever it is, the answer is that of 1.")
+def always_eta_1(p: Parts) -> Tensor:
+    return p.but(eta=1.0)
+
+
+@mistake("All of the old noise is replaced by z. η says how much of it is, and 0 means none.")
+def z_for_eps(p: Parts) -> Tensor:
+    return p.put(old=0 * p.then, new=(1 - p.then).sqrt())
+
+
+@mistake("Old and new noise have the weights 1 − η and η. It is the squares of their sizes that add up.")
+def mixed_in_a_line(p: Parts) -> Tensor:
+    return p.put(old=(1 - p.then).sqrt() * (1 - p.eta), new=(1 - p.then).sqrt() * p.eta)
+
+
+@mistake("η is taken for σ's whole share. The two ratios are missing: how much noise do the steps from s to t bring?")
+def eta_for_sigma(p: Parts) -> Tensor:
+    return p.put(old=(1 - p.then).sqrt() * (1 - p.eta**2) ** 0.5, new=(1 - p.then).sqrt() * p.eta)
+
+
+@mistake("s is read one step too early: alpha_bar[s] is ᾱ_s, without any shift.")
+def s_one_step_early(p: Parts) -> Tensor:
+    return p.but(s=(p.s - 1).clamp(min=0))
+
+
+@mistake("t is read one step too early: alpha_bar[t] is ᾱ_t, without any shift.")
+def t_one_step_early(p: Parts) -> Tensor:
+    return p.but(t=p.t - 1)
