@@ -35,8 +35,12 @@ def seeded(seed):
 #
 # In each exercise you *predict*, *implement*, *look* and *explain*.
 # Write your answer in place of `raise NotImplementedError` and run the cell: it answers at once.
-# If it says *wrong*, it shows the numbers that it tried and where to look.
-# If you leave an exercise out, genlib's own version stands in, and the rest of the notebook works.
+# If it says *wrong*, it shows the numbers that it tried, and a hint.
+# If the same exercise is wrong again, a second, more concrete hint follows, and after the third time the worked answer, folded.
+# You can ask for both at any time: `checks.hint("diffusion.q_sample")` and `checks.solution("diffusion.q_sample")`.
+#
+# A wrong answer stays in use, and the cells below compute with it.
+# If you leave an exercise out, genlib's own version stands in, and the rest of the notebook works; to go on without an answer of yours, put `raise NotImplementedError` back and run the cell.
 #
 # ## The letters
 #
@@ -74,7 +78,9 @@ def seeded(seed):
 # %%
 @checks.exercise("diffusion.alpha_bar")
 def alpha_bar(beta):
-    """The table ᾱ_0, ..., ᾱ_T. Shapes: beta, which is β_1, ..., β_T, (T,); the result (T + 1,), in beta's dtype."""
+    """The table ᾱ_0, ..., ᾱ_T, in beta's dtype.
+
+    Shapes: beta, which is β_1, ..., β_T, (T,); the result (T + 1,)."""
     ### BEGIN SOLUTION
     return torch.cat([beta.new_ones(1), (1 - beta).cumprod(0)])
     ### END SOLUTION
@@ -134,7 +140,10 @@ plots.figure(
 # %%
 @checks.exercise("diffusion.q_sample")
 def q_sample(x_0, t, eps, alpha_bar):
-    """x_t given x_0. Shapes: x_0, eps, and the result (B, ...); t (B,) int64 in 1..T; alpha_bar (T + 1,)."""
+    """x_t given x_0.
+
+    Shapes: x_0, eps, and the result (B, ...); t (B,) int64 in 1..T;
+    alpha_bar (T + 1,)."""
     ### BEGIN SOLUTION
     a = alpha_bar[t].view(-1, *[1] * (x_0.dim() - 1))
     return a.sqrt() * x_0 + (1 - a).sqrt() * eps
@@ -235,7 +244,9 @@ checks.at_most(
 # %%
 @checks.exercise("diffusion.posterior")
 def posterior(x_0, x_t, t, beta, alpha_bar):
-    """mean, var of q(x_{t−1} | x_t, x_0). Shapes: x_0, x_t, mean (B, ...); var the same or (B, 1, ..., 1);
+    """mean, var of q(x_{t−1} | x_t, x_0). Gradients reach x_0.
+
+    Shapes: x_0, x_t, mean (B, ...); var the same or (B, 1, ..., 1);
     t (B,) int64 in 1..T; beta, alpha_bar (T + 1,)."""
     ### BEGIN SOLUTION
     now, before, b = (
@@ -336,8 +347,10 @@ plots.image_rows(
 # %%
 @checks.exercise("diffusion.target")
 def target(x_0, eps, t, alpha_bar, predict):
-    """What the network should answer; predict is "eps", "x_0" or "v". Shapes: x_0, eps, and the result (B, ...);
-    t (B,) int64 in 1..T; alpha_bar (T + 1,)."""
+    """What the network should answer; predict is "eps", "x_0" or "v".
+
+    Shapes: x_0, eps, and the result (B, ...); t (B,) int64 in 1..T;
+    alpha_bar (T + 1,)."""
     ### BEGIN SOLUTION
     if predict == "eps":
         return eps
@@ -401,8 +414,9 @@ plots.image_rows(
 # %%
 @checks.exercise("diffusion.loss")
 def loss(net, x_0, t, eps, alpha_bar, predict):
-    """The mean squared error over batch and pixels, one number. net(x_t, t) answers with a tensor like x_t;
-    shapes and predict as in exercise 4."""
+    """The mean squared error over batch and pixels, one number.
+
+    net(x_t, t) answers with a tensor like x_t; shapes and predict as in exercise 4."""
     ### BEGIN SOLUTION
     x_t = q_sample(x_0, t, eps, alpha_bar)
     return ((net(x_t, t) - target(x_0, eps, t, alpha_bar, predict)) ** 2).mean()
@@ -473,8 +487,10 @@ plots.figure(
 # %%
 @checks.exercise("diffusion.reverse_step")
 def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
-    """x_{t−1}. Shapes: x_t, eps_hat, z, and the result (B, ...); t (B,) int64 in 1..T, where examples with t = 1 get
-    no noise; beta, alpha_bar (T + 1,)."""
+    """x_{t−1}; examples with t = 1 get no noise.
+
+    Shapes: x_t, eps_hat, z, and the result (B, ...); t (B,) int64 in 1..T;
+    beta, alpha_bar (T + 1,)."""
     ### BEGIN SOLUTION
     b, a = (values.view(-1, *[1] * (x_t.dim() - 1)) for values in (beta[t], alpha_bar[t]))
     later = (t > 1).view(-1, *[1] * (x_t.dim() - 1))
@@ -496,8 +512,10 @@ def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
 # %%
 @checks.exercise("diffusion.ancestral")
 def ancestral(net, step, x_T, z):
-    """The whole walk, x_T first and x_0 last, (T + 1, B, ...). net(x_t, t) gives eps_hat; step(x_t, t, eps_hat, z) gives
-    x_{t−1}; both take t as a tensor (B,). Shapes: x_T (B, ...); z (T + 1, B, ...)."""
+    """The whole walk, x_T first and x_0 last, (T + 1, B, ...).
+
+    net(x_t, t) gives eps_hat; step(x_t, t, eps_hat, z) gives x_{t−1};
+    both take t as a tensor (B,) int64. Shapes: x_T (B, ...); z (T + 1, B, ...)."""
     ### BEGIN SOLUTION
     x_ts = [x_T]
     for i in range(len(z) - 1, 0, -1):
@@ -557,7 +575,9 @@ plots.figure(
 # %%
 @checks.exercise("diffusion.ddim_steps")
 def ddim_steps(T, n):
-    """The steps visited, evenly spread from T down to 0, rounded: a tensor (n + 1,) of whole numbers."""
+    """The steps visited, evenly spread from T down to 0, rounded.
+
+    The result: (n + 1,), whole numbers."""
     ### BEGIN SOLUTION
     return torch.linspace(T, 0, n + 1).round().long()
     ### END SOLUTION
@@ -593,8 +613,10 @@ print(ddim_steps(200, 7).tolist())
 # %%
 @checks.exercise("diffusion.ddim_step")
 def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
-    """x_s. Shapes: x_t, eps_hat, z, and the result (B, ...); t, s (B,) int64 with t in 1..T and s in 0..t − 1; eta a number
-    from 0 to 1; alpha_bar (T + 1,)."""
+    """x_s.
+
+    Shapes: x_t, eps_hat, z, and the result (B, ...); t, s (B,) int64 with t in 1..T
+    and s in 0..t − 1; eta a number from 0 to 1; alpha_bar (T + 1,)."""
     ### BEGIN SOLUTION
     now, then = (a.view(-1, *[1] * (x_t.dim() - 1)) for a in (alpha_bar[t], alpha_bar[s]))
     x_0 = (x_t - (1 - now).sqrt() * eps_hat) / now.sqrt()
@@ -835,7 +857,9 @@ three_seeds("5 steps, η = 0", "25 steps, η = 0", "25 steps, η = 1")
 # %%
 @checks.exercise("diffusion.guide")
 def guide(eps_label, eps_none, w):
-    """The guided guess. Shapes: eps_label, eps_none, and the result (B, ...); w a number, at least 0."""
+    """The guided guess.
+
+    Shapes: eps_label, eps_none, and the result (B, ...); w a number, at least 0."""
     ### BEGIN SOLUTION
     return (1 + w) * eps_label - w * eps_none
     ### END SOLUTION
@@ -913,8 +937,10 @@ three_seeds("w = 0", "w = 1")
 # %%
 @checks.exercise("diffusion.bound_term")
 def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
-    """L_{t−1} in nats, (B,). Shapes: x_0, x_t, and the guess x_0_hat (B, ...); t (B,) int64 in 2..T; beta, alpha_bar
-    (T + 1,)."""
+    """L_{t−1} in nats, (B,).
+
+    Shapes: x_0, x_t, and the guess x_0_hat (B, ...); t (B,) int64 in 2..T;
+    beta, alpha_bar (T + 1,)."""
     ### BEGIN SOLUTION
     mean, var = posterior(x_0, x_t, t, beta, alpha_bar)
     guess, _ = posterior(x_0_hat, x_t, t, beta, alpha_bar)
