@@ -3221,12 +3221,6 @@ def checkerboard(x, k):
     return x.clone()
 
 
-@wrong("flows.checkerboard", "nothing_kept")
-def checkerboard(x, k):
-    row, column = row_and_column(x)
-    return x * ((row + column + k) % 2 == 2)
-
-
 @wrong("flows.compose", "no_log_det")
 def compose(x, layers):
     for layer in layers:

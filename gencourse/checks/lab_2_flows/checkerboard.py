@@ -220,11 +220,6 @@ def every_kth(x: Tensor, k: int) -> Tensor:
     return x * ((row + column) % (k + 2) == 1)
 
 
-@CHECKERBOARD.mistake("All is 0: no pixel is kept. Does the condition ever hold?")
-def nothing_kept(x: Tensor, k: int) -> Tensor:
-    return torch.zeros_like(x)
-
-
 @CHECKERBOARD.mistake("All of x comes back: the network would see what it is to change.")
 def all_kept(x: Tensor, k: int) -> Tensor:
     return x

@@ -346,6 +346,12 @@ def scale_sees_all(x: Tensor, mask: Tensor, net: Network) -> Pair:
     return _coupled(x, mask, net(x)[0], _given(x, mask, net)[1])
 
 
+@COUPLING.mistake("log_det is 0, as if nothing were stretched. What do the scales do to volumes?")
+def no_log_det(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    z, log_det = _own_coupling(x, mask, net)
+    return z, 0 * log_det
+
+
 @COUPLING.mistake("The scale is missing: x_2 is shifted alone, and no volume changes.")
 def additive(x: Tensor, mask: Tensor, net: Network) -> Pair:
     log_s, shift = _given(x, mask, net)
@@ -356,12 +362,6 @@ def additive(x: Tensor, mask: Tensor, net: Network) -> Pair:
 def no_shift(x: Tensor, mask: Tensor, net: Network) -> Pair:
     log_s, shift = _given(x, mask, net)
     return _coupled(x, mask, log_s, 0 * shift)
-
-
-@COUPLING.mistake("log_det is 0, as if nothing were stretched. What do the scales do to volumes?")
-def no_log_det(x: Tensor, mask: Tensor, net: Network) -> Pair:
-    z, log_det = _own_coupling(x, mask, net)
-    return z, 0 * log_det
 
 
 @COUPLING.mistake("log_det is divided by the number of examples. Each has its own, and all of it.")
