@@ -2514,3 +2514,384 @@ def r1(D, x, y):
 @wrong("gan.r1", "one_length")
 def r1(D, x, y):
     return slopes(D, x, y).norm()
+
+
+# --- found by playing the student -----------------------------------------------------------------------------------
+
+
+@wrong("gan.discriminator_loss", "subtracted")
+def discriminator_loss(real, fake):
+    return softplus(-real).mean() - softplus(fake).mean()
+
+
+@wrong("gan.discriminator_loss", "in_bits")
+def discriminator_loss(real, fake):
+    return -torch.log2(real.sigmoid()).mean() - torch.log2((-fake).sigmoid()).mean()
+
+
+@wrong("gan.discriminator_loss", "both_fake")
+def discriminator_loss(real, fake):
+    loss = F.binary_cross_entropy_with_logits
+    return loss(real, torch.zeros_like(real)) + loss(fake, torch.zeros_like(fake))
+
+
+@wrong("gan.discriminator_loss", "hinge")
+def discriminator_loss(real, fake):
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+@wrong("gan.discriminator_loss", "log_of_mean")
+def discriminator_loss(real, fake):
+    return -torch.log(real.sigmoid().mean()) - torch.log((1 - fake.sigmoid()).mean())
+
+
+@wrong("gan.discriminator_loss", "loss_of_mean")
+def discriminator_loss(real, fake):
+    return -logsigmoid(real.mean()) - logsigmoid(-fake.mean())
+
+
+@wrong("gan.discriminator_loss", "no_log")
+def discriminator_loss(real, fake):
+    return 1 - real.sigmoid().mean() + fake.sigmoid().mean()
+
+
+@wrong("gan.optimal_logit", "clamped")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return (Normal(mean, std).log_prob(y) - Normal(mean_G, std_G).log_prob(y)).clamp(-50, 50)
+
+
+@wrong("gan.optimal_logit", "half_log_std")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    log_p, log_p_G = (-0.5 * (((y - m) / s) ** 2 + s.log()) for m, s in ((mean, std), (mean_G, std_G)))
+    return log_p - log_p_G
+
+
+@wrong("gan.generator_losses", "least_squares")
+def generator_losses(fake):
+    return -softplus(fake).mean(), F.mse_loss(fake, torch.ones_like(fake))
+
+
+@wrong("gan.generator_losses", "added")
+def generator_losses(fake):
+    non_saturating = softplus(-fake).mean()
+    return non_saturating - softplus(fake).mean(), non_saturating
+
+
+@wrong("gan.pair", "from_1")
+def pair(classes, y, n_classes):
+    return torch.cat([torch.stack([(classes == k + 1).to(y) for k in range(n_classes)], 1), y], 1)
+
+
+@wrong("gan.pair", "reversed_classes")
+def pair(classes, y, n_classes):
+    return torch.cat([(classes == k)[:, None].to(y) for k in reversed(range(n_classes))] + [y], 1)
+
+
+@wrong("gan.pair", "inverted")
+def pair(classes, y, n_classes):
+    return torch.cat([(classes != k)[:, None].to(y) for k in range(n_classes)] + [y], 1)
+
+
+@wrong("gan.objective", "lam_squared")
+def objective(fake, output, y, lam):
+    distance = lam * F.l1_loss(output, y)
+    return softplus(-fake).mean() + lam * distance
+
+
+@wrong("gan.objective", "divided")
+def objective(fake, output, y, lam):
+    return softplus(-fake).mean() + F.l1_loss(output, y) / lam
+
+
+@wrong("gan.objective", "summed_logits")
+def objective(fake, output, y, lam):
+    return softplus(-fake).sum() + lam * F.l1_loss(output, y)
+
+
+@wrong("gan.objective", "root_mean_square")
+def objective(fake, output, y, lam):
+    return softplus(-fake).mean() + lam * F.mse_loss(output, y).sqrt()
+
+
+@wrong("gan.objective", "norm")
+def objective(fake, output, y, lam):
+    return softplus(-fake).mean() + lam * torch.norm(output - y)
+
+
+@wrong("gan.objective", "smooth")
+def objective(fake, output, y, lam):
+    return softplus(-fake).mean() + lam * F.huber_loss(output, y)
+
+
+@wrong("gan.objective", "halved")
+def objective(fake, output, y, lam):
+    return (softplus(-fake).mean() + lam * F.l1_loss(output, y)) / 2
+
+
+@wrong("gan.gradients", "others_weights")
+def gradients(G, D, x, y, z):
+    fake = G(x, z)
+    loss_D, loss_G = softplus(-D(x, y)).mean() + softplus(D(x, fake)).mean(), softplus(-D(x, fake)).mean()
+    (grad_G,) = torch.autograd.grad(loss_D, G.weight, retain_graph=True)
+    return grad_G, torch.autograd.grad(loss_G, D.weight)[0]
+
+
+@wrong("gan.receptive_field", "less_stride")
+def receptive_field(kernels, strides):
+    fields, apart = [1], 1
+    for kernel, stride in zip(kernels, strides, strict=True):
+        fields.append(fields[-1] + (kernel - stride) * apart)
+        apart *= stride
+    return torch.tensor(fields[1:])
+
+
+@wrong("gan.receptive_field", "half_kernels")
+def receptive_field(kernels, strides):
+    fields, apart = [1], 1
+    for kernel, stride in zip(kernels, strides, strict=True):
+        fields.append(fields[-1] + kernel // 2 * apart)
+        apart *= stride
+    return torch.tensor(fields[1:])
+
+
+@wrong("gan.receptive_field", "one_more")
+def receptive_field(kernels, strides):
+    fields, apart = [1], 1
+    for kernel, stride in zip(kernels, strides, strict=True):
+        fields.append(fields[-1] + (kernel + 1) * apart)
+        apart *= stride
+    return torch.tensor(fields[1:])
+
+
+@wrong("gan.receptive_field", "always_2")
+def receptive_field(kernels, strides):
+    return 1 + torch.cumsum((torch.tensor(kernels) - 1) * 2 ** torch.arange(len(strides)), 0)
+
+
+@wrong("gan.receptive_field", "squared")
+def receptive_field(kernels, strides):
+    before = torch.tensor((1, *strides[:-1])).cumprod(0)
+    return (1 + torch.cumsum((torch.tensor(kernels) - 1) * before, 0)) ** 2
+
+
+@wrong("gan.spectrum", "median")
+def spectrum(y):
+    power, ring = torch.fft.fft2(y).abs() ** 2, distance(y).floor()
+    return torch.stack([power[..., ring == r].median() for r in range(y.shape[-1] // 2)])
+
+
+@wrong("gan.spectrum", "root")
+def spectrum(y):
+    power, ring = torch.fft.fft2(y).abs() ** 2, distance(y).floor()
+    return rings(power, ring).sqrt()
+
+
+@wrong("gan.spectrum", "square_of_the_mean")
+def spectrum(y):
+    return rings(torch.fft.fft2(y).abs(), distance(y).floor()) ** 2
+
+
+@wrong("gan.spectrum", "rows_alone")
+def spectrum(y):
+    return rings(torch.fft.fft(y).abs() ** 2, distance(y).floor())
+
+
+@wrong("gan.spectrum", "columns_alone")
+def spectrum(y):
+    n = y.shape[-1]
+    k = torch.fft.fftfreq(n, d=1 / n).round().abs()
+    return rings(torch.fft.fft2(y).abs() ** 2, k.repeat(n, 1))
+
+
+@wrong("gan.spectrum", "down_alone")
+def spectrum(y):
+    n = y.shape[-1]
+    k = torch.fft.fftfreq(n, d=1 / n).round().abs()
+    return rings(torch.fft.fft2(y).abs() ** 2, k[:, None].repeat(1, n))
+
+
+@wrong("gan.spectrum", "first_picture")
+def spectrum(y):
+    power, ring = torch.fft.fft2(y).abs() ** 2, distance(y).floor()
+    return rings(power[0, 0], ring)
+
+
+@wrong("gan.spectrum", "largest")
+def spectrum(y):
+    power, ring = torch.fft.fft2(y).abs() ** 2, distance(y).floor()
+    return torch.stack([power[..., ring == r].max() for r in range(y.shape[-1] // 2)])
+
+
+@wrong("gan.variances", "shares")
+def variances(samples):
+    noise, means = samples.var(0).mean(), samples.mean(0).var(0).mean()
+    return noise / samples.var(), (means - noise / len(samples)) / samples.var()
+
+
+@wrong("gan.variances", "divided_by_k_squared")
+def variances(samples):
+    noise, means = samples.var(0).mean(), samples.mean(0).var(0).mean()
+    return noise, means - noise / len(samples) ** 2
+
+
+@wrong("gan.variances", "times_k")
+def variances(samples):
+    noise, means = samples.var(0).mean(), samples.mean(0).var(0).mean()
+    return noise, len(samples) * means - noise
+
+
+@wrong("gan.variances", "maps_averaged")
+def variances(samples):
+    noise, means = samples.var(0).mean(), samples.mean(0).var(0).mean()
+    return samples.mean(1).var(0).mean(), means - noise / len(samples)
+
+
+@wrong("gan.variances", "deviation_subtracted")
+def variances(samples):
+    noise, means = samples.var(0).mean(), samples.mean(0).var(0).mean()
+    return noise, means - samples.std(0).mean() / len(samples)
+
+
+@wrong("gan.r1", "summed_first")
+def r1(D, x, y):
+    return slopes(D, x, y).sum((1, 2, 3)).square().mean()
+
+
+@wrong("gan.r1", "fourth_power")
+def r1(D, x, y):
+    return slopes(D, x, y).square().sum((1, 2, 3)).square().mean()
+
+
+@wrong("gan.r1", "largest")
+def r1(D, x, y):
+    return slopes(D, x, y).abs().amax((1, 2, 3)).square().mean()
+
+
+@wrong("gan.step", "squared")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    down(G_optimizer, softplus(-D(x, fake)).mean() + lam * F.mse_loss(fake, y))
+
+
+@wrong("gan.step", "summed")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    down(G_optimizer, softplus(-D(x, fake)).mean() + lam * (y - fake).abs().sum())
+
+
+@wrong("gan.step", "subtracted")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    down(G_optimizer, softplus(-D(x, fake)).mean() - lam * F.l1_loss(fake, y))
+
+
+@wrong("gan.step", "fake_only")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, softplus(D(x, fake.detach())).mean())
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+@wrong("gan.step", "summed_D")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, softplus(-D(x, y)).sum() + softplus(D(x, fake.detach())).sum())
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+@wrong("gan.step", "lam_on_the_other")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    down(G_optimizer, lam * softplus(-D(x, fake)).mean() + F.l1_loss(fake, y))
+
+
+@wrong("gan.step", "y_first")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, softplus(-D(y, x)).mean() + softplus(D(fake.detach(), x)).mean())
+    down(G_optimizer, softplus(-D(fake, x)).mean() + lam * F.l1_loss(fake, y))
+
+
+@wrong("gan.step", "G_twice")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+    down(G_optimizer, loss_of_G(D, x, y, G(x, z), lam))
+
+
+@wrong("gan.step", "two_steps_of_D")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+@right("gan.optimal_logit")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    narrow, wide = ((y.numpy() - m.numpy()) / s.numpy() for m, s in ((mean, std), (mean_G, std_G)))
+    return 0.5 * (wide**2 - narrow**2) + (std_G / std).log().numpy()
+
+
+@right("gan.pulls")
+def pulls(fake):
+    slope = torch.func.grad
+    flat = fake.flatten()
+    minimax, non_saturating = slope(lambda a: -softplus(a)), slope(lambda a: softplus(-a))
+    return torch.vmap(minimax)(flat).view_as(fake), torch.vmap(non_saturating)(flat).view_as(fake)
+
+
+@right("gan.receptive_field")
+def receptive_field(kernels, strides):
+    strides = torch.tensor(strides).cumprod(0).roll(1)
+    strides[0] = 1
+    return (1 + ((torch.tensor(kernels) - 1) * strides).cumsum(0)).numpy()
+
+
+@right("gan.spectrum")
+def spectrum(y):
+    n = y.shape[-1]
+    inside = torch.stack([distance(y).floor() == r for r in range(n // 2)]).to(y)
+    power = torch.fft.fft2(y).abs() ** 2
+    return torch.einsum("rij,bcij->r", inside, power) / inside.sum((1, 2)) / (y.shape[0] * y.shape[1])
+
+
+@right("gan.gradients")
+def gradients(G, D, x, y, z):
+    def alone(i):
+        one = slice(i, i + 1)
+        fake = G(x[one], z[one])
+        return loss_of_D(D, x[one], y[one], fake.detach()), softplus(-D(x[one], fake)).mean()
+
+    losses_D, losses_G = zip(*map(alone, range(len(x))), strict=True)
+    (grad_D,) = torch.autograd.grad(sum(losses_D) / len(x), D.weight)
+    return grad_D, torch.autograd.grad(sum(losses_G) / len(x), G.weight)[0]
+
+
+@right("gan.r1")
+def r1(D, x, y):
+    def one(x, y):
+        slope = torch.func.grad(lambda y: D(x[None], y[None]).sum())(y)
+        return slope.square().sum()
+
+    return torch.vmap(one)(x, y).mean()
+
+
+@right("gan.step")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    def closure(optimizer, loss):
+        def again():
+            optimizer.zero_grad()
+            value = loss(G(x, z))
+            value.backward()
+            return value
+
+        return again
+
+    D_optimizer.step(closure(D_optimizer, lambda fake: loss_of_D(D, x, y, fake)))
+    G_optimizer.step(closure(G_optimizer, lambda fake: loss_of_G(D, x, y, fake, lam)))

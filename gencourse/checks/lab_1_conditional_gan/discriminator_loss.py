@@ -218,3 +218,38 @@ def cut_off(real: Tensor, fake: Tensor) -> Tensor:
 @D_LOSS.mistake("D's outputs are taken for probabilities. They are logits: any number, and P is the sigmoid of one.")
 def taken_for_probabilities(real: Tensor, fake: Tensor) -> Tensor:
     return -real.log().mean() - (1 - fake).log().mean()
+
+
+@D_LOSS.mistake("A minus stands between the two terms. D pays for both kinds of errors: the costs are added.")
+def subtracted(real: Tensor, fake: Tensor) -> Tensor:
+    return softplus(-real).mean() - softplus(fake).mean()
+
+
+@D_LOSS.mistake("Logarithms to the base 2: bits. Losses are in nats here, with the natural logarithm.")
+def in_bits(real: Tensor, fake: Tensor) -> Tensor:
+    return _own_discriminator_loss(real, fake) / math.log(2)
+
+
+@D_LOSS.mistake("Real pictures count as fake, too: both terms ask for small logits. Which should ask for large ones?")
+def both_fake(real: Tensor, fake: Tensor) -> Tensor:
+    return softplus(real).mean() + softplus(fake).mean()
+
+
+@D_LOSS.mistake("This is the hinge loss, which stops at a margin of 1. Here the loss is a logarithm.")
+def hinge(real: Tensor, fake: Tensor) -> Tensor:
+    return (1 - real).relu().mean() + (1 + fake).relu().mean()
+
+
+@D_LOSS.mistake("The logarithm is taken of the mean probability. It is the logarithms that are averaged.")
+def log_of_mean(real: Tensor, fake: Tensor) -> Tensor:
+    return -real.sigmoid().mean().log() - (1 - fake.sigmoid()).mean().log()
+
+
+@D_LOSS.mistake("The loss of the mean logit. Each logit has its own loss; those are averaged.")
+def loss_of_mean(real: Tensor, fake: Tensor) -> Tensor:
+    return softplus(-real.mean()) + softplus(fake.mean())
+
+
+@D_LOSS.mistake("The logarithms are missing: these are the probabilities of an error themselves.")
+def no_log(real: Tensor, fake: Tensor) -> Tensor:
+    return (1 - real.sigmoid()).mean() + fake.sigmoid().mean()

@@ -97,7 +97,9 @@ def _(answer: Answer, g: Generator) -> None:
 
 
 def _open(like: Tensor) -> Tensor:
-    """What a mistake in the other loss says of this one: nothing."""
+    """What a mistake in the other loss says of this one: nothing; but where NaN may come of itself it is impossible."""
+    if like.abs().max() >= FAR:
+        raise ValueError("far out nothing is left open")
     return like.new_tensor(torch.nan)
 
 
@@ -248,3 +250,13 @@ def smoothed(fake: Tensor) -> Pair:
 @G_LOSSES.mistake("The second is a critic's −E D, a hinge GAN's. Here it is the logarithm of a probability.")
 def critic(fake: Tensor) -> Pair:
     return _open(fake), -fake.mean()
+
+
+@G_LOSSES.mistake("The second is a squared distance to 1, the least-squares GAN's. Here it is a logarithm.")
+def least_squares(fake: Tensor) -> Pair:
+    return _open(fake), (fake - 1).square().mean()
+
+
+@G_LOSSES.mistake("The first has both terms in it. They are two losses, to choose from; each stands alone.")
+def added(fake: Tensor) -> Pair:
+    return softplus(-fake).mean() - softplus(fake).mean(), _open(fake)

@@ -237,3 +237,9 @@ def y_first(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
 def summed(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
     grad_D, grad_G = _own_gradients(G, D, x, y, z)
     return y.numel() * grad_D, y.numel() * grad_G
+
+
+@GRADIENTS.mistake("Each loss was differentiated by the other network's weight: D's loss moves D, G's loss moves G.")
+def others_weights(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
+    loss_D, loss_G = _losses(G, D, x, y, z)
+    return gradient(loss_D, G.weight), gradient(loss_G, D.weight)

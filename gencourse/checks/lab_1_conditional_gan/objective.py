@@ -227,3 +227,38 @@ def cut_off(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
 )
 def epsilon(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
     return -(fake.sigmoid() + 1e-8).log().mean() + lam * _l1(output, y)
+
+
+@OBJECTIVE.mistake("λ is squared, or counts twice. It weighs the distance once.")
+def lam_squared(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
+    return softplus(-fake).mean() + lam**2 * _l1(output, y)
+
+
+@OBJECTIVE.mistake("The distance is divided by λ. A larger λ is to make it count more.")
+def divided(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
+    return softplus(-fake).mean() + _l1(output, y) / lam
+
+
+@OBJECTIVE.mistake("What D says is summed over the batch. It is an average, as the distance is.")
+def summed_logits(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
+    return softplus(-fake).sum() + lam * _l1(output, y)
+
+
+@OBJECTIVE.mistake("The root of a mean square. Here each pixel's distance is an absolute value, without squares.")
+def root_mean_square(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
+    return softplus(-fake).mean() + lam * (y - output).square().mean().sqrt()
+
+
+@OBJECTIVE.mistake("torch.norm is the root of a sum of squares. Here it is a mean of absolute values.")
+def norm(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
+    return softplus(-fake).mean() + lam * (y - output).norm()
+
+
+@OBJECTIVE.mistake("This distance is rounded off near 0: smooth_l1_loss, Huber's. Here it is the plain absolute value.")
+def smooth(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
+    return softplus(-fake).mean() + lam * torch.nn.functional.smooth_l1_loss(output, y)
+
+
+@OBJECTIVE.mistake("Everything is halved. Both terms count in full.")
+def halved(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
+    return (softplus(-fake).mean() + lam * _l1(output, y)) / 2

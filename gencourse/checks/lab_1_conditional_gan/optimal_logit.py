@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
+from gencourse.checks.diagnose import diagnose
 from gencourse.checks.lab_1_conditional_gan.given import FLOAT32_TOL, normal, scalar, uniform
 from gencourse.checks.spec import Exercise
 from genlib import data
@@ -80,7 +81,16 @@ def _(answer: Answer, g: Generator) -> None:
         + math.log(float(std_G) / float(std))
         for v in y.tolist()
     ]
-    answer.gives([y, mean, std, mean_G, std_G], torch.tensor(expected, dtype=torch.float64))
+    logit = answer(y, mean, std, mean_G, std_G)
+    known, _ = diagnose(answer, named_only=True)
+    if not known and logit[0] == logit[1]:
+        answer.wrong(
+            "clamped",
+            OPTIMAL.mistakes["clamped"].hint,
+            expected=f"logit = {expected[0]:.4g}, {expected[1]:.4g}",
+            got=f"logit = {float(logit[0]):.4g} for both",
+        )
+    answer.agrees("logit", torch.tensor(expected, dtype=torch.float64), logit)
 
 
 @OPTIMAL.check("it takes float32 too", "Nothing in the formula depends on the precision of y.")
@@ -193,3 +203,13 @@ def added(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor) -
 @OPTIMAL.mistake("One σ stands below both distances. Each Gaussian has its own.")
 def one_std(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor) -> Tensor:
     return _own_optimal_logit(y, mean, std, mean_G, std)
+
+
+@OPTIMAL.mistake("Cut off: far out all y have the same logit here. A logit may be as large as it likes.")
+def clamped(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor) -> Tensor:
+    return _own_optimal_logit(y, mean, std, mean_G, std_G).clamp(-30, 30)
+
+
+@OPTIMAL.mistake("log σ counts half. log σ² counts half, and that is log σ once.")
+def half_log_std(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor) -> Tensor:
+    return no_log_std(y, mean, std, mean_G, std_G) + 0.5 * (std_G / std).log()

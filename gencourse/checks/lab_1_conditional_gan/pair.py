@@ -166,3 +166,18 @@ def added(classes: Tensor, y: Tensor, n_classes: int) -> Tensor:
 )
 def classes_of_the_map(classes: Tensor, y: Tensor, n_classes: int) -> Tensor:
     return torch.cat([_one_hot(classes, -1).movedim(-1, 1).to(y), y], dim=1)
+
+
+@PAIR.mistake("The classes are counted from 1 here: channel k is about class k + 1. They go from 0 to n_classes − 1.")
+def from_1(classes: Tensor, y: Tensor, n_classes: int) -> Tensor:
+    return torch.cat([(classes[:, None] == k + 1).to(y) for k in range(n_classes)] + [y], dim=1)
+
+
+@PAIR.mistake("The channels of the classes come in the opposite order: class 0 has channel 0.")
+def reversed_classes(classes: Tensor, y: Tensor, n_classes: int) -> Tensor:
+    return torch.cat([map_alone(classes, y, n_classes).flip(1), y], dim=1)
+
+
+@PAIR.mistake("1 and 0 have changed places: a channel is to be 1 where the map has its class.")
+def inverted(classes: Tensor, y: Tensor, n_classes: int) -> Tensor:
+    return torch.cat([1 - map_alone(classes, y, n_classes), y], dim=1)

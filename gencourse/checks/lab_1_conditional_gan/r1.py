@@ -268,3 +268,18 @@ def patches_averaged(D: Critic, x: Tensor, y: Tensor) -> Tensor:
 @R1.mistake("The gradient over D's weights. It is to be flat along *pictures*: take it over y.")
 def over_the_weights(D: Critic, x: Tensor, y: Tensor) -> Tensor:
     return torch.autograd.grad(D(x, y).sum(), D.weight, create_graph=True)[0].square().sum()
+
+
+@R1.mistake("The entries of the gradient are added, and the sum is squared: they cancel. Square each, then add.")
+def summed_first(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return _slopes(D, x, y).flatten(1).sum(1).square().mean()
+
+
+@R1.mistake("The squared length is squared once more.")
+def fourth_power(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return _slopes(D, x, y).square().flatten(1).sum(1).square().mean()
+
+
+@R1.mistake("Only the largest entry of each gradient counts. Its length has all of them.")
+def largest(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return _slopes(D, x, y).square().flatten(1).max(1).values.mean()

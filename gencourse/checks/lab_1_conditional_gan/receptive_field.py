@@ -200,3 +200,29 @@ def always_the_papers(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
 @FIELD.mistake("kernels and strides have changed places.")
 def exchanged(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
     return _own_receptive_field(strides, kernels)
+
+
+@FIELD.mistake("Each layer adds kernel − stride. Its own stride matters only for the layers that come after it.")
+def less_stride(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    less = [kernel - stride + 1 for kernel, stride in zip(kernels, strides, strict=True)]
+    return _own_receptive_field(less, strides)
+
+
+@FIELD.mistake("Each layer adds half of its kernel, one side of it. A window has two sides.")
+def half_kernels(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    return _own_receptive_field([kernel // 2 + 1 for kernel in kernels], strides)
+
+
+@FIELD.mistake("Each layer adds kernel + 1. Of its kernel inputs one was there before: how many are new?")
+def one_more(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    return _fields(kernels, strides, less=-1)
+
+
+@FIELD.mistake("All strides are taken to be 2. They are an argument.")
+def always_2(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    return _own_receptive_field(kernels, [2] * len(strides))
+
+
+@FIELD.mistake("The number of pixels in a square. Asked for is how many there are in a row.")
+def squared(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    return _own_receptive_field(kernels, strides) ** 2

@@ -289,3 +289,49 @@ def half_plane(y: Tensor) -> Tensor:
 @SPECTRUM.mistake("The channels' powers are added. A spectrum is an average over channels, too.")
 def channels_summed(y: Tensor) -> Tensor:
     return y.shape[1] * _rings(_power(y), _floor(y))
+
+
+@SPECTRUM.mistake("The median of each ring. S is a mean.")
+def median(y: Tensor) -> Tensor:
+    ring, power = _floor(y), _power(y)
+    return torch.stack([power[..., ring == r].median() for r in range(y.shape[-1] // 2)])
+
+
+@SPECTRUM.mistake("The root of the mean power. S is the mean power itself.")
+def root(y: Tensor) -> Tensor:
+    return _rings(_power(y), _floor(y)).sqrt()
+
+
+@SPECTRUM.mistake(
+    "The amplitudes are averaged, and their mean is squared. It is the powers, |FFT|², that are averaged."
+)
+def square_of_the_mean(y: Tensor) -> Tensor:
+    return _rings(_power(y).sqrt(), _floor(y)).square()
+
+
+@SPECTRUM.mistake("fft transforms each row by itself. A picture has frequencies down and across: fft2.")
+def rows_alone(y: Tensor) -> Tensor:
+    return _rings(torch.fft.fft(y).abs().square(), _floor(y))
+
+
+@SPECTRUM.mistake("Only one of the two frequencies makes the ring. |k| is √(k₁² + k₂²).")
+def columns_alone(y: Tensor) -> Tensor:
+    n = y.shape[-1]
+    return _rings(_power(y), torch.fft.fftfreq(n, d=1 / n).round().abs().expand(n, n))
+
+
+@SPECTRUM.mistake("Only k₁, the frequency down the picture, makes the ring. |k| is √(k₁² + k₂²).")
+def down_alone(y: Tensor) -> Tensor:
+    n = y.shape[-1]
+    return _rings(_power(y), torch.fft.fftfreq(n, d=1 / n).round().abs()[:, None].expand(n, n))
+
+
+@SPECTRUM.mistake("This is the spectrum of the first picture alone. Average over pictures and channels.")
+def first_picture(y: Tensor) -> Tensor:
+    return _rings(_power(y[:1, :1]), _floor(y))
+
+
+@SPECTRUM.mistake("The largest power of each ring. S is a mean.")
+def largest(y: Tensor) -> Tensor:
+    ring, power = _floor(y), _power(y)
+    return torch.stack([power[..., ring == r].max() for r in range(y.shape[-1] // 2)])

@@ -348,3 +348,70 @@ def lam_on_both(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:
     fake = G(x, z)
     _turn(D_optimizer, _loss_D(D, x, y, fake.detach()))
     _turn(G_optimizer, lam * _loss_G(D, x, y, fake, 1.0))
+
+
+@STEP.mistake("The distance in G's loss is squared. In the objective it is the mean absolute value.")
+def squared(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:
+    fake = G(x, z)
+    _turn(D_optimizer, _loss_D(D, x, y, fake.detach()))
+    _turn(G_optimizer, softplus(-D(x, fake)).mean() + lam * (y - fake).square().mean())
+
+
+@STEP.mistake("The distance in G's loss is summed over the pixels. It is a mean.")
+def summed(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:
+    fake = G(x, z)
+    _turn(D_optimizer, _loss_D(D, x, y, fake.detach()))
+    _turn(G_optimizer, softplus(-D(x, fake)).mean() + lam * (y - fake).abs().sum())
+
+
+@STEP.mistake("The distance is subtracted in G's loss: G is paid for going away from the target.")
+def subtracted(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:
+    fake = G(x, z)
+    _turn(D_optimizer, _loss_D(D, x, y, fake.detach()))
+    _turn(G_optimizer, _loss_G(D, x, y, fake, -lam))
+
+
+@STEP.mistake("D never saw a real picture: only fakes are in its loss.")
+def fake_only(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:
+    fake = G(x, z)
+    _turn(D_optimizer, softplus(D(x, fake.detach())).mean())
+    _turn(G_optimizer, _loss_G(D, x, y, fake, lam))
+
+
+@STEP.mistake("D's loss is summed over the batch. Each of its terms is an average.")
+def summed_D(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:  # noqa: N802
+    fake = G(x, z)
+    _turn(D_optimizer, y.numel() * _loss_D(D, x, y, fake.detach()))
+    _turn(G_optimizer, _loss_G(D, x, y, fake, lam))
+
+
+@STEP.mistake("λ is on what D says. It belongs to the distance.")
+def lam_on_the_other(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:
+    fake = G(x, z)
+    _turn(D_optimizer, _loss_D(D, x, y, fake.detach()))
+    _turn(G_optimizer, lam * softplus(-D(x, fake)).mean() + (y - fake).abs().mean())
+
+
+@STEP.mistake("D was called with y first. It sees the condition first: D(x, y).")
+def y_first(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:
+    def turned(x, y):
+        return D(y, x)
+
+    fake = G(x, z)
+    _turn(D_optimizer, _loss_D(turned, x, y, fake.detach()))
+    _turn(G_optimizer, _loss_G(turned, x, y, fake, lam))
+
+
+@STEP.mistake("G took two steps. Each network takes one, with one backward before it.")
+def G_twice(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:  # noqa: N802
+    _turn(D_optimizer, _loss_D(D, x, y, G(x, z).detach()))
+    for _ in range(2):
+        _turn(G_optimizer, _loss_G(D, x, y, G(x, z), lam))
+
+
+@STEP.mistake("D took two steps before G's turn. Some recipes do so; here each network takes one.")
+def two_steps_of_D(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:  # noqa: N802
+    fake = G(x, z)
+    for _ in range(2):
+        _turn(D_optimizer, _loss_D(D, x, y, fake.detach()))
+    _turn(G_optimizer, _loss_G(D, x, y, fake, lam))

@@ -258,3 +258,29 @@ def per_map(samples: Tensor) -> Pair:
 @VARIANCES.mistake("These are mean absolute deviations. A variance is made of squares.")
 def absolute(samples: Tensor) -> Pair:
     return (samples - samples.mean(0)).abs().mean(), _open(samples)
+
+
+@VARIANCES.mistake("These are shares of the whole variance. Asked for are the variances themselves.")
+def shares(samples: Tensor) -> Pair:
+    return samples.var(0).mean() / samples.var(), _open(samples)
+
+
+@VARIANCES.mistake("The noise's part in by_map is divided by K². A mean of K draws has a K-th of the variance.")
+def divided_by_k_squared(samples: Tensor) -> Pair:
+    return samples.var(0).mean(), samples.mean(0).var(0).mean() - samples.var(0).mean() / len(samples) ** 2
+
+
+@VARIANCES.mistake("by_map is K times too large, as the numerator of an F test is. Divide all of it by K.")
+def times_k(samples: Tensor) -> Pair:
+    by_noise, by_map = _own_variances(samples)
+    return by_noise, len(samples) * by_map
+
+
+@VARIANCES.mistake("The maps are averaged before by_noise is taken, and what the noise does cancels in that.")
+def maps_averaged(samples: Tensor) -> Pair:
+    return samples.mean(1).var(0).mean(), _open(samples)
+
+
+@VARIANCES.mistake("In by_map a deviation is subtracted from a variance. Both parts are variances.")
+def deviation_subtracted(samples: Tensor) -> Pair:
+    return samples.var(0).mean(), samples.mean(0).var(0).mean() - samples.std(0).mean() / len(samples)
