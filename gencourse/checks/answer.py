@@ -94,7 +94,7 @@ class Answer(Call):
                 hint = f"{name} is to have the dtype of {of}: make tables with dtype={of}.dtype, or convert at the end."
                 self.wrong("dtype", hint, expected=f"{name}: {want}", got=f"{name}: {output.dtype}")
 
-    def passes_back(self, *of: str, hint: str = "", tol: float = 1e-8) -> None:
+    def passes_back(self, *of: str, hint: str = "", not_finite: str = "", tol: float = 1e-8) -> None:
         """The latest outputs, added up, have genlib's own gradients over these arguments, which asked for some."""
         for name in of:
             found = self._gradient(self.outputs, self.given, name)
@@ -108,7 +108,7 @@ class Answer(Call):
             where = at(f"∂({total})/∂{name}" if len(self.outputs) > 1 else f"∂{total}/∂{name}", apart.index)
             mistake, why = "detached", "The value is right, its gradient is not: is a part of the way detached?"
             if not found.isfinite().all():
-                mistake, hint = "nan_gradient", ""
+                mistake, hint = "nan_gradient", not_finite
                 why = (
                     "The value is right, its gradient is not finite: torch.where differentiates both its branches, and "
                     "0 · ∞ is no number. Which function is safe everywhere, without a case?"

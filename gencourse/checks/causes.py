@@ -157,6 +157,6 @@ _MESSAGES = {
     "tensor.",
     "only one element tensors": "Functions of math take one number. torch has the same ones for whole tensors.",
     "modified by an inplace|being modified inplace": "Changed in place: autograd still needs the numbers that were "
-    "there. Make a new tensor.",
+    "there. Make a new tensor; or does an optimizer step before .backward()?",
     "same dtype": "Two dtypes met, float32 and float64 perhaps. New tensors take theirs from old ones: dtype=x.dtype.",
 }

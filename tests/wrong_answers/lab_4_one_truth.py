@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.distributions import MultivariateNormal
 
-from . import right, wrong
+from . import right, slow, wrong
 
 # --- distances: wrong -----------------------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ def distances(x, means, covs):
     return torch.einsum("bd,bde,be->b", away, torch.linalg.inv(covs), away).sqrt()
 
 
-@wrong("one_truth.distances", "type")
+@right("one_truth.distances")
 def distances(x, means, covs):
     away, inverse = x[:, None] - means, torch.linalg.inv(covs)
     return np.sqrt(np.einsum("bkd,kde,bke->bk", away.numpy(), inverse.numpy(), away.numpy()))
@@ -225,7 +225,7 @@ def responsibilities(distance, covs, weights):
     return torch.softmax(torch.log(weights) - 0.5 * covs.logdet() + distance**2 / 2, dim=1)
 
 
-@wrong("one_truth.responsibilities", "not_finite")  # 0/0 far away
+@wrong("one_truth.responsibilities", "zero_over_zero")  # 0/0 far away
 def responsibilities(distance, covs, weights):
     joint = weights * torch.exp(-0.5 * distance**2) / covs.det().sqrt()
     return joint / joint.sum(1, keepdim=True)
@@ -272,7 +272,7 @@ def responsibilities(distance, covs, weights):
     return joint / joint.sum(1, keepdim=True)
 
 
-@right("one_truth.responsibilities")  # with 2π, which cancels
+@slow("one_truth.responsibilities")  # with 2π, which cancels
 def responsibilities(distance, covs, weights):
     rows = []
     for d in distance:
@@ -509,13 +509,13 @@ def gap(log_p, log_p_theta):
     return log_p - log_p_theta, (log_p - log_p_theta).std() / len(log_p) ** 0.5
 
 
-@wrong("one_truth.gap", "detached")
+@right("one_truth.gap")
 def gap(log_p, log_p_theta):
     difference = (log_p - log_p_theta).detach()
     return difference.mean(), difference.std() / math.sqrt(len(difference))
 
 
-@wrong("one_truth.gap", "type")
+@right("one_truth.gap")
 def gap(log_p, log_p_theta):
     difference = log_p - log_p_theta
     return difference.mean().item(), difference.std().item() / math.sqrt(len(difference))
@@ -675,7 +675,7 @@ def bound_gap(log_p, L_T, L_t, L_0, dims):
     return mean_and_error(L_T * dims * math.log(2) + log_p)
 
 
-@wrong("one_truth.bound_gap", "type")
+@right("one_truth.bound_gap")
 def bound_gap(log_p, L_T, L_t, L_0, dims):
     surplus = (L_T + L_t.sum(1) + L_0) * dims * math.log(2) + log_p
     return float(surplus.mean()), float(surplus.std() / len(surplus) ** 0.5)
@@ -770,7 +770,7 @@ def importance(log_w):
     return log_w.mean(1), torch.logsumexp(log_w - math.log(n), 1) - math.log(n)
 
 
-@wrong("one_truth.importance", "not_finite")  # right, as long as no weight is very small or large
+@wrong("one_truth.importance", "naive")  # right, as long as no weight is very small or large
 def importance(log_w):
     return log_w.mean(1), log_w.exp().mean(1).log()
 
@@ -780,7 +780,7 @@ def importance(log_w):
     return log_w.mean(1), torch.logsumexp(log_w, 1) - math.log(7)
 
 
-@wrong("one_truth.importance", "detached")
+@right("one_truth.importance")
 def importance(log_w):
     log_w = log_w.detach()
     return log_w.mean(1), torch.logsumexp(log_w, 1) - math.log(log_w.shape[1])
@@ -971,7 +971,7 @@ def energy(x, y):
     return 2 * torch.cdist(x, y).mean() - torch.pdist(x).mean() - torch.pdist(y).mean()
 
 
-@right("one_truth.energy")
+@slow("one_truth.energy")
 def energy(x, y):
     def inside(a):
         pairs = [(a[i] - a[j]).norm() for i in range(len(a)) for j in range(i)]
@@ -981,7 +981,7 @@ def energy(x, y):
     return 2 * sum(across) / len(across) - inside(x) - inside(y)
 
 
-@right("one_truth.energy")
+@wrong("one_truth.energy", "nan_gradient")  # √ has no slope where a point meets itself
 def energy(x, y):
     def average(a, b):
         distance = (a[:, None] - b).square().sum(-1).sqrt()
@@ -1090,7 +1090,7 @@ def p_value(x, y, orders, statistic):
     return (statistic(x, y) - values.mean()) / values.std()
 
 
-@wrong("one_truth.p_value", "type")
+@right("one_truth.p_value")
 def p_value(x, y, orders, statistic):
     observed = statistic(x, y).item()
     return (1 + sum(v.item() >= observed for v in shuffled(x, y, orders, statistic))) / (1 + len(orders))
@@ -1299,3 +1299,1165 @@ def p_value(x, y, orders, statistic):
     pooled, n = torch.cat([x, y]), len(x)
     values = torch.stack([statistic(pooled[order[:n]], pooled[order[n:]]) for order in orders])
     return (1 + (values >= statistic(x, y)).sum()) / (1 + R)
+
+
+# --- what students of a second course wrote --------------------------------------------------------------------------
+
+LOG_2 = math.log(2)
+
+
+def averaged(mistake):
+    def add(function):
+        def gap(log_p, log_p_theta):
+            return function(log_p - log_p_theta)
+
+        def bound_gap(log_p, L_T, L_t, L_0, dims):
+            return function((L_T + L_t.sum(1) + L_0) * dims * math.log(2) + log_p)
+
+        wrong("one_truth.gap", mistake)(gap)
+        wrong("one_truth.bound_gap", mistake)(bound_gap)
+        return function
+
+    return add
+
+
+@averaged("swapped")
+def _(v):
+    return v.std() / len(v) ** 0.5, v.mean()
+
+
+@averaged("interval_of_95")
+def _(v):
+    return v.mean(), v.std() * 1.96 / math.sqrt(len(v))
+
+
+@averaged("two_errors")
+def _(v):
+    return v.mean(), 2 * torch.sqrt(v.var() / len(v))
+
+
+@averaged("two_ends")
+def _(v):
+    e = v.std() / len(v) ** 0.5
+    return v.mean() - e, v.mean() + e
+
+
+@averaged("root_of_b_minus_1")
+def _(v):
+    return v.mean(), v.std() / math.sqrt(len(v) - 1)
+
+
+@averaged("mean_over_b_minus_1")
+def _(v):
+    return v.sum() / (len(v) - 1), v.std() / math.sqrt(len(v))
+
+
+@averaged("median")
+def _(v):
+    return v.median(), v.std() / math.sqrt(len(v))
+
+
+@averaged("squares")
+def _(v):
+    return (v**2).mean(), (v**2).std() / math.sqrt(len(v))
+
+
+@averaged("variance")
+def _(v):
+    return v.mean(), v.var()
+
+
+@averaged("variance_of_the_mean")
+def _(v):
+    return v.mean(), v.var() / len(v)
+
+
+@averaged("multiplied")
+def _(v):
+    return v.mean(), v.std() * math.sqrt(len(v))
+
+
+@averaged("absolute_deviation")
+def _(v):
+    return v.mean(), (v - v.mean()).abs().mean() / math.sqrt(len(v))
+
+
+@averaged("relative_error")
+def _(v):
+    return v.mean(), (v.std() / math.sqrt(len(v)) / v.mean()).abs()
+
+
+@averaged("absolute_mean")
+def _(v):
+    return abs(v.mean()), v.std() / math.sqrt(len(v))
+
+
+@averaged("absolute")
+def _(v):
+    return v.abs().mean(), v.abs().std() / math.sqrt(len(v))
+
+
+@averaged("biased_deviation")
+def _(v):
+    return v.mean(), torch.tensor(np.std(v.numpy()) / np.sqrt(len(v)))
+
+
+@averaged("summed")
+def _(v):
+    return v.sum(), v.std() * math.sqrt(len(v))
+
+
+@averaged("per_point")
+def _(v):
+    return v, v.std() / math.sqrt(len(v))
+
+
+def inside(x, means, matrices):
+    away = x[:, None] - means
+    return torch.einsum("bkd,kde,bke->bk", away, matrices, away)
+
+
+@wrong("one_truth.distances", "whole_inverse")
+def distances(x, means, covs):
+    return torch.linalg.solve(covs, (x[:, None] - means)[..., None])[..., 0].norm(dim=-1)
+
+
+@wrong("one_truth.distances", "entries_inverted")
+def distances(x, means, covs):
+    return inside(x, means, covs**-1).sqrt()
+
+
+@wrong("one_truth.distances", "exponent")
+def distances(x, means, covs):
+    return 0.5 * inside(x, means, covs.inverse())
+
+
+@wrong("one_truth.distances", "last_covariance")
+def distances(x, means, covs):
+    for cov in covs:
+        inverse = torch.linalg.inv(cov)
+    return torch.stack([(((x - m) @ inverse) * (x - m)).sum(1).sqrt() for m in means], 1)
+
+
+@wrong("one_truth.distances", "mean_covariance")
+def distances(x, means, covs):
+    return inside(x, means, covs.mean(0).inverse().expand_as(covs)).sqrt()
+
+
+@wrong("one_truth.distances", "round_components")
+def distances(x, means, covs):
+    variance = torch.stack([c.trace() / len(c) for c in covs])
+    return torch.cdist(x, means) / variance.sqrt()
+
+
+@wrong("one_truth.distances", "units_of_area")
+def distances(x, means, covs):
+    return torch.cdist(x, means) / covs.det() ** (0.5 / x.shape[1])
+
+
+@wrong("one_truth.distances", "longest_axis")
+def distances(x, means, covs):
+    return torch.cdist(x, means) / torch.linalg.eigvalsh(covs).amax(1).sqrt()
+
+
+@wrong("one_truth.distances", "factor_not_undone")
+def distances(x, means, covs):
+    return (torch.linalg.cholesky(covs) @ (x[:, None] - means)[..., None])[..., 0].norm(dim=-1)
+
+
+@wrong("one_truth.distances", "means_left_out")
+def distances(x, means, covs):
+    return inside(x, 0 * means, covs.inverse()).sqrt()
+
+
+@wrong("one_truth.distances", "means_added")
+def distances(x, means, covs):
+    s = x[:, None, :] + means[None]
+    return torch.sqrt(torch.einsum("bkd,kde,bke->bk", s, torch.linalg.inv(covs), s))
+
+
+@wrong("one_truth.distances", "nearest_only")
+def distances(x, means, covs):
+    return inside(x, means, covs.inverse()).sqrt().min(1)[0]
+
+
+@wrong("one_truth.distances", "rough")
+def distances(x, means, covs):
+    return (inside(x, means, covs.inverse()) + 1e-6).sqrt()
+
+
+@wrong("one_truth.distances", "rough")
+def distances(x, means, covs):
+    return inside(x, means, torch.linalg.inv(covs + 1e-6 * torch.eye(x.shape[1]))).sqrt()
+
+
+@wrong("one_truth.distances", "negative")
+def distances(x, means, covs):
+    return -inside(x, means, covs.inverse()).sqrt()
+
+
+@wrong("one_truth.distances", "first_covariance")
+def distances(x, means, covs):
+    d = []
+    for m in means:
+        for c in covs:
+            d.append((((x - m) @ c.inverse()) * (x - m)).sum(1).sqrt())
+            break
+    return torch.stack(d, 1)
+
+
+@wrong("one_truth.distances", "diagonal_only")
+def distances(x, means, covs):
+    return (((x[:, None] - means) ** 2) / covs.diagonal(dim1=-2, dim2=-1)).sum(-1) ** 0.5
+
+
+def logs(distance, covs, weights):
+    return weights.log() - covs.logdet() / 2 - distance**2 / 2
+
+
+@wrong("one_truth.responsibilities", "zero_over_zero")
+def responsibilities(distance, covs, weights):
+    n = weights * torch.exp(-0.5 * distance**2) / (2 * math.pi * covs.det().sqrt())
+    return n / n.sum(dim=1, keepdim=True)
+
+
+@wrong("one_truth.responsibilities", "largest_of_the_batch")
+def responsibilities(distance, covs, weights):
+    log_joint = logs(distance, covs, weights)
+    n = torch.exp(log_joint - log_joint.max())
+    return n / n.sum(1, keepdim=True)
+
+
+@wrong("one_truth.responsibilities", "diagonal_determinant")
+def responsibilities(distance, covs, weights):
+    volume = torch.stack([c.diag().prod().sqrt() for c in covs])
+    return torch.softmax(weights.log() - volume.log() - distance**2 / 2, 1)
+
+
+@wrong("one_truth.responsibilities", "weights_afterwards")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(-covs.logdet() / 2 - distance**2 / 2, 1) * weights
+
+
+@wrong("one_truth.responsibilities", "weights_divide")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(-weights.log() - covs.logdet() / 2 - distance**2 / 2, 1)
+
+
+@wrong("one_truth.responsibilities", "weights_twice")
+def responsibilities(distance, covs, weights):
+    return torch.softmax((weights**2).log() - covs.logdet() / 2 - distance**2 / 2, 1)
+
+
+@wrong("one_truth.responsibilities", "softmax_of_densities")
+def responsibilities(distance, covs, weights):
+    D = covs.shape[-1]
+    return torch.softmax(weights * torch.exp(-(distance**2) / 2) / ((2 * math.pi) ** D * covs.det()).sqrt(), 1)
+
+
+@wrong("one_truth.responsibilities", "softmax_without_constant")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(weights * torch.exp(-(distance**2) / 2) / covs.det().sqrt(), 1)
+
+
+@wrong("one_truth.responsibilities", "determinant_not_logged")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(weights.log() - covs.det() / 2 - distance**2 / 2, 1)
+
+
+@wrong("one_truth.responsibilities", "root_of_the_logarithm")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(weights.log() - covs.logdet().abs().sqrt() - distance**2 / 2, 1)
+
+
+@wrong("one_truth.responsibilities", "distance_scaled")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(weights.log() - covs.logdet() / 2 - distance**2 / 2 / covs.det(), 1)
+
+
+@wrong("one_truth.responsibilities", "sigmoids")
+def responsibilities(distance, covs, weights):
+    return torch.sigmoid(logs(distance, covs, weights))
+
+
+@wrong("one_truth.responsibilities", "largest_is_one")
+def responsibilities(distance, covs, weights):
+    log_joint = logs(distance, covs, weights)
+    return torch.exp(log_joint - log_joint.max(1, keepdim=True)[0])
+
+
+@wrong("one_truth.responsibilities", "inverse_distances")
+def responsibilities(distance, covs, weights):
+    p = weights / distance
+    return p / p.sum(1, keepdim=True)
+
+
+@wrong("one_truth.responsibilities", "nearest_gets_all")
+def responsibilities(distance, covs, weights):
+    p = torch.zeros_like(distance)
+    p[torch.arange(len(p)), distance.argmin(1)] = 1
+    return p
+
+
+@wrong("one_truth.responsibilities", "error")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(weights.log() - torch.log(torch.det(covs)) / 2 - distance.T**2 / 2, 1)
+
+
+@wrong("one_truth.responsibilities", "exponent_turned")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(-(-weights.log() + covs.logdet() / 2 - distance**2 / 2), 1)
+
+
+@wrong("one_truth.responsibilities", "no_half")
+def responsibilities(distance, covs, weights):
+    return torch.softmax(weights.log() - covs.logdet() / 2 - distance.pow(2), -1)
+
+
+@wrong("one_truth.coverage", "near_twice")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).mean(0) * near.sum() / len(near)
+    return share, (share >= found_at * weights).to(share)
+
+
+@wrong("one_truth.coverage", "of_the_near")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).sum(0)
+    share = share / share.sum().clamp(min=1e-12)
+    return share, (share >= found_at * weights).to(share)
+
+
+@wrong("one_truth.coverage", "points_above")
+def coverage(responsibility, near, weights, found_at):
+    share = ((responsibility >= found_at) & near[:, None]).double().mean(0)
+    return share, (share >= found_at * weights).to(share)
+
+
+@wrong("one_truth.coverage", "found_with_strays")
+def coverage(responsibility, near, weights, found_at):
+    return responsibility[near].sum(0) / len(near), (responsibility.mean(0) >= found_at * weights).double()
+
+
+@wrong("one_truth.coverage", "whole_weight")
+def coverage(responsibility, near, weights, found_at):
+    share = responsibility[near].sum(0) / len(near)
+    return share, (share >= weights).double()
+
+
+@wrong("one_truth.coverage", "divided_by_the_weight")
+def coverage(responsibility, near, weights, found_at):
+    share = responsibility[near].sum(0) / len(near)
+    return share, (share * weights >= found_at).double()
+
+
+@wrong("one_truth.coverage", "above_zero")
+def coverage(responsibility, near, weights, found_at):
+    share = responsibility[near].sum(0) / len(near)
+    return share, (weights - share <= found_at).double()
+
+
+@wrong("one_truth.coverage", "one_half")
+def coverage(responsibility, near, weights, found_at):
+    share = responsibility[near].sum(0) / len(near)
+    return share, (share >= weights / 2).double()
+
+
+@wrong("one_truth.coverage", "share_where_found")
+def coverage(responsibility, near, weights, found_at):
+    share = responsibility[near].sum(0) / len(near)
+    return share, torch.where(share >= found_at * weights, share, 0)
+
+
+@wrong("one_truth.coverage", "largest")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).max(0).values
+    return share, (share >= found_at * weights).double()
+
+
+@wrong("one_truth.coverage", "of_the_near")
+def coverage(responsibility, near, weights, found_at):
+    share = responsibility[near].mean(0)
+    return share, (share >= found_at * weights).double()
+
+
+@wrong("one_truth.coverage", "strays_count")
+def coverage(responsibility, near, weights, found_at):
+    share = responsibility.sum(0) / len(near)
+    return share, (share >= found_at * weights).double()
+
+
+@wrong("one_truth.coverage", "factor")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).mean(0)
+    return 100 * share, (share >= found_at * weights).double()
+
+
+@wrong("one_truth.coverage", "most_likely")
+def coverage(responsibility, near, weights, found_at):
+    who = torch.where(near, responsibility.argmax(1), -1)
+    share = torch.stack([(who == k).double().mean() for k in range(len(weights))])
+    return share, (share >= found_at * weights).double()
+
+
+@wrong("one_truth.gap", "bits")
+def gap(log_p, log_p_theta):
+    r = (log_p - log_p_theta) / math.log(2)
+    return r.mean(), r.std() / math.sqrt(len(r))
+
+
+@wrong("one_truth.gap", "times_log_2")
+def gap(log_p, log_p_theta):
+    r = (log_p - log_p_theta) * math.log(2)
+    return r.mean(), r.std() / math.sqrt(len(r))
+
+
+@wrong("one_truth.gap", "error_of_log_p")
+def gap(log_p, log_p_theta):
+    return (log_p - log_p_theta).mean(), log_p.std() / math.sqrt(len(log_p))
+
+
+@wrong("one_truth.gap", "errors_subtracted")
+def gap(log_p, log_p_theta):
+    n = math.sqrt(len(log_p))
+    return log_p.mean() - log_p_theta.mean(), abs(log_p.std() / n - log_p_theta.std() / n)
+
+
+@wrong("one_truth.gap", "log_of_the_average")
+def gap(log_p, log_p_theta):
+    r = log_p - log_p_theta
+    return r.exp().mean().log(), r.std() / math.sqrt(len(r))
+
+
+@wrong("one_truth.gap", "weighted_with_p_theta")
+def gap(log_p, log_p_theta):
+    r = (log_p - log_p_theta) * log_p_theta.exp()
+    return r.mean(), r.std() / math.sqrt(len(r))
+
+
+@wrong("one_truth.gap", "one_alone")
+def gap(log_p, log_p_theta):
+    return log_p_theta.mean(), log_p_theta.std() / math.sqrt(len(log_p))
+
+
+@wrong("one_truth.gap", "count")
+def gap(log_p, log_p_theta):
+    return (log_p - log_p_theta).mean()
+
+
+@wrong("one_truth.gap", "weighted_again")
+def gap(log_p, log_p_theta):
+    p = log_p.exp()
+    t = p * (log_p - log_p_theta)
+    return t.mean(), t.std() / math.sqrt(len(t))
+
+
+@wrong("one_truth.gap", "loss")
+def gap(log_p, log_p_theta):
+    nll = -log_p_theta
+    return nll.mean(), nll.std() / math.sqrt(len(nll))
+
+
+def all_terms(L_T, L_t, L_0):
+    return L_T + L_t.sum(1) + L_0
+
+
+@wrong("one_truth.bound_gap", "bound_as_log_p_theta")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error(log_p - all_terms(L_T, L_t, L_0) * dims * LOG_2)
+
+
+@wrong("one_truth.bound_gap", "bits_as_log_p_theta")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error(log_p - all_terms(L_T, L_t, L_0))
+
+
+@wrong("one_truth.bound_gap", "two_for_log_2")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error(all_terms(L_T, L_t, L_0) * dims * 2 + log_p)
+
+
+@wrong("one_truth.bound_gap", "log_to_another_base")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error(all_terms(L_T, L_t, L_0) * dims * math.log10(2) + log_p)
+
+
+@wrong("one_truth.bound_gap", "divided_by_dims")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error(all_terms(L_T, L_t, L_0) / dims * LOG_2 + log_p)
+
+
+@wrong("one_truth.bound_gap", "in_bits")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error(all_terms(L_T, L_t, L_0) * dims + log_p / LOG_2)
+
+
+@wrong("one_truth.bound_gap", "in_bits_per_dimension")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error(all_terms(L_T, L_t, L_0) + log_p / LOG_2 / dims)
+
+
+@wrong("one_truth.bound_gap", "in_nats_per_dimension")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error(all_terms(L_T, L_t, L_0) * LOG_2 + log_p / dims)
+
+
+@wrong("one_truth.bound_gap", "log_p_converted")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((all_terms(L_T, L_t, L_0) + log_p) * dims * LOG_2)
+
+
+@wrong("one_truth.bound_gap", "log_p_from_bits")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((all_terms(L_T, L_t, L_0) * dims + log_p) * LOG_2)
+
+
+@wrong("one_truth.bound_gap", "log_p_per_dimension")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((all_terms(L_T, L_t, L_0) * LOG_2 + log_p) * dims)
+
+
+@wrong("one_truth.bound_gap", "first_column_left_out")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((L_T + L_t[:, 1:].sum(1) + L_0) * dims * LOG_2 + log_p)
+
+
+@wrong("one_truth.bound_gap", "last_column_left_out")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    total = L_T + L_0
+    for t in range(L_t.shape[1] - 1):
+        total = total + L_t[:, t]
+    return mean_and_error(total * dims * LOG_2 + log_p)
+
+
+@wrong("one_truth.bound_gap", "ends_at_every_step")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error((L_T[:, None] + L_t + L_0[:, None]).sum(1) * dims * LOG_2 + log_p)
+
+
+@wrong("one_truth.bound_gap", "one_term_converted")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error(L_T + L_t.sum(1) + L_0 * dims * LOG_2 + log_p)
+
+
+@wrong("one_truth.bound_gap", "error_of_log_p")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return (all_terms(L_T, L_t, L_0) * dims * LOG_2 + log_p).mean(), log_p.std() / math.sqrt(len(log_p))
+
+
+@wrong("one_truth.bound_gap", "not_paired")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    a, ea = mean_and_error(all_terms(L_T, L_t, L_0) * dims * LOG_2)
+    b, eb = mean_and_error(log_p)
+    return a + b, (ea**2 + eb**2).sqrt()
+
+
+@wrong("one_truth.bound_gap", "error_in_bits")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return (all_terms(L_T, L_t, L_0) * dims * LOG_2 + log_p).mean(), mean_and_error(all_terms(L_T, L_t, L_0) + log_p)[1]
+
+
+@wrong("one_truth.bound_gap", "shape")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    s = (L_T[:, None] + L_t + L_0[:, None]) * dims * LOG_2 + log_p[:, None]
+    return s.mean(0), s.std(0) / math.sqrt(len(s))
+
+
+@wrong("one_truth.importance", "naive")
+def importance(log_w):
+    w = torch.exp(log_w)
+    return log_w.mean(1), torch.log(w.mean(1))
+
+
+@wrong("one_truth.importance", "naive")
+def importance(log_w):
+    return log_w.mean(1), torch.log(torch.exp(log_w).sum(1)) - math.log(log_w.shape[1])
+
+
+@wrong("one_truth.importance", "unforeseen")
+def importance(log_w):
+    return log_w.mean(1), torch.log(torch.exp(log_w.clamp(-700, 700)).mean(1))
+
+
+@wrong("one_truth.importance", "largest_of_the_batch")
+def importance(log_w):
+    m = log_w.max()
+    return log_w.mean(1), m + torch.exp(log_w - m).mean(1).log()
+
+
+@wrong("one_truth.importance", "n_subtracted")
+def importance(log_w):
+    return log_w.mean(1), torch.logsumexp(log_w, 1) - log_w.shape[1]
+
+
+@wrong("one_truth.importance", "number_of_points")
+def importance(log_w):
+    return log_w.mean(1), torch.logsumexp(log_w, 1) - math.log(len(log_w))
+
+
+@wrong("one_truth.importance", "n_minus_1")
+def importance(log_w):
+    return log_w.mean(1), torch.logsumexp(log_w, 1) - math.log(max(1, log_w.shape[1] - 1))
+
+
+@wrong("one_truth.importance", "divided_by_log_n")
+def importance(log_w):
+    return log_w.mean(1), torch.logsumexp(log_w, 1) / math.log(log_w.shape[1])
+
+
+@wrong("one_truth.importance", "self_weighted")
+def importance(log_w):
+    w = torch.softmax(log_w, 1)
+    return log_w.mean(1), (w * log_w).sum(1)
+
+
+@wrong("one_truth.importance", "median")
+def importance(log_w):
+    return log_w.median(1)[0], torch.logsumexp(log_w, 1) - math.log(log_w.shape[1])
+
+
+@wrong("one_truth.importance", "elbo_of_weights")
+def importance(log_w):
+    return log_w.exp().mean(1), torch.logsumexp(log_w, 1) - math.log(log_w.shape[1])
+
+
+@wrong("one_truth.importance", "losses")
+def importance(log_w):
+    return -log_w.mean(1), math.log(log_w.shape[1]) - torch.logsumexp(log_w, 1)
+
+
+@wrong("one_truth.importance", "difference")
+def importance(log_w):
+    return log_w.mean(1), torch.logsumexp(log_w - log_w.mean(1, keepdim=True), 1) - math.log(log_w.shape[1])
+
+
+@wrong("one_truth.importance", "bits")
+def importance(log_w):
+    return log_w.mean(1), (torch.logsumexp(log_w, 1) - math.log(log_w.shape[1])) / math.log(2)
+
+
+@wrong("one_truth.importance", "bits")
+def importance(log_w):
+    return log_w.mean(1) / math.log(2), (torch.logsumexp(log_w, 1) - math.log(log_w.shape[1])) / math.log(2)
+
+
+@wrong("one_truth.importance", "sum_of_weights")
+def importance(log_w):
+    m = log_w.max(1, keepdim=True)[0]
+    return log_w.mean(1), m[:, 0] + (log_w - m).exp().sum(1).log()
+
+
+def apart(a, b):
+    return (a[:, None] - b).norm(dim=-1)
+
+
+def inside_one(a):
+    return apart(a, a).sum() / (len(a) * (len(a) - 1))
+
+
+@wrong("one_truth.energy", "x_with_itself")
+def energy(x, y):
+    return 2 * apart(x, y).mean() - apart(x, x).mean() - inside_one(y)
+
+
+@wrong("one_truth.energy", "y_with_itself")
+def energy(x, y):
+    return 2 * apart(x, y).mean() - inside_one(x) - apart(y, y).mean()
+
+
+@wrong("one_truth.energy", "inside_twice")
+def energy(x, y):
+    n, m = len(x), len(y)
+    return 2 * apart(x, y).mean() - apart(x, x).sum() / (n * (n - 1) / 2) - apart(y, y).sum() / (m * (m - 1) / 2)
+
+
+@wrong("one_truth.energy", "sums")
+def energy(x, y):
+    return 2 * apart(x, y).sum() - apart(x, x).sum() - apart(y, y).sum()
+
+
+@wrong("one_truth.energy", "divided_by_n_minus_1")
+def energy(x, y):
+    return 2 * apart(x, y).mean() - apart(x, x).sum() / (len(x) - 1) - apart(y, y).sum() / (len(y) - 1)
+
+
+@wrong("one_truth.energy", "counts_swapped")
+def energy(x, y):
+    m, n = len(x), len(y)
+    return 2 * apart(x, y).mean() - apart(x, x).sum() / (n * (n - 1)) - apart(y, y).sum() / (m * (m - 1))
+
+
+@wrong("one_truth.energy", "pairs_of_x")
+def energy(x, y):
+    n = len(x)
+    return 2 * apart(x, y).mean() - (apart(x, x).sum() + apart(y, y).sum()) / (n * (n - 1))
+
+
+@wrong("one_truth.energy", "diagonal_between_left_out")
+def energy(x, y):
+    def off(d):
+        return d[~torch.eye(d.shape[0], d.shape[1], dtype=torch.bool)].mean()
+
+    return 2 * off(apart(x, y)) - off(apart(x, x)) - off(apart(y, y))
+
+
+@wrong("one_truth.energy", "next_ones_only")
+def energy(x, y):
+    return 2 * apart(x, y).mean() - x.diff(dim=0).norm(dim=1).mean() - y.diff(dim=0).norm(dim=1).mean()
+
+
+@wrong("one_truth.energy", "root_of_mean_squares")
+def energy(x, y):
+    def r(a, b, n):
+        return ((apart(a, b) ** 2).sum() / n).sqrt()
+
+    n, m = len(x), len(y)
+    return 2 * r(x, y, n * m) - r(x, x, n * (n - 1)) - r(y, y, m * (m - 1))
+
+
+@wrong("one_truth.energy", "largest_coordinate")
+def energy(x, y):
+    def d(a, b):
+        return torch.cdist(a, b, p=float("inf"))
+
+    n, m = len(x), len(y)
+    return 2 * d(x, y).mean() - d(x, x).sum() / n / (n - 1) - d(y, y).sum() / m / (m - 1)
+
+
+@wrong("one_truth.energy", "relative")
+def energy(x, y):
+    return (2 * apart(x, y).mean() - inside_one(x) - inside_one(y)) / (2 * apart(x, y).mean())
+
+
+@wrong("one_truth.energy", "medians")
+def energy(x, y):
+    return 2 * apart(x, y).median() - torch.pdist(x).median() - torch.pdist(y).median()
+
+
+@wrong("one_truth.energy", "detached")
+def energy(x, y):
+    return torch.tensor((2 * apart(x, y).mean() - inside_one(x) - inside_one(y)).item(), dtype=x.dtype)
+
+
+@wrong("one_truth.energy", "nan_gradient")
+def energy(x, y):
+    def d(a, b):
+        return ((a[:, None] - b) ** 2).sum(-1).sqrt()
+
+    n, m = len(x), len(y)
+    return 2 * d(x, y).mean() - d(x, x).sum() / n / (n - 1) - d(y, y).sum() / m / (m - 1)
+
+
+def statistics(x, y, orders, statistic, first, second):
+    pool, n = torch.cat([x, y]), len(x)
+    return [float(statistic(first(pool, o, n), second(pool, o, n))) for o in orders]
+
+
+def share_of(values, observed):
+    return (1 + sum(v >= float(observed) for v in values)) / (1 + len(values))
+
+
+def first_part(pool, o, n):
+    return pool[o[:n]]
+
+
+def last_part(pool, o, n):
+    return pool[o[n:]]
+
+
+def dealt_otherwise(mistake, first=first_part, second=last_part):
+    def p_value(x, y, orders, statistic):
+        return share_of(statistics(x, y, orders, statistic, first, second), statistic(x, y))
+
+    wrong("one_truth.p_value", mistake)(p_value)
+
+
+@wrong("one_truth.p_value", "x_kept")
+def p_value(x, y, orders, statistic):
+    pool, n = torch.cat([x, y]), len(x)
+    return share_of([float(statistic(x, pool[o[n:]])) for o in orders], statistic(x, y))
+
+
+dealt_otherwise("last_play_x", lambda p, o, n: p[o[-n:]], lambda p, o, n: p[o[:-n]])
+
+
+@wrong("one_truth.p_value", "same_points_twice")
+def p_value(x, y, orders, statistic):
+    pool, n, m = torch.cat([x, y]), len(x), len(y)
+    return share_of([float(statistic(pool[o[:n]], pool[o[:m]])) for o in orders], statistic(x, y))
+
+
+dealt_otherwise("whole_pool_plays_y", first_part, lambda p, o, n: p[o])
+dealt_otherwise("orders_inverted", lambda p, o, n: p[o.argsort()][:n], lambda p, o, n: p[o.argsort()][n:])
+dealt_otherwise("one_too_early", lambda p, o, n: p[o[: n - 1]], lambda p, o, n: p[o[n - 1 :]])
+dealt_otherwise("one_left_out", first_part, lambda p, o, n: p[o[n + 1 :]])
+
+
+@wrong("one_truth.p_value", "above_the_average")
+def p_value(x, y, orders, statistic):
+    s = torch.tensor(statistics(x, y, orders, statistic, first_part, last_part))
+    return (1 + (s >= s.mean()).sum()) / (1 + len(s))
+
+
+@wrong("one_truth.p_value", "first_as_observed")
+def p_value(x, y, orders, statistic):
+    s = statistics(x, y, orders, statistic, first_part, last_part)
+    return share_of(s, s[0])
+
+
+@wrong("one_truth.p_value", "whole_numbers")
+def p_value(x, y, orders, statistic):
+    s = statistics(x, y, orders, statistic, first_part, last_part)
+    return torch.tensor(float((1 + sum(v >= statistic(x, y).item() for v in s)) // (1 + len(s))))
+
+
+@wrong("one_truth.p_value", "whole_numbers")
+def p_value(x, y, orders, statistic):
+    return torch.tensor(
+        float(share_of(statistics(x, y, orders, statistic, first_part, last_part), statistic(x, y)) < 0.05)
+    )
+
+
+@wrong("one_truth.p_value", "last_left_out")
+def p_value(x, y, orders, statistic):
+    s = statistics(x, y, orders, statistic, first_part, last_part)
+    return (1 + sum(s[k] >= float(statistic(x, y)) for k in range(len(s) - 1))) / (1 + len(s))
+
+
+@wrong("one_truth.p_value", "first_left_out")
+def p_value(x, y, orders, statistic):
+    s = statistics(x, y, orders, statistic, first_part, last_part)
+    return (1 + sum(s[k] >= float(statistic(x, y)) for k in range(1, len(s)))) / (1 + len(s))
+
+
+@wrong("one_truth.p_value", "number_of_points")
+def p_value(x, y, orders, statistic):
+    s = statistics(x, y, orders, statistic, first_part, last_part)
+    return (1 + sum(v >= float(statistic(x, y)) for v in s)) / (1 + len(x) + len(y))
+
+
+@wrong("one_truth.p_value", "average")
+def p_value(x, y, orders, statistic):
+    return sum(statistics(x, y, orders, statistic, first_part, last_part)) / len(orders)
+
+
+@wrong("one_truth.p_value", "no_brackets")
+def p_value(x, y, orders, statistic):
+    s = statistics(x, y, orders, statistic, first_part, last_part)
+    return 1 + sum(v >= float(statistic(x, y)) for v in s) / len(s) + 1
+
+
+@wrong("one_truth.p_value", "parts_swapped")
+def p_value(x, y, orders, statistic):
+    pool, n = torch.cat([x, y]), len(x)
+    s = [statistic(pool[o[n:]], pool[o[:n]]) for o in orders]
+    return (1 + sum(v >= statistic(x, y) for v in s)) / (1 + len(s))
+
+
+@wrong("one_truth.step", "piled_up")
+def step(G, optimizer, z, y, distance):
+    loss = distance(G(z), y)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+@wrong("one_truth.step", "piled_up")
+def step(G, optimizer, z, y, distance):
+    loss = distance(G(z), y)
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss
+
+
+@wrong("one_truth.step", "no_step")
+def step(G, optimizer, z, y, distance):
+    optimizer.zero_grad()
+    loss = distance(G(z), y)
+    loss.backward()
+    return loss
+
+
+@wrong("one_truth.step", "no_step")
+def step(G, optimizer, z, y, distance):
+    return distance(G(z), y)
+
+
+@wrong("one_truth.step", "error")
+def step(G, optimizer, z, y, distance):
+    loss = distance(G(z), y)
+    optimizer.step()
+    optimizer.zero_grad()
+    loss.backward()
+    return loss
+
+
+@wrong("one_truth.step", "step_first")
+def step(G, optimizer, z, y, distance):
+    optimizer.step()
+    optimizer.zero_grad()
+    loss = distance(G(z), y)
+    loss.backward()
+    return loss
+
+
+@wrong("one_truth.step", "own_line")
+def step(G, optimizer, z, y, distance):
+    G.zero_grad()
+    loss = distance(G(z), y)
+    loss.backward()
+    with torch.no_grad():
+        for w in G.parameters():
+            w -= optimizer.param_groups[0]["lr"] * w.grad
+    return loss
+
+
+@wrong("one_truth.step", "uphill")
+def step(G, optimizer, z, y, distance):
+    loss = distance(G(z), y)
+    optimizer.zero_grad()
+    (-loss).backward()
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "loss_negated")
+def step(G, optimizer, z, y, distance):
+    optimizer.zero_grad()
+    loss = -distance(G(z), y)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "loss_afterwards")
+def step(G, optimizer, z, y, distance):
+    optimizer.zero_grad()
+    distance(G(z), y).backward()
+    optimizer.step()
+    return distance(G(z), y)
+
+
+@wrong("one_truth.step", "two_steps")
+def step(G, optimizer, z, y, distance):
+    losses = []
+    for _ in range(2):
+        loss = distance(G(z), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss)
+    return losses[0]
+
+
+@wrong("one_truth.step", "another_optimizer")
+def step(G, optimizer, z, y, distance):
+    optimizer = torch.optim.Adam(G.parameters(), lr=1e-3)
+    loss = distance(G(z), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "places_changed")
+def step(G, optimizer, z, y, distance):
+    loss = distance(y, G(z))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "squared")
+def step(G, optimizer, z, y, distance):
+    loss = distance(G(z), y) ** 2
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "emptied_too_late")
+def step(G, optimizer, z, y, distance):
+    loss = distance(G(z), y)
+    loss.backward()
+    optimizer.zero_grad()
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "error")
+def step(G, optimizer, z, y, distance):
+    optimizer.zero_grad()
+    loss = distance(G(z).detach(), y)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "error")
+def step(G, optimizer, z, y, distance):
+    with torch.no_grad():
+        loss = distance(G(z), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "random")
+def step(G, optimizer, z, y, distance):
+    loss = distance(G(torch.randn_like(z)), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "error")
+def step(G, optimizer, z, y, distance):
+    loss = distance(z, y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "type")
+def step(G, optimizer, z, y, distance):
+    loss = distance(G(z), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+# --- right, in other ways -------------------------------------------------------------------------------------------
+
+
+@right("one_truth.distances")
+def distances(x, means, covs):
+    return torch.vmap(lambda p: torch.vmap(lambda m, c: ((p - m) @ torch.linalg.inv(c) @ (p - m)).sqrt())(means, covs))(
+        x
+    )
+
+
+@right("one_truth.distances")
+def distances(x, means, covs):
+    x, means, covs = (np.asarray(a, dtype=np.float64) for a in (x, means, covs))
+    away = x[:, None] - means
+    return np.sqrt(np.einsum("bkd,kde,bke->bk", away, np.linalg.inv(covs), away))
+
+
+@right("one_truth.responsibilities")
+def responsibilities(distance, covs, weights):
+    d, S, w = (np.asarray(a, dtype=np.float64) for a in (distance, covs, weights))
+    logs = np.log(w) - 0.5 * np.linalg.slogdet(S)[1] - 0.5 * d**2
+    p = np.exp(logs - logs.max(1, keepdims=True))
+    return p / p.sum(1, keepdims=True)
+
+
+@right("one_truth.responsibilities")
+def responsibilities(distance, covs, weights):
+    """One over the sum of the odds."""
+    logs = torch.log(weights) - torch.linalg.cholesky(covs).diagonal(dim1=1, dim2=2).log().sum(1) - distance**2 / 2
+    return 1 / (logs[:, None, :] - logs[:, :, None]).exp().sum(2)
+
+
+@right("one_truth.coverage")
+def coverage(responsibility, near, weights, found_at):
+    share = np.where(near.numpy()[:, None], responsibility.numpy(), 0).mean(0)
+    return share, share >= found_at * weights.numpy()
+
+
+@right("one_truth.gap")
+def gap(log_p, log_p_theta):
+    ratio = np.asarray(log_p, dtype=float) - np.asarray(log_p_theta, dtype=float)
+    return ratio.mean(), ratio.std(ddof=1) / np.sqrt(ratio.size)
+
+
+@right("one_truth.gap")
+def gap(log_p, log_p_theta):
+    ratio = log_p - log_p_theta
+    return ratio.mean(), ratio.std(correction=0) / math.sqrt(len(ratio) - 1)
+
+
+@right("one_truth.bound_gap")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    bits = [L_T.numpy(), *L_t.numpy().T, L_0.numpy()]
+    surplus = dims * np.log(2) * np.sum(bits, axis=0) + log_p.numpy()
+    return np.mean(surplus), np.std(surplus, ddof=1) / len(surplus) ** 0.5
+
+
+@right("one_truth.importance")
+def importance(log_w):
+    rows = log_w.tolist()
+    elbo = [math.fsum(row) / len(row) for row in rows]
+    log_p = [max(row) + math.log(math.fsum(math.exp(v - max(row)) for v in row) / len(row)) for row in rows]
+    return torch.tensor(elbo, dtype=log_w.dtype), torch.tensor(log_p, dtype=log_w.dtype)
+
+
+@right("one_truth.importance")
+def importance(log_w):
+    return log_w.numpy().mean(1), np.logaddexp.reduce(log_w.numpy(), axis=1) - np.log(log_w.shape[1])
+
+
+@right("one_truth.energy")
+def energy(x, y):
+    i, j = torch.triu_indices(len(x), len(x), 1)
+    k, m = torch.triu_indices(len(y), len(y), 1)
+    between = torch.linalg.vector_norm(x.unsqueeze(1) - y.unsqueeze(0), dim=-1).mean()
+    return 2 * between - (x[i] - x[j]).norm(dim=1).mean() - (y[k] - y[m]).norm(dim=1).mean()
+
+
+@right("one_truth.p_value")
+def p_value(x, y, orders, statistic):
+    pool, n = torch.cat([x, y]), len(x)
+    dealt = torch.vmap(lambda order: statistic(pool[order[:n]], pool[order[n:]]))(orders)
+    return (1 + (dealt >= statistic(x, y)).sum()) / (1 + len(orders))
+
+
+@right("one_truth.p_value")
+def p_value(x, y, orders, statistic):
+    pool, n = torch.cat([x, y]), len(x)
+    dealt = np.array([float(statistic(pool[o[:n]], pool[o[n:]])) for o in orders])
+    return (1 + np.count_nonzero(dealt >= float(statistic(x, y)))) / (1 + len(dealt))
+
+
+@right("one_truth.step")
+def step(G, optimizer, z, y, distance):
+    optimizer.zero_grad()
+    loss = distance(G(z), y)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@right("one_truth.step")
+def step(G, optimizer, z, y, distance):
+    def closure():
+        optimizer.zero_grad(set_to_none=False)
+        loss = distance(G(z), y)
+        loss.backward()
+        return loss
+
+    return optimizer.step(closure).item()
+
+
+@right("one_truth.step")
+def step(G, optimizer, z, y, distance):
+    loss = distance(G.forward(z), y)
+    weights = list(G.parameters())
+    for weight, slope in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+        weight.grad = slope
+    optimizer.step()
+    G.zero_grad()
+    return loss.detach()
+
+
+@right("one_truth.step")
+def step(G, optimizer, z, y, distance):
+    loss, _ = distance(G(z), y), G.zero_grad()
+    torch.autograd.backward(loss)
+    optimizer.step()
+    return float(loss.detach())

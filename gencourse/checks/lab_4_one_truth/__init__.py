@@ -12,5 +12,6 @@ from gencourse.checks.lab_4_one_truth.gap import GAP
 from gencourse.checks.lab_4_one_truth.importance import IMPORTANCE
 from gencourse.checks.lab_4_one_truth.p_value import P_VALUE
 from gencourse.checks.lab_4_one_truth.responsibilities import RESPONSIBILITIES
+from gencourse.checks.lab_4_one_truth.step import STEP
 
-EXERCISES = [DISTANCES, RESPONSIBILITIES, COVERAGE, GAP, BOUND_GAP, IMPORTANCE, ENERGY, P_VALUE]
+EXERCISES = [DISTANCES, RESPONSIBILITIES, COVERAGE, GAP, BOUND_GAP, IMPORTANCE, ENERGY, P_VALUE, STEP]

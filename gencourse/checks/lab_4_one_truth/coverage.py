@@ -10,15 +10,28 @@ from gencourse.checks.spec import WholeNumbers
 from genlib import metrics
 from genlib.data import GaussianMixture
 
+Numbers = tuple[Tensor, Tensor, Tensor, float]
+
 
 def _own_coverage(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
-    share = (responsibility * near[:, None]).mean(0)
+    share = (responsibility * near[:, None]).mean(0)  # of all B points: those astray give 0
     return share, (share >= found_at * weights).to(share)
 
 
-COVERAGE = WholeNumbers("one_truth.coverage", _own_coverage, returns=["share", "found"])
+COVERAGE = WholeNumbers(
+    "one_truth.coverage",
+    _own_coverage,
+    returns=["share", "found"],
+    plain=True,
+    second="near[:, None] is (B, 1): multiplied with it, a row of a point astray becomes 0. Then take the mean over "
+    "all points, axis 0, and compare it with found_at * weights, one number for each mode.",
+    why="Likelihood hardly sees a light mode that is lost, and pictures do not count: this does.",
+)
 
-Numbers = tuple[Tensor, Tensor, Tensor, float]
+
+@COVERAGE.pace
+def _(g: Generator) -> Numbers:
+    return _numbers(20_000, 7, g)
 
 
 def _numbers(B: int, K: int, g: Generator) -> Numbers:
@@ -38,10 +51,10 @@ def _telling(B: int, K: int, g: Generator) -> Numbers:
     while True:
         responsibility, near, weights, found_at = numbers = _numbers(B, K, g)
         share = (responsibility * near[:, None]).mean(0)
-        equal, alone = share >= found_at / K, share >= found_at
-        near_alone = responsibility[near].mean(0) >= found_at * weights
-        ways = share >= found_at * weights, equal, ~equal, alone, near_alone, share > 0
-        if alone.any() and len({tuple(found.tolist()) for found in ways}) == len(ways):
+        equal, alone, half = share >= found_at / K, share >= found_at, share >= weights / 2
+        near_alone, strays = (part.mean(0) >= found_at * weights for part in (responsibility[near], responsibility))
+        ways = share >= found_at * weights, equal, alone, near_alone, strays, half, share > 0, share >= weights
+        if len({tuple(found.tolist()) for found in ways}) == len(ways):
             return numbers
 
 
@@ -61,7 +74,7 @@ def _by_hand(numbers: Numbers) -> Pair:
     "share, its own weight, and found_at.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    numbers = _telling(40, 5, g)
+    numbers = _telling(40, 8, g)
     answer.gives(numbers, *_by_hand(numbers))
 
 
@@ -215,3 +228,53 @@ def weighted_again(responsibility: Tensor, near: Tensor, weights: Tensor, found_
 def swapped(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
     share, found = _own_coverage(responsibility, near, weights, found_at)
     return found, share
+
+
+@COVERAGE.mistake(
+    "near comes in twice: its points are picked or kept, and then multiplied by the share of points near once more."
+)
+def near_twice(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
+    return _open((responsibility * near[:, None]).mean(0) * near.double().mean())
+
+
+@COVERAGE.mistake(
+    "Points are counted that give a mode at least found_at. A share adds up what *all* near points give to it, be it "
+    "much or little."
+)
+def points_above(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
+    return _open(((responsibility >= found_at) & near[:, None]).to(weights).mean(0))
+
+
+@COVERAGE.mistake("Found by points that are astray as well. The share that is returned decides.")
+def found_with_strays(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
+    share, _ = _own_coverage(responsibility, near, weights, found_at)
+    return share, (responsibility.mean(0) >= found_at * weights).to(share)
+
+
+@COVERAGE.mistake("Found is what gets all of its weight. found_at says which part of it is enough.")
+def whole_weight(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
+    share, _ = _own_coverage(responsibility, near, weights, found_at)
+    return share, (share >= weights).to(share)
+
+
+@COVERAGE.mistake("found_at is divided by the weight. A heavy mode has to get more to be found, not less.")
+def divided_by_the_weight(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
+    share, _ = _own_coverage(responsibility, near, weights, found_at)
+    return share, (share >= found_at / weights).to(share)
+
+
+@COVERAGE.mistake("One half is taken for granted as the part that is enough. Which part it is, found_at says.")
+def one_half(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
+    share, _ = _own_coverage(responsibility, near, weights, found_at)
+    return share, (share >= 0.5 * weights).to(share)
+
+
+@COVERAGE.mistake("What is found keeps its share, and is not marked by 1.")
+def share_where_found(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
+    share, found = _own_coverage(responsibility, near, weights, found_at)
+    return share, share * found
+
+
+@COVERAGE.mistake("The largest that a point gives to each mode. A share is an average over the points.")
+def largest(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
+    return _open((responsibility * near[:, None]).amax(0))

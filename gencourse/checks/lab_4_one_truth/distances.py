@@ -10,11 +10,26 @@ from genlib.data import GaussianMixture
 
 
 def _own_distances(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
-    away = (x[:, None] - means)[..., None]
-    return torch.linalg.solve_triangular(torch.linalg.cholesky(covs), away, upper=False)[..., 0].norm(dim=-1)
+    away = x[:, None] - means  # (B, K, D): an axis for the points, one for the components
+    return torch.einsum("bkd,kde,bke->bk", away, torch.linalg.inv(covs), away).sqrt()
 
 
-DISTANCES = Exercise("one_truth.distances", _own_distances, returns=["d"], batched=["x"])
+DISTANCES = Exercise(
+    "one_truth.distances",
+    _own_distances,
+    returns=["d"],
+    batched=["x"],
+    plain=True,
+    second="x[:, None] − means is (B, K, D): every point's difference from every mean. For each b and k, multiply it "
+    "from both sides to the inverse of covs[k] (torch.linalg.inv takes all of them at once), and take the root.",
+    why="Who asks how far astray a sample is has to say in which unit, and the truth brings its own.",
+)
+
+
+@DISTANCES.pace
+def _(g: Generator) -> tuple[Tensor, ...]:
+    means, covs, _ = components(7, 2, g)
+    return normal((20_000, 2), g), means, covs
 
 
 @DISTANCES.check(
@@ -35,9 +50,10 @@ def _(answer: Answer, g: Generator) -> None:
     "Which axes are summed, and which are kept? d is (B, K).",
 )
 def _(answer: Answer, g: Generator) -> None:
-    means, covs, _ = components(3, 2, g)
-    x = 2 * normal((5, 2), g)
-    answer.gives([x, means, covs], mahalanobis(x, means, covs))
+    for B, K in ((5, 3), (4, 6)):
+        means, covs, _ = components(K, 2, g)
+        x = 2 * normal((B, 2), g)
+        answer.gives([x, means, covs], mahalanobis(x, means, covs))
 
 
 @DISTANCES.check(
@@ -135,3 +151,74 @@ def averaged(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
 def added_first(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
     away = (x[:, None] - means)[..., None]
     return torch.linalg.solve_triangular(torch.linalg.cholesky(covs), away, upper=False)[..., 0].sum(-1).abs()
+
+
+def _white(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    """The differences in the components' own units, (B, K, D), by the symmetric root of Σ⁻¹."""
+    variances, axes = torch.linalg.eigh(covs)
+    root = axes @ torch.diag_embed(variances.rsqrt()) @ axes.mT
+    return torch.einsum("kde,bke->bkd", root, x[:, None] - means)
+
+
+@DISTANCES.mistake("Σ⁻¹(x − μ) is there, and then its length: that undoes the deviations twice. Once was to be enough.")
+def whole_inverse(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return torch.einsum("kde,bke->bkd", torch.linalg.inv(covs), x[:, None] - means).norm(dim=-1)
+
+
+@DISTANCES.mistake("1/Σ is taken entry by entry. The inverse of a matrix is another one: what does Σ times it give?")
+def entries_inverted(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    away = x[:, None] - means
+    return torch.einsum("bkd,kde,bke->bk", away, 1 / covs, away).sqrt()
+
+
+@DISTANCES.mistake("This is d²/2, as it stands in a Gaussian's exponent. The distance itself was asked for.")
+def exponent(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return _own_distances(x, means, covs).square() / 2
+
+
+@DISTANCES.mistake(
+    "All components are measured with the covariance of the last. Is it taken after a loop, or kept in one?"
+)
+def last_covariance(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return _own_distances(x, means, covs[-1:].expand_as(covs))
+
+
+@DISTANCES.mistake("All components are measured with the average covariance. Each has its own.")
+def mean_covariance(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return _own_distances(x, means, covs.mean(0, keepdim=True).expand_as(covs))
+
+
+@DISTANCES.mistake(
+    "Each component gets one unit for all directions, from its trace or its determinant. A long one has another "
+    "deviation in each direction: which matrix knows them all?"
+)
+def round_components(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return (x[:, None] - means).norm(dim=-1) / covs.diagonal(dim1=1, dim2=2).mean(1).sqrt()
+
+
+@DISTANCES.mistake(
+    "Each component gets one unit for all directions, its determinant. A long one has another deviation in each "
+    "direction: which matrix knows them all?"
+)
+def units_of_area(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return (x[:, None] - means).norm(dim=-1) / torch.logdet(covs).div(2 * x.shape[1]).exp()
+
+
+@DISTANCES.mistake("Each component gets one unit for all directions, its longest. A long one is thin the other way.")
+def longest_axis(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return (x[:, None] - means).norm(dim=-1) / torch.linalg.eigvalsh(covs)[:, -1].sqrt()
+
+
+@DISTANCES.mistake("Multiplied by the factor of Σ, and not by its inverse: a wide component would be far away.")
+def factor_not_undone(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return torch.einsum("kde,bke->bkd", torch.linalg.cholesky(covs), x[:, None] - means).norm(dim=-1)
+
+
+@DISTANCES.mistake("The means are not subtracted: this is how far the points are from the origin.")
+def means_left_out(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return _own_distances(x, torch.zeros_like(means), covs)
+
+
+@DISTANCES.mistake("x + μ stands there. How far x is from μ, a difference says.")
+def means_added(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return _own_distances(x, -means, covs)

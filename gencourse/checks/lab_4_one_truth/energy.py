@@ -12,10 +12,27 @@ from genlib import metrics
 
 
 def _own_energy(x: Tensor, y: Tensor) -> Tensor:
-    return x.new_tensor(metrics.energy_distance(x, y))
+    n, m = len(x), len(y)
+    # Each point's distance to itself is 0 and adds nothing to a sum, so only the number of pairs leaves it out.
+    inside = torch.cdist(x, x).sum() / (n * (n - 1)) + torch.cdist(y, y).sum() / (m * (m - 1))
+    return 2 * torch.cdist(x, y).mean() - inside
 
 
-ENERGY = Exercise("one_truth.energy", _own_energy, returns=["e"])
+ENERGY = Exercise(
+    "one_truth.energy",
+    _own_energy,
+    returns=["e"],
+    second="torch.cdist(a, b) has all distances of the points of a from those of b. Between the samples its mean is "
+    "right as it is. Inside a sample of n points the diagonal is 0 and is no pair, so the sum is divided by n (n − "
+    "1).",
+    why="It asks for samples only, so it can be had of any model, and it has a slope, so that a model can be trained "
+    "on it.",
+)
+
+
+@ENERGY.pace
+def _(g: Generator) -> tuple[Tensor, ...]:
+    return normal((300, 2), g), normal((300, 2), g)
 
 
 def _by_hand(x: Tensor, y: Tensor) -> Tensor:
@@ -73,6 +90,21 @@ def _(answer: Answer, g: Generator) -> None:
         values.append(answer(points[list(chosen)], points[others]))
     mean = torch.stack(values).mean()
     answer.agrees("the average", torch.zeros_like(mean), mean, tol=1e-7)
+
+
+@ENERGY.check(
+    "gradients pass, to both samples",
+    "A generator is to learn from it: no detach, no .item(), no NumPy on the way.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    x, y = normal((5, 2), g), normal((7, 2), g)
+    answer(x.requires_grad_(), y.requires_grad_())
+    answer.passes_back(
+        "x",
+        "y",
+        not_finite="The value is right, its gradient is not finite: √ has no slope at 0, where a point meets itself. "
+        "norm and cdist say 0 there; or take the root of the other pairs only.",
+    )
 
 
 @ENERGY.check(
@@ -198,3 +230,89 @@ def absolute(x: Tensor, y: Tensor) -> Tensor:
 @ENERGY.mistake("The sign is turned: samples that lie apart have a distance above 0.")
 def turned_round(x: Tensor, y: Tensor) -> Tensor:
     return -_own_energy(x, y)
+
+
+@ENERGY.mistake("Only x is paired with itself, too. Inside a sample there are n (n − 1) pairs of different points.")
+def x_with_itself(x: Tensor, y: Tensor) -> Tensor:
+    return 2 * _between(x, y) - _between(x, x) - _within(y)
+
+
+@ENERGY.mistake("Only y is paired with itself, too. Inside a sample there are m (m − 1) pairs of different points.")
+def y_with_itself(x: Tensor, y: Tensor) -> Tensor:
+    return 2 * _between(x, y) - _within(x) - _between(y, y)
+
+
+@ENERGY.mistake(
+    "The averages inside the samples count twice, and the one between them does, too. Once each was asked for."
+)
+def inside_twice(x: Tensor, y: Tensor) -> Tensor:
+    return 2 * _between(x, y) - 2 * (_within(x) + _within(y))
+
+
+@ENERGY.mistake("These are sums of distances. Averages were asked for: over how many pairs is each?")
+def sums(x: Tensor, y: Tensor) -> Tensor:
+    return 2 * _sum(x, y) - _sum(x, x) - _sum(y, y)
+
+
+@ENERGY.mistake(
+    "Divided by n − 1 alone: that is an average over partners. Over the points one has to be taken as well."
+)
+def divided_by_n_minus_1(x: Tensor, y: Tensor) -> Tensor:
+    return 2 * _between(x, y) - _sum(x, x) / (len(x) - 1) - _sum(y, y) / (len(y) - 1)
+
+
+@ENERGY.mistake("n and m have changed places where the pairs inside the samples are counted.")
+def counts_swapped(x: Tensor, y: Tensor) -> Tensor:
+    n, m = len(x), len(y)
+    return 2 * _between(x, y) - _sum(x, x) / (m * (m - 1)) - _sum(y, y) / (n * (n - 1))
+
+
+@ENERGY.mistake("Both samples are divided by the pairs of x. y has pairs of its own.")
+def pairs_of_x(x: Tensor, y: Tensor) -> Tensor:
+    n = len(x)
+    return 2 * _between(x, y) - _sum(x, x) / (n * (n - 1)) - _sum(y, y) / (n * (n - 1))
+
+
+@ENERGY.mistake(
+    "The pairs inside count fully, and those between the samples lack the diagonal: x_1 and y_1 are a pair."
+)
+def diagonal_between_left_out(x: Tensor, y: Tensor) -> Tensor:
+    d = torch.cdist(x, y)
+    k = min(d.shape)
+    return 2 * (d.sum() - d.diagonal().sum()) / (d.numel() - k) - _within(x) - _within(y)
+
+
+@ENERGY.mistake("Only neighbours in the list are paired, each with the next. Every pair of different points counts.")
+def next_ones_only(x: Tensor, y: Tensor) -> Tensor:
+    steps = [(a[1:] - a[:-1]).norm(dim=1).mean() for a in (x, y)]
+    return 2 * _between(x, y) - steps[0] - steps[1]
+
+
+@ENERGY.mistake(
+    "The distances are squared, averaged, and then there is a root. The root of each belongs in the average."
+)
+def root_of_mean_squares(x: Tensor, y: Tensor) -> Tensor:
+    def average(a: Tensor, b: Tensor, pairs: int) -> Tensor:
+        return ((a[:, None] - b).square().sum() / pairs).sqrt()
+
+    n, m = len(x), len(y)
+    return 2 * average(x, y, n * m) - average(x, x, n * (n - 1)) - average(y, y, m * (m - 1))
+
+
+@ENERGY.mistake("The largest coordinate's distance is taken. The length of the whole difference is meant.")
+def largest_coordinate(x: Tensor, y: Tensor) -> Tensor:
+    def average(a: Tensor, b: Tensor, pairs: int) -> Tensor:
+        return (a[:, None] - b).abs().amax(-1).sum() / pairs
+
+    n, m = len(x), len(y)
+    return 2 * average(x, y, n * m) - average(x, x, n * (n - 1)) - average(y, y, m * (m - 1))
+
+
+@ENERGY.mistake("Divided by 2 E|x − y|: that is a part of it, without a unit. The distance itself was asked for.")
+def relative(x: Tensor, y: Tensor) -> Tensor:
+    return 1 - (_within(x) + _within(y)) / (2 * _between(x, y))
+
+
+@ENERGY.mistake("Medians of the distances. An expectation is estimated by the mean.")
+def medians(x: Tensor, y: Tensor) -> Tensor:
+    return 2 * torch.cdist(x, y).median() - torch.pdist(x).median() - torch.pdist(y).median()

@@ -1,15 +1,17 @@
 """The exact gap of a model that knows its density, and how sure we are of it. Lecture 03 (8)."""
 
+import math
+
 from torch import Generator, Tensor
 from torch.distributions import Normal, kl_divergence
 
 from gencourse.checks.answer import Answer
+from gencourse.checks.lab_4_one_truth.average import left_open, mistakes
 from gencourse.checks.lab_4_one_truth.given import (
     FLOAT32_TOL,
     Pair,
-    mean_and_error,
+    by_hand,
     normal,
-    passes_gradients,
     scalar,
     uniform,
 )
@@ -17,11 +19,20 @@ from gencourse.checks.spec import Exercise
 
 
 def _own_gap(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    # Both at the same points: what they share cancels in each difference, before anything is averaged.
     ratio = log_p - log_p_theta
     return ratio.mean(), ratio.std() / len(ratio) ** 0.5
 
 
-GAP = Exercise("one_truth.gap", _own_gap, returns=["gap", "error"])
+GAP = Exercise(
+    "one_truth.gap",
+    _own_gap,
+    returns=["gap", "error"],
+    plain=True,
+    second="Make one number for each point first, log p − log p_θ. The gap is the mean of these B numbers, and the "
+    "error their deviation (with B − 1), divided by √B.",
+    why="A gap without its error cannot be compared with another gap, nor with 0.",
+)
 
 
 def _numbers(B: int, g: Generator) -> Pair:
@@ -30,7 +41,7 @@ def _numbers(B: int, g: Generator) -> Pair:
 
 
 def _by_hand(log_p: Tensor, log_p_theta: Tensor) -> Pair:
-    gap, error = mean_and_error([p - model for p, model in zip(log_p.tolist(), log_p_theta.tolist(), strict=True)])
+    gap, error = by_hand([p - model for p, model in zip(log_p.tolist(), log_p_theta.tolist(), strict=True)])
     return scalar(gap), scalar(error)
 
 
@@ -80,51 +91,18 @@ def _(answer: Answer, g: Generator) -> None:
     answer.gives(many, *_by_hand(*many))
 
 
-@GAP.check("gradients pass", "Stay in torch, and detach nothing.")
-def _(answer: Answer, g: Generator) -> None:
-    log_p, log_p_theta = _numbers(9, g)
-    answer(log_p, log_p_theta.requires_grad_())
-    passes_gradients(answer, "log_p_theta")
-
-
 @GAP.check("it takes float32 too", "Nothing in the formula depends on the precision.")
 def _(answer: Answer, g: Generator) -> None:
     log_p, log_p_theta = _numbers(30, g)
     answer.gives([log_p.float(), log_p_theta.float()], *_by_hand(log_p, log_p_theta), tol=FLOAT32_TOL)
 
 
-@GAP.mistake("The absolute value of the average is taken. A gap may come out below 0, and that says something, too.")
-def absolute_mean(log_p: Tensor, log_p_theta: Tensor) -> Pair:
-    gap, error = _own_gap(log_p, log_p_theta)
-    return gap.abs(), error
-
-
-@GAP.mistake("The difference is turned round. The points come from the truth, p, which is the best code for them.")
-def turned_round(log_p: Tensor, log_p_theta: Tensor) -> Pair:
-    return _own_gap(log_p_theta, log_p)
-
-
-@GAP.mistake("The absolute value of each difference is taken. At some points p_θ is above p, and that counts, too.")
-def absolute(log_p: Tensor, log_p_theta: Tensor) -> Pair:
-    ratio = (log_p - log_p_theta).abs()
-    return ratio.mean(), ratio.std() / len(ratio) ** 0.5
+mistakes(GAP, lambda log_p, log_p_theta: log_p - log_p_theta)
 
 
 @GAP.mistake("Weighted with p once more. The points were drawn from p already: a plain average will do.")
 def weighted_again(log_p: Tensor, log_p_theta: Tensor) -> Pair:
     ratio = log_p.exp() * (log_p - log_p_theta)
-    return ratio.mean(), ratio.std() / len(ratio) ** 0.5
-
-
-@GAP.mistake("Below 0 it is cut off. KL is never below 0, but what is measured of it on a few points may be.")
-def cut_at_zero(log_p: Tensor, log_p_theta: Tensor) -> Pair:
-    gap, error = _own_gap(log_p, log_p_theta)
-    return gap.clamp(min=0), error
-
-
-@GAP.mistake("Differences below 0 are cut off. Points where p_θ is above p make up for others: all of them count.")
-def each_cut_at_zero(log_p: Tensor, log_p_theta: Tensor) -> Pair:
-    ratio = (log_p - log_p_theta).clamp(min=0)
     return ratio.mean(), ratio.std() / len(ratio) ** 0.5
 
 
@@ -150,41 +128,48 @@ def quotient(log_p: Tensor, log_p_theta: Tensor) -> Pair:
     return ratio.mean(), ratio.std() / len(ratio) ** 0.5
 
 
-@GAP.mistake("The sum over the points, and their average was asked for.")
-def summed(log_p: Tensor, log_p_theta: Tensor) -> Pair:
-    ratio = log_p - log_p_theta
-    return ratio.sum(), ratio.std() / len(ratio) ** 0.5
-
-
-@GAP.mistake("This is how much single points vary. The average of B of them varies less: by which factor?")
-def deviation(log_p: Tensor, log_p_theta: Tensor) -> Pair:
-    return (log_p - log_p_theta).mean(), (log_p - log_p_theta).std()
-
-
-@GAP.mistake("A variance divided by B is the variance of the average. Its error is the root.")
-def variance_of_the_mean(log_p: Tensor, log_p_theta: Tensor) -> Pair:
-    ratio = log_p - log_p_theta
-    return ratio.mean(), ratio.var() / len(ratio)
-
-
-@GAP.mistake("The deviation is divided by B. Variances are divided by B, so deviations are divided by less.")
-def divided_by_b(log_p: Tensor, log_p_theta: Tensor) -> Pair:
-    ratio = log_p - log_p_theta
-    return ratio.mean(), ratio.std() / len(ratio)
-
-
 @GAP.mistake("The errors of both averages are added, as if on different points. At the same points most of it cancels.")
 def not_paired(log_p: Tensor, log_p_theta: Tensor) -> Pair:
     return (log_p - log_p_theta).mean(), ((log_p.var() + log_p_theta.var()) / len(log_p)).sqrt()
 
 
-@GAP.mistake("The variance is divided by B, though the mean came from the same points: then it is B − 1.")
-def biased_deviation(log_p: Tensor, log_p_theta: Tensor) -> Pair:
-    ratio = log_p - log_p_theta
-    return ratio.mean(), ratio.std(correction=0) / len(ratio) ** 0.5
+@GAP.mistake("The gap is in bits here, divided by log 2. The logarithms are natural ones, and nats were asked for.")
+def bits(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    return left_open((log_p - log_p_theta).mean() / math.log(2))
 
 
-@GAP.mistake("There is a gap for each point. Their average was asked for.")
-def per_point(log_p: Tensor, log_p_theta: Tensor) -> Pair:
-    ratio = log_p - log_p_theta
-    return ratio, ratio.std() / len(ratio) ** 0.5
+@GAP.mistake("Multiplied by log 2. Both logarithms are natural ones, in nats already: nothing is to be converted.")
+def times_log_2(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    return left_open((log_p - log_p_theta).mean() * math.log(2))
+
+
+@GAP.mistake("The error is that of log p alone. What is averaged is the difference: how much does that vary?")
+def error_of_log_p(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    return (log_p - log_p_theta).mean(), log_p.std() / len(log_p) ** 0.5
+
+
+@GAP.mistake(
+    "The two errors are subtracted from one another. The error of a difference is no difference of errors: which "
+    "numbers are averaged, and how much do *they* vary?"
+)
+def errors_subtracted(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    return (log_p - log_p_theta).mean(), (log_p.std() - log_p_theta.std()).abs() / len(log_p) ** 0.5
+
+
+@GAP.mistake(
+    "The logarithm of the average ratio p/p_θ. The average of the logarithm was asked for, and that is not the same."
+)
+def log_of_the_average(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    return left_open((log_p - log_p_theta).logsumexp(0) - math.log(len(log_p)))
+
+
+@GAP.mistake(
+    "Weighted with p_θ. The points were drawn from p, so a plain average over them is the expectation under p."
+)
+def weighted_with_p_theta(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    return left_open((log_p_theta.exp() * (log_p - log_p_theta)).mean())
+
+
+@GAP.mistake("This is the average of log p_θ, or of log p, alone. The gap is what is between the two.")
+def one_alone(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    return left_open(log_p_theta.mean())

@@ -7,8 +7,6 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from gencourse.checks.answer import Answer
-
 FLOAT32_TOL = 1e-5
 Pair = tuple[Tensor, Tensor]
 
@@ -51,21 +49,9 @@ def mahalanobis(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """The average of independent numbers, and its standard error."""
+def by_hand(values: Sequence[float]) -> tuple[float, float]:
+    """The average of independent numbers, and its standard error, each number by itself."""
     n = len(values)
     mean = math.fsum(values) / n
     variance = math.fsum((v - mean) ** 2 for v in values) / (n - 1)
     return mean, math.sqrt(variance / n)
-
-
-def passes_gradients(answer: Answer, to: str) -> None:
-    """The latest outputs depend, for autograd, on the argument that asked for gradients."""
-    for name, output in zip(answer.exercise.returns, answer.outputs, strict=True):
-        if not output.requires_grad:
-            answer.wrong(
-                "detached",
-                "A model could learn from this number: no detach, no .data, no .item(), no no_grad on the way.",
-                expected=f"{name} depends on {to} for autograd",
-                got=f"{name}.requires_grad = False",
-            )

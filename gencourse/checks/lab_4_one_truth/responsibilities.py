@@ -17,10 +17,29 @@ def _log_joint(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
 
 
 def _own_responsibilities(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
-    return _log_joint(distance, covs, weights).softmax(dim=1)
+    # log w_k N(x; μ_k, Σ_k), but for the constant that all k share. The softmax is Bayes' rule, and it subtracts the
+    # largest before exp: something is left even where every density is 0 for the computer.
+    log_joint = weights.log() - 0.5 * torch.logdet(covs) - 0.5 * distance**2
+    return log_joint.softmax(dim=1)
 
 
-RESPONSIBILITIES = Exercise("one_truth.responsibilities", _own_responsibilities, returns=["p"], batched=["distance"])
+RESPONSIBILITIES = Exercise(
+    "one_truth.responsibilities",
+    _own_responsibilities,
+    returns=["p"],
+    batched=["distance"],
+    plain=True,
+    second="Write the logarithm of w_k N(x; μ_k, Σ_k): three terms depend on k, of the weight, of the determinant and "
+    "of the distance. e to these, divided by their sum over k, is what torch calls a softmax; over which axis?",
+    why="Bayes' rule gives a point to the components even where none of them would have drawn it: so who came from "
+    "where and whether it came from any are two questions.",
+)
+
+
+@RESPONSIBILITIES.pace
+def _(g: Generator) -> tuple[Tensor, ...]:
+    parts = components(7, 2, g)
+    return uniform(0, 20, g, 20_000, 7), parts.covs, parts.weights
 
 
 def _by_bayes(x: Tensor, parts: Components) -> Tensor:
@@ -45,7 +64,7 @@ def _(answer: Answer, g: Generator) -> None:
 )
 def _(answer: Answer, g: Generator) -> None:
     parts = components(3, 2, g)
-    distance = uniform(60, 61, g, 5, 3)
+    distance = uniform(0, 1, g, 5, 3) + torch.tensor([[60], [61], [62], [63], [300]])  # far and farther in one batch
     p = answer(distance, parts.covs, parts.weights)
     answer.agrees("p.sum(1)", torch.ones(5, dtype=torch.float64), p.sum(1))
     # The odds of two components are e to the difference of their log-densities.
@@ -139,9 +158,27 @@ def nothing_left(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
     "there alone, and all components get the same. Their logarithms stay."
 )
 def propped_up(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
-    if (_log_joint(distance, covs, weights) > -700).any():
-        raise ValueError("here something is left to compare")
-    return torch.full_like(distance, 1 / len(weights))
+    logs = _log_joint(distance, covs, weights)
+    return torch.where((logs > -700).any(1, keepdim=True), logs.softmax(1), 1 / len(weights))
+
+
+@RESPONSIBILITIES.mistake(
+    "Far from everything all densities are 0 for the computer, and 0/0 is no number. Their logarithms stay: which of "
+    "them may be taken out before exp, since it cancels in the quotient?"
+)
+def zero_over_zero(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    densities = _log_joint(distance, covs, weights).exp()
+    return densities / densities.sum(1, keepdim=True)
+
+
+@RESPONSIBILITIES.mistake(
+    "One number is taken out of all points before exp. Where a point is much further away than another, nothing is "
+    "left of it: each needs the largest of its own row."
+)
+def largest_of_the_batch(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    logs = _log_joint(distance, covs, weights)
+    densities = (logs - logs.max()).exp()
+    return densities / densities.sum(1, keepdim=True)
 
 
 @RESPONSIBILITIES.mistake("Not divided by the sum yet: Bayes' rule has a denominator.")
@@ -166,3 +203,84 @@ def all_to_one(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
 @RESPONSIBILITIES.mistake("The *least* likely component gets most: the exponent has lost its minus.")
 def exponent_turned(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
     return (weights.log() - 0.5 * torch.logdet(covs) + 0.5 * distance**2).softmax(dim=1)
+
+
+@RESPONSIBILITIES.mistake(
+    "The volume of a component is taken from its diagonal alone. At an angle it is smaller: what is det Σ?"
+)
+def diagonal_determinant(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    return (weights.log() - 0.5 * covs.diagonal(dim1=1, dim2=2).log().sum(1) - 0.5 * distance**2).softmax(dim=1)
+
+
+@RESPONSIBILITIES.mistake("The weights come in after the division, so the numbers of a point no longer add up to 1.")
+def weights_afterwards(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    return weights * no_weights(distance, covs, weights)
+
+
+@RESPONSIBILITIES.mistake("The weights divide, and should multiply: of two components as far away, which is likelier?")
+def weights_divide(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    return (-weights.log() - 0.5 * torch.logdet(covs) - 0.5 * distance**2).softmax(dim=1)
+
+
+@RESPONSIBILITIES.mistake("The weights enter twice.")
+def weights_twice(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    return (2 * weights.log() - 0.5 * torch.logdet(covs) - 0.5 * distance**2).softmax(dim=1)
+
+
+@RESPONSIBILITIES.mistake(
+    "A softmax of the densities themselves. It takes exp of what it gets: what has to go in, so that they come out?"
+)
+def softmax_of_densities(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    constant = (2 * torch.pi) ** (-covs.shape[-1] / 2)
+    return (constant * _log_joint(distance, covs, weights).exp()).softmax(dim=1)
+
+
+@RESPONSIBILITIES.mistake(
+    "A softmax of the densities themselves, without 2π. It takes exp of what it gets: what has to go in, so that they "
+    "come out?"
+)
+def softmax_without_constant(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    return _log_joint(distance, covs, weights).exp().softmax(dim=1)
+
+
+@RESPONSIBILITIES.mistake("The determinant itself is subtracted. What divides a density subtracts its logarithm.")
+def determinant_not_logged(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    return (weights.log() - 0.5 * torch.det(covs) - 0.5 * distance**2).softmax(dim=1)
+
+
+@RESPONSIBILITIES.mistake(
+    "The logarithm of the determinant is there, and its root is not quite: log √a is half of log a."
+)
+def root_of_the_logarithm(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    return (weights.log() - torch.logdet(covs).abs().sqrt() - 0.5 * distance**2).softmax(dim=1)
+
+
+@RESPONSIBILITIES.mistake("d is divided by the determinant once more. In d, the deviations are counted already.")
+def distance_scaled(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    logdet = torch.logdet(covs)
+    return (weights.log() - 0.5 * logdet - 0.5 * distance**2 / logdet.exp()).softmax(dim=1)
+
+
+@RESPONSIBILITIES.mistake(
+    "The logarithms have a sigmoid each. The components share 1 among them: what sees all at once?"
+)
+def sigmoids(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    return _log_joint(distance, covs, weights).sigmoid()
+
+
+@RESPONSIBILITIES.mistake("Divided by the largest, so that the likeliest component has 1. The *sum* is to be 1.")
+def largest_is_one(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    logs = _log_joint(distance, covs, weights)
+    return (logs - logs.amax(1, keepdim=True)).exp()
+
+
+@RESPONSIBILITIES.mistake("Shares of 1/d. How fast a Gaussian falls, its exponent says.")
+def inverse_distances(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    return (weights / distance) / (weights / distance).sum(1, keepdim=True)
+
+
+@RESPONSIBILITIES.mistake(
+    "The nearest component gets all. A point belongs a little to each, and the nearest need not be the likeliest."
+)
+def nearest_gets_all(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    return torch.nn.functional.one_hot(distance.argmin(dim=1), len(weights)).to(distance)
