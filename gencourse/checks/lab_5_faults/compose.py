@@ -131,7 +131,7 @@ def by_recursion(x: Tensor, layers: Sequence[Layer]) -> tuple[Tensor, Tensor]:
     return z, first + rest
 
 
-@COMPOSE.right("in float32", SINGLE)
+@COMPOSE.right("with log_det in float32", SINGLE)
 def single(x: Tensor, layers: Sequence[Layer]) -> tuple[Tensor, Tensor]:
     z, total = summed(x, layers)
-    return z.float(), total.float()
+    return z, total.float()
