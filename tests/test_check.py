@@ -61,6 +61,11 @@ def test_a_lab_is_run_and_its_exercises_are_listed(tmp_path, capfd, monkeypatch)
         (None, "there is no such file"),
         ("not json", "this is no notebook"),
         (nbformat.writes(lab("1 + 1")), "there is no exercise in it"),
+        (nbformat.writes(lab("1 + 1")).replace('"1 + 1"', "5"), "this is no notebook"),
+        (nbformat.writes(lab("1 + 1")).replace('"1 + 1"', "null"), "this is no notebook"),
+        (nbformat.writes(lab("1 + 1")).replace('"code"', "7"), "this is no notebook"),
+        (nbformat.writes(lab(RIGHT)).replace('"cells"', '"sells"'), "this is no notebook"),
+        ('{"cells": 3, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}', "this is no notebook"),
     ],
 )
 def test_what_is_no_lab_is_refused_in_one_line(tmp_path, capsys, content, message):
@@ -71,6 +76,51 @@ def test_what_is_no_lab_is_refused_in_one_line(tmp_path, capsys, content, messag
     error = capsys.readouterr().err
     assert message in error
     assert len(error.splitlines()) == 1
+
+
+HOSTILE = """
+import sys, builtins, json
+print = lambda *a, **k: None
+json.dumps = json.dump = open = None
+get_ipython().run_line_magic("config", "InteractiveShell.ast_node_interactivity = 'none'")
+"""
+
+
+def test_a_hostile_notebook_is_reported_all_the_same(tmp_path, capfd):
+    path = tmp_path / "`touch x`; $(touch y).ipynb"
+    silent = "_io = _json = _checks = checks = 1"
+    nbformat.write(
+        lab(RIGHT, HOSTILE.replace("json.dumps = json.dump = ", ""), "raise ValueError('x' * 900_000)", silent), path
+    )
+    assert check.main([str(path)]) == 1
+    out, _ = capfd.readouterr()
+    assert "with your rights" in out.splitlines()[0]
+    assert "✓ flows.density_1d" in out
+    assert "cell 3: ValueError: xxx" in out
+    assert len(out) < 4000
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_it_is_said_which_cell_killed_the_kernel_and_what_was_done_before(tmp_path, capsys):
+    path = tmp_path / "mine.ipynb"
+    nbformat.write(lab(RIGHT, WRONG, "\nimport os\nos._exit(0)", "1"), path)
+    assert check.main([str(path)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "The kernel died in cell 3 of 4 ('import os'): does it leave Python, or ask for more memory than there is?",
+        "The 2 cells before it ran, and their exercises stood so:",
+        "    passed: flows.density_1d",
+        "    wrong: flows.affine",
+    ]
+
+
+def test_a_kernel_that_does_not_react_is_killed(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "mine.ipynb"
+    deaf = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True:\n    time.sleep(1)"
+    nbformat.write(lab(deaf, RIGHT), path)
+    monkeypatch.setattr(check, "CELL_TIMEOUT", 20)
+    monkeypatch.setattr(check, "SECOND_TIMEOUT", 1)
+    assert check.main([str(path)]) == 2
+    assert "The kernel was killed: cell 1 of 2 ('import signal, time') took more than 20 s" in capsys.readouterr().err
 
 
 def test_the_table_is_all_passed():
