@@ -108,10 +108,13 @@ def angles(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
     return torch.cos(angle) * x_0 + torch.sin(angle) * eps
 
 
-@Q_SAMPLE.right("example by example")
-def one_by_one(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
-    a = alpha_bar[t]
-    return torch.stack([a[b] ** 0.5 * x_0[b] + (1 - a[b]) ** 0.5 * eps[b] for b in range(len(x_0))])
+@Q_SAMPLE.right("step by step")
+def step_by_step(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    x_t = torch.zeros_like(x_0)
+    for step in t.unique():
+        a, at = float(alpha_bar[step]), t == step
+        x_t[at] = a**0.5 * x_0[at] + (1 - a) ** 0.5 * eps[at]
+    return x_t
 
 
 @Q_SAMPLE.right("by its log-SNR")
