@@ -1306,4 +1306,4 @@ checks.identity("Euler's steps are DDIM's (11)", torch.stack(by_euler), rho[:, N
 # One more thing can be looked up: which sentences of the notes hold, one by one, in [The notes, corrected](06_the_notes_corrected.ipynb).
 # After that, the truth is hidden from you.
 # Which family would you take, how would you find out what it has missed, and how sure are you of your number?
-# The last lab asks that: `my_labs/lab_4_one_truth.ipynb`.
+# Lab 4 asks that: `my_labs/lab_4_one_truth.ipynb`.

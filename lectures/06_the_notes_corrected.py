@@ -940,4 +940,4 @@ checks.at_most("T · L_simple lies above it", terms.sum(1).mean(), linear.alpha_
 # Thirty sentences are decided, nearly all of them by a number that could be computed.
 # With your own model and your own data nobody corrects the notes.
 # Can you measure a model whose truth you cannot see, and defend what you found?
-# The last lab asks that: `my_labs/lab_4_one_truth.ipynb`.
+# Lab 4 asks that: `my_labs/lab_4_one_truth.ipynb`.
