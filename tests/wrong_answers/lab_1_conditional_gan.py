@@ -2371,7 +2371,7 @@ def discriminator_loss(real, fake):
 
 @wrong("gan.pair", "error")  # torch.cat takes a list
 def pair(classes, y, n_classes):
-    return torch.cat(F.one_hot(classes, n_classes).permute(0, 3, 1, 2).to(y), y, dim=1)
+    return torch.cat(F.one_hot(classes, n_classes).permute(0, 3, 1, 2).to(y), y, dim=1)  # type: ignore[call-overload]
 
 
 @wrong("gan.gradients", "error")  # a network has no .grad
@@ -2407,7 +2407,7 @@ def gradients(G, D, x, y, z):
     (softplus(-D(x, y)).mean() + softplus(D(x, fake.detach())).mean()).backward()
     grad_D = D.weight.grad
     (grad_G,) = torch.autograd.grad(softplus(-D(x, fake)).mean(), G.weight)
-    D.weight.grad.zero_()
+    grad_D.zero_()  # as D.zero_grad(set_to_none=False) does
     return grad_D, grad_G
 
 
@@ -2869,8 +2869,8 @@ def gradients(G, D, x, y, z):
         return loss_of_D(D, x[one], y[one], fake.detach()), softplus(-D(x[one], fake)).mean()
 
     losses_D, losses_G = zip(*map(alone, range(len(x))), strict=True)
-    (grad_D,) = torch.autograd.grad(sum(losses_D) / len(x), D.weight)
-    return grad_D, torch.autograd.grad(sum(losses_G) / len(x), G.weight)[0]
+    (grad_D,) = torch.autograd.grad(torch.stack(losses_D).mean(), D.weight)
+    return grad_D, torch.autograd.grad(torch.stack(losses_G).mean(), G.weight)[0]
 
 
 @right("gan.r1")
@@ -2895,3 +2895,90 @@ def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
 
     D_optimizer.step(closure(D_optimizer, lambda fake: loss_of_D(D, x, y, fake)))
     G_optimizer.step(closure(G_optimizer, lambda fake: loss_of_G(D, x, y, fake, lam)))
+
+
+@wrong("gan.optimal_logit", "means_swapped")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return Normal(mean_G, std).log_prob(y) - Normal(mean, std_G).log_prob(y)
+
+
+@wrong("gan.optimal_logit", "divided")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return Normal(mean, std).log_prob(y) / Normal(mean_G, std_G).log_prob(y)
+
+
+@wrong("gan.optimal_logit", "densities_subtracted")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return Normal(mean, std).log_prob(y).exp() - Normal(mean_G, std_G).log_prob(y).exp()
+
+
+@wrong("gan.pulls", "logarithms")
+def pulls(fake):
+    return logsigmoid(-fake), logsigmoid(fake)
+
+
+@wrong("gan.gradients", "real_for_x")
+def gradients(G, D, x, y, z):
+    fake = G(y, z)
+    loss_D, loss_G = loss_of_D(D, x, y, fake), softplus(-D(x, fake)).mean()
+    (grad_D,) = torch.autograd.grad(loss_D, D.weight, retain_graph=True)
+    return grad_D, torch.autograd.grad(loss_G, G.weight)[0]
+
+
+@wrong("gan.gradients", "beside_the_real")
+def gradients(G, D, x, y, z):
+    fake = G(x, z)
+    loss_D = softplus(-D(x, y)).mean() + softplus(D(y, fake)).mean()
+    (grad_D,) = torch.autograd.grad(loss_D, D.weight, retain_graph=True)
+    return grad_D, torch.autograd.grad(softplus(-D(y, fake)).mean(), G.weight)[0]
+
+
+@wrong("gan.objective", "multiplied")
+def objective(fake, output, y, lam):
+    return lam * softplus(-fake).mean() * F.l1_loss(output, y)
+
+
+@wrong("gan.objective", "summed_over_channels")
+def objective(fake, output, y, lam):
+    return softplus(-fake).mean() + lam * (output - y).abs().sum(dim=1).mean()
+
+
+@wrong("gan.objective", "largest")
+def objective(fake, output, y, lam):
+    return softplus(-fake).mean() + lam * (output - y).abs().max()
+
+
+@wrong("gan.step", "least_squares")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, (D(x, y) - 1).square().mean() + D(x, fake.detach()).square().mean())
+    down(G_optimizer, loss_of_G(D, x, y, fake, lam))
+
+
+@wrong("gan.step", "error")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    loss_D, loss_G = loss_of_D(D, x, y, fake.detach()), loss_of_G(D, x, y, fake, lam)
+    down(D_optimizer, loss_D)
+    down(G_optimizer, loss_G)
+
+
+@wrong("gan.receptive_field", "distances")
+def receptive_field(kernels, strides):
+    return torch.tensor(strides).cumprod(0)
+
+
+@wrong("gan.receptive_field", "kernels_added")
+def receptive_field(kernels, strides):
+    return torch.tensor(kernels).cumsum(0)
+
+
+@wrong("gan.variances", "means_over_maps")
+def variances(samples):
+    noise = samples.var(0).mean()
+    return noise, samples.mean(1).var(0).mean() - noise / len(samples)
+
+
+@wrong("gan.r1", "squares_towards_1")
+def r1(D, x, y):
+    return (slopes(D, x, y).square().sum((1, 2, 3)) - 1).square().mean()

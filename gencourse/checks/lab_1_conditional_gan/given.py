@@ -68,7 +68,7 @@ class Painter(_Net):
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         if x.shape != z.shape:
             raise ValueError(f"G takes x and z of one shape here, got {tuple(x.shape)} and {tuple(z.shape)}")
-        a, b, c = self.weight.to(x)
+        a, b, c = (self.weight[i].to(x) for i in range(3))
         return torch.tanh(a * x + b * z + c)
 
 
@@ -84,7 +84,7 @@ class Critic(_Net):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         if x.shape != y.shape:
             raise ValueError(f"D takes x and y of one shape here, got {tuple(x.shape)} and {tuple(y.shape)}")
-        a, b, c = self.weight.to(x)
+        a, b, c = (self.weight[i].to(x) for i in range(3))
         return a * torch.tanh(x + 0.5) + b * y + c * x * y**2
 
 

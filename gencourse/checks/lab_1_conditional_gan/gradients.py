@@ -243,3 +243,17 @@ def summed(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
 def others_weights(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
     loss_D, loss_G = _losses(G, D, x, y, z)
     return gradient(loss_D, G.weight), gradient(loss_G, D.weight)
+
+
+@GRADIENTS.mistake("G was given the real picture in place of its condition. Nobody has that when G paints: G(x, z).")
+def real_for_x(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
+    fake = D(x, G(y, z))
+    loss_D = softplus(-D(x, y)).mean() + softplus(fake).mean()
+    return gradient(loss_D, D.weight), gradient(softplus(-fake).mean(), G.weight)
+
+
+@GRADIENTS.mistake("D saw the fakes beside the real picture. It sees them beside their condition: D(x, G(x, z)).")
+def beside_the_real(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
+    fake = D(y, G(x, z))
+    loss_D = softplus(-D(x, y)).mean() + softplus(fake).mean()
+    return gradient(loss_D, D.weight), gradient(softplus(-fake).mean(), G.weight)

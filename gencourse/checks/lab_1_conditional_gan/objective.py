@@ -262,3 +262,18 @@ def smooth(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
 @OBJECTIVE.mistake("Everything is halved. Both terms count in full.")
 def halved(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
     return (softplus(-fake).mean() + lam * _l1(output, y)) / 2
+
+
+@OBJECTIVE.mistake("The two terms are multiplied. They are added: either alone is to count, too.")
+def multiplied(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
+    return softplus(-fake).mean() * lam * _l1(output, y)
+
+
+@OBJECTIVE.mistake("The distance is summed over the channels. It is an average over them, too.")
+def summed_over_channels(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
+    return softplus(-fake).mean() + lam * (y - output).abs().sum(1).mean()
+
+
+@OBJECTIVE.mistake("Only the pixel that is furthest off counts. The distance is a mean over all of them.")
+def largest(fake: Tensor, output: Tensor, y: Tensor, lam: float) -> Tensor:
+    return softplus(-fake).mean() + lam * (y - output).abs().max()

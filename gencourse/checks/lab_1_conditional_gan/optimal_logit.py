@@ -213,3 +213,20 @@ def clamped(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor)
 @OPTIMAL.mistake("log σ counts half. log σ² counts half, and that is log σ once.")
 def half_log_std(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor) -> Tensor:
     return no_log_std(y, mean, std, mean_G, std_G) + 0.5 * (std_G / std).log()
+
+
+@OPTIMAL.mistake("The two means have changed places, the deviations have not.")
+def means_swapped(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor) -> Tensor:
+    return _own_optimal_logit(y, mean_G, std, mean, std_G)
+
+
+@OPTIMAL.mistake("One logarithm is divided by the other. The logarithm of a ratio is a difference.")
+def divided(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor) -> Tensor:
+    p, p_G = torch.distributions.Normal(mean, std), torch.distributions.Normal(mean_G, std_G)
+    return p.log_prob(y) / p_G.log_prob(y)
+
+
+@OPTIMAL.mistake("This is p − p_G. The best D knows the ratio of the two, and its logit is the ratio's logarithm.")
+def densities_subtracted(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor) -> Tensor:
+    p, p_G = torch.distributions.Normal(mean, std), torch.distributions.Normal(mean_G, std_G)
+    return p.log_prob(y).exp() - p_G.log_prob(y).exp()

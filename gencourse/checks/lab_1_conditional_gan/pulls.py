@@ -126,3 +126,8 @@ def one_too_many(fake: Tensor) -> Pair:
 @PULLS.mistake("exp of a large logit is infinite, and ∞/∞ is no number. torch.sigmoid knows how to avoid that.")
 def overflowing(fake: Tensor) -> Pair:
     return -fake.exp() / (1 + fake.exp()), -1 / (1 + fake.exp())
+
+
+@PULLS.mistake("These are the logarithms of the two probabilities. A slope of −softplus(a) is a probability itself.")
+def logarithms(fake: Tensor) -> Pair:
+    return -softplus(fake), -softplus(-fake)

@@ -283,3 +283,8 @@ def fourth_power(D: Critic, x: Tensor, y: Tensor) -> Tensor:
 @R1.mistake("Only the largest entry of each gradient counts. Its length has all of them.")
 def largest(D: Critic, x: Tensor, y: Tensor) -> Tensor:
     return _slopes(D, x, y).square().flatten(1).max(1).values.mean()
+
+
+@R1.mistake("The squared length is pulled towards 1. R1 pulls it towards 0: it is the penalty itself.")
+def squares_towards_1(D: Critic, x: Tensor, y: Tensor) -> Tensor:
+    return (_slopes(D, x, y).square().flatten(1).sum(1) - 1).square().mean()

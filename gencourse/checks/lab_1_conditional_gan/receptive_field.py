@@ -226,3 +226,13 @@ def always_2(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
 @FIELD.mistake("The number of pixels in a square. Asked for is how many there are in a row.")
 def squared(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
     return _own_receptive_field(kernels, strides) ** 2
+
+
+@FIELD.mistake("These are the distances of neighbouring outputs, the strides multiplied. How far does one output see?")
+def distances(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    return torch.tensor(strides, dtype=torch.float64).cumprod(0)
+
+
+@FIELD.mistake("The kernels are added up as they are: as if windows did not overlap, and there were no strides.")
+def kernels_added(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    return torch.tensor(kernels, dtype=torch.float64).cumsum(0)

@@ -415,3 +415,10 @@ def two_steps_of_D(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:  # noq
     for _ in range(2):
         _turn(D_optimizer, _loss_D(D, x, y, fake.detach()))
     _turn(G_optimizer, _loss_G(D, x, y, fake, lam))
+
+
+@STEP.mistake("D's loss is the least-squares GAN's. Here it is that of the first exercise.")
+def least_squares(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:
+    fake = G(x, z)
+    _turn(D_optimizer, (D(x, y) - 1).square().mean() + D(x, fake.detach()).square().mean())
+    _turn(G_optimizer, _loss_G(D, x, y, fake, lam))

@@ -284,3 +284,8 @@ def maps_averaged(samples: Tensor) -> Pair:
 @VARIANCES.mistake("In by_map a deviation is subtracted from a variance. Both parts are variances.")
 def deviation_subtracted(samples: Tensor) -> Pair:
     return samples.var(0).mean(), samples.mean(0).var(0).mean() - samples.std(0).mean() / len(samples)
+
+
+@VARIANCES.mistake("by_map is made of means over the maps. It is over the draws that one averages first.")
+def means_over_maps(samples: Tensor) -> Pair:
+    return samples.var(0).mean(), samples.mean(1).var(0).mean() - samples.var(0).mean() / len(samples)
