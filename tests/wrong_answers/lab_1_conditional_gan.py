@@ -2407,7 +2407,7 @@ def gradients(G, D, x, y, z):
     (softplus(-D(x, y)).mean() + softplus(D(x, fake.detach())).mean()).backward()
     grad_D = D.weight.grad
     (grad_G,) = torch.autograd.grad(softplus(-D(x, fake)).mean(), G.weight)
-    grad_D.zero_()  # as D.zero_grad(set_to_none=False) does
+    D.zero_grad(set_to_none=False)
     return grad_D, grad_G
 
 
