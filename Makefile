@@ -1,6 +1,8 @@
 # lab      set up (once), and open the course in JupyterLab      make lab ARGS=--no-browser
 # test     set up (once), and run every test                     make test ARGS="-k schedule"
 # check    run a lab as you left it, and list its exercises    make check NOTEBOOK=my_labs/lab_2_flows.ipynb
+# grade    grade a folder of submissions, none of which is trusted     make grade SUBMISSIONS=downloads OUT=grades.csv
+# nbgrader  write the labs as nbgrader wants them, into build/nbgrader
 # notebooks  build lectures, labs and solutions from sources     make notebooks ONLY=04_diffusion_models
 # mutants  break the mathematics, one line at a time: every check has to fail     make mutants ONLY=03_normalizing_flows
 # reruns   run every cell of the labs twice: nothing may change     make reruns ONLY=lab_2_flows
@@ -21,7 +23,10 @@ VENV = .venv/bin/python
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONOPTIMIZE PYTHONSAFEPATH PYTHONWARNINGS
 # A name may hold anything, also what a shell would run: it goes through one as a variable.
 override NOTEBOOK := $(value NOTEBOOK)
-export NOTEBOOK
+override SUBMISSIONS := $(value SUBMISSIONS)
+override OUT := $(if $(value OUT),$(value OUT),grades.csv)
+override LAB := $(value LAB)
+export NOTEBOOK SUBMISSIONS OUT LAB
 
 # glibc gives large blocks back to the system at once, and a training asks for them again at every step:
 # with higher thresholds it keeps them (benchmarks/allocator.py measures what that saves).
@@ -30,13 +35,19 @@ export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
 export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 endif
 
-.PHONY: lab test setup check notebooks runs mutants reruns map lint lock
+.PHONY: lab test setup check grade nbgrader notebooks runs mutants reruns map lint lock
 
 lab test setup:
 	@$(COURSE) $@ $(ARGS)
 
 check:
 	@$(COURSE) check $(if $(NOTEBOOK),"$$NOTEBOOK",--help) $(ARGS)
+
+grade:
+	@$(COURSE) grade $(if $(SUBMISSIONS),"$$SUBMISSIONS" --out "$$OUT" --lab "$$LAB",--help) $(ARGS)
+
+nbgrader:
+	@$(COURSE) nbgrader $(ARGS)
 
 notebooks: setup
 	@$(VENV) tools/build_notebooks.py $(if $(ONLY),--only $(ONLY))

@@ -64,6 +64,7 @@ def test_a_lab_is_run_and_its_exercises_are_listed(tmp_path, capfd, monkeypatch)
         (nbformat.writes(lab("1 + 1")).replace('"1 + 1"', "5"), "this is no notebook"),
         (nbformat.writes(lab("1 + 1")).replace('"1 + 1"', "null"), "this is no notebook"),
         (nbformat.writes(lab("1 + 1")).replace('"code"', "7"), "this is no notebook"),
+        (nbformat.writes(lab("1 + 1")).replace('"source"', '"sauce"'), "this is no notebook"),
         (nbformat.writes(lab(RIGHT)).replace('"cells"', '"sells"'), "this is no notebook"),
         ('{"cells": 3, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}', "this is no notebook"),
     ],

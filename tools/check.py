@@ -67,14 +67,9 @@ def read(path: Path) -> Any:
         raise CheckError(f"{path}: there is no such file. In my_labs/: {there}")
     try:
         notebook = nbformat.read(path, as_version=4)
+        assert all(isinstance(cell.source, str) and cell.cell_type for cell in notebook.cells)
     except Exception as error:  # whatever nbformat says of a broken file
         raise CheckError(f"{path}: this is no notebook ({type(error).__name__})") from None
-    for number, cell in enumerate(notebook.get("cells", []), start=1):
-        if not isinstance(cell.get("source"), str):
-            kind = type(cell.get("source")).__name__
-            raise CheckError(
-                f"{path}: this is no notebook (the source of cell {number} is no text, but of type {kind})"
-            )
     return notebook
 
 

@@ -3,6 +3,8 @@
     python tools/course.py lab [--no-browser ...]     open JupyterLab; more arguments go to it
     python tools/course.py test [-k NAME ...]         run every test; more arguments go to pytest
     python tools/course.py check NOTEBOOK             run a lab as you left it, and list its exercises
+    python tools/course.py grade FOLDER [--help ...]  grade the submissions in a folder
+    python tools/course.py nbgrader                   write the labs for nbgrader
     python tools/course.py setup                      only make .venv; mend what is missing from it
 
 Everything goes into .venv, from requirements.lock.  With `--no-venv` nothing is installed, and the Python that runs

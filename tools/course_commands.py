@@ -19,6 +19,7 @@ def main(arguments: list[str], usage: str | None = None) -> int:
     bare = "--no-venv" in arguments
     command, *rest = [argument for argument in arguments if argument != "--no-venv"] or [""]
     commands = {"setup": lambda _python, _arguments: 0, "lab": lab, "test": test, "check": check}
+    commands |= {"grade": grade, "nbgrader": nbgrader}
     if command not in commands:
         print(usage)
         return 2
@@ -103,10 +104,24 @@ def test(python: str, arguments: list[str]) -> int:
 
 def check(python: str, arguments: list[str]) -> int:
     """Run a lab as a student left it, and say how its exercises stand: tools/check.py."""
+    return tool(python, "check.py", arguments)
+
+
+def grade(python: str, arguments: list[str]) -> int:
+    """Grade a folder of submissions: tools/grade.py."""
+    return tool(python, "grade.py", arguments)
+
+
+def nbgrader(python: str, arguments: list[str]) -> int:
+    """Write the labs for nbgrader: tools/nbgrader_labs.py."""
+    return tool(python, "nbgrader_labs.py", arguments)
+
+
+def tool(python: str, name: str, arguments: list[str]) -> int:
     root = course_setup.ROOT
     if not os.path.samefile(os.getcwd(), root):  # a path is the caller's, and the command runs in the course's folder
-        arguments = [os.path.abspath(a) if os.path.exists(a) else a for a in arguments]
-    return call([python, os.path.join("tools", "check.py"), *arguments])
+        arguments = [os.path.abspath(a) if os.path.exists(os.path.dirname(a) or a) else a for a in arguments]
+    return call([python, os.path.join("tools", name), *arguments])
 
 
 def notebooks(*folders: str) -> list[str]:
