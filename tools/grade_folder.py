@@ -138,4 +138,4 @@ def _same_files(rows: list[Row]) -> list[tuple[int, str]]:
     for submission, graded in rows:
         if not graded.problem and graded.points:
             contents.setdefault(submission.path.read_bytes(), set()).add(_shown(submission.student))
-    return [(len(names), ", ".join(sorted(names))) for names in contents.values() if len(names) > 1]
+    return [(len(names), ", ".join(sorted(names)[:9])) for names in contents.values() if len(names) > 1]
