@@ -360,6 +360,20 @@ class TestDiagnosis:
         assert all(weight.requires_grad for weight in net.parameters())
         assert checks.run("toy.net", thawed).state == "passed"
 
+    def test_an_ignored_argument_explains_only_what_it_would_change(self, toy):
+        def own(x, least):
+            return x.mean(0), (x.mean(0) >= least).double()
+
+        exercise = toy("toy.two", own, returns=["mean", "enough"])
+
+        @exercise.check("both are right", "Count again.")
+        def _(answer, g):
+            x = torch.rand(5, 3, generator=g, dtype=torch.float64)
+            answer.gives([x, 0.4], *own(x, 0.4))
+
+        result = checks.run("toy.two", lambda x, least: (x.round().mean(0), torch.zeros(3, dtype=x.dtype)))
+        assert "least" not in result.mistake
+
     def test_every_call_trains_a_copy_of_the_network_and_its_optimizer(self, toy):
         class Step(Exercise):
             def seen(self, raw, given):
