@@ -88,11 +88,12 @@ def shown(client: NotebookClient, cell: Any, index: int, faults: list[str], when
     except Exception as error:  # whatever the cell raised
         faults.append(f"cell {index}, {when}: {type(error).__name__}: {plain(error)}")
         return None
-    outputs = []
+    printed, outputs = "", []  # what is printed comes in pieces, as the clock will have it
     for output in cell.outputs:
         data = output.get("data", {})
-        outputs.append(output.get("text") or data.get("image/png") or data.get("text/plain"))
-    return outputs
+        printed += output.get("text", "")
+        outputs.append(data.get("image/png") or data.get("text/plain"))
+    return printed, [output for output in outputs if output]
 
 
 def plain(error: Exception) -> str:
