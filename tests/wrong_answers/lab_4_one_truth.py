@@ -2332,6 +2332,134 @@ def step(G, optimizer, z, y, distance):
     optimizer.step()
 
 
+@wrong("one_truth.responsibilities", "not_normalised_logarithms")
+def responsibilities(distance, covs, weights):
+    return weights.log() - 0.5 * covs.logdet() - 0.5 * distance**2
+
+
+@wrong("one_truth.responsibilities", "base_ten")
+def responsibilities(distance, covs, weights):
+    return (weights.log10() - 0.5 * covs.det().log10() - 0.5 * distance**2).softmax(1)
+
+
+@wrong("one_truth.responsibilities", "fourth_power")
+def responsibilities(distance, covs, weights):
+    return (weights.log() - 0.5 * covs.logdet() - 0.5 * distance**4).softmax(1)
+
+
+@wrong("one_truth.coverage", "weight_on_both_sides")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility * near[:, None]).mean(0)
+    return share, (share / weights >= found_at * weights).double()
+
+
+@wrong("one_truth.coverage", "rounded")
+def coverage(responsibility, near, weights, found_at):
+    share = (responsibility.round() * near[:, None]).mean(0)
+    return share, (share >= found_at * weights).double()
+
+
+@wrong("one_truth.gap", "added")
+def gap(log_p, log_p_theta):
+    r = log_p + log_p_theta
+    return r.mean(), r.std() / len(r) ** 0.5
+
+
+@wrong("one_truth.gap", "densities")
+def gap(log_p, log_p_theta):
+    r = log_p.exp() - log_p_theta.exp()
+    return r.mean(), r.std() / len(r) ** 0.5
+
+
+@wrong("one_truth.energy", "y_added")
+def energy(x, y):
+    return 2 * apart(x, y).mean() - inside_one(x) + inside_one(y)
+
+
+@wrong("one_truth.energy", "nearest_only")
+def energy(x, y):
+    return 2 * apart(x, y).min(1).values.mean() - inside_one(x) - inside_one(y)
+
+
+@wrong("one_truth.p_value", "above_the_median")
+def p_value(x, y, orders, statistic):
+    return (1 + (shuffled(x, y, orders, statistic) >= shuffled(x, y, orders, statistic).median()).sum()) / (
+        1 + len(orders)
+    )
+
+
+@wrong("one_truth.p_value", "never_above_one")
+def p_value(x, y, orders, statistic):
+    pool, n, count = torch.cat([x, y]), len(x), 0
+    for o in orders:
+        if statistic(pool[o[:n]], pool[o[n:]]) >= statistic(x, y):
+            count = 1
+    return (1 + count) / (1 + len(orders))
+
+
+@wrong("one_truth.p_value", "returned_at_once")
+def p_value(x, y, orders, statistic):
+    pool, n, count = torch.cat([x, y]), len(x), 0
+    for o in orders:
+        if statistic(pool[o[:n]], pool[o[n:]]) >= statistic(x, y):
+            count += 1
+        return (1 + count) / (1 + len(orders))
+
+
+@wrong("one_truth.p_value", "two_above")
+def p_value(x, y, orders, statistic):
+    return (2 + (shuffled(x, y, orders, statistic) >= statistic(x, y)).sum()) / (1 + len(orders))
+
+
+@wrong("one_truth.p_value", "two_below")
+def p_value(x, y, orders, statistic):
+    return ((shuffled(x, y, orders, statistic) >= statistic(x, y)).sum() + 1) / (len(orders) + 2)
+
+
+@wrong("one_truth.step", "stepped_twice")
+def step(G, optimizer, z, y, distance):
+    loss = distance(G(z), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "divided_by_n")
+def step(G, optimizer, z, y, distance):
+    loss = distance(G(z), y)
+    optimizer.zero_grad()
+    (loss / len(z)).backward()
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "whole_training")
+def step(G, optimizer, z, y, distance):
+    for _ in range(100):
+        loss = distance(G(z), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss
+
+
+@wrong("one_truth.importance", "unforeseen")
+def importance(log_w):
+    return log_w.mean(1), (log_w.exp().mean(1) + 1e-20).log()
+
+
+@wrong("one_truth.bound_gap", "ignores_dims")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    return mean_and_error(torch.exp2(L_T + L_t.sum(1) + L_0) + log_p)
+
+
+@wrong("one_truth.energy", "detached")
+def energy(x, y):
+    return 2 * apart(x, y.detach()).mean() - inside_one(x) - inside_one(y)
+
+
 # --- right, in other ways -------------------------------------------------------------------------------------------
 
 

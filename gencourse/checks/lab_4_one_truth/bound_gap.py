@@ -64,7 +64,7 @@ def _by_hand(numbers: Numbers) -> Pair:
     "Add up all terms of each point; turn bits per dimension into nats; take off what the truth itself needs.",
 )
 def _(answer: Answer, g: Generator) -> None:
-    for numbers in (_numbers(11, 6, 2, g), _numbers(6, 11, 3, g)):
+    for numbers in (_numbers(11, 6, 3, g), _numbers(6, 11, 5, g)):
         answer.gives(numbers, *_by_hand(numbers))
 
 

@@ -278,3 +278,16 @@ def share_where_found(responsibility: Tensor, near: Tensor, weights: Tensor, fou
 @COVERAGE.mistake("The largest that a point gives to each mode. A share is an average over the points.")
 def largest(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
     return _open((responsibility * near[:, None]).amax(0))
+
+
+@COVERAGE.mistake(
+    "The weight comes in on both sides of the comparison. Once is enough: share against found_at · weight."
+)
+def weight_on_both_sides(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
+    share, _ = _own_coverage(responsibility, near, weights, found_at)
+    return share, (share / weights >= found_at * weights).to(share)
+
+
+@COVERAGE.mistake("Responsibilities are rounded to 0 or 1. A point between two modes gives a part to each.")
+def rounded(responsibility: Tensor, near: Tensor, weights: Tensor, found_at: float) -> Pair:
+    return _open((responsibility.round() * near[:, None]).mean(0))

@@ -316,3 +316,13 @@ def relative(x: Tensor, y: Tensor) -> Tensor:
 @ENERGY.mistake("Medians of the distances. An expectation is estimated by the mean.")
 def medians(x: Tensor, y: Tensor) -> Tensor:
     return 2 * torch.cdist(x, y).median() - torch.pdist(x).median() - torch.pdist(y).median()
+
+
+@ENERGY.mistake("E|y − y′| is added, and E|x − x′| is taken off. Both are taken off.")
+def y_added(x: Tensor, y: Tensor) -> Tensor:
+    return 2 * _between(x, y) - _within(x) + _within(y)
+
+
+@ENERGY.mistake("For each point the nearest of the other sample is taken. E|x − y| is over all pairs.")
+def nearest_only(x: Tensor, y: Tensor) -> Tensor:
+    return 2 * torch.cdist(x, y).amin(1).mean() - _within(x) - _within(y)

@@ -173,3 +173,13 @@ def weighted_with_p_theta(log_p: Tensor, log_p_theta: Tensor) -> Pair:
 @GAP.mistake("This is the average of log p_θ, or of log p, alone. The gap is what is between the two.")
 def one_alone(log_p: Tensor, log_p_theta: Tensor) -> Pair:
     return left_open(log_p_theta.mean())
+
+
+@GAP.mistake("log p_θ is added. The gap is what lies *between* the two logarithms.")
+def added(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    return left_open((log_p + log_p_theta).mean())
+
+
+@GAP.mistake("The densities are subtracted. The divergence is about their ratio: the difference of the logarithms.")
+def densities(log_p: Tensor, log_p_theta: Tensor) -> Pair:
+    return left_open((log_p.exp() - log_p_theta.exp()).mean())

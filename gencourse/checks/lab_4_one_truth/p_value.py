@@ -380,3 +380,29 @@ def average(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) -> Tenso
 @P_VALUE.mistake("count + 1/R + 1: the division comes before the sum. Where do brackets belong?")
 def no_brackets(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) -> Tensor:
     return x.new_tensor(1 + _count(x, y, orders, statistic) / len(orders) + 1)
+
+
+@P_VALUE.mistake("The shuffles are compared with their own median. How many come up to statistic(x, y)?")
+def above_the_median(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) -> Tensor:
+    values = _values(x, y, orders, statistic)
+    return _share(values, sorted(values)[(len(values) - 1) // 2])
+
+
+@P_VALUE.mistake("The count never passes 1: is it set to 1, where 1 was to be added?")
+def never_above_one(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) -> Tensor:
+    return x.new_tensor((1 + min(1, _count(x, y, orders, statistic))) / (1 + len(orders)))
+
+
+@P_VALUE.mistake("Only the first shuffle is counted, out of 1 + R. Does the return stand inside the loop?")
+def returned_at_once(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) -> Tensor:
+    return x.new_tensor((1 + _count(x, y, orders[:1], statistic)) / (1 + len(orders)))
+
+
+@P_VALUE.mistake("One too many above: the observed deal counts once.")
+def two_above(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) -> Tensor:
+    return x.new_tensor((2 + _count(x, y, orders, statistic)) / (1 + len(orders)))
+
+
+@P_VALUE.mistake("One too many below: with the observed deal there are 1 + R.")
+def two_below(x: Tensor, y: Tensor, orders: Tensor, statistic: Statistic) -> Tensor:
+    return x.new_tensor((1 + _count(x, y, orders, statistic)) / (2 + len(orders)))

@@ -284,3 +284,20 @@ def inverse_distances(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor
 )
 def nearest_gets_all(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
     return torch.nn.functional.one_hot(distance.argmin(dim=1), len(weights)).to(distance)
+
+
+@RESPONSIBILITIES.mistake(
+    "The logarithms of w_k N(x; μ_k, Σ_k) as they are: what makes numbers of them that add up to 1?"
+)
+def not_normalised_logarithms(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    return _log_joint(distance, covs, weights)
+
+
+@RESPONSIBILITIES.mistake("The distance is squared twice.")
+def fourth_power(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    return (weights.log() - 0.5 * torch.logdet(covs) - 0.5 * distance**4).softmax(dim=1)
+
+
+@RESPONSIBILITIES.mistake("Logarithms to the base 10 meet an exponential to the base e. Natural ones undo it.")
+def base_ten(distance: Tensor, covs: Tensor, weights: Tensor) -> Tensor:
+    return (weights.log10() - 0.5 * torch.det(covs).log10() - 0.5 * distance**2).softmax(dim=1)

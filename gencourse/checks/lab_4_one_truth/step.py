@@ -232,3 +232,25 @@ def places_changed(G: nn.Module, optimizer: Optimizer, z: Tensor, y: Tensor, dis
 @STEP.mistake("The loss is squared before the step. The distance itself is to become small.")
 def squared(G: nn.Module, optimizer: Optimizer, z: Tensor, y: Tensor, distance: Distance) -> Tensor:
     return _own_step(G, optimizer, z, y, lambda x, y: distance(x, y).square())
+
+
+@STEP.mistake("The optimizer steps twice with the same slopes. One step was asked for.")
+def stepped_twice(G: nn.Module, optimizer: Optimizer, z: Tensor, y: Tensor, distance: Distance) -> Tensor:
+    loss = _own_step(G, optimizer, z, y, distance)
+    optimizer.step()
+    return loss
+
+
+@STEP.mistake("The loss is divided by the number of samples before .backward(). The distance is an average already.")
+def divided_by_n(G: nn.Module, optimizer: Optimizer, z: Tensor, y: Tensor, distance: Distance) -> Tensor:
+    loss = distance(G(z), y)
+    _slopes(optimizer, loss / len(z))
+    optimizer.step()
+    return loss
+
+
+@STEP.mistake("The optimizer steps again and again. One step was asked for: the loop stands outside.")
+def whole_training(G: nn.Module, optimizer: Optimizer, z: Tensor, y: Tensor, distance: Distance) -> Any:
+    for _ in range(100):
+        loss = _own_step(G, optimizer, z, y, distance)
+    return loss
