@@ -1,13 +1,16 @@
 """Submissions are graded: no hostile one gets a point, harms anything or stops another; honest ones get all."""
 
+import ast
 import contextlib
 import csv
 import importlib
+import inspect
 import json
 import os
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 import types
 from collections.abc import Mapping
@@ -17,11 +20,15 @@ import grade
 import nbgrader_labs
 import pytest
 from hostile_submissions import AFFINE, HEAD, HONEST, HOSTILE
+from wrong_answers import GIVEN
 
 from gencourse import checks
 from gencourse.checks import limit
-from gencourse.grade import Graded, GradeError, allowed, grade_all, guard, judge, points, run, take
+from gencourse.grade import Graded, GradeError, allowed, grade_all, guard, judge, look, points, run, take
 
+ROOT = Path(__file__).parent.parent
+for lab in run.labs():
+    importlib.import_module(f"wrong_answers.{lab}")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="submissions are graded on Linux")
 
 
@@ -138,6 +145,25 @@ def test_an_honest_submission_gets_its_points(honest, name):
     one = affine(honest[name])
     assert one.status == "passed", (one.result, one.refused)
     assert one.points == one.most > 0
+
+
+@pytest.mark.parametrize("lab", run.labs())
+def test_no_solution_is_refused(lab):
+    solution = take.read((ROOT / "solutions" / f"{lab}.ipynb").read_bytes())
+    assert solution.lab == lab
+    for exercise in checks.exercises():
+        taken = solution.take(exercise, {e.name for e in checks.exercises()}) if exercise.lab == lab else None
+        assert taken is None or not taken.refused, taken.refused
+
+
+@pytest.mark.parametrize("given", [given for given in GIVEN if not given.mistake], ids=lambda given: given.exercise)
+def test_no_right_answer_is_refused_however_it_is_written(given):
+    """Of this one's exercise no more than the function itself is read: its helpers stand in the tests' file."""
+    source = textwrap.dedent(inspect.getsource(given.function))
+    (function,) = ast.parse(source).body
+    assert isinstance(function, ast.FunctionDef)
+    function.decorator_list = []
+    assert not look.refusals(take._Bare().visit(function))
 
 
 # -- What else may be handed in

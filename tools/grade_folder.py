@@ -1,7 +1,6 @@
 """A folder of submissions is graded: errors before anything starts, progress, tables and pages, a summary."""
 
 import os
-import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -9,9 +8,8 @@ from pathlib import Path
 from grade_people import Submission, submissions
 from grade_report import Row, best, number, page_name, write_exercises, write_index, write_page, write_table
 
-from gencourse import checks
 from gencourse.grade import Graded, GradeError, cage, grade_all
-from gencourse.grade.run import labs
+from gencourse.grade.run import content, labs, named
 
 
 def run(folder: Path, out: Path, lab: str, system: str | None, jobs: int) -> int:
@@ -43,7 +41,8 @@ def _grade(folder: Path, out: Path, lab: str, system: str | None, jobs: int) -> 
     handed = submissions(folder)
     if not any(not one.problem for one in handed):
         raise GradeError(f"{folder}: there is no notebook in it, nor in its folders.")
-    lab = lab or _most_common_lab(handed)
+    theirs = Counter(found for one in handed if not one.problem and (found := named(one.path)))
+    lab = lab or (theirs.most_common(1)[0][0] if theirs else "")
     system = system or Counter(one.system for one in handed).most_common(1)[0][0]
     try:
         _folder(out).mkdir(exist_ok=True)
@@ -72,20 +71,6 @@ def _folder(out: Path) -> Path:
 
 def _write(out: Path, submission: Submission, graded: Graded) -> None:
     write_page(_folder(out) / page_name(submission), submission, graded)
-
-
-def _most_common_lab(handed: list[Submission]) -> str:
-    """By the exercises' names in the files; a file's content means nothing else here."""
-    labs = {exercise.name: exercise.lab for exercise in checks.exercises()}
-    counts: Counter[str] = Counter()
-    for one in handed:
-        if one.problem or not one.path.is_file():
-            continue
-        with one.path.open("rb") as file:
-            named = re.findall(rb"checks\.exercise\(\s*\\?[\"']([\w.]{1,80})", file.read(2_000_000))
-        theirs = Counter(labs[name.decode()] for name in named if name.decode() in labs)
-        counts += Counter([theirs.most_common(1)[0][0]] if theirs else [])
-    return counts.most_common(1)[0][0] if counts else ""
 
 
 def _walls(walls: list[str]) -> str:
@@ -137,5 +122,5 @@ def _same_files(rows: list[Row]) -> list[tuple[int, str]]:
     contents: dict[bytes, set[str]] = {}
     for submission, graded in rows:
         if not graded.problem and graded.points:
-            contents.setdefault(submission.path.read_bytes(), set()).add(_shown(submission.student))
+            contents.setdefault(content(submission.path), set()).add(_shown(submission.student))
     return [(len(names), ", ".join(sorted(names)[:9])) for names in contents.values() if len(names) > 1]

@@ -41,6 +41,7 @@ class Guard:
         """The globals in which an answer runs."""
         sys.modules.setdefault("answer", types.ModuleType("answer"))  # where dataclass looks for a class's module
         known: dict[str, Any] = {name: getattr(builtins, name) for name in BUILTINS | CALLED}
+        known |= {"getattr": self._getattr, "hasattr": self._hasattr}
         known |= {"__build_class__": self._class, "__import__": self._import, "__name__": "answer"}
         return {"__builtins__": known, "__name__": "answer", OWN: self._own, SET: self._set}
 
@@ -57,6 +58,15 @@ class Guard:
         if not (self._is_own(thing) or (isinstance(thing, torch.Tensor) and name in OF_TENSORS)):
             self.refuse(f"it sets .{name} of a {type(thing).__name__}")
         setattr(thing, name, value)
+
+    def _getattr(self, thing: Any, name: Any, *default: Any) -> Any:
+        if type(name) is not str or name.startswith("__") or not (name in ATTRIBUTES or self._is_own(thing)):
+            self.refuse(f"it asks a {type(thing).__name__} for {name!r}"[:80])
+        return getattr(thing, name, *default)
+
+    def _hasattr(self, thing: Any, name: Any) -> bool:
+        missing = object()
+        return self._getattr(thing, name, missing) is not missing
 
     def _class(self, body: Callable[..., Any], name: str, *bases: Any, **others: Any) -> type:
         for base in bases:

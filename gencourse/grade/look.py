@@ -192,10 +192,9 @@ class _Look(ast.NodeVisitor):
             self.named(name)
             if name == "type" and (len(node.args) != 1 or node.keywords or isinstance(node.args[0], ast.Starred)):
                 self.no("type with more than one argument makes classes")
-            elif name != "type" and not (
-                len(node.args) > 1 and isinstance(node.args[1], ast.Constant) and self.harmless(node.args[1].value)
-            ):
-                self.no(f"{name} may only ask for a name that is written out, and that an exercise needs")
+            asked = node.args[1] if name != "type" and len(node.args) > 1 else None
+            if isinstance(asked, ast.Constant) and not self.harmless(asked.value):
+                self.no(f"{name} asks for {asked.value!r}, which is no name that an exercise needs")
             for part in (*node.args, *node.keywords):
                 self.visit(part)
             return

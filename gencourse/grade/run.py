@@ -4,6 +4,7 @@ import contextlib
 import gc
 import json
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +25,7 @@ from gencourse.checks.examine import examine
 from gencourse.checks.panel import Result
 from gencourse.grade import cage
 from gencourse.grade.judge import SECONDS, TOGETHER, judge
+from gencourse.grade.take import LARGEST
 
 POINTS = cage.ROOT / "teach" / "points.toml"
 MEMORY = 3 << 30  # bytes for a judge and what it starts, beyond what this process has
@@ -88,7 +91,7 @@ def grade_all(paths: Sequence[Path], lab: str = "", jobs: int = 0) -> Iterator[G
         raise GradeError(f"There is no {lab}; the labs are {', '.join(labs())}.")
     torch.set_num_threads(1)
     worth = points()
-    _warm(lab)
+    _warm({lab} if lab else {named(path) for path in paths})
     jobs = jobs or len(os.sched_getaffinity(0))
     todo, running = list(paths)[::-1], selectors.DefaultSelector()
     try:
@@ -132,11 +135,33 @@ def points(path: Path = POINTS) -> dict[str, float]:
     return {exercise.name: listed.get(exercise.name, default) for exercise in checks.exercises()}
 
 
-def _warm(lab: str) -> None:
+def named(path: Path) -> str:
+    """The lab whose exercises a file names; "" if none. What else is in it means nothing here."""
+    labs = {exercise.name: exercise.lab for exercise in checks.exercises()}
+    names = re.findall(rb"checks\.exercise\(\s*\\?[\"']([\w.]{1,80})", content(path))
+    theirs = Counter(labs[name.decode()] for name in names if name.decode() in labs)
+    return theirs.most_common(1)[0][0] if theirs else ""
+
+
+def content(path: Path) -> bytes:
+    """A file's bytes, and one more than are allowed of a larger one; nothing of a link, a pipe or a device."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as file:
+            return file.read(LARGEST + 1)
+    except OSError:
+        return b""
+
+
+_warmed: set[str] = set()
+
+
+def _warm(labs: set[str]) -> None:
     """What torch and the checks import and prepare when they are first used, they do here, and not in every fork."""
     for exercise in checks.exercises():
-        if exercise.lab == lab:
+        if exercise.lab in labs - _warmed:
             examine(exercise, exercise.own, seed=0)
+    _warmed.update(labs)
 
 
 class _Running:
@@ -206,9 +231,9 @@ def _judge(path: Path, lab: str, scratch: str, write: int) -> None:
 
     def work() -> None:
         ends = time.monotonic() + TOGETHER
-        content = _content(path)
+        submission = content(path)
         cage.confine()
-        judge(content, lab, tell, lambda: ends - time.monotonic(), write)
+        judge(submission, lab, tell, lambda: ends - time.monotonic(), write)
 
     def tell(what: dict[str, Any]) -> None:
         text = json.dumps(what).encode() + b"\n"
@@ -232,15 +257,3 @@ def _judge(path: Path, lab: str, scratch: str, write: int) -> None:
         cage.inner(work)
     finally:
         os._exit(1)
-
-
-def _content(path: Path) -> bytes:
-    """The file's bytes, and one more than are allowed of a larger one; nothing of a link, a pipe or a device."""
-    from gencourse.grade.take import LARGEST
-
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(handle, "rb") as file:
-            return file.read(LARGEST + 1)
-    except OSError:
-        return b""
