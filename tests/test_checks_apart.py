@@ -167,7 +167,10 @@ HOSTILE = [
 
 @pytest.mark.parametrize("answer", HOSTILE, ids=lambda f: f.__name__)
 def test_it_is_stopped_and_the_result_says_so(double, answer, capfd):
+    short = limit.SECONDS
+    limit.SECONDS = 60.0  # an honest answer's time is the machine's affair; the fixture puts it back
     checks.exercise("toy.double")(lambda x: 2 * x)
+    limit.SECONDS = short
     assert checks.exercise("toy.double")(answer) is answer
     (result,) = (r for r in machinery._results.values() if r.name == "toy.double")
     assert result.state == "wrong"
@@ -176,10 +179,12 @@ def test_it_is_stopped_and_the_result_says_so(double, answer, capfd):
     assert result.hint
     assert len(str(result)) < 4000
     assert len(capfd.readouterr().out) < 8000
+    limit.SECONDS = 60.0
     assert checks.run("toy.double", lambda x: 2 * x).state == "passed", "and the next one is examined as ever"
 
 
-def test_what_it_changes_is_gone_with_it(double):
+def test_what_it_changes_is_gone_with_it(double, monkeypatch):
+    monkeypatch.setattr(limit, "SECONDS", 60.0)
     counted, threads = [], torch.get_num_threads()
 
     def patches(x):

@@ -13,6 +13,7 @@ PACKAGES = ("genlib", "gencourse")
 
 # From the top down: a unit may import from lower lines, and from no other unit of its own line.
 LAYERS = [
+    {"gencourse.grade"},
     {"gencourse.checks", "gencourse.widgets"},
     {"gencourse.plots"},
     {"genlib.recipes", "genlib.__main__"},
@@ -23,7 +24,7 @@ LAYERS = [
     {"genlib.common", "genlib.optimizers"},
     {"genlib.arguments"},
 ]
-FAMILIES = LAYERS[5]
+FAMILIES = LAYERS[6]
 MAY_NOT_KNOW = {"gencourse.plots": {"genlib.train", *FAMILIES}, "genlib.train": FAMILIES}
 DEPTH = {name: depth for depth, layer in enumerate(LAYERS) for name in layer}
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]

@@ -1786,7 +1786,7 @@ def fit(flow, optimizer, loss, batches):
 def fit(flow, optimizer, loss, batches):
     optimizer.zero_grad()
     values = [loss(x, flow).mean() for x in batches]
-    sum(values).backward()
+    torch.stack(values).sum().backward()
     optimizer.step()
     return torch.stack(values).detach()
 
