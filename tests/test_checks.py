@@ -278,7 +278,7 @@ class TestDiagnosis:
             (lambda x: npp.abs(x), "imported"),  # type: ignore[name-defined]
             (changed_in_place, "Changed in place"),
             (lambda x: x if x > 0 else 2 * x, "joined"),
-            (lambda x: torch.cat(x, x, dim=1), "one list of tensors"),
+            (lambda x: torch.cat(x, x, dim=1), "one list of tensors"),  # pyright: ignore[reportCallIssue]
             (lambda x: torch.nn.Linear(2, 2).grad, "parameters()"),
             (lambda x: x[:, torch.ones(5, dtype=torch.bool)], "a size fixed"),
             (lambda x: (2 * x,), "tuple of one"),
