@@ -52,13 +52,12 @@ def copies(args: Sequence[Any]) -> tuple[Any, ...]:
             return a.detach().clone().requires_grad_(a.requires_grad)
         if type(a) in (list, tuple):
             return type(a)(map(copied, a))
-        if not (steps and isinstance(a, torch.nn.Module | torch.optim.Optimizer)):
-            return a
-        new = copy.deepcopy(a, memo)
-        if isinstance(a, torch.nn.Module):  # deepcopy leaves gradients behind
-            for old_weight, weight in zip(a.parameters(), new.parameters(), strict=True):
+        if steps and isinstance(a, torch.nn.Module):
+            new = copy.deepcopy(a, memo)
+            for old_weight, weight in zip(a.parameters(), new.parameters(), strict=True):  # deepcopy leaves gradients
                 weight.grad = None if old_weight.grad is None else old_weight.grad.detach().clone()
-        return new
+            return new
+        return copy.deepcopy(a, memo) if steps and isinstance(a, torch.optim.Optimizer) else a
 
     return tuple(map(copied, args))
 
