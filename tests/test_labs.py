@@ -137,6 +137,13 @@ class TestEverySolution:
             assert "### BEGIN SOLUTION" in body
             assert any(line.strip() == "### END SOLUTION" for line in rest)
 
+    def test_its_specifications_fit_the_cell(self, lab: str):
+        """At 1280 pixels, with the file browser open, a cell of JupyterLab shows about 105 characters of a line."""
+        lines = source(lab).splitlines()
+        for function in exercise_functions(lab):
+            specification = lines[function.lineno - 1 : function.body[0].end_lineno]
+            assert max(map(len, specification)) <= 96, function.name
+
 
 def source(lab: str) -> str:
     return (ROOT / "solutions" / f"{lab}.py").read_text(encoding="utf-8")
