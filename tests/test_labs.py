@@ -1,8 +1,10 @@
 """Every lab's exercises against wrong answers and right ones, its own solution, and its blank stub."""
 
 import ast
+import functools
 import importlib
 import math
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -13,17 +15,17 @@ import torch
 from wrong_answers import GIVEN, Given
 
 from gencourse import checks
-from gencourse.checks import limit
+from gencourse.checks import examine, limit
 from gencourse.checks.panel import Result
 from gencourse.checks.spec import Exercise
 
 ROOT = Path(__file__).parent.parent
 EXERCISES = {exercise.name: exercise for exercise in checks.exercises()}
 LABS = sorted({exercise.lab for exercise in EXERCISES.values()})
-SEEDS = range(4)
+SEEDS = range(int(os.environ.get("ANSWER_SEEDS", 1)))  # further ones before a release: the checks try many inputs each
 
-for lab in LABS:
-    importlib.import_module(f"wrong_answers.{lab}")
+for name in LABS:
+    importlib.import_module(f"wrong_answers.{name}")
 
 WRONG = [given for given in GIVEN if given.mistake]
 RIGHT = [given for given in GIVEN if not given.mistake]
@@ -41,14 +43,16 @@ def name_of(given: Given) -> str:
 
 @pytest.fixture(autouse=True)
 def _here(monkeypatch):
-    """In this process: what a fork is good for has tests of its own."""
+    """In this process, and by no clock: what a fork and a warning are good for has tests of its own."""
     monkeypatch.setattr(sys.modules["gencourse.checks.exercise"], "possible", lambda: False)
+    monkeypatch.setattr(examine, "_pace", lambda *_: "")
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
 
 
+@functools.cache
 def answered(given: Given, seed: int) -> Result:
     """Only what never ends is stopped soon: how long an honest answer takes is the machine's affair."""
     with pytest.MonkeyPatch.context() as patch:
@@ -57,26 +61,49 @@ def answered(given: Given, seed: int) -> Result:
         return checks.run(given.exercise, given.function, seed=seed)
 
 
-@pytest.mark.parametrize("given", WRONG, ids=name_of)
-def test_a_wrong_answer_is_rejected_with_the_hint_for_its_mistake(given):
-    exercise = EXERCISES[given.exercise]
-    known = exercise.mistakes.get(given.mistake)
-    for seed in SEEDS[: 1 if given.mistake == "endless" else 2]:  # a check tries many inputs for each
-        result = answered(given, seed)
-        assert result.state == "wrong"
-        assert (result.mistake or "unforeseen") == given.mistake, f"seed {seed}: {result}"
-        assert result.check, "which check failed"
-        assert result.hint, "and where to look"
-        if known is not None:
-            assert result.hint == known.hint
+class Answers:
+    """The answers to one lab; a class for each, so that two workers share them."""
+
+    lab = ""
+
+    def test_a_wrong_answer_is_rejected_with_the_hint_for_its_mistake(self, wrong: Given):
+        exercise = EXERCISES[wrong.exercise]
+        known = exercise.mistakes.get(wrong.mistake)
+        for seed in SEEDS[:1] if wrong.mistake == "endless" else SEEDS:
+            result = answered(wrong, seed)
+            assert result.state == "wrong"
+            assert (result.mistake or "unforeseen") == wrong.mistake, f"seed {seed}: {result}"
+            assert result.check, "which check failed"
+            assert result.hint, "and where to look"
+            if known is not None:
+                assert result.hint == known.hint
+
+    def test_a_right_answer_passes_however_it_is_written(self, right: Given):
+        for seed in SEEDS:
+            result = checks.run(right.exercise, right.function, seed=seed)
+            assert result.state == "passed", f"seed {seed}: {result}"
+
+    def test_each_mistake_has_a_hint_of_its_own(self, exercise: Exercise):
+        hints: dict[str, str] = {}
+        for given in WRONG:
+            if given.exercise == exercise.name:
+                hint = answered(given, 0).hint
+                assert hints.setdefault(hint, given.mistake) == given.mistake
 
 
-@pytest.mark.parametrize("given", RIGHT, ids=name_of)
-def test_a_right_answer_passes_however_it_is_written(given):
-    for seed in SEEDS:
-        result = checks.run(given.exercise, given.function, seed=seed)
-        assert result.state == "passed", f"seed {seed}: {result}"
-        assert given.slow or not result.warning
+for lab in LABS:
+    globals()[f"TestAnswersTo_{lab}"] = type(f"TestAnswersTo_{lab}", (Answers,), {"lab": lab})
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    lab = getattr(metafunc.cls, "lab", "")
+    for argument, all_of_them in {"wrong": WRONG, "right": RIGHT}.items():
+        if argument in metafunc.fixturenames:
+            mine = [given for given in all_of_them if EXERCISES[given.exercise].lab == lab]
+            metafunc.parametrize(argument, mine, ids=name_of)
+    if lab and "exercise" in metafunc.fixturenames:
+        mine = [exercise for exercise in EXERCISES.values() if exercise.lab == lab]
+        metafunc.parametrize("exercise", mine, ids=lambda e: e.name)
 
 
 @pytest.mark.parametrize("exercise", EXERCISES.values(), ids=lambda e: e.name)
@@ -99,12 +126,9 @@ class TestEveryExercise:
         assert set(exercise.mistakes) <= made
         assert {m for m in made if not m.startswith("ignores_")} <= set(exercise.mistakes) | GENERAL
 
-    def test_each_mistake_has_a_hint_of_its_own(self, exercise: Exercise):
-        hints: dict[str, str] = {}
-        for given in WRONG:
-            if given.exercise == exercise.name:
-                hint = answered(given, seed=0).hint
-                assert hints.setdefault(hint, given.mistake) == given.mistake
+    def test_its_pace_is_taken_on_arguments_that_it_can_do(self, exercise: Exercise):
+        if exercise.large is not None:
+            exercise.results(exercise.own, exercise.large(torch.Generator().manual_seed(0)))
 
     def test_the_blank_stub_is_not_attempted_and_genlib_stands_in(self, exercise: Exercise, capsys):
         function = stub(exercise)

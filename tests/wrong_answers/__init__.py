@@ -11,7 +11,6 @@ class Given(NamedTuple):
     exercise: str
     mistake: str  # what the checks should recognise; empty for a right answer
     function: Callable[..., Any]
-    slow: bool = False  # right, but the panel may say that it is slow
 
 
 GIVEN: list[Given] = []
@@ -30,13 +29,3 @@ def wrong(exercise: str, mistake: str) -> Callable[[Callable[..., Any]], Callabl
 def right(exercise: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The answer below is right, however it looks."""
     return wrong(exercise, "")
-
-
-def slow(exercise: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The answer below is right, and may be so slow that the panel says so."""
-
-    def add(function: Callable[..., Any]) -> Callable[..., Any]:
-        GIVEN.append(Given(exercise, "", function, slow=True))
-        return function
-
-    return add

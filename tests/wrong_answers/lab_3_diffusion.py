@@ -8,7 +8,7 @@ import math
 import numpy as np
 import torch
 
-from . import lab_3_more, right, slow, wrong
+from . import lab_3_more, right, wrong
 
 __all__ = ["lab_3_more"]
 
@@ -1081,7 +1081,7 @@ def loss(net, x_0, t, eps, alpha_bar, predict):
     return torch.nn.functional.mse_loss(net(noised(x_0, t, eps, alpha_bar), t), wanted)
 
 
-@slow("diffusion.loss")  # the mean of the examples' means, one by one
+@right("diffusion.loss")  # the mean of the examples' means, one by one
 def loss(net, x_0, t, eps, alpha_bar, predict):
     errors = apart(net, x_0, t, eps, alpha_bar, predict)
     return sum((error * error).sum() / error.numel() for error in errors) / len(errors)
@@ -2426,7 +2426,7 @@ def loss(net, x_0, t, eps, alpha_bar, predict):
     return ((said - eps) ** 2).mean()
 
 
-@slow("diffusion.loss")  # the net is asked about one example at a time
+@right("diffusion.loss")  # the net is asked about one example at a time
 def loss(net, x_0, t, eps, alpha_bar, predict):
     x_t, wanted = noised(x_0, t, eps, alpha_bar), goal(x_0, t, eps, alpha_bar, predict)
     each = [((net(x_t[i : i + 1], t[i : i + 1]) - wanted[i : i + 1]) ** 2).mean() for i in range(len(t))]
