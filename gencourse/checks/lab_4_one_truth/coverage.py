@@ -5,7 +5,7 @@ from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
 from gencourse.checks.lab_4_one_truth.given import FLOAT32_TOL, Pair, components, mahalanobis, normal, scalar, uniform
-from gencourse.checks.lab_4_one_truth.responsibilities import _own_responsibilities
+from gencourse.checks.lab_4_one_truth.responsibilities import responsibilities
 from gencourse.checks.spec import WholeNumbers
 from genlib import metrics
 from genlib.data import GaussianMixture
@@ -117,7 +117,7 @@ def _(answer: Answer, g: Generator) -> None:
     x = 1.5 * normal((50, 2), g)
     distance = mahalanobis(x, parts.means, parts.covs)
     near = distance.min(1).values <= 3
-    responsibility = _own_responsibilities(distance, parts.covs, parts.weights)
+    responsibility = responsibilities(distance, parts.covs, parts.weights)
     known = metrics.mode_coverage(x, GaussianMixture(*parts), found_at=0.6, within=3)
     share, found = answer(responsibility, near, parts.weights, 0.6)
     answer.agrees("share", torch.tensor(known.share, dtype=torch.float64), share)

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.lab_4_one_truth.energy import _own_energy
+from gencourse.checks.lab_4_one_truth.energy import energy
 from gencourse.checks.lab_4_one_truth.given import FLOAT32_TOL, normal, scalar
 from gencourse.checks.lab_4_one_truth.p_value import Named
 from gencourse.checks.spec import Exercise
@@ -44,7 +44,7 @@ STEP = Step(
     why="This is all there is to a training loop; what differs between the families is the line that makes the loss.",
 )
 
-ENERGY = Named("the energy distance", _own_energy)
+ENERGY = Named("the energy distance", energy)
 ONE_SIDED = Named("(x.mean(0) - 2 * y.mean(0)).square().sum()", lambda x, y: (x.mean(0) - 2 * y.mean(0)).square().sum())
 
 
