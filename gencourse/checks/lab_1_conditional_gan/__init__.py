@@ -13,8 +13,8 @@ from gencourse.checks.lab_1_conditional_gan.pair import PAIR
 from gencourse.checks.lab_1_conditional_gan.pulls import PULLS
 from gencourse.checks.lab_1_conditional_gan.r1 import R1
 from gencourse.checks.lab_1_conditional_gan.receptive_field import FIELD
-from gencourse.checks.lab_1_conditional_gan.spectrum import SPECTRUM
-from gencourse.checks.lab_1_conditional_gan.step import STEP
+from gencourse.checks.lab_1_conditional_gan.spectrum_mistakes import SPECTRUM
+from gencourse.checks.lab_1_conditional_gan.step_mistakes import STEP
 from gencourse.checks.lab_1_conditional_gan.variances import VARIANCES
 
 EXERCISES = [

@@ -5,16 +5,16 @@ see which outputs move; the last check of most exercises compares with genlib.
 """
 
 from gencourse.checks.lab_2_flows.affine import AFFINE
-from gencourse.checks.lab_2_flows.bits_per_dim import BITS
+from gencourse.checks.lab_2_flows.bits_per_dim_mistakes import BITS
 from gencourse.checks.lab_2_flows.checkerboard import CHECKERBOARD
 from gencourse.checks.lab_2_flows.compose import COMPOSE
-from gencourse.checks.lab_2_flows.coupling import COUPLING
 from gencourse.checks.lab_2_flows.coupling_inverse import INVERSE
+from gencourse.checks.lab_2_flows.coupling_mistakes import COUPLING
 from gencourse.checks.lab_2_flows.density_1d import DENSITY_1D
 from gencourse.checks.lab_2_flows.dependence import DEPENDENCE
-from gencourse.checks.lab_2_flows.fit import FIT
-from gencourse.checks.lab_2_flows.log_prob import LOG_PROB
-from gencourse.checks.lab_2_flows.logit import LOGIT
+from gencourse.checks.lab_2_flows.fit_mistakes import FIT
+from gencourse.checks.lab_2_flows.log_prob_mistakes import LOG_PROB
+from gencourse.checks.lab_2_flows.logit_mistakes import LOGIT
 
 EXERCISES = [
     DENSITY_1D,
