@@ -469,6 +469,36 @@ def cell(names, body):
     return names["double"]
 
 
+GAPS = """
+import math
+
+def right(log_p, log_p_theta):
+    return (log_p - log_p_theta).mean(), (log_p - log_p_theta).std() / len(log_p) ** 0.5
+
+def no_root(log_p, log_p_theta):
+    return (log_p - log_p_theta).mean(), (log_p - log_p_theta).std() / len(log_p)
+
+def no_error(log_p, log_p_theta):
+    return (log_p - log_p_theta).mean()
+
+def honest(log_p, L_T, L_t, L_0, dims):
+    return gap(log_p, -math.log(2) * dims * (L_T + L_t.sum(1) + L_0))
+
+def by_a_helper(log_p, L_T, L_t, L_0, dims):
+    return averaged(log_p, L_T + L_t.sum(1) + L_0, dims)
+
+def averaged(log_p, bits, dims):
+    return gap(log_p, -bits * dims * math.log(2))
+
+def in_bits(log_p, L_T, L_t, L_0, dims):
+    return gap(log_p, -dims * (L_T + L_t.sum(1) + L_0))
+
+def alone(log_p, L_T, L_t, L_0, dims):
+    surplus = math.log(2) * dims * (L_T + L_t.sum(1) + L_0) + log_p
+    return surplus.mean(), surplus.std() / len(surplus) ** 0.5
+"""
+
+
 class TestTutor:
     """Whose fault it is, hints in steps, and what comes with a pass."""
 
@@ -500,6 +530,26 @@ class TestTutor:
         checks.exercise("toy.double")(cell(names, "return x * x"))
         exec("def six(x): return 5 * x", names)
         assert checks.run("toy.six", names["six"]).check == "six times", "which does not call it"
+
+    def test_the_gap_of_a_bound_that_calls_a_wrong_gap_is_not_blamed_for_it(self, monkeypatch, capsys):
+        """Lab 4: exercise 5 may be written with exercise 4, and at once is as wrong as that."""
+        monkeypatch.setattr(machinery, "_results", {})
+        names = {}
+        exec(GAPS, names)
+
+        def asked(gap, of_the_bound):
+            names["gap"] = checks.exercise("one_truth.gap")(names[gap])
+            return [checks.run("one_truth.bound_gap", names[of_the_bound], seed) for seed in range(3)]
+
+        for wrong in ("no_root", "no_error"):
+            for calls_it in ("honest", "by_a_helper", "in_bits"):
+                for result in asked(wrong, calls_it):
+                    assert result.mistake == "calls_a_wrong_one"
+                    assert result.check == "one_truth.gap, which this calls, is still wrong: mend it first"
+        assert {result.state for result in asked("no_root", "alone")} == {"passed"}, "which does not call it"
+        for honest in ("honest", "by_a_helper"):
+            assert {result.state for result in asked("right", honest)} == {"passed"}
+        assert {result.mistake for result in asked("right", "in_bits")} == {"bits"}, "and now it is its own mistake"
 
     def test_a_mistake_is_named_where_it_fits_on_other_numbers_too(self, toy):
         exercise = toy("toy.sign", lambda x: x.sign(), returns=["y"])
