@@ -20,7 +20,7 @@ import math
 import time
 
 import torch
-from gencourse import checks, plots
+from gencourse import checks, plots, widgets
 from gencourse.checks.lab_4_one_truth.hidden import hidden_mixture
 from IPython.display import Markdown
 from torch.distributions import MultivariateNormal, Normal
@@ -40,6 +40,7 @@ def seeded(number=0):
 # ## How it works
 #
 # In each exercise you *predict*, *implement*, *look* and *explain*.
+# Where a prediction has a place below it, answer there: it is kept, and shown again beside what came out.
 # Write your answer in place of `raise NotImplementedError` and run the cell: it answers at once.
 # If it says *wrong*, it shows the numbers that it tried and where to look; the line *again* repeats just these numbers.
 # When you are stuck, `checks.hint("one_truth.gap")` says more, and `checks.solution("one_truth.gap")` shows a worked answer; after the third failure it is in the panel.
@@ -79,7 +80,13 @@ for k, (w, cov) in enumerate(zip(practice.weights, practice.covs, strict=True)):
 #
 # **Predict.**
 # In one dimension, 5 % of a Gaussian's mass is more than 2 standard deviations away from its mean.
-# Is it more or less in the plane?
+# Is it more or less in the plane, and how much is it?
+
+# %%
+beyond = widgets.Prediction.number(
+    "How much of a Gaussian's mass in the plane is more than 2 standard deviations away from its mean?", unit="%"
+)
+beyond
 
 
 # %%
@@ -106,6 +113,9 @@ for limit in (1, 2, 3):
     further = (nearest > limit).double().mean()
     give_or_take = (further * (1 - further) / len(nearest)).sqrt()
     print(f"further than {limit}: {further:.4f} ± {give_or_take:.4f}, e^(−r²/2) {math.exp(-(limit**2) / 2):.4f}")
+
+# %%
+beyond.compare(100 * (nearest > 2).double().mean())
 
 # %%
 r = torch.linspace(0, 4, 81, dtype=torch.float64)
@@ -154,6 +164,13 @@ plots.figure(
 # A point is 2 standard deviations away from a wide component, and 2 of its own from a narrow component of the same weight.
 # To which of them does it more likely belong?
 
+# %%
+origin = widgets.Prediction.choice(
+    "Two deviations from a wide component, two from a narrow one, of the same weight: whose is it more likely?",
+    ["the wide one's", "the narrow one's", "as likely the one's as the other's"],
+)
+origin
+
 
 # %%
 @checks.exercise("one_truth.responsibilities")
@@ -192,6 +209,16 @@ plots.figure(
     alt="Left: clusters of points, long and round, each in a colour of its own. Right: the plane is bright, where one "
     "component is certain, but for thin dark curves between the clusters.",
 )
+
+# %% [markdown]
+# Then the point of the prediction, where the wide component has three times the standard deviations of the narrow one.
+
+# %%
+three_times = torch.stack([9 * torch.eye(2), torch.eye(2)]).double()
+twice_two, equal = torch.full((1, 2), 2.0).double(), torch.full((2,), 0.5).double()
+to_wide, to_narrow = torch.as_tensor(responsibilities(twice_two, three_times, equal))[0]
+print(f"the wide one's: {to_wide:.2f}, the narrow one's: {to_narrow:.2f}")
+origin.compare("the narrow one's" if to_narrow > to_wide else "the wide one's")
 
 # %% [markdown]
 # **Explain.**
@@ -300,6 +327,12 @@ for name, made in makers.items():
 # KL is never below 0.
 # Can a single Δ_b be below 0? Can the average be?
 
+# %%
+below = widgets.Prediction.choice(
+    "Of a good model: what can come out below 0?", ["neither", "a single Δ, but not the average", "both"]
+)
+below
+
 
 # %%
 @checks.exercise("one_truth.gap")
@@ -317,6 +350,7 @@ def gap(log_p, log_p_theta):
 # **Look.**
 # The model is a single Gaussian with the data's mean and covariance.
 # Beside the error we print what it would be if log p and log p_θ were averaged on *different* points.
+# Then a better model: the mixture itself, but with covariances that are a fifth too large, on 100 points at a time.
 
 # %%
 single = MultivariateNormal(x.mean(0), x.T.cov())
@@ -326,6 +360,16 @@ for n in (100, 1000, 10_000):
     value, error = gap(nats, nats_theta)
     apart = math.sqrt((nats.var() + nats_theta.var()) / n)
     print(f"{n:6d} points: gap {value:.3f} ± {error:.3f} nats; on different points ± {apart:.3f}")
+
+# %%
+better = data.GaussianMixture(practice.means, 1.2 * practice.covs, practice.weights)
+fresh = practice.sample(20_000, seeded(4)).double()
+nats, nats_theta = practice.log_prob(fresh), better.log_prob(fresh)
+single_ones = (nats < nats_theta).double().mean()
+gaps = [gap(*some)[0] for some in zip(nats.split(100), nats_theta.split(100), strict=True)]
+averages = torch.tensor([float(value) < 0 for value in gaps]).double().mean()
+print(f"below 0: {single_ones:.0%} of single Δ, {averages:.0%} of averages over 100 points")
+below.compare(below.spec["options"][int(single_ones > 0) + int(averages > 0)])
 
 # %% [markdown]
 # **Explain.**
@@ -337,7 +381,7 @@ for n in (100, 1000, 10_000):
 # A hundred times: the error falls with √B.
 #
 # A point can lie where the model is denser than the truth, and there Δ is below 0.
-# If the model is good, the average over a few points can be below 0 as well, by about one standard error: a gap of −0.01 ± 0.02 contradicts nothing.
+# If the model is good, the average over a few points can be below 0 as well, by about one standard error, as one in six is for the better model above: a gap of −0.01 ± 0.02 contradicts nothing.
 # But a gap that is below 0 by many standard errors is a mistake, or was measured on points that the model was trained on; we shall see that below.
 # </details>
 
@@ -359,6 +403,13 @@ for n in (100, 1000, 10_000):
 # The best denoiser there is, E[ε given x_t], is known for a mixture in closed form.
 # With this denoiser, is the gap of the bound 0?
 # And if the truth were one Gaussian, so that no step back has two humps?
+
+# %%
+unbeaten_gap = widgets.Prediction.choice(
+    "With the best denoiser, where is the gap of the bound 0?",
+    ["for both", "for the single Gaussian alone", "for neither"],
+)
+unbeaten_gap
 
 
 # %%
@@ -395,11 +446,16 @@ def unbeaten(p, T):
 
 # %%
 alone = data.GaussianMixture(torch.zeros(1, 2), 0.07**2 * torch.eye(2)[None])
+surely = []  # is the gap more than three errors above 0?
 for T in (25, 50, 100, 200):
     value, error = gap_of_bound(unbeaten(practice, T), practice, x[:500].float())
     other, its_error = gap_of_bound(unbeaten(alone, T), alone, alone.sample(500, seeded(1)))
     print(f"{T:3d} steps: the gap of the bound is {value:.2f} ± {error:.2f} nats", end="")
     print(f", for the single Gaussian {other:.2f} ± {its_error:.2f}")
+    surely.append((value > 3 * error, other > 3 * its_error))
+
+# %%
+unbeaten_gap.compare(unbeaten_gap.spec["options"][int(sum(surely[0]))])
 
 # %% [markdown]
 # **Look again.**
@@ -475,6 +531,13 @@ for name, p in {"practice": practice, "single Gaussian": alone}.items():
 # Weights are often as small as e^(−2000).
 # What does the computer say of their average, and of its logarithm?
 
+# %%
+tiny = widgets.Prediction.choice(
+    "Weights e^(−2000) and e^(−2001), in float64: what are their average and its logarithm?",
+    ["1.8e-869 and -2000.4", "0 and -inf", "0 and -2000.4", "nan and nan"],
+)
+tiny
+
 
 # %%
 @checks.exercise("one_truth.importance")
@@ -522,6 +585,13 @@ plots.figure(
 )
 
 # %% [markdown]
+# And what the computer says of two such weights:
+
+# %%
+average_weight = torch.tensor([-2000.0, -2001.0]).double().exp().mean()
+tiny.compare(f"{average_weight:g} and {average_weight.log():g}")
+
+# %% [markdown]
 # **Explain.**
 # With one draw both numbers agree, and the estimate of log p_θ is too low.
 # With 300 draws it is nearly right.
@@ -552,6 +622,13 @@ plots.figure(
 #
 # **Predict.**
 # If each point is paired with itself as well, at a distance of 0, does ℰ become too large or too small?
+
+# %%
+paired = widgets.Prediction.choice(
+    "With each point paired with itself as well, what does ℰ become?",
+    ["too large", "too small", "neither, on average"],
+)
+paired
 
 
 # %%
@@ -588,6 +665,24 @@ plots.figure(
 )
 
 # %% [markdown]
+# The same for the truth against itself, now with each point paired with itself as well:
+
+
+# %%
+def with_themselves(x, y):
+    """The energy distance, were each point its own partner, too."""
+    return 2 * torch.cdist(x, y).mean() - torch.cdist(x, x).mean() - torch.cdist(y, y).mean()
+
+
+own_pairs = practice.sample(20_000, seeded(5)).double().reshape(200, 2, 50, 2)
+honest, biased = (
+    torch.stack([torch.as_tensor(f(a, b)) for a, b in own_pairs]) for f in (energy, with_themselves)
+)
+more, chance = (biased - honest).mean(), honest.std() / len(honest) ** 0.5
+print(f"on average {honest.mean():.4f} ± {chance:.4f}, and {more:+.4f} where points are paired with themselves")
+paired.compare("too large" if more > 2 * chance else "too small" if more < -2 * chance else "neither, on average")
+
+# %% [markdown]
 # **Explain.**
 # The truth against itself is often above 0, by chance.
 # From one number alone, could you tell the makers apart?
@@ -615,6 +710,10 @@ plots.figure(
 #
 # **Predict.**
 # What is the smallest p-value that 199 shuffles can give?
+
+# %%
+smallest = widgets.Prediction.number("What is the smallest p-value that 199 shuffles can give?")
+smallest
 
 
 # %%
@@ -649,6 +748,10 @@ for name, made in makers.items():
         chance = p_value(made[:n], fresh, shuffles(2 * n), energy)
         print(f"{name:12} {n:4d} points: p-value {chance:.3f}")
 
+# %%
+far_away = x[:50] + 10
+smallest.compare(float(p_value(far_away, x[50:100], shuffles(100), energy)))
+
 # %% [markdown]
 # **Explain.**
 # A report has a p-value of 0.4, and says: "with a probability of 40 % our model is the truth."
@@ -677,6 +780,13 @@ for name, made in makers.items():
 # **Predict.**
 # ℰ of 128 points is dominated by pairs that are far from each other.
 # What will the generator learn first, and what last: where the modes are, how much mass each has, how narrow they are?
+
+# %%
+learns = widgets.Prediction.order(
+    "What does the generator learn first, and what last?",
+    ["how much mass each mode has", "how narrow the modes are", "where the modes are"],
+)
+learns
 
 
 # %%
@@ -722,13 +832,42 @@ def energy_training(G, points, steps, seed=0, lr=2e-3, snapshots=()):
 
 
 # %%
-pictures = energy_training(small_network(), x.float(), 800, snapshots=(0, 50, 200, 800))
+pictures = energy_training(small_network(), x.float(), 800, snapshots=range(0, 801, 10))
+chosen = {
+    name: cloud for name, cloud in pictures.items() if name in ("0 steps", "50 steps", "200 steps", "800 steps")
+}
 plots.figure(
-    *[plots.points({"": cloud}, title=name, size=8, **box) for name, cloud in pictures.items()],
+    *[plots.points({"": cloud}, title=name, size=8, **box) for name, cloud in chosen.items()],
     columns=4,
     alt="Four clouds of points: a spot, a cloud over the whole square, thick threads through where the modes are, and "
     "thinner threads with knots at the modes.",
 )
+
+# %% [markdown]
+# The same in numbers: the modes that have no point yet, the share of the mass that is in a wrong mode, and the points astray.
+
+
+# %%
+def still_wrong(cloud):
+    """What is not learnt yet, each from 0 to 1."""
+    d = torch.as_tensor(distances(cloud.double(), *parts[:2]))
+    mass = torch.as_tensor(responsibilities(d, *parts[1:])).mean(0)
+    return {
+        "where the modes are": float((d.amin(0) > NEAR).double().mean()),
+        "how much mass each mode has": float((mass - practice.weights).abs().sum() / 2),
+        "how narrow the modes are": float((d.amin(1) > NEAR).double().mean()),
+    }
+
+
+# %% tags=["nbval-ignore-output"]
+wrong = {name: still_wrong(cloud) for name, cloud in pictures.items()}
+for name in chosen:
+    without, misplaced, stray = wrong[name].values()
+    print(
+        f"{name:9} modes without a point {without:.2f}, mass in a wrong mode {misplaced:.2f}, astray {stray:.2f}"
+    )
+halved = {what: [now[what] <= wrong["0 steps"][what] / 2 for now in wrong.values()] for what in still_wrong(x)}
+learns.compare(sorted(halved, key=lambda what: sum(not half for half in halved[what])))
 
 # %% [markdown]
 # **Explain.**
@@ -770,11 +909,16 @@ plots.figure(
 
 # %% [markdown]
 # **Predict.**
-# How many modes are there, and which is the lightest?
-# Write your numbers down here; the curtain shows later whether they hold.
+# How many modes are there, and what share of the points belongs to the lightest of them?
+# The curtain shows later whether your numbers hold.
 
 # %%
-my_modes = None  # your number
+my_modes = widgets.Prediction.number("How many modes are there?")
+my_modes
+
+# %%
+my_lightest = widgets.Prediction.number("What share of the points belongs to the lightest mode?", unit="%")
+my_lightest
 
 # %% [markdown]
 # **Choose**, before anything is trained, and write down why.
@@ -788,11 +932,20 @@ my_modes = None  # your number
 # | GAN | nothing | mode collapse: modes that are lost, or connected by threads |
 # | energy | nothing | exercise 9's generator: it looks over the whole square, and sees small things last |
 #
-# The budget is 1500 steps of 128 points for each model.
+# The budget is 1000 steps of 128 points for each model.
 # It is not enforced, but counted: who takes more says so.
+#
+# **Predict.**
+# With this budget, which of the five will have the fewest points astray, and which the most?
 
 # %%
-BUDGET = 1500
+my_order = widgets.Prediction.order(
+    "The five families, from the fewest points astray to the most:", ["GAN", "VAE", "diffusion", "energy", "flow"]
+)
+my_order
+
+# %%
+BUDGET = 1000
 
 
 def fit(name, model, steps=BUDGET, points=seen):
@@ -949,6 +1102,10 @@ for name, row in rows.items():
     how = "none" if row["kind"] == "none" else f"{row['gap']:.3f} ± {row['error']:.3f} ({row['kind']})"
     print(f"{name:10} {row['astray']:8.4f} {how:>24} {row['energy']:8.4f} {row['p_value']:7.3f}")
 
+# %% tags=["nbval-ignore-output"]
+stray = {kind: rows[n]["astray"] for n, m in models.items() for kind, f in FAMILIES.items() if isinstance(m, f)}
+my_order.compare(sorted(stray, key=stray.get))
+
 # %% [markdown]
 # The energy distance is a length, in the unit of the axes.
 #
@@ -996,10 +1153,15 @@ plots.figure(
 
 # %% tags=["nbval-ignore-output"]
 K = len(truth.weights)
-print(f"There are {K} modes; you said {my_modes}.")
 print(f"{'':10} modes found   least share")
 for name, row in rows.items():
     print(f"{name:10} {row['found']:5} of {K} {row['least']:13.2f}")
+
+# %%
+my_modes.compare(K)
+
+# %%
+my_lightest.compare(100 * truth.weights.min())
 
 # %% [markdown]
 # *Least share* is the share of the mode that got the least of its due, as a multiple of its weight.
@@ -1056,18 +1218,27 @@ plots.figure(
 #
 # *With time to spare.*
 #
-# Another flow gets 100 points instead of 4000, and 400 steps.
+# Another flow gets 100 points instead of 4000, and 300 steps.
 #
 # **Predict.**
 # What is its gap on its own 100 points, and on held-out ones?
 
+# %%
+own_gap = widgets.Prediction.choice(
+    "What is its gap on its own 100 points?", ["above 0", "0, give or take its error", "below 0"]
+)
+own_gap
+
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(number)
 greedy = Flow()
-fit("a flow with 100 points", greedy, steps=400, points=seen[:100])
-for name, these in {"its own 100": seen[:100], "held out": held_out}.items():
+fit("a flow with 100 points", greedy, steps=300, points=seen[:100])
+for name, these in {"held out": held_out, "its own 100": seen[:100]}.items():
     value, error, _ = greedy.measured(these)
     print(f"gap on {name:11}: {value:6.2f} ± {error:.2f} nats")
+own_gap.compare(
+    "above 0" if value > 2 * error else "below 0" if value < -2 * error else "0, give or take its error"
+)
 
 # %% [markdown]
 # **Explain.**
