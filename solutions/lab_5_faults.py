@@ -18,7 +18,7 @@
 import math
 
 import torch
-from gencourse import checks, plots
+from gencourse import checks, plots, widgets
 from torch import nn
 
 from genlib import diffusion
@@ -47,6 +47,7 @@ torch.set_num_threads(1)  # all that is computed here is small
 #
 # Any other exception is a fault of the test: if it falls over on a wrong candidate, nobody can tell a finding from a broken test.
 # (A candidate that falls over by itself counts as refused.)
+# Where a *Predict* has a place below it, answer there: it is kept, and shown again beside what came out.
 # When you are stuck, `checks.hint(name)` says more and `checks.solution(name)` shows a worked test; with `raise NotImplementedError` back in its place, an exercise is left out, and the worked test stands in.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -149,7 +150,13 @@ def by_a_simulation(candidate):
 # %% [markdown]
 # **Predict.**
 # Four tests meet four faults.
-# Which test catches all of them, and which hardly any?
+# Which test catches all of them, and which the fewest?
+
+# %%
+fewest = widgets.Prediction.choice(
+    "Which test catches the fewest faults?", ["2nd implementation", "autograd", "closed form", "simulation"]
+)
+fewest
 
 
 # %%
@@ -169,6 +176,10 @@ plots.table(
     [plots.Row(f.__name__, [verdict(test, f) for test in tests]) for f in candidates],
     caption="What each test says of each candidate.",
 )
+
+# %%
+caught = [sum(verdict(test, f) == "refused" for f in candidates[1:]) for test in tests]
+fewest.compare(fewest.spec["options"][caught.index(min(caught))])
 
 # %% [markdown]
 # **Explain.**
@@ -201,6 +212,13 @@ def faulty_mse(prediction, target):
 # %% [markdown]
 # **Predict.**
 # What does a network learn that minimises this?
+
+# %%
+learned = widgets.Prediction.choice(
+    "What does a network learn that minimises this?",
+    ["the targets, only more slowly", "the targets, half as steep", "one number, whatever x is"],
+)
+learned
 
 
 # %%
@@ -241,19 +259,24 @@ def fitted(loss, steps=300):
 
 
 ramp = torch.linspace(-1, 1, 21)
+flat = fitted(faulty_mse)
 plots.figure(
     plots.lines(
         ramp,
         {
             "the data": 1 + 2 * ramp,
             "mean of B squares": fitted(lambda p, y: ((p[:, 0] - y) ** 2).mean()),
-            "faulty": fitted(faulty_mse),
+            "faulty": flat,
         },
         xlabel="x",
         ylabel="y",
     ),
     alt="A rising line through the data, the right fit upon it, and the faulty fit: a horizontal line at their mean.",
 )
+
+# %%
+rise = float(flat[-1] - flat[0]) / 4  # the data rise by 4
+learned.compare(learned.spec["options"][2 if rise < 0.25 else 1 if rise < 0.75 else 0])
 
 # %% [markdown]
 # **Explain.**
@@ -282,6 +305,13 @@ def faulty_q_sample(x_0, t, eps, alpha_bar):
 # %% [markdown]
 # **Predict.**
 # For data of variance 1: at which t is the variance of x_t most wrong, and how much?
+# Draw the variance over t, for the cosine schedule of 200 steps; with the root it is 1 at every t.
+
+# %%
+dip = widgets.Prediction.curve(
+    "The variance of x_t, where the root is forgotten:", (0, 200, "step t"), (0.5, 1.5, "variance")
+)
+dip
 
 
 # %%
@@ -319,6 +349,10 @@ plots.figure(
     plots.lines(every, variance, xlabel="step t", ylabel="variance of $x_t$", ylim=(0.6, 1.1)),
     alt="The variance with the root is 1 at all steps; without it it dips to three quarters in the middle.",
 )
+
+# %%
+from_0 = torch.cat([ones[:1, 0], variance["without"]])  # at step 0 it is 1
+dip.compare(from_0[dip.places.round().long()])
 
 # %% [markdown]
 # **Explain.**
@@ -418,6 +452,13 @@ def faulty_ddim_step(x_t, eps_hat, t, s, alpha_bar):
 # **Predict.**
 # A walk ends with s = 0. Is the last step wrong? And those before it?
 
+# %%
+astray = widgets.Prediction.choice(
+    "Which steps of a walk down to s = 0 are wrong?",
+    ["all of them", "all but the last one", "the last one alone"],
+)
+astray
+
 
 # %%
 @checks.exercise("faults.test_ddim_step")
@@ -473,6 +514,18 @@ plots.figure(
 # %%
 spread = (faulty_path[:, -1] / right_path[:, -1]).mean()
 print(f"the faulty samples are spread {spread:.2f} times as far as the right ones")
+
+# %%
+unit = torch.ones(1, dtype=torch.float64)  # each step by itself, from the same place
+by_both = [
+    [step(unit, unit, t, t - 1, few.alpha_bar) for step in (faulty_ddim_step, right_step)]
+    for t in range(20, 0, -1)
+]
+*wrong, last_wrong = [not torch.allclose(a, b) for a, b in by_both]
+print(
+    f"{sum(wrong)} of the 19 steps to s ≥ 1 are wrong; the step to s = 0 is {'wrong' if last_wrong else 'right'}"
+)
+astray.compare(astray.spec["options"][0 if all(wrong) and last_wrong else 1 if all(wrong) else 2])
 
 # %% [markdown]
 # **Explain.**
@@ -819,6 +872,12 @@ def faulty_length(v):
 # **Predict.**
 # What is the value at v = 0, and what the gradient?
 
+# %%
+at_zero = widgets.Prediction.choice(
+    "At v = 0, what are the value and the gradient?", ["0 and 0", "0 and inf", "0 and nan", "nan and nan"]
+)
+at_zero
+
 
 # %%
 @checks.exercise("faults.test_length")
@@ -848,7 +907,9 @@ def test_length(candidate):
 rows = torch.tensor([[3.0, -4.0], [0.0, 0.0], [0.6, 0.8]], requires_grad=True)
 lengths = faulty_length(rows)
 print(lengths.detach())
-print(torch.autograd.grad(lengths.sum(), rows)[0])
+slopes = torch.autograd.grad(lengths.sum(), rows)[0]
+print(slopes)
+at_zero.compare(f"{lengths[1]:g} and {slopes[1, 0]:g}")
 
 # %% [markdown]
 # **Explain.**
@@ -884,6 +945,13 @@ def faulty_generate(G, x):
 # %% [markdown]
 # **Predict.**
 # Two calls with the same x: does the picture change, here and in a right version?
+
+# %%
+twice = widgets.Prediction.choice(
+    "Two calls with the same x: where does the picture change?",
+    ["here and in a right version", "in a right version alone", "here alone", "in neither"],
+)
+twice
 
 
 # %%
@@ -929,6 +997,12 @@ plots.figure(
     "are shifted, and nothing is dropped.",
 )
 
+# %%
+here = not torch.equal(faulty_generate(G, test_batch), faulty_generate(G, test_batch))
+right = not torch.equal(G.train()(test_batch), G(test_batch))
+in_one = "here alone" if here else "in a right version alone"
+twice.compare(in_one if here != right else "here and in a right version" if here else "in neither")
+
 # %% [markdown]
 # **Explain.**
 # Is `eval()` then wrong in general?
@@ -955,7 +1029,15 @@ def faulty_flow_loss(net, x_0, x_1, t):
 
 # %% [markdown]
 # **Predict.**
-# Does this loss fall in training? What velocity does the network learn at a point x, near the data?
+# Does this loss fall in training, and does it end above or below the right one?
+# What velocity does the network learn at a point x, near the data?
+
+# %%
+lower = widgets.Prediction.choice(
+    "Which of the two losses ends lower?",
+    ["the right one", "the faulty one", "neither: the faulty one does not fall"],
+)
+lower
 
 
 # %%
@@ -1026,6 +1108,7 @@ clusters = 3.0 * torch.randint(2, (2000, 2)) - 1.5 + 0.15 * torch.randn(2000, 2)
 nets = {name: trained(loss) for name, loss in (("right", right_loss), ("shown x_1", faulty_flow_loss))}
 for name, (_, last) in nets.items():
     print(f"{name}: the loss ends at {last:.2f}")
+lower.compare("the faulty one" if nets["shown x_1"][1] < nets["right"][1] else "the right one")
 
 # %%
 panels = [
@@ -1146,6 +1229,13 @@ def faulty_draw_steps(n, T):
 # **Predict.**
 # Which step of sampling meets a network that has never seen it: the first one of the walk, or the last?
 
+# %%
+unseen = widgets.Prediction.choice(
+    "Which step of sampling meets a network that has never seen it?",
+    ["the first one of the walk", "the last one of the walk", "none of them"],
+)
+unseen
+
 
 # %%
 @checks.exercise("faults.test_draw_steps")
@@ -1187,6 +1277,11 @@ plots.figure(
     plots.lines(torch.arange(1, 11), {"drawn": counts, "expected": even}, xlabel="step t", ylim=(0, 2500)),
     alt="Each of the steps 1 to 9 is drawn about 2220 times, step 10 never; 2000 would be expected of each.",
 )
+
+# %%
+never = (counts == 0).tolist()  # a walk begins at step 10 and ends at step 1
+last_or_none = "the last one of the walk" if never[0] else "none of them"
+unseen.compare("the first one of the walk" if never[-1] else last_or_none)
 
 # %% [markdown]
 # **Explain.**
