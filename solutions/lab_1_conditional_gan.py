@@ -20,7 +20,7 @@ import time
 from functools import partial
 
 import torch
-from gencourse import checks, plots
+from gencourse import checks, plots, widgets
 
 from genlib import data, gan, metrics, train
 
@@ -30,6 +30,8 @@ torch.set_num_threads(1)  # small networks are quicker so
 # ## How it works
 #
 # In each exercise you *predict*, *implement*, *look* and *explain*.
+# A prediction that is a number, a choice, an order or a curve has a cell below its question, which keeps it and later sets it beside the result.
+# A prediction in words has a line there, which a double click opens.
 # Write your answer in place of `raise NotImplementedError` and run the cell: it answers at once.
 # If it says *wrong*, it shows the numbers that it tried, and a hint.
 # If the same exercise is wrong again, a second hint says more, and after the third time a worked answer can be unfolded; `checks.hint("gan.pair")` and `checks.solution("gan.pair")` show them at any time.
@@ -71,6 +73,10 @@ torch.set_num_threads(1)  # small networks are quicker so
 # A fresh D answers about 0 to everything.
 # What is its loss, in nats?
 
+# %%
+fresh_loss = widgets.Prediction.number("D answers 0 to everything: what is its loss?", "nats")
+fresh_loss
+
 
 # %%
 @checks.exercise("gan.discriminator_loss")
@@ -100,6 +106,9 @@ plots.figure(
     "line far out. Their sum has its minimum in the middle, at logit 0.",
 )
 
+# %%
+fresh_loss.compare(discriminator_loss(torch.zeros(1), torch.zeros(1)))
+
 # %% [markdown]
 # **Explain.**
 # Suppose that real pictures and fakes are the same.
@@ -109,7 +118,7 @@ plots.figure(
 # <summary>Answer</summary>
 #
 # Every picture counts once as real and once as fake, so D pays softplus(−a) + softplus(a), which is smallest at a = 0.
-# There it is 2 log 2 ≈ 1.386, the number that was to be predicted.
+# There it is 2 log 2 ≈ 1.386, the number that you predicted for a fresh D.
 # A loss near 1.386 says that D sees no difference.
 # It does not say whether there is none, or whether D has not found it yet.
 # </details>
@@ -127,8 +136,15 @@ plots.figure(
 # For two Gaussians, N(μ, σ²) and N(μ_G, σ_G²), this is a formula.
 #
 # **Predict.**
-# Both have the same σ and different means.
+# Both have the same σ and different means: the data are N(1, 1), and G makes N(−1, 1).
 # What kind of curve is D\* over y: a step, a straight line, a parabola?
+# Draw it.
+
+# %%
+best_logit = widgets.Prediction.curve(
+    "D* for data N(1, 1) and a generator that makes N(−1, 1)", x=(-5, 5, "y"), y=(-12, 12, "logit")
+)
+best_logit
 
 
 # %%
@@ -165,6 +181,13 @@ plots.figure(
 )
 
 # %% [markdown]
+# And D\* for the two Gaussians of the prediction, which have the same σ:
+
+# %%
+same = [torch.tensor(v, dtype=torch.float64) for v in (1.0, 1.0, -1.0, 1.0)]
+best_logit.compare(torch.as_tensor(optimal_logit(best_logit.places, *same)))
+
+# %% [markdown]
 # With this D the loss measures a divergence between the two densities: L_D = 2 log 2 − 2 JS(p, p_G), with the Jensen–Shannon divergence, which is 0 where p = p_G and log 2 where the two do not overlap.
 # Draw many y, ask your functions, and compare with the divergence as entropies give it, by a way that knows of no D: 2 JS(p, p_G) = 2 H(½ p + ½ p_G) − H(p) − H(p_G), where a Gaussian has the entropy H = ½ log(2πe σ²).
 
@@ -195,7 +218,7 @@ checks.identity(
 # At y = 4 the data's density is 0.80 e^(−18), G's 0.40 e^(−12.5): whatever turns up there is more likely to be G's, by a factor of about 120.
 # D does not ask where the data are, but which of the two is denser.
 #
-# And the prediction: with equal σ the squares of y cancel, and D\* is a straight line.
+# And the prediction: with equal σ the squares of y cancel, and D\* is a straight line, 2y for the two Gaussians that you were asked about.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -216,6 +239,13 @@ checks.identity(
 # Which of the two losses are positive, which negative?
 # Towards which values do they go when G fools D completely?
 # And D is sure that all of G's pictures are fakes, P(real) = 0.001: which loss changes more if one of them becomes a little better?
+
+# %%
+more_change = widgets.Prediction.choice(
+    "P(real) = 0.001 for a fake, which then becomes a little better: which loss changes more?",
+    ["the minimax loss", "the non-saturating loss", "both change alike"],
+)
+more_change
 
 
 # %%
@@ -242,6 +272,11 @@ plots.figure(
     "fake, and steep on the right. The non-saturating loss is steep on the left and flat on the right.",
 )
 
+# %%
+sure = torch.tensor([math.log(0.001 / 0.999)], dtype=torch.float64)
+both_change = torch.stack(generator_losses(sure + 0.1)) - torch.stack(generator_losses(sure))
+more_change.compare(["the minimax loss", "the non-saturating loss"][both_change.abs().argmax()])
+
 # %% [markdown]
 # **Explain.**
 # Both curves fall everywhere, so both say "make the logit larger".
@@ -267,7 +302,10 @@ plots.figure(
 # You may derive them by hand, or let autograd do it.
 #
 # **Predict.**
-# What is the sum of the two slopes?
+# What is the sum of the two slopes, at any logit?
+
+# %% [markdown]
+# *My guess:* …
 
 
 # %%
@@ -322,6 +360,9 @@ for a in (0.0, -2.0, -5.0, -10.0, -20.0):
 #
 # **Predict.**
 # Why not one channel with the numbers 0, 1 and 2?
+
+# %% [markdown]
+# *My guess:* …
 
 
 # %%
@@ -382,6 +423,18 @@ plots.image_rows(
 # A pixel of gravel is dark or bright, at random, and G cannot know which.
 # Which grey is best for the second term alone?
 
+# %%
+best_grey = widgets.Prediction.choice(
+    "Which grey for all of the gravel makes the second term smallest?",
+    [
+        "the mean of its pixels",
+        "the median of its pixels",
+        "one as dark or as bright as a pebble",
+        "all greys are alike",
+    ],
+)
+best_grey
+
 
 # %%
 @checks.exercise("gan.objective")
@@ -409,6 +462,11 @@ plots.figure(
     alt="Left: the pixels of gravel, spread over all greys. Right: the objective over the grey; it is smallest at the "
     "median of the pixels.",
 )
+
+# %%
+cheapest = greys[torch.stack(costs).argmin()].item()
+candidates = {"the mean of its pixels": gravel.mean().item(), "the median of its pixels": median}
+best_grey.compare(min(candidates, key=lambda name: abs(candidates[name] - cheapest)))
 
 # %% [markdown]
 # **Explain.**
@@ -438,6 +496,9 @@ plots.figure(
 # **Predict.**
 # `fake.detach()` is the same picture, cut off from G.
 # In which of the two losses does it belong?
+
+# %% [markdown]
+# *My guess:* …
 
 
 # %%
@@ -512,6 +573,14 @@ print(f"length of G's gradient: {own.norm():.4f}, of the leak: {leak.norm():.4f}
 # **Predict.**
 # `zero_grad` is forgotten everywhere, and everything else is right.
 # Does the training stop, go wrong, or hardly notice?
+# Take the smallest game: the data are numbers around 3, and G adds one weight to its noise, a shift that begins at 0.
+# Draw the shift over 300 steps.
+
+# %%
+never_emptied = widgets.Prediction.curve(
+    "G's shift if nobody calls zero_grad; the data are around 3", x=(0, 299, "step"), y=(-20, 20, "G's shift")
+)
+never_emptied
 
 
 # %%
@@ -537,7 +606,7 @@ def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
 
 # %% [markdown]
 # **Look.**
-# The smallest game: the data are numbers around 3, G adds one weight to its noise, D is a straight line with a bias.
+# The game of the prediction; its D is a straight line with a bias.
 # First your step; then the same with the gradients that were there before still added, as if nobody had called `zero_grad`.
 
 
@@ -581,16 +650,15 @@ def shifts(optimizer, steps=300):
     return torch.tensor(found)
 
 
+shifted = {"yours": shifts(torch.optim.SGD), "never emptied": shifts(Forgetful)}
 plots.figure(
-    plots.lines(
-        range(300),
-        {"yours": shifts(torch.optim.SGD), "never emptied": shifts(Forgetful)},
-        xlabel="step",
-        ylabel="G's shift",
-    ),
+    plots.lines(range(300), shifted, xlabel="step", ylabel="G's shift"),
     alt="G's shift over 300 steps. Yours rises from 0 to 3 and a little beyond. Without zero_grad it is at 3 after a "
     "sixth of the steps, runs on to 14, back to −15, and swings on without an end.",
 )
+
+# %% tags=["nbval-ignore-output"]
+never_emptied.compare(shifted["never emptied"][never_emptied.places.round().long()])
 
 # %% [markdown]
 # **Explain.**
@@ -621,6 +689,10 @@ plots.figure(
 # **Predict.**
 # Five layers have kernels of 4, and strides 2, 2, 2, 1, 1.
 # Is the patch nearer to 20 pixels, 70, or 160?
+
+# %%
+patch_width = widgets.Prediction.choice("How wide is the patch?", ["20 pixels", "70 pixels", "160 pixels"])
+patch_width
 
 
 # %%
@@ -662,6 +734,10 @@ plots.figure(
     "photo of 32 by 32 pixels with bricks, grass and gravel.",
 )
 
+# %%
+wide = receptive_field((4,) * 5, (2, 2, 2, 1, 1))[-1].item()
+patch_width.compare(min(patch_width.spec["options"], key=lambda option: abs(int(option.split()[0]) - wide)))
+
 # %% [markdown]
 # **Explain.**
 # Why is it enough for D to see patches?
@@ -695,6 +771,9 @@ plots.figure(
 # **Predict.**
 # All pixels of a region are replaced by their median.
 # Which rings lose most?
+
+# %% [markdown]
+# *My guess:* …
 
 
 # %%
@@ -766,6 +845,12 @@ plots.figure(
 # The pixels of the photos have a variance of 0.35² = 0.12.
 # Which share of it is the noise's, if photos are drawn anew for each map: 10 %, half, 90 %, all?
 
+# %%
+noise_share = widgets.Prediction.choice(
+    "Which share of the variance of a photo's pixel is the noise's?", ["10 %", "half", "90 %", "all"]
+)
+noise_share
+
 
 # %%
 @checks.exercise("gan.variances")
@@ -793,6 +878,11 @@ sources = {
 for name, samples in sources.items():
     found = [variances(samples[:k]) for k in (2, 4, 8)]
     print(f"{name:>14}:  " + "   ".join(f"by noise {n:.3f}, by map {m:6.3f}" for n, m in found))
+
+# %%
+of_noise, of_map = variances(sources["the truth"])
+portions = {"10 %": 0.1, "half": 0.5, "90 %": 0.9, "all": 1.0}
+noise_share.compare(min(portions, key=lambda name: abs(portions[name] - float(of_noise / (of_noise + of_map)))))
 
 # %% [markdown]
 # **Explain.**
@@ -845,6 +935,9 @@ def trained(lam, steps=400):
 # After 400 steps, will the pictures be flat, noise, or walls and lawns?
 # (The cell takes half a minute, or two on a busy machine.)
 
+# %% [markdown]
+# *My guess:* …
+
 # %% tags=["nbval-ignore-output"]
 start = time.perf_counter()
 mine = trained(lam=5.0)
@@ -856,6 +949,7 @@ print(f"trained for {time.perf_counter() - start:.0f} s")
 # As in the lecture, brick is drawn light in the map, grass grey and gravel dark.
 
 # %%
+few = slice(0, 6)
 
 
 @torch.no_grad()
@@ -865,7 +959,6 @@ def paint(painter, seed):
     return torch.cat([painter(x, generator=draw) for x in held_out.x.split(64)])
 
 
-few = slice(0, 6)
 shades = (held_out.x[few] * torch.tensor([0.8, 0.0, -0.8])[:, None, None]).sum(1, keepdim=True)
 plots.image_rows(
     map=shades,
@@ -900,8 +993,15 @@ plots.image_rows(
 # The last two rows are real photos: those of *other* maps, which is what chance gives, and the right ones.
 #
 # **Predict.**
-# Order the three by detail, by the distance L1, and by the noise's part.
+# Order the pictures of L1 alone, those of both, and the real photos of other maps by their distance L1 from the right photos.
 # And which columns will tell the photos of other maps from the right ones?
+
+# %%
+nearness = widgets.Prediction.order(
+    "Whose distance L1 from the right photos is smallest, whose is largest?",
+    ["real photos of other maps", "both", "L1 alone"],
+)
+nearness
 
 # %%
 RUNS = "../lectures/runs/"
@@ -960,6 +1060,11 @@ plots.image_rows(
 )
 
 # %%
+compared = {"real photos of other maps": others[0], "both": painted["both"], "L1 alone": painted["l1"]}
+distance = {name: (seen_as - held_out.y).abs().mean().item() for name, seen_as in compared.items()}
+nearness.compare(sorted(distance, key=lambda name: distance[name]))
+
+# %%
 named = {"photos": held_out.y, "L1": painted["l1"], "cGAN": painted["cgan"], "both": painted["both"]}
 plots.figure(
     plots.lines(
@@ -1012,6 +1117,11 @@ plots.figure(
 #
 # **Predict.**
 # Which of the numbers will notice: detail, the right texture, or both?
+# The right texture is found in half of the windows if D sees x, and chance would find it in a third: in which share if D does not see x?
+
+# %%
+found_blindly = widgets.Prediction.number("The share of windows with the right texture, if D does not see x", "%")
+found_blindly
 
 # %% tags=["nbval-ignore-output"]
 blind = stored("textures_unconditional")
@@ -1027,6 +1137,9 @@ plots.image_rows(
     "others. Where it does not, there are textures, but bricks stand where grass is asked for.",
 )
 
+# %% tags=["nbval-ignore-output"]
+found_blindly.compare(100 * metrics.texture_accuracy(held_out.x, paint(blind, seed=0)))
+
 # %% [markdown]
 # **Explain.**
 # The pictures have detail enough.
@@ -1037,7 +1150,7 @@ plots.image_rows(
 #
 # They do not belong to their maps.
 # G has x as before, but nothing rewards it for heeding it: a fine lawn passes everywhere.
-# G may even use x in its own way, and paint a wall wherever the map says lawn: then fewer regions are right than by chance.
+# G may even use x in its own way, and paint a wall wherever the map says lawn: then fewer regions are right than by chance, as in this run.
 # Spectrum and detail do not notice, since they do not look at x either.
 # The classifier does, because the map tells it what to expect.
 # </details>
@@ -1097,6 +1210,9 @@ def play(**accident):
 # At a logit a of a fake, the two slopes are −P(fake) and +P(real).
 # At which a do they cancel?
 # Is such a G still drawn to the data?
+
+# %% [markdown]
+# *My guess:* …
 
 # %% tags=["nbval-ignore-output"]
 (_, right), (leaky, leaking) = play(), play(leak=True)
@@ -1175,6 +1291,10 @@ for middle in (3.0, 3.5, 4.0):
 # D's outputs lie between 0 and 1 now, and are taken for logits.
 # What is the smallest loss that D can reach?
 
+# %%
+least_loss = widgets.Prediction.number("The smallest loss of a D whose outputs lie between 0 and 1", "nats")
+least_loss
+
 # %% tags=["nbval-ignore-output"]
 _, squashed = play(squash=True)
 zero, one = torch.zeros(1), torch.ones(1)
@@ -1195,6 +1315,9 @@ plots.figure(
     alt="Three panels over the steps. D's loss with two sigmoids never falls below 1.006, and ends at 1.63, where it no "
     "longer moves. Shift and scale do not settle at 3 and 0.5 with two sigmoids, as they do on logits.",
 )
+
+# %%
+least_loss.compare(discriminator_loss(torch.ones(1), torch.zeros(1)))
 
 # %% [markdown]
 # **Explain.**
@@ -1233,6 +1356,9 @@ plots.figure(
 # **Predict.**
 # At the end G is right, and D should know nothing: its logit is 0 everywhere.
 # Does the penalty stand in the way of that?
+
+# %% [markdown]
+# *My guess:* …
 
 
 # %%
@@ -1318,6 +1444,9 @@ plots.figure(
 #
 # **Predict.**
 # Which numbers of the table will change most against "both"?
+
+# %% [markdown]
+# *My guess:* …
 
 # %% tags=["nbval-ignore-output"]
 best_of_all = stored("textures_factor")
