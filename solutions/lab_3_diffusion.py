@@ -2,7 +2,7 @@
 # # Lab 3 · Diffusion models
 #
 # **You will do.**
-# Build a diffusion model from eleven small functions: the chain that adds noise, the loss, the walk back in many steps or in ten, and guidance.
+# Build a diffusion model from twelve small functions: the chain that adds noise, the loss, the walk back in many steps or in ten, the step that trains it, and guidance.
 # Then train it on real handwritten digits, measure what it draws, break it on purpose, and see which numbers notice.
 #
 # **You will learn.**
@@ -11,7 +11,7 @@
 # **You need.**
 # Lectures 04 and 04b, tensors in PyTorch, and the Gaussian.
 #
-# **It takes** about two and a half hours, nearly all of it yours: two trainings take about 35 and 25 seconds on a quiet machine, and two or three times as long on a busy one.
+# **It takes** about two and a half hours, nearly all of it yours: three trainings take about 5, 35 and 25 seconds on a quiet machine, and two or three times as long on a busy one.
 
 # %%
 import itertools
@@ -20,7 +20,7 @@ import math
 from pathlib import Path
 
 import torch
-from gencourse import checks, plots
+from gencourse import checks, plots, widgets
 
 from genlib import data, diffusion, metrics, train
 
@@ -34,6 +34,7 @@ def seeded(seed):
 # ## How it works
 #
 # In each exercise you *predict*, *implement*, *look* and *explain*.
+# Most predictions have a place to write them down; what came out is shown beside them later.
 # Write your answer in place of `raise NotImplementedError` and run the cell: it answers at once.
 # If it says *wrong*, it shows the numbers that it tried, and a hint.
 # If the same exercise is wrong again, a second, more concrete hint follows, and after the third time the worked answer, folded.
@@ -73,6 +74,15 @@ def seeded(seed):
 # The linear schedule lets β grow from 0.0001 to 0.02 in 1000 steps.
 # Each step leaves at least 98 % of the variance.
 # How much is left after all of them: about a half, about 2 %, or less than a hundredth of a percent?
+# Draw how it gets there.
+
+# %%
+signal_left = widgets.Prediction.curve(
+    "How much of the data's variance is left after t steps of the linear schedule?",
+    x=(0, 1000, "step t"),
+    y=(0, 1, "ᾱ"),
+)
+signal_left
 
 
 # %%
@@ -105,6 +115,9 @@ plots.figure(
     "linear schedule.",
 )
 
+# %%
+signal_left.compare(linear[signal_left.places.round().long()])
+
 # %% [markdown]
 # **Explain.**
 # Where does the linear schedule spend its last 300 steps?
@@ -135,6 +148,13 @@ plots.figure(
 #
 # Now make x_t from noise `eps` that is given to you.
 # Each example has its own step, and examples may have any shape: points are (B, 2), pictures (B, C, H, W).
+
+# %%
+variance_of_x_t = widgets.Prediction.choice(
+    "If the pixels of x_0 have variance 1, what is the variance of x_t?",
+    ["less with every t, as the signal fades", "1 at every t", "more with every t, as noise is added"],
+)
+variance_of_x_t
 
 
 # %%
@@ -170,6 +190,16 @@ plots.figure(
     plots.histogram({"8 steps": x, "one jump": jump}, span=(-3, 3), xlabel="$x_8$"),
     alt="Two histograms with two humps each, one from 8 steps of the chain and one from a single jump: they agree.",
 )
+
+# %% [markdown]
+# Next, data of variance 1, at steps 1, 25 and 50.
+
+# %%
+unit, more = (torch.randn(3, 20_000, generator=seeded(i), dtype=torch.float64) for i in (15, 16))
+spread = q_sample(unit, torch.tensor([1, 25, 50]), more, table_50).var(1)
+print("variances:", ", ".join(f"{v:.2f}" for v in spread))
+falls, same, grows = variance_of_x_t.spec["options"]
+variance_of_x_t.compare(falls if spread[-1] < 0.9 else grows if spread[-1] > 1.1 else same)
 
 # %% [markdown]
 # Then pictures.
@@ -240,6 +270,12 @@ checks.at_most(
 # Both tables have length T + 1 here: `beta[t]` is β_t, and `beta[0]` is 0.
 # Later, a network's guess will take the place of x_0, and the network learns through this mean; so gradients must pass.
 
+# %%
+variance_back = widgets.Prediction.choice(
+    "How large is β̃_t for t > 1?", ["smaller than β_t", "equal to β_t", "larger than β_t"]
+)
+variance_back
+
 
 # %%
 @checks.exercise("diffusion.posterior")
@@ -306,6 +342,14 @@ plots.image_rows(
     "noise, at step 0 eight clean digits.",
 )
 
+# %%
+one = torch.ones(T - 1, 1, dtype=torch.float64)
+_, var = posterior(one, one, torch.arange(2, T + 1), s.beta, s.alpha_bar)
+ratio = var.flatten() / s.beta[2:]
+print(f"β̃_t/β_t: {ratio[0]:.2f} at t = 2, {ratio[-1]:.2f} at t = {T}")
+smaller, equal, larger = variance_back.spec["options"]
+variance_back.compare(smaller if (ratio < 1).all() else larger if (ratio > 1).all() else equal)
+
 # %% [markdown]
 # **Explain.**
 # Where did the pictures come from?
@@ -343,6 +387,13 @@ plots.image_rows(
 # For small t, is v closer to the noise or to the data?
 # And for t near T?
 
+# %%
+nearer = widgets.Prediction.choice(
+    "Up to its sign, what is v close to?",
+    ["the data at first, the noise at the end", "the noise at first, the data at the end", "neither, at any t"],
+)
+nearer
+
 
 # %%
 @checks.exercise("diffusion.target")
@@ -367,16 +418,28 @@ def target(x_0, eps, t, alpha_bar, predict):
 
 # %%
 table = alpha_bar(s.beta[1:]).float()
-t = torch.tensor([1, 30, 60, 100, 140, 170, 200])
-x_0 = images[digit_class == 3][:1].expand(7, -1, -1, -1)
-eps = torch.randn(1, 1, 8, 8, generator=seeded(4)).expand(7, -1, -1, -1)
+seven = torch.tensor([1, 30, 60, 100, 140, 170, 200])
+threes = images[digit_class == 3][:1].expand(7, -1, -1, -1)
+noises = torch.randn(1, 1, 8, 8, generator=seeded(4)).expand(7, -1, -1, -1)
+asked_for = {
+    name: target(threes, noises, seven, table, predict)
+    for name, predict in (("ε", "eps"), ("x₀", "x_0"), ("v", "v"))
+}
 plots.image_rows(
-    **{"xₜ": q_sample(x_0, t, eps, table)},
-    **{name: target(x_0, eps, t, table, predict) for name, predict in (("ε", "eps"), ("x₀", "x_0"), ("v", "v"))},
-    columns=[f"t = {int(i)}" for i in t],
+    **{"xₜ": q_sample(threes, seven, noises, table)},
+    **asked_for,
+    columns=[f"t = {int(i)}" for i in seven],
     alt="Four rows at seven steps. x_t goes from a clean 3 to noise; eps and x_0 are the same in every column; "
     "v goes from the noise to the 3 in negative.",
 )
+
+# %%
+to_data, to_noise = (
+    torch.cosine_similarity(asked_for["v"].flatten(1), other.flatten(1)).abs() for other in (threes, noises)
+)
+data_first, noise_first, neither = nearer.spec["options"]
+first, last = to_noise[0] > to_data[0], to_noise[-1] > to_data[-1]
+nearer.compare(neither if first == last else noise_first if first else data_first)
 
 # %% [markdown]
 # **Explain.**
@@ -409,6 +472,13 @@ plots.image_rows(
 #
 # **Predict.**
 # Can this loss reach 0?
+# Take eight Gaussians on a circle for the data, ε for the target, and the best network that there can be: draw its loss at each step.
+
+# %%
+best_loss = widgets.Prediction.curve(
+    "What is the loss of the best network at step t?", x=(1, 200, "step t"), y=(0, 1.2, "loss in eps")
+)
+best_loss
 
 
 # %%
@@ -442,17 +512,20 @@ def none(x_t, t):
 
 
 # %%
-steps, n = range(1, T + 1, 3), 2000
+some_t, n = best_loss.places.round().long(), 2000
 points, eps = ring.sample(n, generator=seeded(5)).double(), torch.randn(n, 2, generator=seeded(6)).double()
-curves = {
-    name: [float(loss(guess, points, torch.full((n,), i), eps, s.alpha_bar, "eps")) for i in steps]
+losses = {
+    name: [float(loss(guess, points, torch.full((n,), int(i)), eps, s.alpha_bar, "eps")) for i in some_t]
     for name, guess in {"the best network": best, "answers 0": none}.items()
 }
 plots.figure(
-    plots.lines(steps, curves, xlabel="step t", ylabel="loss in eps", ylim=(0, 1.2), aspect=2.2),
+    plots.lines(some_t, losses, xlabel="step t", ylabel="loss in eps", ylim=(0, 1.2), aspect=2.2),
     alt="The loss of the network that answers 0 is about one at every step. That of the best network is nearly one at "
     "the first steps, falls, rests at about a half, and goes to zero towards the last.",
 )
+
+# %%
+best_loss.compare(losses["the best network"])
 
 # %% [markdown]
 # **Explain.**
@@ -507,6 +580,13 @@ def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
 #
 # **Predict.**
 # What would the samples look like if every step used the same z?
+# Say it for points that should end on a circle of radius 1.
+
+# %%
+landed = widgets.Prediction.number(
+    "With one z for all steps, how far from the centre do the points land on average?"
+)
+landed
 
 
 # %%
@@ -548,6 +628,10 @@ plots.figure(
     "noise, eight small spots on a smaller circle.",
 )
 
+# %%
+same_z = ancestral(best, ring_step, ring_start, ring_z[:1].expand_as(ring_z))[-1]
+landed.compare(same_z.norm(dim=1).mean())
+
 # %% [markdown]
 # **Explain.**
 # What is wrong with the right panel, where each point has landed so neatly?
@@ -562,7 +646,6 @@ plots.figure(
 #
 # And the prediction: with one z for all steps, each step pushes a point the same way.
 # The noises add up where independent ones would partly cancel, and the points land about twice as far out as the circle.
-# Try it: `ancestral(best, ring_step, ring_start, ring_z[:1].expand_as(ring_z))`.
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
@@ -608,6 +691,10 @@ print(ddim_steps(200, 7).tolist())
 # **Predict.**
 # Which numbers are random if η = 0?
 # What is σ in the last step, to s = 0?
+
+# %%
+last_sigma = widgets.Prediction.number("What is σ in the last step, to s = 0, if η = 1?")
+last_sigma
 
 
 # %%
@@ -673,6 +760,16 @@ plots.figure(
 )
 
 # %% [markdown]
+# And σ: how far does z move x_s, from t = 8 to s = 0?
+
+# %%
+point, zero = torch.ones(1, 1, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64)
+moved = [
+    ddim_step(point, point, torch.tensor([8]), torch.tensor([0]), 1.0, z, s.alpha_bar) for z in (point, zero)
+]
+last_sigma.compare(moved[0] - moved[1])
+
+# %% [markdown]
 # **Explain.**
 # With η = 0, what happens if you start twice at the same x_T?
 # And what would you call x_T then?
@@ -691,11 +788,155 @@ plots.figure(
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
+# ## 10 · One step of the training
+#
+# So far the network was a formula, known because the ring is known.
+# For other data nobody has it, and a network has to learn it, from many batches of examples.
+# With each batch the weights θ take one step along the slope of the loss of exercise 5, with ε as the target:
+#
+# $$L(\theta) = \frac{1}{BD}\sum_{b=1}^{B}\big\|\,\varepsilon^{(b)} - \varepsilon_\theta\big(x^{(b)}_{t_b},\, t_b\big)\big\|^2,
+#   \qquad \theta \leftarrow \theta - \text{update}\big(\nabla_\theta L\big)$$
+#
+# `.backward()` on the loss finds the slope, and *adds* it to the `.grad` of every weight.
+# The update is the optimizer's, which knows the weights and has two methods: `zero_grad()` empties their `.grad`, and `step()` moves them along what lies there.
+# What an earlier step has left in `.grad` must not count.
+#
+# The loss is returned for a curve, so return the number alone, by `.detach()` or `.item()`.
+# A loss with its history keeps in memory all that was computed on the way to it.
+#
+# **Predict.**
+# A small network learns four Gaussians on a circle in 600 of these steps, on all t at once.
+# In exercise 5 you have seen the best possible loss at each t, for eight Gaussians and the cosine schedule.
+# Near which number will the curve of the training come to rest?
+
+# %%
+resting = widgets.Prediction.number("Near which loss does the training on four Gaussians come to rest?")
+resting
+
+
+# %%
+@checks.exercise("diffusion.training_step")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    """Move the net's weights by one step; net(x_t, t) is to answer eps.
+
+    Returns the loss before the step, one number without its history.
+    Shapes as in exercise 4; optimizer: a torch optimizer of the net's weights."""
+    ### BEGIN SOLUTION
+    value = loss(net, x_0, t, eps, alpha_bar, "eps")
+    optimizer.zero_grad()
+    value.backward()
+    optimizer.step()
+    return value.detach()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Look.**
+# Here is the loop, with your step in it.
+# Chance enters outside of the step: points, steps and noise are drawn anew for every batch.
+# The schedule is the linear one, because to get x_0 from ε one divides by √ᾱ_t (exercise 4), and at the first step back that is the number printed below.
+# (The digits will learn v, which is divided by nothing.)
+
+
+# %%
+four, chain = data.GaussianMixture.ring(n=4), diffusion.Schedule.linear(T)
+chain_table = alpha_bar(chain.beta[1:])
+print(f"√ᾱ_T: linear {chain_table[-1].sqrt():.4f}, cosine {table[-1].sqrt():.4f}")
+
+
+def batch_of(n, g):
+    """x_0, t and eps."""
+    x_0 = four.sample(n, generator=g)
+    return x_0, torch.randint(1, T + 1, (n,), generator=g), torch.randn(n, 2, generator=g)
+
+
+def best_of_four(x_t, t):
+    return four.optimal_eps(x_t, t, chain)
+
+
+# %%
+torch.manual_seed(3)
+small = diffusion.MLP(dim=2, width=64, depth=2)
+adam, g = torch.optim.Adam(small.parameters(), lr=3e-3), seeded(17)
+steps_taken = [training_step(small, *batch_of(256, g), chain_table.float(), adam) for _ in range(600)]
+small_losses = torch.tensor([float(value) for value in steps_taken])
+
+# %%
+held_out = batch_of(20_000, seeded(18))
+least = float(loss(best_of_four, *held_out, chain_table.float(), "eps"))
+plots.figure(
+    plots.lines(
+        range(20, 601, 20),
+        {"yours": small_losses.view(-1, 20).mean(1), "best network": [least] * 30},
+        xlabel="step, averaged over 20",
+        ylabel="loss in eps",
+        ylim=(0, 0.8),
+        aspect=2.2,
+    ),
+    alt="The loss of the training falls fast in the first hundred steps, and then comes to rest slowly, a little above "
+    "a level line, the loss of the best network.",
+)
+
+# %% tags=["nbval-ignore-output"]
+resting.compare(small_losses[-100:].mean())
+
+
+# %% [markdown]
+# **Look again.**
+# Draw samples from the network that you have trained, by your two samplers, from the noise of exercises 7 and 9.
+
+
+# %%
+def learned(x_t, t):
+    with torch.no_grad():
+        return small(x_t.float(), t).to(x_t.dtype)
+
+
+def chain_step(x_t, t, eps_hat, z):
+    return reverse_step(x_t, t, eps_hat, z, chain.beta, chain.alpha_bar)
+
+
+arrived = {
+    "best network, 200 steps": ancestral(best_of_four, chain_step, ring_start, ring_z)[-1],
+    "yours, 200 steps": ancestral(learned, chain_step, ring_start, ring_z)[-1],
+    "yours, 25 steps, η = 0": ddim(learned, ring_start, 25, chain.alpha_bar)[-1],
+}
+plots.figure(
+    *[plots.points({"x_0": cloud}, title=name, **axes) for name, cloud in arrived.items()],
+    alt="Three clouds of 600 points, each with four clusters on a circle. Those of the trained network are a little "
+    "less sharp, with some points between the clusters.",
+)
+
+# %% tags=["nbval-ignore-output"]
+yours = float(loss(learned, *held_out, chain_table.float(), "eps"))
+seen_there = q_sample(*held_out, chain_table.float())
+apart = (learned(seen_there, held_out[1]) - best_of_four(seen_there, held_out[1])).square().mean()
+print(f"loss of the best network {least:.3f}, of yours {yours:.3f}: {yours - least:.3f} more")
+print(f"mean square of the difference of their answers {apart:.3f}")
+
+# %% [markdown]
+# **Explain.**
+# What lies between your curve and the level line, and what lies below the line?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# Below the line is what nobody can guess: many pairs of data and noise lead to the same x_t, and the best answer is the mean of all ε that may have done so.
+# Between the two is the network's own error.
+# The best answer is a conditional mean, ε* = E[ε | x_t], so what ε − ε* still holds has nothing to do with any function of x_t.
+# Hence the squares add up: the loss of a network is that of ε* plus the mean square of net − ε*.
+# The numbers above show it, up to the chance of 20,000 draws.
+#
+# So a curve that has come to rest far above 0 is no sign of a bad network, and where the line is not known, as for digits, the curve alone does not tell the two parts apart.
+# </details>
+
+# %% [markdown] slideshow={"slide_type": "slide"}
 # ## Train
 #
-# All pieces are there.
-# The loop of training is genlib's, and the loss is yours.
-# The network is conditioned on the class of each digit, and in one of ten cases on "none", which is −1; exercise 10 will need that.
+# Digits are learned by the same step, many times.
+# genlib's `fit` adds three things around it: a learning rate that falls, gradients that are cut where they are very long, and an average of the weights.
+# So here the loop is genlib's, and the loss is yours.
+# The network is conditioned on the class of each digit, and in one of ten cases on "none", which is −1; exercise 11 will need that.
 
 
 # %%
@@ -772,6 +1013,13 @@ plots.image_rows(
 # **Predict.**
 # Which of the four would notice pictures with a little noise on them?
 
+# %%
+notices = widgets.Prediction.choice(
+    "Which of the four changes most if a little noise is added to all pictures?",
+    ["label accuracy", "Fréchet distance", "histogram", "copying"],
+)
+notices
+
 # %% tags=["nbval-ignore-output"]
 label = torch.arange(300) % 10
 start = torch.randn(300, 1, 8, 8, generator=seeded(12))
@@ -842,7 +1090,7 @@ def three_seeds(*names, what="Fréchet"):
 three_seeds("5 steps, η = 0", "25 steps, η = 0", "25 steps, η = 1")
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## 10 · Guidance
+# ## 11 · Guidance
 #
 # The network can guess the noise with the label, and without.
 # The difference of the two guesses is the influence of the label, and guidance gives it more weight (lecture 04b derives it from Bayes' rule, in section 13):
@@ -852,6 +1100,13 @@ three_seeds("5 steps, η = 0", "25 steps, η = 0", "25 steps, η = 1")
 # **Predict.**
 # What is w = 0?
 # What becomes of the pictures, and of their variety, when w is large?
+
+# %%
+variety = widgets.Prediction.choice(
+    "How large is the variance within a class at w = 4, compared with w = 0?",
+    ["larger, as all is pushed further", "about the same, as only classes are told apart", "smaller"],
+)
+variety
 
 
 # %%
@@ -885,10 +1140,17 @@ def within(x_0):
 
 
 # %% tags=["nbval-ignore-output"]
+variances = []
 for w in (0, 1, 4):
     x_0 = ddim(guided(float(w)), start, 25, table)[-1]
     measure(f"w = {w}", x_0)
-    print(f"{'':34} variance within the classes {within(x_0):.1f}")
+    variances.append(float(within(x_0)))
+    print(f"{'':34} variance within the classes {variances[-1]:.1f}")
+
+# %% tags=["nbval-ignore-output"]
+rises, stays, shrinks = variety.spec["options"]
+change = variances[-1] / variances[0]
+variety.compare(rises if change > 1.1 else shrinks if change < 0.9 else stays)
 
 # %%
 three_seeds("w = 0", "w = 1")
@@ -916,7 +1178,7 @@ three_seeds("w = 0", "w = 1")
 # </details>
 
 # %% [markdown] slideshow={"slide_type": "slide"}
-# ## 11 · One term of the bound
+# ## 12 · One term of the bound
 #
 # How many nats does a step cost?
 # The bound on −log p(x_0) is a sum, and for t = 2, …, T its terms compare two Gaussians: the step of someone who knows x_0, and the model's.
@@ -932,6 +1194,13 @@ three_seeds("w = 0", "w = 1")
 #
 # **Predict.**
 # For a perfect guess, is L_{t−1} zero?
+
+# %%
+perfect_guess = widgets.Prediction.choice(
+    "If the guess is x_0 itself, how large is L_{t−1}?",
+    ["zero at every step", "zero at some steps, above zero at others", "above zero at every step"],
+)
+perfect_guess
 
 
 # %%
@@ -969,6 +1238,16 @@ plots.figure(
     "falling by nearly five powers of ten towards pure noise.",
 )
 
+# %%
+each_t = torch.arange(2, T + 1)
+known_x_0 = digit.double().expand(T - 1, -1, -1, -1)
+noised = q_sample(known_x_0, each_t, torch.randn(known_x_0.shape, generator=seeded(19)).double(), s.alpha_bar)
+costs = bound_term(known_x_0, noised, each_t, known_x_0, s.beta, s.alpha_bar)
+zero_always, zero_sometimes, never_zero = perfect_guess.spec["options"]
+perfect_guess.compare(
+    never_zero if (costs > 1e-12).all() else zero_sometimes if (costs > 1e-12).any() else zero_always
+)
+
 # %% [markdown]
 # **Explain.**
 # The steps that cost most are the first ones, where the eye sees nothing happen.
@@ -996,8 +1275,15 @@ plots.figure(
 # In a walk of n steps, the last goes from T/n to 0, and its noise has the variance 1 − ᾱ_{T/n}.
 #
 # **Predict.**
-# For which n does it show: 200, 50, 20 or 10?
-# Which of the numbers sees it first?
+# For which n does it show: 200, 50, 20, 10 or 5?
+# Take the Fréchet distance for the judge, and a rise by a tenth.
+# (Which of the four numbers sees it, you have said above.)
+
+# %%
+shows_from = widgets.Prediction.choice(
+    "At which n does the Fréchet distance first rise by more than a tenth?", ["200", "50", "20", "10", "5"]
+)
+shows_from
 
 # %% tags=["nbval-ignore-output"]
 extra = torch.randn(good.shape, generator=seeded(13))
@@ -1005,6 +1291,23 @@ spoiled = {n: good + (1 - table[T // n]).sqrt() * extra for n in (200, 50, 20, 1
 measure("finished digits", good)
 for n, x_0 in spoiled.items():
     measure(f"noise of the last of {n} steps", x_0)
+
+# %% tags=["nbval-ignore-output"]
+finished = metrics.digits_report(good, label)
+noisy = {n: metrics.digits_report(x_0, label) for n, x_0 in spoiled.items()}
+risen = [n for n, r in noisy.items() if r.frechet_multiple > 1.1 * finished.frechet_multiple]
+shows_from.compare(str(max(risen, default=5)))
+
+# %% tags=["nbval-ignore-output"]
+classes = [torch.tensor(r.class_histogram) / r.n for r in (finished, noisy[10])]
+changes = {
+    "label accuracy": abs(noisy[10].label_accuracy / finished.label_accuracy - 1),
+    "Fréchet distance": abs(noisy[10].frechet_multiple / finished.frechet_multiple - 1),
+    "histogram": float((classes[0] - classes[1]).abs().sum()) / 2,
+    "copying": abs(noisy[10].copying - finished.copying),
+}
+print("with ten steps:", ", ".join(f"{name} {100 * v:.0f} %" for name, v in changes.items()))
+notices.compare(max(changes, key=changes.get))
 
 # %%
 plots.image_rows(
@@ -1039,14 +1342,30 @@ plots.image_rows(
 # **Predict.**
 # One step of 200: does anybody notice?
 # And one entry in the list of the 25 visited steps, which is eight steps?
+# Order the four by their Fréchet distance, the smallest first.
+
+# %%
+by_frechet = widgets.Prediction.order(
+    "Which has the smallest Fréchet distance, and which the largest?",
+    ["the sampler reads ᾱ_{t−1}", "the network is given t − 8", "as it should be", "the network is given t − 1"],
+)
+by_frechet
 
 # %% tags=["nbval-ignore-output"]
 shifted = torch.cat([table[:1], table[:-1]])  # ᾱ_{t−1} where ᾱ_t belongs
-measure("as it should be", good)
-measure("the sampler reads ᾱ_{t−1}", ddim(net, start, 25, shifted)[-1])
-measure("the network is given t − 1", ddim(lambda x, t: net(x, (t - 1).clamp(min=1)), start, 25, table)[-1])
 far_off = ddim(lambda x, t: net(x, (t - 8).clamp(min=1)), start, 25, table)[-1]
-measure("the network is given t − 8", far_off)
+shifts = {
+    "as it should be": good,
+    "the sampler reads ᾱ_{t−1}": ddim(net, start, 25, shifted)[-1],
+    "the network is given t − 1": ddim(lambda x, t: net(x, (t - 1).clamp(min=1)), start, 25, table)[-1],
+    "the network is given t − 8": far_off,
+}
+for name, x_0 in shifts.items():
+    measure(name, x_0)
+
+# %% tags=["nbval-ignore-output"]
+frechet = {name: metrics.digits_report(x_0, label).frechet_multiple for name, x_0 in shifts.items()}
+by_frechet.compare(sorted(frechet, key=frechet.get))
 
 # %%
 three_seeds("as it should be", "the sampler reads ᾱ_{t−1}", "the network is given t − 1")
@@ -1103,7 +1422,13 @@ measure("no root", rootless)
 #
 # **Predict.**
 # For each noisy x_t, the guess that minimises the training loss is an average of *training* digits.
-# Towards the end of the walk, an average of how many?
+# Towards the end of the walk, an average of how many of the 1500?
+
+# %%
+averaged = widgets.Prediction.number(
+    "Of how many training digits is the best guess an average, at step 8?", "digits"
+)
+averaged
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
@@ -1124,6 +1449,16 @@ measure("dense network that guesses x_0", remembered)
 
 # %%
 three_seeds("U-Net that guesses v", "dense network that guesses x_0", what="copying")
+
+# %% [markdown]
+# The weights of that average are known: by Bayes' rule, each training digit counts in proportion to q(x_t | digit).
+# If k digits had equal weights, the exponential of the weights' entropy would be k; so this is how many count, on average over the 300 walks at their last stop before the end, t = 8.
+
+# %% tags=["nbval-ignore-output"]
+x_8 = ddim(dense_net, start.flatten(1), 25, table)[-2]
+squares = torch.cdist(x_8, table[8].sqrt() * images.flatten(1)) ** 2
+weights = torch.softmax(-squares / (2 * (1 - table[8])), dim=1)
+averaged.compare(torch.special.entr(weights).sum(1).exp().mean())
 
 # %% [markdown]
 # Its Fréchet distance is well below the U-Net's.

@@ -2483,3 +2483,393 @@ def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
 @right("diffusion.ddim_steps")
 def ddim_steps(T, n):
     return np.rint(np.linspace(T, 0, n + 1)).astype(int)
+
+
+# --- training_step: wrong -------------------------------------------------------------------------------------------
+
+
+def simple(net, x_0, t, eps, alpha_bar):
+    return (net(noised(x_0, t, eps, alpha_bar), t) - eps).square().mean()
+
+
+def stepped(optimizer, value):
+    optimizer.zero_grad()
+    value.backward()
+    optimizer.step()
+    return value.detach()
+
+
+@wrong("diffusion.training_step", "piled_up")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    value = simple(net, x_0, t, eps, alpha_bar)
+    value.backward()
+    optimizer.step()
+    return value.item()
+
+
+@wrong("diffusion.training_step", "piled_up")  # emptied after the step
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    value = simple(net, x_0, t, eps, alpha_bar)
+    value.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return value.item()
+
+
+@wrong("diffusion.training_step", "no_slopes")  # emptied before the step
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    value = simple(net, x_0, t, eps, alpha_bar)
+    value.backward()
+    optimizer.zero_grad()
+    optimizer.step()
+    return value.detach()
+
+
+@wrong("diffusion.training_step", "no_slopes")  # no backward
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    optimizer.zero_grad()
+    value = simple(net, x_0, t, eps, alpha_bar)
+    optimizer.step()
+    return value.detach()
+
+
+@wrong("diffusion.training_step", "no_step")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    optimizer.zero_grad()
+    value = simple(net, x_0, t, eps, alpha_bar)
+    value.backward()
+    return value.item()
+
+
+@wrong("diffusion.training_step", "no_step")  # exercise 5 once more
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    with torch.no_grad():
+        return simple(net, x_0, t, eps, alpha_bar)
+
+
+@wrong("diffusion.training_step", "step_first")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    optimizer.step()
+    optimizer.zero_grad()
+    value = simple(net, x_0, t, eps, alpha_bar)
+    value.backward()
+    return value.item()
+
+
+@wrong("diffusion.training_step", "step_first")  # the loss comes before, its slopes after
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    value = simple(net, x_0, t, eps, alpha_bar)
+    optimizer.step()
+    optimizer.zero_grad()
+    value.backward()
+    return value.item()
+
+
+@wrong("diffusion.training_step", "uphill")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return -stepped(optimizer, -simple(net, x_0, t, eps, alpha_bar))
+
+
+@wrong("diffusion.training_step", "loss_negated")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, -simple(net, x_0, t, eps, alpha_bar))
+
+
+@wrong("diffusion.training_step", "summed")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, (net(noised(x_0, t, eps, alpha_bar), t) - eps).pow(2).sum())
+
+
+@wrong("diffusion.training_step", "summed_over_pixels")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, (net(noised(x_0, t, eps, alpha_bar), t) - eps).pow(2).flatten(1).sum(1).mean())
+
+
+@wrong("diffusion.training_step", "summed_over_batch")  # gradients are gathered example by example
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    optimizer.zero_grad()
+    total = 0.0
+    for i in range(len(x_0)):
+        one = slice(i, i + 1)
+        value = simple(net, x_0[one], t[one], eps[one], alpha_bar)
+        value.backward()
+        total += value.item()
+    optimizer.step()
+    return total
+
+
+@wrong("diffusion.training_step", "summed_backward")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    squares = (net(noised(x_0, t, eps, alpha_bar), t) - eps) ** 2
+    stepped(optimizer, squares.sum())
+    return squares.mean().item()
+
+
+@wrong("diffusion.training_step", "sum_returned")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    squares = (net(noised(x_0, t, eps, alpha_bar), t) - eps) ** 2
+    stepped(optimizer, squares.mean())
+    return squares.sum().item()
+
+
+@wrong("diffusion.training_step", "halved")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, 0.5 * simple(net, x_0, t, eps, alpha_bar))
+
+
+@wrong("diffusion.training_step", "absolute")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, torch.nn.functional.l1_loss(net(noised(x_0, t, eps, alpha_bar), t), eps))
+
+
+@wrong("diffusion.training_step", "rooted")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, simple(net, x_0, t, eps, alpha_bar).sqrt())
+
+
+@wrong("diffusion.training_step", "target_x_0")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, torch.nn.functional.mse_loss(net(noised(x_0, t, eps, alpha_bar), t), x_0))
+
+
+@wrong("diffusion.training_step", "target_v")  # as the digits have it
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, apart(net, x_0, t, eps, alpha_bar, "v").square().mean())
+
+
+@wrong("diffusion.training_step", "target_x_t")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    x_t = noised(x_0, t, eps, alpha_bar)
+    return stepped(optimizer, (net(x_t, t) - x_t).square().mean())
+
+
+@wrong("diffusion.training_step", "target_scaled")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    signal, _ = signal_noise(t, alpha_bar, x_0)
+    x_t = noised(x_0, t, eps, alpha_bar)
+    return stepped(optimizer, (net(x_t, t) - (x_t - signal * x_0)).square().mean())
+
+
+@wrong("diffusion.training_step", "shown_x_0")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, (net(x_0, t) - eps).square().mean())
+
+
+@wrong("diffusion.training_step", "exchanged")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, (net(noised(eps, t, x_0, alpha_bar), t) - eps).square().mean())
+
+
+@wrong("diffusion.training_step", "no_roots")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    a = per_example(alpha_bar[t], x_0)
+    return stepped(optimizer, (net(a * x_0 + (1 - a) * eps, t) - eps).square().mean())
+
+
+@wrong("diffusion.training_step", "not_shrunk")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    _, noise = signal_noise(t, alpha_bar, x_0)
+    return stepped(optimizer, (net(x_0 + noise * eps, t) - eps).square().mean())
+
+
+@wrong("diffusion.training_step", "told_t_minus_1")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, (net(noised(x_0, t, eps, alpha_bar), t - 1) - eps).square().mean())
+
+
+@wrong("diffusion.training_step", "one_step_early")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, (net(noised(x_0, t - 1, eps, alpha_bar), t) - eps).square().mean())
+
+
+@wrong("diffusion.training_step", "first_step_for_all")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    t = torch.full_like(t, int(t[0]))
+    return stepped(optimizer, simple(net, x_0, t, eps, alpha_bar))
+
+
+@wrong("diffusion.training_step", "noise_drawn")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, simple(net, x_0, t, torch.randn_like(x_0), alpha_bar))
+
+
+@wrong("diffusion.training_step", "noise_drawn")  # two noises: one in x_t, one for a target
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    x_t = noised(x_0, t, torch.randn_like(x_0), alpha_bar)
+    return stepped(optimizer, (net(x_t, t) - eps).square().mean())
+
+
+@wrong("diffusion.training_step", "steps_drawn")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    t = torch.randint(1, len(alpha_bar), (len(x_0),))
+    return stepped(optimizer, simple(net, x_0, t, eps, alpha_bar))
+
+
+@wrong("diffusion.training_step", "loss_afterwards")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    stepped(optimizer, simple(net, x_0, t, eps, alpha_bar))
+    return simple(net, x_0, t, eps, alpha_bar).item()
+
+
+@wrong("diffusion.training_step", "two_steps")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    first, _ = (stepped(optimizer, simple(net, x_0, t, eps, alpha_bar)) for _ in range(2))
+    return first
+
+
+@wrong("diffusion.training_step", "stepped_twice")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    value = stepped(optimizer, simple(net, x_0, t, eps, alpha_bar))
+    optimizer.step()
+    return value
+
+
+@wrong("diffusion.training_step", "step_for_each")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    values = []
+    for i in range(len(x_0)):
+        one = slice(i, i + 1)
+        values.append(stepped(optimizer, simple(net, x_0[one], t[one], eps[one], alpha_bar)))
+    return torch.stack(values).mean()
+
+
+@wrong("diffusion.training_step", "own_line")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    value = simple(net, x_0, t, eps, alpha_bar)
+    slopes = torch.autograd.grad(value, list(net.parameters()))
+    with torch.no_grad():
+        for weight, slope in zip(net.parameters(), slopes, strict=True):
+            weight -= optimizer.param_groups[0]["lr"] * slope
+    return value.item()
+
+
+@wrong("diffusion.training_step", "another_optimizer")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    return stepped(optimizer, simple(net, x_0, t, eps, alpha_bar))
+
+
+@wrong("diffusion.training_step", "clipped")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    optimizer.zero_grad()
+    value = simple(net, x_0, t, eps, alpha_bar)
+    value.backward()
+    torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    optimizer.step()
+    return value.item()
+
+
+@wrong("diffusion.training_step", "graph_kept")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    value = simple(net, x_0, t, eps, alpha_bar)
+    stepped(optimizer, value)
+    return value
+
+
+@wrong("diffusion.training_step", "none")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    stepped(optimizer, simple(net, x_0, t, eps, alpha_bar))
+
+
+@wrong("diffusion.training_step", "error")  # cut off before the slopes are asked for
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    value = (net(noised(x_0, t, eps, alpha_bar), t).detach() - eps).square().mean()
+    return stepped(optimizer, value)
+
+
+@wrong("diffusion.training_step", "error")  # t is forgotten
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, (net(noised(x_0, t, eps, alpha_bar)) - eps).square().mean())
+
+
+@wrong("diffusion.training_step", "error")  # t as a share of the whole
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, (net(noised(x_0, t, eps, alpha_bar), t / len(alpha_bar)) - eps).square().mean())
+
+
+@wrong("diffusion.training_step", "error")  # one slope asked for each example
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, (net(noised(x_0, t, eps, alpha_bar), t) - eps).square().flatten(1).mean(1))
+
+
+@wrong("diffusion.training_step", "in_place")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    signal, noise = signal_noise(t, alpha_bar, x_0)
+    x_0 *= signal
+    x_0 += noise * eps
+    return stepped(optimizer, (net(x_0, t) - eps).square().mean())
+
+
+@wrong("diffusion.training_step", "foreign")  # the notebook's table
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, simple(net, x_0, t, eps, noisy))
+
+
+@wrong("diffusion.training_step", "type")  # several things at once
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    x_t = noised(x_0, t, eps, alpha_bar)
+    return stepped(optimizer, simple(net, x_0, t, eps, alpha_bar)), x_t
+
+
+# --- training_step: right -------------------------------------------------------------------------------------------
+
+
+@right("diffusion.training_step")
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    return stepped(optimizer, simple(net, x_0, t, eps, alpha_bar))
+
+
+@right("diffusion.training_step")  # emptied at first, a plain number at last
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    net.zero_grad()
+    value = torch.nn.functional.mse_loss(net(noised(x_0, t, eps, alpha_bar), t), eps)
+    value.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return value.item()
+
+
+@right("diffusion.training_step")  # the slopes are written where the optimizer looks for them
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    value = simple(net, x_0, t, eps, alpha_bar)
+    weights = list(net.parameters())
+    for weight, slope in zip(weights, torch.autograd.grad(value, weights), strict=True):
+        weight.grad = slope
+    optimizer.step()
+    return value.detach()
+
+
+@right("diffusion.training_step")  # the optimizer asks for the loss itself
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    def value():
+        optimizer.zero_grad()
+        error = simple(net, x_0, t, eps, alpha_bar)
+        error.backward()
+        return error
+
+    return optimizer.step(value).detach()
+
+
+@right("diffusion.training_step")  # one example after another, one step for all
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    optimizer.zero_grad(set_to_none=False)
+    total = 0.0
+    for i in range(len(x_0)):
+        one = slice(i, i + 1)
+        value = simple(net, x_0[one], t[one], eps[one], alpha_bar) / len(x_0)
+        value.backward()
+        total += value.item()
+    optimizer.step()
+    return np.float64(total)
+
+
+@right("diffusion.training_step")  # in the plain words of the equation, loops and all
+def training_step(net, x_0, t, eps, alpha_bar, optimizer):
+    optimizer.zero_grad()
+    signal, noise = zip(*((alpha_bar[i].sqrt(), (1 - alpha_bar[i]).sqrt()) for i in t), strict=True)
+    x_t = torch.stack([a * x + b * e for a, b, x, e in zip(signal, noise, x_0, eps, strict=True)])
+    errors = (net(x_t, t) - eps).flatten()
+    value = errors @ errors / len(errors)
+    value.backward()
+    optimizer.step()
+    return value.item()

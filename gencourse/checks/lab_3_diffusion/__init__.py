@@ -15,6 +15,7 @@ from gencourse.checks.lab_3_diffusion.posterior_mistakes import POSTERIOR
 from gencourse.checks.lab_3_diffusion.q_sample import Q_SAMPLE
 from gencourse.checks.lab_3_diffusion.reverse_step_mistakes import REVERSE_STEP
 from gencourse.checks.lab_3_diffusion.target import TARGET
+from gencourse.checks.lab_3_diffusion.training_step_mistakes import TRAINING_STEP
 
 EXERCISES = [
     ALPHA_BAR,
@@ -26,6 +27,7 @@ EXERCISES = [
     ANCESTRAL,
     DDIM_STEPS,
     DDIM_STEP,
+    TRAINING_STEP,
     GUIDE,
     BOUND_TERM,
 ]
