@@ -30,7 +30,8 @@ for name in LABS:
 WRONG = [given for given in GIVEN if given.mistake]
 RIGHT = [given for given in GIVEN if not given.mistake]
 GENERAL = {"complex", "count", "detached", "dtype", "endless", "error", "factor", "foreign", "in_place", "mixing"}
-GENERAL |= {"negative", "none", "not_finite", "offset", "random", "rough", "shape", "signature", "type", "unforeseen"}
+GENERAL |= {"negative", "none", "not_finite", "offset", "random", "rough", "shape", "signature", "slip", "type"}
+GENERAL |= {"unforeseen"}
 GENERAL |= {"frozen", "leaves_a_trace", "nan_gradient", "weights_changed"}
 # of an exercise whose answer is a test
 GENERAL |= {"crashes", "falls_over", "flaky", "misuse", "never_calls", "refuses_all", "refuses_right", "returns"}

@@ -3,12 +3,13 @@
 First the exercise's own mistakes are tried: what would each give on the same arguments, and on others of the kind? All
 that is wrong has to be so, but for outputs that the mistake leaves open (NaN). Then come mistakes that any function can
 have: a tensor of the notebook in an argument's place, an argument that is ignored, examples that influence each other,
-a sign, a number that is added or multiplied everywhere.
+a sign, a number that is added or multiplied everywhere; and slips in the worked answer.
 """
 
 import contextlib
 import types
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from gencourse.checks.compare import copies, same
 from gencourse.checks.limit import called
+from gencourse.checks.slips import slips
 from gencourse.checks.spec import Exercise
 
 TOL = 1e-9  # for values computed in float64
@@ -33,6 +35,10 @@ class Call:
 
     def elsewhere(self) -> list[tuple[Any, ...]]:
         """Other arguments of the same kind."""
+        return []
+
+    def everywhere(self) -> list[tuple[Any, ...]]:
+        """Arguments of every kind that the exercise is tried on."""
         return []
 
 
@@ -56,13 +62,60 @@ def diagnose(call: Call, named_only: bool = False) -> tuple[str, str]:
             if fits and all(_fits(call, mistake.function, args, off) for args in call.elsewhere()):
                 return name, mistake.hint
     if named_only:
-        return "", ""
-    for look in (_random, foreign, _deaf, _mixing, _rough, _negative, _offset, _factor):
+        return _slipped(call, off)
+    for look in (_random, foreign, _deaf, _mixing, _rough, _negative):
+        with contextlib.suppress(Exception):  # the answer itself may fail on the arguments tried there
+            found = look(call, own)
+            if found is not None:
+                return found
+    if (found := _slipped(call, off)) != ("", ""):
+        return found
+    for look in (_offset, _factor):
         with contextlib.suppress(Exception):  # the answer itself may fail on the arguments tried there
             found = look(call, own)
             if found is not None:
                 return found
     return "", ""
+
+
+def _slipped(call: Call, off: list[int]) -> tuple[str, str]:
+    """One slip that explains all outputs; or for each wrong one a slip of its own."""
+    if hint := _slip(call, range(len(call.outputs))):
+        return "slip", hint
+    if len(call.outputs) == 1:
+        return "", ""
+    each = [(call.exercise.returns[i], _slip(call, [i])) for i in off]
+    if not all(hint for _, hint in each):
+        return "", ""
+    return "slip", " ".join(f"In {name}: {hint}" for name, hint in each)
+
+
+def _slip(call: Call, which: Sequence[int]) -> str:
+    """The hint of a slip that gives what the answer gives, everywhere; it is tried first where it is least work."""
+    places = [(args, _or_nothing(call, call.function, args)) for args in (call.args, *call.everywhere())]
+    wrong = [place for place in places if not _agree(_or_nothing(call, call.exercise.own, place[0]), place[1], which)]
+    args, have = min(wrong, key=lambda place: sum(a.numel() for a in place[0] if isinstance(a, Tensor)))
+    with warnings.catch_warnings(action="ignore"):  # of a slip's own
+        for slip in slips(call.exercise):
+            if not (have and _agree(_or_nothing(call, slip.function, args), have, which)):
+                continue
+            if all(_agree(_or_nothing(call, slip.function, there), then, which) for there, then in places):
+                return slip.hint
+    return ""
+
+
+def _or_nothing(call: Call, function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Tensor, ...]:
+    """What comes out; nothing where it ends in an error."""
+    try:
+        return called(call.exercise.results, function, args)
+    except Exception:
+        return ()
+
+
+def _agree(a: tuple[Tensor, ...], b: tuple[Tensor, ...], which: Sequence[int]) -> bool:
+    if not a or not b:
+        return not a and not b
+    return all(same(a[i], b[i], TOL if b[i].dtype is torch.float64 else 1e-4) for i in which)
 
 
 def _fits(call: Call, mistake: Callable[..., Any], args: tuple[Any, ...], off: list[int]) -> bool:

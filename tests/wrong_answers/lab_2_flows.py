@@ -762,7 +762,7 @@ def coupling(x, mask, net):
     return log_s.exp() * x + shift, log_s.flatten(1).sum(1)
 
 
-@wrong("flows.coupling", "shape")
+@wrong("flows.coupling", "slip")
 def coupling(x, mask, net):
     log_s, shift = parts(x, mask, net)
     return log_s.flatten(1).sum(1), log_s.exp() * x + shift
@@ -1352,7 +1352,7 @@ def compose(x, layers):
     return x, log_det
 
 
-@wrong("flows.compose", "offset")  # starts as products do
+@wrong("flows.compose", "slip")  # starts as products do
 def compose(x, layers):
     z, log_dets = through(x, layers)
     return z, 1 + sum(log_dets)

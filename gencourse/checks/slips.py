@@ -1,0 +1,140 @@
+"""Slips: what comes out if the worked answer is written down with one thing wrong.
+
+A slip is an edit of the worked answer's syntax tree: a sign turned, a root forgotten, an index one place too early, a
+sum for a mean, one name for another, at one place or at all of its kind. Nobody has to foresee it in an exercise. What
+it gives is compared with what the answer gives; its hint says what is wrong in the names of the exercise's arguments,
+and not what belongs there instead.
+"""
+
+import ast
+import inspect
+import itertools
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from gencourse.checks.said import SHAPES, Inlined, Said
+from gencourse.checks.slip_kinds import KINDS
+from gencourse.checks.spec import Exercise
+
+
+class Slip(NamedTuple):
+    hint: str
+    function: Callable[..., Any]
+
+
+class Edit(NamedTuple):
+    """In a node's field, at an index where it is a list: another node."""
+
+    parent: ast.AST
+    field: str
+    index: int | None
+    new: ast.AST
+    hint: str
+
+    def make(self) -> ast.AST:
+        """Put the new node in; gives the old one."""
+        value = getattr(self.parent, self.field)
+        if self.index is None:
+            setattr(self.parent, self.field, self.new)
+            return value
+        old, value[self.index] = value[self.index], self.new
+        return old
+
+
+def slips(exercise: Exercise) -> Iterator[Slip]:
+    """Every slip in the worked answer, the likely ones first."""
+    worked = _worked(exercise)
+    for module, edits in worked.edits:
+        yield from worked.with_(module, edits)
+
+
+@cache
+def _worked(exercise: Exercise) -> "_Worked":
+    return _Worked(exercise)
+
+
+class _Worked:
+    """An exercise's worked answer, as it is written and with its names for parts written out, and all edits of both.
+
+    An edit is one change, or the same one at all its places: where a part has a name, at all uses or at one alone.
+    """
+
+    def __init__(self, exercise: Exercise) -> None:
+        source = ast.parse(textwrap.dedent(inspect.getsource(exercise.own)))
+        tree = _function(source)
+        self.name, self.scope = tree.name, dict(exercise.own.__globals__)
+        said = Said(exercise.parameters, tree)
+        self.edits: list[tuple[ast.Module, Sequence[Edit]]] = []
+        for module in (source, _written_out(source, said)):
+            nodes = [node for node in _nodes(_function(module)) if module is source or not _is_named(node[-1])]
+            for kind in KINDS:
+                found = [Edit(*place, new, hint) for *place, node in nodes for new, hint in kind(node, said)]
+                self.edits += [(module, [edit]) for edit in found]
+                self.edits += [(module, edits) for edits in _everywhere(found)]
+        self.edits += [(source, edits) for edits in _exchanged_names(exercise.parameters, list(_nodes(tree)))]
+
+    def with_(self, module: ast.Module, edits: Sequence[Edit]) -> Iterator[Slip]:
+        """The worked answer with these edits; nothing where that is no program."""
+        before = [edit.make() for edit in edits]
+        try:
+            code = compile(ast.fix_missing_locations(module), "<slip>", "exec")
+        except (SyntaxError, ValueError, TypeError):
+            return
+        finally:
+            for edit, old in zip(reversed(edits), reversed(before), strict=True):
+                edit._replace(new=old).make()
+        exec(code, self.scope)
+        yield Slip(" ".join(dict.fromkeys(edit.hint for edit in edits)), self.scope[self.name])
+
+
+def _function(module: ast.Module) -> ast.FunctionDef:
+    (function,) = module.body
+    assert isinstance(function, ast.FunctionDef)
+    return function
+
+
+def _written_out(module: ast.Module, said: "Said") -> ast.Module:
+    """Every use of a name for a part is replaced by the part, so that each use can be wrong alone."""
+    new = ast.parse(ast.unparse(module))
+    for statement in _function(new).body:
+        if not _is_named(statement):
+            Inlined(said.once, shapes=True).visit(statement)
+    return new
+
+
+def _is_named(node: ast.AST) -> bool:
+    return isinstance(node, ast.Assign)
+
+
+def _everywhere(found: Iterable[Edit]) -> Iterator[Sequence[Edit]]:
+    """What is the same slip but for its place, at all its places at once: of the same part, or of any few."""
+    alike: dict[str, list[Edit]] = {}
+    for edit in found:
+        for words in {edit.hint, edit.hint.partition(":")[0]}:
+            alike.setdefault(words, []).append(edit)
+    return (edits for edits in alike.values() if 1 < len(edits) <= 4)
+
+
+def _exchanged_names(parameters: Sequence[str], nodes: Sequence[Any]) -> Iterator[Sequence[Edit]]:
+    for a, b in itertools.combinations(parameters, 2):
+        hint = f"{a} and {b} have changed places."
+        other = {a: ast.Name(b, ast.Load()), b: ast.Name(a, ast.Load())}
+        yield [Edit(*place, other[n.id], hint) for *place, n in nodes if isinstance(n, ast.Name) and n.id in other]
+
+
+def _nodes(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
+    """Each part of a function with its place, but not what is about shapes alone."""
+    for field, value in ast.iter_fields(node):
+        about_shapes = (
+            isinstance(node, ast.Call)
+            and field == "args"
+            and getattr(node.func, "attr", getattr(node.func, "id", "")) in SHAPES
+        )
+        if isinstance(node, ast.arguments) or field in ("decorator_list", "returns") or about_shapes:
+            continue
+        for index, part in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if isinstance(part, ast.AST):
+                yield node, field, index, part
+                yield from _nodes(part)
