@@ -348,7 +348,7 @@ def q_sample(x_0, t, eps, alpha_bar):
     return (a.sqrt() * x_0 + (1 - a).sqrt() * eps).float()
 
 
-@wrong("diffusion.q_sample", "not_finite")
+@wrong("diffusion.q_sample", "slip")
 def q_sample(x_0, t, eps, alpha_bar):
     a = per_example(alpha_bar[t], x_0)
     return a.sqrt() * x_0 + (a - 1).sqrt() * eps
@@ -1662,7 +1662,7 @@ def ddim_steps(T, n):
     return torch.tensor([T - i * T // n for i in range(n + 1)])
 
 
-@wrong("diffusion.ddim_steps", "shape")  # T and n exchanged
+@wrong("diffusion.ddim_steps", "slip")  # T and n exchanged
 def ddim_steps(T, n):
     return torch.linspace(n, 0, T + 1).round().long()
 
@@ -2405,7 +2405,7 @@ def posterior(x_0, x_t, t, beta, alpha_bar):
     return mean, (1 - before) / (1 - now) * b
 
 
-@wrong("diffusion.posterior", "shape")  # var, (B, 1, ..., 1), comes first
+@wrong("diffusion.posterior", "slip")  # var, (B, 1, ..., 1), comes first
 def posterior(x_0, x_t, t, beta, alpha_bar):
     return var_of(x_0, t, beta, alpha_bar), mean_of(x_0, x_t, t, beta, alpha_bar)
 
