@@ -58,7 +58,8 @@ class Pupil(nn.Module):
         self.shown: list[tuple[Tensor, Tensor]] = []
 
     def __repr__(self) -> str:
-        return f"a small net with {T + 3} weights"
+        left = "" if self.shift.grad is None else "; in their .grad lies what an earlier step has left"
+        return f"a small net with {T + 3} weights{left}"
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
         check_call(x_t, t, T)
@@ -163,12 +164,12 @@ def _(answer: Answer, g: Generator) -> None:
     "The first step is right, a later one is not: what is left over from one to the next?",
 )
 def _(answer: Answer, g: Generator) -> None:
-    net, *batch, alpha_bar, optimizer = _numbers(g, stale=False)
+    net, x_0, t, eps, alpha_bar, optimizer = _numbers(g, stale=False)
     for step in range(3):
-        numbers = (net, *batch, alpha_bar, optimizer)
+        numbers = (net, x_0, t, eps, alpha_bar, optimizer)
         loss, weights, _ = _by_hand(numbers)
         answer.gives(numbers, loss, weights, torch.tensor(step + 1.0, dtype=torch.float64), tol=1e-6)
-        (net, *_, optimizer), batch = answer.given, _batch((4, 3), g)
+        (net, *_, optimizer), (x_0, t, eps) = answer.given, _batch((4, 3), g)
 
 
 @TRAINING_STEP.check(
