@@ -254,7 +254,7 @@ class TestDiagnosis:
         assert found(lambda x: 2 * DATA).hint.startswith("DATA is no argument")
         assert found(lambda x: 3 * TWO * x).mistake == "factor"  # a number that helps is nobody's mistake
         assert found(lambda x: 2 * x + DATA.mean() - DATA.mean()).state == "passed"
-        assert found(lambda x: 3 * x.to(DTYPE)).mistake == "factor"
+        assert found(lambda x: 3 * x.to(DTYPE)).mistake == "slip"
 
     def test_outputs_in_another_order(self, toy):
         exercise = toy("toy.two", lambda x: (2 * x, x.sum(1)), returns=["y", "total"], batched=["x"])
@@ -530,6 +530,21 @@ class TestTutor:
         checks.exercise("toy.double")(cell(names, "return x * x"))
         exec("def six(x): return 5 * x", names)
         assert checks.run("toy.six", names["six"]).check == "six times", "which does not call it"
+
+    def test_who_only_calls_a_wrong_function_is_not_offered_the_answer(self, double, toy, capsys):
+        toy("toy.four", lambda x: 4 * x, returns=["y"]).check("four times", "Count.")(
+            lambda answer, g: answer.gives([torch.ones(3)], torch.full((3,), 4.0))
+        )
+        names = {}
+        checks.exercise("toy.double")(cell(names, "return x * x"))
+        exec("def four(x): return double(double(x)) + x - x", names)
+        for _ in range(4):
+            capsys.readouterr()
+            checks.exercise("toy.four")(names["four"])
+            assert "stuck?" not in capsys.readouterr().out
+        exec("def four(x): return 5 * x", names)
+        checks.exercise("toy.four")(names["four"])
+        assert machinery._results["toy.four"].step == 1, "the first failure of its own"
 
     def test_the_gap_of_a_bound_that_calls_a_wrong_gap_is_not_blamed_for_it(self, monkeypatch, capsys):
         """Lab 4: exercise 5 may be written with exercise 4, and at once is as wrong as that."""

@@ -138,7 +138,7 @@ def test_a_number_and_a_choice_by_keyboard(page: Any) -> None:
     page.locator("[role=radiogroup] input").first.focus()
     page.keyboard.press("ArrowDown")
     assert page.evaluate("saved") == "about 6"
-    assert page.locator("[role=status]").nth(1).inner_text() == "Kept. predicted: about 6"
+    assert page.locator("[role=status]").nth(1).inner_text() == "Kept: about 6"
 
 
 def test_an_order_by_keyboard(page: Any) -> None:

@@ -20,6 +20,7 @@ from gencourse.checks.answer import Answer, Unattempted, Wrong
 from gencourse.checks.panel import Result
 from gencourse.checks.spec import Exercise
 
+CALLS_A_WRONG_ONE = "calls_a_wrong_one"
 SLOW = 50  # times genlib's own time: a lab's training would take minutes
 NOTICED = 0.05  # seconds, under which nobody minds
 clock = time.perf_counter
@@ -100,7 +101,7 @@ def _blamed(result: Result, asked: list[str]) -> Result:
     return replace(
         result,
         check=f"{names}, which this calls, {is_} still wrong: mend {it} first",
-        mistake="calls_a_wrong_one",
+        mistake=CALLS_A_WRONG_ONE,
         hint=f"What this function adds cannot be judged as long as {names} {is_} wrong. Mend {it}, or put `raise "
         f"NotImplementedError` back there for now, and run this cell again.",
         second="",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gencourse.checks.apart import apart, possible
-from gencourse.checks.examine import examine
+from gencourse.checks.examine import CALLS_A_WRONG_ONE, examine
 from gencourse.checks.panel import Note, Result, Summary, publish
 from gencourse.checks.spec import Exercise
 from genlib.arguments import Seed, check, checked
@@ -33,11 +33,10 @@ def exercise(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         _results[name] = Result(name, "wrong", check=INTERRUPTED, step=failures)  # should the next line not come back
         _answers[name] = function
         result = run(name, function)
-        if result.state == "wrong":
+        blames_another = result.mistake == CALLS_A_WRONG_ONE  # whose panel has the hints and the answer
+        if result.state == "wrong" and not blames_another:
             result = replace(result, step=failures + 1, solution=find(name).solution())
-        elif result.state == "not attempted":
-            result = replace(result, step=failures)
-        _results[name] = result
+        _results[name] = result if result.state == "passed" or result.step else replace(result, step=failures)
         publish(result)
         return own if result.state == "not attempted" else function
 

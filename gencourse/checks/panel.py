@@ -5,6 +5,7 @@ text colour and background from the page, so it suits light and dark; the state 
 colour alone.
 """
 
+import re
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -122,9 +123,11 @@ class Note:
     def html(self) -> str:
         headline = f"<div><code>{escape(self.name)}</code>: <b>{escape(self.title)}</b></div>"
         text = (
-            f'<pre style="{CODE}">{escape(self.text)}</pre>' if "\n" in self.text else f"<div>{escape(self.text)}</div>"
+            f'<pre style="{CODE}">{escape(self.text)}</pre>'
+            if "\n" in self.text
+            else f"<div>{_with_code(self.text)}</div>"
         )
-        why = f"<div>{escape(self.why)}</div>" if self.why else ""
+        why = f"<div>{_with_code(self.why)}</div>" if self.why else ""
         label = escape(f"{self.title}: {self.name}", quote=True)
         return f'<div role="status" aria-label="{label}" style="{_box("not attempted")}">{headline}{text}{why}</div>'
 
@@ -187,9 +190,14 @@ def _text_row(label: str, value: str) -> str:
 
 def _html_row(label: str, value: str) -> str:
     prose = label in PROSE
-    inner = escape(value) if prose else f'<pre style="{CODE}">{escape(value)}</pre>'
+    inner = _with_code(value) if prose else f'<pre style="{CODE}">{escape(value)}</pre>'
     weight = "font-weight: bold" if label == "hint" else "opacity: 0.8"
     return f'<dt style="{weight}; margin: 0">{label}</dt><dd style="margin: 0">{inner}</dd>'
+
+
+def _with_code(text: str) -> str:
+    """Prose as HTML; what stands in backticks is code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _folded(title: str, code: str) -> str:

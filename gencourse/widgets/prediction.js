@@ -124,9 +124,8 @@ function render({ model, el }) {
   }
   function draw() {
     const answer = model.get("value") ?? kept.answers[question] ?? null;
-    const yours = answer === null ? "no prediction was made" : `predicted: ${place.say(answer)}`;
     place.draw(answer);
-    if (asks) text.textContent = answer === null ? "Predict before you go on." : `Kept. ${yours}`;
+    if (asks) text.textContent = answer === null ? "Predict before you go on." : `Kept: ${place.say(answer)}`;
     else if (place.show) text.textContent = `${answer === null ? "You made no prediction" : "Drawn through: yours"}; dashed: what came out.`;
     else text.textContent = `You ${answer === null ? "made no prediction" : `predicted ${place.say(answer)}`}; it is ${place.say(result)}.`;
   }

@@ -106,7 +106,8 @@ class Prediction(anywidget.AnyWidget):
     @property
     def places(self) -> Tensor:
         """The x of a curve's heights, (POINTS,)."""
-        return torch.linspace(self.spec["x"][0], self.spec["x"][1], POINTS, dtype=torch.float64)
+        first, last = self.spec["x"][:2]
+        return first + (last - first) * torch.arange(POINTS, dtype=torch.float64) / (POINTS - 1)  # 0 is 0 exactly
 
     def __repr__(self) -> str:
         yours = "no prediction was made" if self.value is None else f"predicted {self._said(self.value)}"
