@@ -5,6 +5,7 @@ import functools
 import importlib
 import math
 import os
+import pkgutil
 import sys
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+import wrong_answers
 from wrong_answers import GIVEN, Given
 
 from gencourse import checks
@@ -24,8 +26,8 @@ EXERCISES = {exercise.name: exercise for exercise in checks.exercises()}
 LABS = sorted({exercise.lab for exercise in EXERCISES.values()})
 SEEDS = range(int(os.environ.get("ANSWER_SEEDS", 1)))  # further ones before a release: the checks try many inputs each
 
-for name in LABS:
-    importlib.import_module(f"wrong_answers.{name}")
+for module in pkgutil.iter_modules(wrong_answers.__path__):
+    importlib.import_module(f"wrong_answers.{module.name}")
 
 WRONG = [given for given in GIVEN if given.mistake]
 RIGHT = [given for given in GIVEN if not given.mistake]
