@@ -282,7 +282,7 @@ class TestDiagnosis:
             (lambda x: torch.nn.Linear(2, 2).grad, "parameters()"),
             (lambda x: x[:, torch.ones(5, dtype=torch.bool)], "a size fixed"),
             (lambda x: (2 * x,), "tuple of one"),
-            (lambda x: (2 * x, x), "several came"),
+            (lambda x: (2 * x, x), "a tuple came"),
             (lambda x: torch.stack([2 * row for row in x[:1]]), "inside a loop"),
             (lambda x: 2 * x[0, :1], "fewer axes"),
         ],

@@ -241,7 +241,8 @@ class Answer(Call):
                     hint = f"{name} is None. Has what should make it run at all, and is there a way that is not cut?"
                 if isinstance(output, tuple | list) and any(isinstance(part, Tensor) for part in output):
                     hint = (
-                        f"One tensor was asked for, {name}, and several came: is one of them it, or is it all of them?"
+                        f"One tensor was asked for, {name}, and a {type(output).__name__} came. Is one of its entries "
+                        "it, or are all of them, made one tensor by torch.tensor or torch.stack?"
                         if len(output) > 1
                         else f"{name} came in a tuple of one: autograd.grad returns such a one, and so does a comma "
                         "at the end of a line."
@@ -276,9 +277,12 @@ class Answer(Call):
                     got=f"{name}: {output.dtype}",
                 )
             if not output.is_floating_point() or torch.finfo(output.dtype).bits < least:
+                precise = f"The arguments are more precise than {name}"
+                if not output.is_floating_point():
+                    precise = f"{name} holds {'yes and no' if output.dtype is torch.bool else 'whole numbers'} here"
                 self.wrong(
                     "dtype",
-                    f"The arguments are more precise than {name}. New tensors come from old ones: x.new_ones(...), "
+                    f"{precise}. New tensors come from old ones: x.new_ones(...), "
                     "torch.zeros_like(x), or dtype=x.dtype.",
                     expected=f"{name}: torch.float{least}",
                     got=f"{name}: {output.dtype}",

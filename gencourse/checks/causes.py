@@ -13,8 +13,8 @@ from torch import Tensor
 
 _WHICH = "Which is the first, which the last?"
 _HOW_MANY = (
-    "The arguments say how many there are: is a number used that is right in one place only, is it the wrong axis, or "
-    "does a return stand inside the loop?"
+    "The arguments say how many there are: is a number used that is right in one place only, is it the wrong axis, are "
+    "some left out, or does a return stand inside the loop?"
 )
 
 

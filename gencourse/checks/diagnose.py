@@ -240,7 +240,8 @@ def _rough(call: Call, own: tuple[Tensor, ...]) -> tuple[str, str] | None:
 
 
 def _negative(call: Call, own: tuple[Tensor, ...]) -> tuple[str, str] | None:
-    if any(same(-a, b, TOL) and not same(a, b, TOL) for a, b in zip(call.outputs, own, strict=True)):
+    wrong = [(a, b) for a, b in zip(call.outputs, own, strict=True) if not same(a, b, TOL)]
+    if all(same(-a, b, TOL) for a, b in wrong):
         return "negative", "The size is right everywhere, the sign is not."
     return None
 
@@ -263,7 +264,7 @@ def _factor(call: Call, own: tuple[Tensor, ...]) -> tuple[str, str] | None:
         if factor != 0 and same(output, factor * truth, TOL):
             return "factor", (
                 f"Every entry of {name} is right but for one and the same factor, {float(factor):.4g}. Where could it "
-                "come from: a size, a half, a sum that should be a mean, or the other way round?"
+                "come from: a size, a half, a logarithm's base, a sum that should be a mean, or the other way round?"
             )
     return None
 

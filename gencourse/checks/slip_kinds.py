@@ -80,7 +80,7 @@ def _exchanged(node: ast.AST, said: Said) -> Found:
                 new = ast.parse(f"torch.nn.functional.{other}", mode="eval").body
             yield (
                 ast.Call(new, node.args, node.keywords),
-                f"{other} is taken where another function belongs: {said(inner)}.",
+                f"Not the function that belongs here: {other}, of {said(inner)}.",
             )
     if isinstance(node, ast.Return) and node.value is not None:
         yield (
