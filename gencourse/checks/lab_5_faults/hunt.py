@@ -4,58 +4,50 @@ It refuses by an AssertionError, and accepts by coming to its end. A faulty cand
 other exception is the test's own fault. All candidates look alike, so that a test can only call them.
 """
 
-import random
+import itertools
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Generator
 
 from gencourse.checks.answer import Answer, said, students_line
+from gencourse.checks.lab_5_faults import crude
+from gencourse.checks.lab_5_faults.judged import Blind, Candidate, Verdict, judged
+from gencourse.checks.lab_5_faults.said import (
+    CRASHES,
+    FALLS_OVER,
+    FLAKY,
+    MISUSE,
+    NEVER_CALLS,
+    REFUSES_RIGHT,
+    RETURNS,
+    SOMETIMES,
+)
+from gencourse.checks.slips import slips
 from gencourse.checks.spec import Exercise, F, Mistake
 
 ROUNDS = 8  # with other random numbers, in which each right candidate comes once
 ROUNDS_OF_FAULTS = 2
+EVEN_ROUNDS = 40  # as many of its numbers are still random
 SECONDS = 2.0  # after which no further round begins
 ALARMS = 1  # wrong verdicts among all rounds that may be bad luck
 
 
-class Candidate(NamedTuple):
-    """An implementation, right or faulty, with the hint for a test that judges it wrongly."""
-
-    function: Callable[..., Any]
-    title: str
-    hint: str = ""
-
-    def __repr__(self) -> str:
-        return self.title
-
-
-@dataclass
-class Verdict:
-    """What became of one candidate: how often it was called, what it raised itself, and how the test ended."""
-
-    calls: int = 0
-    raised: Exception | None = None
-    error: Exception | None = None
-    returned: Any = None
-
-    @property
-    def refused(self) -> bool:
-        return self.error is not None and (isinstance(self.error, AssertionError) or self.error is self.raised)
-
-
 @dataclass(eq=False)
 class Hunt(Exercise):
-    """A test to be written. `right` and `fault` add candidates, the fault that the notebook shows first."""
+    """A test to be written. `right` and `fault` add candidates, the fault that the notebook shows first.
+
+    `blind` adds what a test may ask for again and again, and never see some faults; `even` is a random one whose draws
+    are spread out evenly.
+    """
 
     rights: list[Candidate] = field(default_factory=list, init=False)
     faults: list[Candidate] = field(default_factory=list, init=False)
+    blinds: list[Blind] = field(default_factory=list, init=False)
+    even: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         self.called = self.name.rpartition("test_")[2]
@@ -86,9 +78,21 @@ class Hunt(Exercise):
 
         return add
 
+    def blind(self, hint: str, *faults: str) -> Callable[[F], F]:
+        """Add a reason why these faults were accepted: the function says of one call whether it cannot show them."""
+
+        def add(function: F) -> F:
+            self.blinds.append(Blind(function.__name__, hint, function, faults))
+            self.mistakes[function.__name__] = Mistake(hint, function)
+            return function
+
+        return add
+
     def complete(self) -> "Hunt":
         """All candidates are there: what is said after a pass counts them."""
         n, m = len(self.faults), len(self.rights)
+        for name in ("anything_passes", "one_sided"):
+            self.mistakes[name] = Mistake(getattr(crude, name.upper()), self.own)
         self.why = f"{n} of {n} faults caught, and none of {m} right ones refused. {self.why}"
         return self
 
@@ -98,7 +102,20 @@ class Hunt(Exercise):
             if verdict.calls == 0 and (verdict.error is None or verdict.refused):
                 answer.wrong("never_calls", NEVER_CALLS, expected="a call of candidate", got="none")
             if verdict.error is not None:
+                self._too_narrow(answer, right, verdict, g)
                 self._refuses(answer, right, verdict, g)
+
+    def _too_narrow(self, answer: Answer, right: Candidate, verdict: Verdict, g: Generator) -> None:
+        """Right draws are refused each time, those that are as even as none are not: its reference is right."""
+        if self.even is None or not isinstance(verdict.error, AssertionError):
+            return
+        if not all(judged(answer, other, _seed(g)).refused for other in self.rights):
+            return
+        even = Candidate(self.even, f"{self.called}, spread out evenly")
+        if any(judged(answer, even, _seed(g)).error is None for _ in range(EVEN_ROUNDS)):
+            answer.args = (right,)
+            got = f"all refused, at\n{students_line(verdict.error).text}".strip()
+            answer.wrong("flaky", crude.TOO_NARROW, expected="no right one refused", got=got)
 
     def _refuses(self, answer: Answer, right: Candidate, verdict: Verdict, g: Generator) -> None:
         """Why a right one is refused, or the test falls over on it."""
@@ -106,6 +123,7 @@ class Hunt(Exercise):
         if not isinstance(verdict.error, AssertionError):
             mistake, hint = ("misuse", MISUSE) if verdict.refused else ("falls_over", FALLS_OVER)
             answer.wrong(mistake, hint, error=f"{error}\n{students_line(verdict.error or Exception()).text}".strip())
+        error = f"{students_line(verdict.error).text}\n{error}".strip()  # a bare assert says nothing itself
         again = [judged(answer, right, _seed(g)).refused for _ in range(ROUNDS)]
         if sum(again) < ALARMS:
             return  # once in so many
@@ -116,9 +134,25 @@ class Hunt(Exercise):
             answer.wrong("flaky", FLAKY, expected="no right one refused", got=got)
         got = f"{sum(others)} of {len(others)} refused. {_first_lines(error)}"
         if all(others):
-            answer.wrong("refuses_all", REFUSES_ALL, expected="no right one refused", got=got)
+            wrong = self._taken_for_right(answer, g)
+            mistake, hint = ("wrong_itself", f"{WRONG_ITSELF} {wrong}") if wrong else ("refuses_all", REFUSES_ALL)
+            answer.args = (right,)
+            answer.wrong(mistake, hint, expected="no right one refused", got=got)
         mistake = right.function.__name__ if right.hint else "refuses_right"
         answer.wrong(mistake, right.hint or REFUSES_RIGHT, expected="no right one refused", got=got)
+
+    def _taken_for_right(self, answer: Answer, g: Generator) -> str:
+        """What is wrong with the wrong one that the test accepts, while it refuses every right one; else empty."""
+        known = (
+            Candidate(fault.function, fault.title, self.mistakes[fault.function.__name__].second)
+            for fault in self.faults
+        )
+        made = (Candidate(slip.function, "", slip.hint) for right in self.rights for slip in slips(right.function))
+        for wrong in itertools.chain(known, made):
+            verdict = judged(answer, wrong, _seed(g))
+            if verdict.error is None and not any(judged(answer, wrong, _seed(g)).refused for _ in range(3)):
+                return wrong.hint
+        return ""
 
     def _shown_is_refused(self, answer: Answer, g: Generator) -> None:
         self._all_refused(answer, self.faults[:1], g)
@@ -145,7 +179,32 @@ class Hunt(Exercise):
                 answer.wrong("sometimes", SOMETIMES, expected="every faulty one refused", got=got)
             if not caught and verdict.returned is not None:
                 answer.wrong("returns", RETURNS, **counts)
+            self._general(answer, fault, verdict, not caught, counts, _seed(g))
+            if any(again):
+                counts["got"] += f"; this one accepted in {1 + ROUNDS - sum(again)} of {1 + ROUNDS} runs"
             answer.wrong(fault.function.__name__, fault.hint, **counts)
+
+    def _general(
+        self, answer: Answer, fault: Candidate, verdict: Verdict, none: bool, counts: Any, g: Generator
+    ) -> None:
+        """Why a fault is accepted, if it is a reason that has nothing to do with this fault alone."""
+        right = self.rights[0].function
+
+        def end(function: Callable[..., Any]) -> Verdict:
+            return judged(answer, Candidate(function, self.called), seed)
+
+        absurd = [crude.moved(right, crude.FAR), crude.moved(right, -crude.FAR), crude.zero(right)]
+        anything = none and all(end(function).error is None for function in absurd)
+        blind = next((blind for blind in self.blinds if blind.explains(fault, verdict)), None)
+        sides = [[end(crude.moved(right, by, i)) for by in (crude.FAR, -crude.FAR)] for i in (0, 1)]
+        one_sided = any((a.refused and b.error is None) or (b.refused and a.error is None) for a, b in sides)
+        answer.args = (fault,)
+        if anything:
+            answer.wrong("anything_passes", crude.ANYTHING_PASSES, **counts)
+        if blind is not None:
+            answer.wrong(blind.name, blind.hint, **counts)
+        if one_sided:
+            answer.wrong("one_sided", crude.ONE_SIDED, **counts)
 
     def _no_luck(self, answer: Answer, g: Generator) -> None:
         """All again with other random numbers, and in an order that nobody can count on."""
@@ -173,54 +232,6 @@ class Hunt(Exercise):
             answer.wrong("sometimes", SOMETIMES, expected="every faulty one refused", got=got)
 
 
-def judged(answer: Answer, candidate: Candidate, seed: int) -> Verdict:
-    """The test's verdict on a candidate, with what is random beginning at a seed."""
-    verdict, test, called = Verdict(), answer.function, answer.exercise.name.rpartition("test_")[2]
-
-    def disguised(*args: Any, **kwargs: Any) -> Any:
-        verdict.calls += 1
-        try:
-            return candidate.function(*args, **kwargs)
-        except Exception as error:
-            verdict.raised = error
-            raise
-
-    def asked(candidate: Any) -> None:
-        try:
-            verdict.returned = test(candidate)
-        except NotImplementedError:
-            raise
-        except Exception as error:
-            verdict.error = error
-
-    disguised.__name__ = disguised.__qualname__ = called
-    answer.args, answer.given, answer.function = (candidate,), (disguised,), asked
-    try:
-        with _seeded(seed):
-            answer._call()
-    finally:
-        answer.function = test
-    return verdict
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Random numbers begin at a seed, and what a test may set is put back."""
-    dtype = torch.get_default_dtype()
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  (what a test may draw from)
-    torch.default_generator.manual_seed(seed)  # of the processor: no device has to be asked
-    try:
-        with warnings.catch_warnings(), torch.enable_grad():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        torch.set_default_dtype(dtype)
-
-
 def _seed(g: Generator) -> int:
     return int(torch.randint(2**31, (), generator=g))
 
@@ -230,39 +241,9 @@ def _first_lines(text: str, lines: int = 4) -> str:
     return "\n".join([*kept[:lines], "…"] if len(kept) > lines else kept)
 
 
-NEVER_CALLS = (
-    "It comes to its verdict without calling candidate once. Names and texts say nothing about what a function does: "
-    "call it, on numbers for which you know the answer."
-)
 REFUSES_ALL = (
-    "It refuses every right one. Is what it compares with right itself? Work one example out by hand, and look at "
-    "which of the two numbers is yours."
+    "It refuses every right one. Is what it compares with right itself, and made of numbers that are still what the "
+    "candidate was given? Work one example out by hand. Where numbers are drawn: is the tolerance one that a mean of "
+    "so many draws can keep?"
 )
-REFUSES_RIGHT = (
-    "It refuses a right one. What does it ask for that the docstring does not: a dtype, the last digit, one way of "
-    "writing it?"
-)
-MISUSE = (
-    "A right one fell over when it was called. The docstring says which shapes and numbers it takes: does the test "
-    "keep to them?"
-)
-FALLS_OVER = (
-    "On a right one the test itself fell over, before it came to a verdict. Look at the line above: the candidate has "
-    "done what it should."
-)
-CRASHES = (
-    "On a faulty one the test itself fell over, and not by an assert: nobody who runs it could tell a finding from a "
-    "broken test. A faulty result may have any shape and any dtype; compare the shape before you compute with it."
-)
-RETURNS = (
-    "It returns its verdict, and nobody looks at what a test returns: it refuses by `assert`, and accepts by coming to "
-    "its end."
-)
-FLAKY = (
-    "With other random numbers it refuses right ones. A mean of n draws is off by a standard error or so, and by three "
-    "of them once in 370 times: allow five, and let n be large enough that a fault stands out."
-)
-SOMETIMES = (
-    "With other random numbers it lets faulty ones pass. A verdict needs numbers on which the fault always shows: more "
-    "draws, or fixed numbers that you have chosen."
-)
+WRONG_ITSELF = "It refuses every right one, and accepts one that is wrong: what it compares with has the same mistake."
