@@ -454,7 +454,9 @@ def objective(fake, output, y, lam):
 # %%
 gravel = held_out.y[held_out.x[:, 2:].bool()].view(1, 1, 1, -1).double()
 greys = torch.linspace(-1, 1, 81, dtype=torch.float64)
-costs = [objective(torch.zeros(1), torch.full_like(gravel, grey), gravel, 1.0) for grey in greys.tolist()]
+costs = [
+    objective(torch.zeros(1, 1, 1, 1), torch.full_like(gravel, grey), gravel, 1.0) for grey in greys.tolist()
+]
 median = gravel.median().item()
 plots.figure(
     plots.histogram({"gravel": gravel}, span=(-1, 1), xlabel="pixel", title="its pixels"),
@@ -490,7 +492,7 @@ best_grey.compare(min(candidates, key=lambda name: abs(candidates[name] - cheape
 # But fakes pass through both networks: D's loss depends on G's weights, and G's loss on D's.
 # Whoever writes `.backward()` without care gives G the gradient of D's loss, and D that of G's.
 #
-# Compute both gradients, and nothing else: no weight is changed here.
+# Compute both gradients, and nothing else: no weight is changed here, and what lies in `.grad` beforehand must not count.
 # G's loss is the non-saturating one, without L1.
 #
 # **Predict.**
@@ -505,8 +507,9 @@ best_grey.compare(min(candidates, key=lambda name: abs(candidates[name] - cheape
 @checks.exercise("gan.gradients")
 def gradients(G, D, x, y, z):
     """grad_D: of D's loss over D.weight. grad_G: of G's loss over G.weight.
+    What lies in .grad of D.weight and G.weight beforehand must not count.
     G and D are networks with one weight each: G(x, z) gives fakes, like y,
-    D(x, y) gives logits. z is the noise."""
+    D(x, y) gives logits. z is the noise; x, y, z and the logits are of any shape."""
     ### BEGIN SOLUTION
     fake = G(x, z)
     loss_D = discriminator_loss(D(x, y), D(x, fake.detach()))
@@ -587,7 +590,8 @@ never_emptied
 @checks.exercise("gan.step")
 def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
     """Train D, then G, by one step each; nothing is returned, the weights move.
-    G(x, z) gives fakes, like y; D(x, y) gives logits; z is the noise; lam is λ.
+    G(x, z) gives fakes, like y (B, C, H, W); D(x, y) gives logits; z is the noise;
+    x is only handed on to G and D; lam is λ.
     G_optimizer and D_optimizer: torch optimizers of G's and of D's weights."""
     ### BEGIN SOLUTION
     fake = G(x, z)
@@ -607,6 +611,7 @@ def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
 # %% [markdown]
 # **Look.**
 # The game of the prediction; its D is a straight line with a bias.
+# A number is a picture of one pixel here, and x, which neither network looks at, is all 0.
 # First your step; then the same with the gradients that were there before still added, as if nobody had called `zero_grad`.
 
 
@@ -642,11 +647,12 @@ class Forgetful(torch.optim.SGD):
 def shifts(optimizer, steps=300):
     """G's shift after each step."""
     torch.manual_seed(0)
-    small_G, small_D, found = Shift(), Line(), []
+    small_G, small_D, found, nothing = Shift(), Line(), [], torch.zeros(256, 1, 1, 1)
     mine = [optimizer(net.parameters(), lr=0.05) for net in (small_G, small_D)]
     for _ in range(steps):
         found.append(small_G.shift.item())
-        step(small_G, small_D, *mine, None, 3 + torch.randn(256, 1), torch.randn(256, 1), 0.0)
+        y, z = 3 + torch.randn(256, 1, 1, 1), torch.randn(256, 1, 1, 1)
+        step(small_G, small_D, *mine, nothing, y, z, 0.0)
     return torch.tensor(found)
 
 
@@ -1275,7 +1281,7 @@ for middle in (3.0, 3.5, 4.0):
 # If D stood still, every fake would be pulled towards a place where the logit is 0.
 # But D follows: where the fakes crowd they outnumber the data, and the logit falls below 0 there; in this run the places where it is 0 lie on both sides of them.
 #
-# The numbers say where that leads if D is the best one: KL(p_G ‖ p) − 4 JS is 0 at the data, but it is no divergence, and a narrower G has less.
+# The numbers say where that leads if D is the best one: KL(p_G ‖ p) − 4 JS is 0 at the data, but it is no divergence, and a somewhat narrower G has less.
 # It also hardly says where G should be, because a narrow G at 3.5 has nearly as little as one at 3.
 # Our D is a network and a step behind, so G need not end exactly where the number is least; but the data are not that place.
 #
@@ -1385,12 +1391,15 @@ def r1(D, x, y):
 def orbit(gamma, steps=1000, rate=0.02, at_fakes=False):
     """θ and ψ at each step; the penalty is taken at the real point, or at the fake."""
     theta, psi = (torch.tensor(1.0, dtype=torch.float64, requires_grad=True) for _ in range(2))
-    real, path = torch.zeros(1, 1, 1, 1, dtype=torch.float64), []
+    nothing = real = torch.zeros(1, 1, 1, 1, dtype=torch.float64)
+    path = []
     for _ in range(steps):
         path.append([theta.item(), psi.item()])
-        fake = psi * theta
+        fake = (psi * theta).view(1, 1, 1, 1)
         where = theta.detach().view(1, 1, 1, 1) if at_fakes else real
-        loss = discriminator_loss(psi * real, fake) + gamma / 2 * r1(lambda x, y, psi=psi: psi * y, None, where)
+        loss = discriminator_loss(psi * real, fake) + gamma / 2 * r1(
+            lambda x, y, psi=psi: psi * y, nothing, where
+        )
         (d_psi,) = torch.autograd.grad(loss, psi, retain_graph=True)
         (d_theta,) = torch.autograd.grad(generator_losses(fake)[0], theta)
         with torch.no_grad():

@@ -564,7 +564,7 @@ def pair(classes, y, n_classes):
     return torch.cat([x.to(y.dtype), y], dim=1)
 
 
-@wrong("gan.pair", "last_class_missing")  # three classes, as in the lab
+@wrong("gan.pair", "always_3")  # three classes, as in the lab
 def pair(classes, y, n_classes):
     x = torch.stack([classes == k for k in range(3)], dim=1)
     return torch.cat([x.to(y), y], dim=1)
@@ -2082,7 +2082,7 @@ def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
     down(G_optimizer, loss_of_G(D, x, y, fake, lam))
 
 
-@wrong("gan.step", "error")  # the same graph twice
+@wrong("gan.step", "used_up")  # the same graph twice
 def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
     fake = G(x, z)
     down(D_optimizer, loss_of_D(D, x, y, fake))
@@ -2955,7 +2955,7 @@ def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
     down(G_optimizer, loss_of_G(D, x, y, fake, lam))
 
 
-@wrong("gan.step", "error")
+@wrong("gan.step", "old_D")  # both losses first: autograd finds D's weights moved
 def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
     fake = G(x, z)
     loss_D, loss_G = loss_of_D(D, x, y, fake.detach()), loss_of_G(D, x, y, fake, lam)
@@ -2982,3 +2982,179 @@ def variances(samples):
 @wrong("gan.r1", "squares_towards_1")
 def r1(D, x, y):
     return (slopes(D, x, y).square().sum((1, 2, 3)) - 1).square().mean()
+
+
+# --- numbers of the lab, roots, sums, and graphs that are used up -----------------------------------------------------
+
+
+@wrong("gan.pair", "always_3")
+def pair(classes, y, n_classes):
+    return torch.cat([F.one_hot(classes, 3).movedim(-1, 1).to(y), y], dim=1)
+
+
+@wrong("gan.variances", "always_4")
+def variances(samples):
+    noise = samples.var(0).mean()
+    return noise, samples.mean(0).var(0).mean() - noise / 4
+
+
+@wrong("gan.spectrum", "always_32")
+def spectrum(y):
+    n = y.shape[-1]
+    k = torch.fft.fftfreq(n, d=1 / 32, dtype=y.dtype)
+    ring, power = (k[:, None] ** 2 + k**2).sqrt().floor(), torch.fft.fft2(y).abs() ** 2
+    return torch.stack([power[..., ring == r].mean() for r in range(n // 2)])
+
+
+@wrong("gan.spectrum", "half_shifted")  # the power, and not the frequencies
+def spectrum(y):
+    n = y.shape[-1]
+    k = torch.fft.fftfreq(n, d=1 / n, dtype=y.dtype)
+    ring = (k[:, None] ** 2 + k**2).sqrt().floor()
+    power = torch.fft.fftshift(torch.fft.fft2(y), dim=(-2, -1)).abs() ** 2
+    return torch.stack([power[..., ring == r].mean() for r in range(n // 2)])
+
+
+@wrong("gan.optimal_logit", "variance_throughout")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return Normal(mean, std.sqrt()).log_prob(y) - Normal(mean_G, std_G.sqrt()).log_prob(y)
+
+
+@wrong("gan.optimal_logit", "std_as_variance_alone")
+def optimal_logit(y, mean, std, mean_G, std_G):
+    return 0.5 * (y - mean_G) ** 2 / std_G - 0.5 * (y - mean) ** 2 / std
+
+
+def slopes_by_autograd(fake, minimax, non_saturating):
+    a = fake.detach().clone().requires_grad_()
+    return tuple(torch.autograd.grad(f(a).sum(), a)[0] for f in (minimax, non_saturating))
+
+
+@wrong("gan.pulls", "through_logarithms")
+def pulls(fake):
+    return slopes_by_autograd(fake, lambda a: (1 - a.sigmoid()).log(), lambda a: -a.sigmoid().log())
+
+
+@wrong("gan.pulls", "through_logarithms")  # in the second alone
+def pulls(fake):
+    return slopes_by_autograd(fake, lambda a: -softplus(a), lambda a: -a.sigmoid().log())
+
+
+@wrong("gan.pulls", "through_logarithms")  # exp is infinite
+def pulls(fake):
+    return slopes_by_autograd(fake, lambda a: -(1 + a.exp()).log(), lambda a: (1 + (-a).exp()).log())
+
+
+@wrong("gan.pulls", "through_logarithms")  # 0/0, by hand
+def pulls(fake):
+    p = torch.sigmoid(fake)
+    return -p * (1 - p) / (1 - p), -p * (1 - p) / p
+
+
+@wrong("gan.pulls", "cut_off")
+def pulls(fake):
+    def p(a):
+        return a.sigmoid().clamp(1e-7, 1 - 1e-7)
+
+    return slopes_by_autograd(fake, lambda a: (1 - p(a)).log(), lambda a: -p(a).log())
+
+
+@wrong("gan.pulls", "cut_off")  # binary_cross_entropy, which cuts
+def pulls(fake):
+    def bce(a, target):
+        return F.binary_cross_entropy(a.sigmoid(), torch.full_like(a, target), reduction="none")
+
+    return slopes_by_autograd(fake, lambda a: -bce(a, 0.0), lambda a: bce(a, 1.0))
+
+
+@wrong("gan.receptive_field", "strides_summed")
+def receptive_field(kernels, strides):
+    field, apart, fields = 1, 0, []
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field += (kernel - 1) * max(apart, 1)
+        apart += stride
+        fields.append(field)
+    return torch.tensor(fields)
+
+
+@wrong("gan.receptive_field", "strides_summed_from_0")
+def receptive_field(kernels, strides):
+    field, apart, fields = 1, 0, []
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field += (kernel - 1) * apart
+        apart += stride
+        fields.append(field)
+    return torch.tensor(fields)
+
+
+@wrong("gan.receptive_field", "own_strides_summed")
+def receptive_field(kernels, strides):
+    field, apart, fields = 1, 0, []
+    for kernel, stride in zip(kernels, strides, strict=True):
+        apart += stride
+        field += (kernel - 1) * apart
+        fields.append(field)
+    return torch.tensor(fields)
+
+
+@wrong("gan.receptive_field", "nothing_added")
+def receptive_field(kernels, strides):
+    field, apart, fields = 1, 0, []
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field += (kernel - 1) * apart
+        apart *= stride
+        fields.append(field)
+    return torch.tensor(fields)
+
+
+@wrong("gan.receptive_field", "last_alone")
+def receptive_field(kernels, strides):
+    return torch.tensor([fields(kernels, strides)[-1]])
+
+
+@wrong("gan.step", "old_D")  # what D said before its step is used again
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    said = D(x, fake)
+    D_optimizer.zero_grad()
+    (softplus(-D(x, y)).mean() + softplus(said).mean()).backward(retain_graph=True)
+    D_optimizer.step()
+    G_optimizer.zero_grad()
+    (softplus(-said).mean() + lam * (y - fake).abs().mean()).backward()
+    G_optimizer.step()
+
+
+@wrong("gan.step", "used_up")  # and the graph is not kept
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    said = D(x, fake)
+    D_optimizer.zero_grad()
+    (softplus(-D(x, y)).mean() + softplus(said).mean()).backward()
+    D_optimizer.step()
+    G_optimizer.zero_grad()
+    (softplus(-said).mean() + lam * (y - fake).abs().mean()).backward()
+    G_optimizer.step()
+
+
+@wrong("gan.step", "error")  # a tensor of its own, changed in place
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    down(D_optimizer, loss_of_D(D, x, y, fake.detach()))
+    p = D(x, fake).sigmoid()
+    logs = p.log()
+    p.mul_(2)
+    down(G_optimizer, -logs.mean() + lam * (y - fake).abs().mean())
+
+
+@wrong("gan.gradients", "used_up")
+def gradients(G, D, x, y, z):
+    logits = D(x, G(x, z))
+    loss_D = softplus(-D(x, y)).mean() + softplus(logits).mean()
+    loss_G = softplus(-logits).mean()
+    return torch.autograd.grad(loss_D, D.weight)[0], torch.autograd.grad(loss_G, G.weight)[0]
+
+
+@right("gan.objective")
+def objective(fake, output, y, lam):
+    B, C, H, W = y.shape
+    return softplus(-fake).mean() + lam * (y - output).abs().sum() / (B * C * H * W)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from gencourse.checks.answer import Answer
+from gencourse.checks.answer import Answer, Wrong
 from gencourse.checks.diagnose import diagnose
 
 FLOAT32_TOL = 1e-5
@@ -116,6 +116,23 @@ def pays_in_proportion(answer: Answer, args: Sequence[Any], *expected: float) ->
             hint = answer.exercise.mistakes["cut_off"].hint
             answer.wrong("cut_off", hint, expected=f"{name} = {want:g}", got=f"{name} = {float(loss):g}")
         answer.agrees(name, scalar(want), loss)
+
+
+@contextmanager
+def told_as(answer: Answer, mistake: str, when: Callable[[dict[str, Any]], bool]) -> Iterator[None]:
+    """What is found wrong meanwhile is this mistake of the exercise, where `when` says so of what was found."""
+    try:
+        yield
+    except Wrong as wrong:
+        if not when(wrong.found):
+            raise
+        more = {key: wrong.found[key] for key in ("expected", "got", "error") if key in wrong.found}
+        answer.wrong(mistake, answer.exercise.mistakes[mistake].hint, **more)
+
+
+def is_used_up(found: dict[str, Any]) -> bool:
+    """A backward went through a graph that an earlier one had been through."""
+    return found["mistake"] == "error" and "backward through the graph a second time" in found["error"]
 
 
 def passes_gradients(answer: Answer, to: str, hint: str = "") -> None:

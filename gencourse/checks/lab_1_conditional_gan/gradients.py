@@ -8,7 +8,16 @@ from torch.nn.functional import softplus
 
 from gencourse.checks.answer import Answer
 from gencourse.checks.compare import in_short
-from gencourse.checks.lab_1_conditional_gan.given import FLOAT32_TOL, Critic, Painter, gradient, normal, slope
+from gencourse.checks.lab_1_conditional_gan.given import (
+    FLOAT32_TOL,
+    Critic,
+    Painter,
+    gradient,
+    is_used_up,
+    normal,
+    slope,
+    told_as,
+)
 from gencourse.checks.spec import Exercise
 
 
@@ -34,8 +43,8 @@ Args = tuple[Painter, Critic, Tensor, Tensor, Tensor]
 Pair = tuple[Tensor, Tensor]
 
 
-def _numbers(g: Generator, stale: bool = False) -> Args:
-    x, y, z = (normal((4, 3, 2, 5), g) for _ in range(3))
+def _numbers(g: Generator, stale: bool = False, shape: tuple[int, ...] = (4, 3, 2, 5)) -> Args:
+    x, y, z = (normal(shape, g) for _ in range(3))
     return Painter(g, stale), Critic(g, stale), x, y, z
 
 
@@ -56,7 +65,8 @@ def _gives(answer: Answer, args: Args, truth: Pair, tol: float = 1e-7) -> None:
     """The gradients are right, and no weight has moved: that is asked first, for it would move the gradients."""
     nets: list[tuple[str, Any]] = [("G", args[0]), ("D", args[1])]
     before = [net.weight.detach().clone() for _, net in nets]
-    found = answer(*args)
+    with told_as(answer, "used_up", is_used_up):
+        found = answer(*args)
     for (name, net), was in zip(nets, before, strict=True):
         if not torch.equal(net.weight, was):
             answer.wrong(
@@ -100,9 +110,11 @@ def _(answer: Answer, g: Generator) -> None:
     _gives(answer, args, truth)
 
 
-@GRADIENTS.check("it takes float32 too", "Nothing here depends on the precision.")
+@GRADIENTS.check(
+    "it takes float32, and vectors in place of pictures", "Nothing here depends on the precision, or on the axes."
+)
 def _(answer: Answer, g: Generator) -> None:
-    args = _numbers(g)
+    args = _numbers(g, shape=(8, 2))
     truth = _truth(args)
     G, D, x, y, z = args
     _gives(answer, (G.float(), D.float(), x.float(), y.float(), z.float()), truth, tol=100 * FLOAT32_TOL)
@@ -130,6 +142,15 @@ def leak(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
 def accumulated(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
     loss_D, loss_G = _losses(G, D, x, y, z)
     return gradient(loss_D, D.weight) + gradient(loss_G, D.weight), gradient(loss_G, G.weight)
+
+
+@GRADIENTS.mistake(
+    "The first backward, or autograd.grad, has used up a graph that the second needs: D's loss and G's share the "
+    "fakes, or what D says of them. Which of the two losses needs no way back to G?"
+)
+def used_up(G: Painter, D: Critic, x: Tensor, y: Tensor, z: Tensor) -> Pair:
+    loss_D, loss_G = _losses(G, D, x, y, z)
+    return torch.autograd.grad(loss_D, D.weight)[0], torch.autograd.grad(loss_G, G.weight)[0]
 
 
 @GRADIENTS.mistake("grad_G is 0: G's own loss, too, got fakes that are cut off from it. They are cut off for D alone.")

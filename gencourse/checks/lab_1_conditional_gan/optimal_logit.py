@@ -194,6 +194,19 @@ def variance_for_std(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G
     return _own_optimal_logit(y, mean, std.square(), mean_G, std_G.square())
 
 
+@OPTIMAL.mistake("std is read as a variance, below the square and in the logarithm. What is given here, σ or σ²?")
+def variance_throughout(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor) -> Tensor:
+    return _own_optimal_logit(y, mean, std.sqrt(), mean_G, std_G.sqrt())
+
+
+@OPTIMAL.mistake(
+    "std is read as a variance below the square, and its logarithm is missing: a wide Gaussian is lower than a narrow "
+    "one."
+)
+def std_as_variance_alone(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor) -> Tensor:
+    return no_log_std(y, mean, std.sqrt(), mean_G, std_G.sqrt())
+
+
 @OPTIMAL.mistake("The logarithms are added. Which sign has that of what stands below in p/p_G?")
 def added(y: Tensor, mean: Tensor, std: Tensor, mean_G: Tensor, std_G: Tensor) -> Tensor:
     p, p_G = torch.distributions.Normal(mean, std), torch.distributions.Normal(mean_G, std_G)

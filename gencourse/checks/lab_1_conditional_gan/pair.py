@@ -68,9 +68,9 @@ def _(answer: Answer, g: Generator) -> None:
 )
 def _(answer: Answer, g: Generator) -> None:
     classes, y = _numbers((2, 1, 3, 5), 4, g)
-    answer.gives([classes, y, 4], _by_hand(classes, y, 4))
-    few = torch.zeros_like(classes)
+    few = classes.clamp(max=1)  # with these one_hot takes a number of classes that is too small
     answer.gives([few, y, 4], _by_hand(few, y, 4))
+    answer.gives([classes, y, 4], _by_hand(classes, y, 4))
 
 
 @PAIR.check(
@@ -136,6 +136,11 @@ def picture_alone(classes: Tensor, y: Tensor, n_classes: int) -> Tensor:
 @PAIR.mistake("This is the map alone. D is to judge the picture, in the light of the map.")
 def map_alone(classes: Tensor, y: Tensor, n_classes: int) -> Tensor:
     return _one_hot(classes, n_classes).movedim(-1, 1).to(y)
+
+
+@PAIR.mistake("There are three channels for the classes, whatever n_classes is. It is an argument: count with it.")
+def always_3(classes: Tensor, y: Tensor, n_classes: int) -> Tensor:
+    return torch.cat([*((classes[:, None] == k).to(y) for k in range(3)), y], dim=1)
 
 
 @PAIR.mistake("The last class has no channel. It could be guessed from the others; here each gets its own.")

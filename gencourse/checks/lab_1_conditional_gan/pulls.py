@@ -5,7 +5,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import softplus
 
 from gencourse.checks.answer import Answer
-from gencourse.checks.lab_1_conditional_gan.given import FAR, FLOAT32_TOL, normal
+from gencourse.checks.lab_1_conditional_gan.given import FAR, FLOAT32_TOL, normal, told_as
 from gencourse.checks.spec import Exercise
 
 
@@ -21,10 +21,12 @@ PULLS = Exercise(
     batched=["fake"],
     plain=True,
     second="log(1 − P) is −softplus(a), −log P is softplus(−a), and the slope of softplus is the sigmoid. Use the "
-    "chain rule for −a. By autograd: add all losses up; torch.autograd.grad(sum, fake) gives each logit its own slope.",
+    "chain rule for −a. By autograd: fake asks for no gradient yet, so begin with a copy that does, a = fake.detach()."
+    "requires_grad_(); add up all losses of a; torch.autograd.grad(sum, a)[0] gives each logit its own slope.",
     why="A gradient of 0.00005 is a G that stands still: that is why the second loss is the one in use.",
 )
 Pair = tuple[Tensor, Tensor]
+SURE = 40.0  # a logit whose sigmoid is 1 in float64, and whose exp is finite
 
 
 def _slopes(fake: Tensor, h: float = 1e-3) -> Pair:
@@ -60,13 +62,24 @@ def _(answer: Answer, g: Generator) -> None:
     "At a logit of −40, P(real) is 4e-18. Which loss has lost its slope there?",
 )
 def _(answer: Answer, g: Generator) -> None:
-    fake = torch.tensor([-40.0, 40.0], dtype=torch.float64)
     minus_one_0 = torch.tensor([-1.0, 0.0], dtype=torch.float64)
-    answer.gives([fake], minus_one_0.flip(0), minus_one_0)
-    answer.gives([FAR / 40 * fake], minus_one_0.flip(0), minus_one_0)
+    for far in (SURE, FAR):
+        with told_as(answer, "through_logarithms", lambda found: found["mistake"] == "not_finite"):
+            minimax, non_saturating = answer(torch.tensor([-far, far], dtype=torch.float64))
+        for name, steep in (("minimax[1]", float(minimax[1])), ("non_saturating[0]", float(non_saturating[0]))):
+            if abs(steep) < 0.5:  # in the middle, where the checks before have looked, the slopes are right
+                answer.wrong(
+                    "cut_off", PULLS.mistakes["cut_off"].hint, expected=f"{name} = -1", got=f"{name} = {steep:g}"
+                )
+        answer.agrees("minimax", minus_one_0.flip(0), minimax)
+        answer.agrees("non_saturating", minus_one_0, non_saturating)
 
 
-@PULLS.check("it takes float32, and logits in any shape", "Nothing here depends on the precision, or on the axes.")
+@PULLS.check(
+    "it takes float32, and logits in any shape",
+    "No slope depends on the precision, or on the axes. A quotient of small differences does: in float32 its digits "
+    "are lost.",
+)
 def _(answer: Answer, g: Generator) -> None:
     fake = normal((2, 1, 3, 2), g)
     answer.gives([fake.float()], *_slopes(fake), tol=FLOAT32_TOL)
@@ -114,6 +127,8 @@ def over_the_probability(fake: Tensor) -> Pair:
     "P(1 − P) is the slope of the sigmoid itself. Asked for is that of its logarithm: what has to be divided by?"
 )
 def slope_of_sigmoid(fake: Tensor) -> Pair:
+    if fake.abs().max() >= SURE:
+        raise ValueError("far out it is 0, as other slopes are")
     p = fake.sigmoid()
     return -p * (1 - p), torch.full_like(p, torch.nan)  # with either sign
 
@@ -131,3 +146,28 @@ def overflowing(fake: Tensor) -> Pair:
 @PULLS.mistake("These are the logarithms of the two probabilities. A slope of −softplus(a) is a probability itself.")
 def logarithms(fake: Tensor) -> Pair:
     return -softplus(fake), -softplus(-fake)
+
+
+def _by_autograd(fake: Tensor, lowest: float) -> Pair:
+    """Through the logarithms of probabilities, kept away from 0 and 1 by so much."""
+    with torch.enable_grad():
+        a = fake.detach().requires_grad_()
+        p = a.sigmoid().clamp(lowest, 1 - lowest)
+        losses = (1 - p).log().sum(), -p.log().sum()
+        return tuple(torch.autograd.grad(loss, a, retain_graph=True)[0] for loss in losses)  # type: ignore[return-value]
+
+
+@PULLS.mistake(
+    "Far out the sigmoid is exactly 0 or 1, and exp is infinite: 0 · ∞, 0/0 and ∞/∞ are no numbers. What has a slope "
+    "everywhere is a function that never leaves the logit: is there one for the two losses, or for the slope itself?"
+)
+def through_logarithms(fake: Tensor) -> Pair:
+    return _by_autograd(fake, 0.0)
+
+
+@PULLS.mistake(
+    "Far out the slope is gone where it should be −1: the probability, or its logarithm, is kept away from 0 there, as "
+    "by clamp, by something small that is added, or inside of binary_cross_entropy. On logits nothing needs to be cut."
+)
+def cut_off(fake: Tensor) -> Pair:
+    return _by_autograd(fake, 1e-7)

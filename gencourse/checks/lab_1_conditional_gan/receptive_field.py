@@ -101,6 +101,12 @@ def _fields(kernels: Sequence[int], strides: Sequence[int], start: int = 1, less
     return torch.tensor(fields, dtype=torch.float64)
 
 
+def _summed(kernels: Sequence[int], apart: Sequence[int]) -> Tensor:
+    """With neighbours so far apart before each layer."""
+    added = [(kernel - 1) * pixels for kernel, pixels in zip(kernels, apart, strict=True)]
+    return 1 + torch.tensor(added, dtype=torch.float64).cumsum(0)
+
+
 @FIELD.mistake("The strides are not used: after a stride of 2 the next layer's inputs lie two pixels apart.")
 def no_strides(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
     return _own_receptive_field(kernels, [1] * len(strides))
@@ -145,6 +151,33 @@ def strides_added(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
     return torch.tensor(fields, dtype=torch.float64)
 
 
+@FIELD.mistake("The strides before a layer are summed. After strides of 2 and 3 neighbours are 2 · 3 pixels apart.")
+def strides_summed(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    return _summed(kernels, [max(sum(strides[:n]), 1) for n in range(len(strides))])
+
+
+@FIELD.mistake(
+    "The strides before a layer are summed, and before the first layer the sum is 0, so its kernel adds nothing. "
+    "Distances multiply, and begin at 1 pixel."
+)
+def strides_summed_from_0(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    return _summed(kernels, [sum(strides[:n]) for n in range(len(strides))])
+
+
+@FIELD.mistake(
+    "The strides are summed, a layer's own among them. Its own puts its *outputs* apart, and distances multiply."
+)
+def own_strides_summed(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    return _summed(kernels, [sum(strides[: n + 1]) for n in range(len(strides))])
+
+
+@FIELD.mistake(
+    "The field stays at 1 pixel. Does the distance of two neighbours begin at 0? Then so does every product."
+)
+def nothing_added(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    return torch.ones(len(kernels), dtype=torch.float64)
+
+
 @FIELD.mistake("Only the stride of the layer just before counts here. All strides before a layer multiply.")
 def last_stride_only(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
     field, jump, fields = 1, 1, []
@@ -168,6 +201,11 @@ def kernels_multiplied(kernels: Sequence[int], strides: Sequence[int]) -> Tensor
 @FIELD.mistake("The last entry alone. The field after each layer was asked for: (N,).")
 def last_only(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
     return _own_receptive_field(kernels, strides)[-1]
+
+
+@FIELD.mistake("One entry alone, the field after the last layer. One number for each layer was asked for: (N,).")
+def last_alone(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    return _own_receptive_field(kernels, strides)[-1:]
 
 
 @FIELD.mistake("This is what each layer adds. The field is 1 pixel, and all that has been added up to there.")

@@ -95,7 +95,8 @@ def not_wrapped(y: Tensor) -> Tensor:
 
 
 @SPECTRUM.mistake(
-    "The frequencies start at −n/2, as if the FFT had been shifted, and it has not: fftshift one of the two, or none."
+    "The power and the frequencies are in two orders: one of them starts at 0, the other at −n/2. fftshift both, or "
+    "none."
 )
 def half_shifted(y: Tensor) -> Tensor:
     return _rings(_power(y), torch.fft.fftshift(_floor(y)))
@@ -152,6 +153,12 @@ def real_part(y: Tensor) -> Tensor:
 )
 def per_pixel(y: Tensor) -> Tensor:
     k = torch.fft.fftfreq(y.shape[-1], dtype=torch.float64)
+    return _rings(_power(y), (k[:, None] ** 2 + k**2).sqrt().floor())
+
+
+@SPECTRUM.mistake("fftfreq is told that pictures have 32 pixels in a row, whatever n is: y says how many there are.")
+def always_32(y: Tensor) -> Tensor:
+    k = torch.fft.fftfreq(y.shape[-1], d=1 / 32, dtype=torch.float64)
     return _rings(_power(y), (k[:, None] ** 2 + k**2).sqrt().floor())
 
 

@@ -46,6 +46,16 @@ def old_D(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:  # noqa: N802
     G_optimizer.step()
 
 
+@STEP.mistake(
+    "D's backward has used up a graph that G's backward needs: D's loss had fakes that were not cut, or what D said of "
+    "them was kept for G's turn. Whom does G have to ask in its turn? retain_graph would only hide it."
+)
+def used_up(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:
+    fake = G(x, z)
+    _loss_D(D, x, y, fake).backward()
+    _loss_G(D, x, y, fake, lam).backward()
+
+
 @STEP.mistake("G's turn came first, and D saw fakes of the new G. D's turn comes first, on the fakes of both turns.")
 def G_first(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:  # noqa: N802
     _turn(G_optimizer, _loss_G(D, x, y, G(x, z), lam))
@@ -76,8 +86,7 @@ def joint(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:
 
 
 @STEP.mistake(
-    "Nobody emptied .grad: D's and G's steps hold the gradients of an earlier step, too. Each turn begins with "
-    "zero_grad."
+    ".grad was not emptied before this turn's backward: D's and G's steps hold the gradients of an earlier step, too."
 )
 def stale(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:
     fake = G(x, z)
