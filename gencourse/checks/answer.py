@@ -171,7 +171,8 @@ class Answer(Call):
             self._printed = _shortened(page.getvalue())
             self.wrong(
                 "endless",
-                "Does every loop come to its end? Look at what should stop it, and whether that ever changes.",
+                "Does every loop come to its end? Look at what should stop it, and whether that ever changes. Or is "
+                "the same work done again and again, where what is there already could be used?",
                 expected="an answer within some milliseconds",
                 got=f"none after {limit.SECONDS:g} s; it was stopped at\n{students_line(error).text}".rstrip(),
             )

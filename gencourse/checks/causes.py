@@ -88,8 +88,8 @@ def error_hint(error: BaseException, text: str, arguments: dict[str, Any], fallb
         return "A tuple cannot be changed, and a list would change for the caller, too: make a new one."
     if isinstance(error, NameError):
         return (
-            "This name is not known here. Was it typed as in the first line of the function? Or is it a module that "
-            "nobody has imported here?"
+            "This name is not known here. Was it typed as in the first line of the function? Is it a module that "
+            "nobody has imported here, or a function of yours in a cell that has not run yet?"
         )
     if isinstance(error, AttributeError) and isinstance(error.obj, torch.nn.Module):
         return (

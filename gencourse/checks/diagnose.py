@@ -80,28 +80,23 @@ def diagnose(call: Call, named_only: bool = False) -> tuple[str, str]:
 
 def _slipped(call: Call, off: list[int]) -> tuple[str, str]:
     """One slip that explains all outputs; or for each wrong one a slip of its own."""
-    if hint := _slip(call, range(len(call.outputs))):
-        return "slip", hint
-    if len(call.outputs) == 1:
-        return "", ""
-    each = [(call.exercise.returns[i], _slip(call, [i])) for i in off]
-    if not all(hint for _, hint in each):
-        return "", ""
-    return "slip", " ".join(f"In {name}: {hint}" for name, hint in each)
-
-
-def _slip(call: Call, which: Sequence[int]) -> str:
-    """The hint of a slip that gives what the answer gives, everywhere; it is tried first where it is least work."""
+    whole, each = range(len(call.outputs)), {}
     places = [(args, _or_nothing(call, call.function, args)) for args in (call.args, *call.everywhere())]
-    wrong = [place for place in places if not _agree(_or_nothing(call, call.exercise.own, place[0]), place[1], which)]
-    args, have = min(wrong, key=lambda place: sum(a.numel() for a in place[0] if isinstance(a, Tensor)))
+    wrong = [place for place in places if not _agree(_or_nothing(call, call.exercise.own, place[0]), place[1], whole)]
+    args, have = min(wrong, key=lambda place: sum(a.numel() for a in place[0] if isinstance(a, Tensor)))  # least work
     with warnings.catch_warnings(action="ignore"):  # of a slip's own
-        for slip in slips(call.exercise):
-            if not (have and _agree(_or_nothing(call, slip.function, args), have, which)):
-                continue
-            if all(_agree(_or_nothing(call, slip.function, there), then, which) for there, then in places):
-                return slip.hint
-    return ""
+        for slip in slips(call.exercise.own) if have else ():
+            would = _or_nothing(call, slip.function, args)
+            for which in (whole, *([i] for i in off if i not in each)):
+                if _agree(would, have, which) and all(
+                    _agree(_or_nothing(call, slip.function, there), then, which) for there, then in places
+                ):
+                    if which is whole:
+                        return "slip", slip.hint
+                    each[which[0]] = slip.hint
+    if len(whole) == 1 or set(each) != set(off):
+        return "", ""
+    return "slip", " ".join(f"In {call.exercise.returns[i]}: {each[i]}" for i in off)
 
 
 def _or_nothing(call: Call, function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Tensor, ...]:

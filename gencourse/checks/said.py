@@ -1,6 +1,7 @@
 """How a hint calls a part of the worked answer: by the exercise's arguments, for a student knows no other names."""
 
 import ast
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ class Said:
 
     def __init__(self, parameters: Sequence[str], tree: ast.FunctionDef) -> None:
         self.parameters = parameters
+        self._said: dict[ast.AST, str] = {}
         self.made: dict[str, ast.expr] = {}  # what a name stands for at first
         bound = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
         for node in ast.walk(tree):
@@ -38,8 +40,13 @@ class Said:
         return [name for name in dict.fromkeys(names) if name in self.parameters]
 
     def __call__(self, node: ast.AST) -> str:
+        if node not in self._said:
+            self._said[node] = self._say(node)
+        return self._said[node]
+
+    def _say(self, node: ast.AST) -> str:
         written = ast.unparse(Inlined(self.made).visit(_copy(node)))
-        if len(written) <= NAMED:
+        if len(written) <= NAMED and not re.search(r"\b_", written):  # a helper's name says nothing
             return written
         parts = self.parts(node)
         return f"the part with {' and '.join(parts)}" if 0 < len(parts) <= 3 else "a larger part"

@@ -7,16 +7,17 @@ and not what belongs there instead.
 """
 
 import ast
+import contextlib
 import inspect
 import itertools
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from inspect import signature
 from typing import Any, NamedTuple
 
 from gencourse.checks.said import SHAPES, Inlined, Said
 from gencourse.checks.slip_kinds import KINDS
-from gencourse.checks.spec import Exercise
 
 
 class Slip(NamedTuple):
@@ -43,18 +44,25 @@ class Edit(NamedTuple):
         return old
 
 
-def slips(exercise: Exercise) -> Iterator[Slip]:
-    """Every slip in the worked answer, the likely ones first; none where it is not written out as a function."""
-    if exercise.own.__name__ == "<lambda>":
-        return
-    worked = _worked(exercise)
+def slips(worked_answer: Callable[..., Any]) -> Iterator[Slip]:
+    """Every slip in a worked answer, the likely ones first; none where it is not written out as a function."""
+    worked = _worked(worked_answer)
     for module, edits in worked.edits:
         yield from worked.with_(module, edits)
 
 
 @cache
-def _worked(exercise: Exercise) -> "_Worked":
-    return _Worked(exercise)
+def _worked(answer: Callable[..., Any]) -> "_Worked":
+    return _Worked(answer)
+
+
+def _source(function: Callable[..., Any]) -> ast.Module:
+    """Its text as a tree; an empty one where there is none, or where it is no `def`."""
+    with contextlib.suppress(OSError, SyntaxError):
+        source = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        if isinstance(source.body[0], ast.FunctionDef):
+            return source
+    return ast.parse("def nothing(): pass")
 
 
 class _Worked:
@@ -63,25 +71,29 @@ class _Worked:
     An edit is one change, or the same one at all its places: where a part has a name, at all uses or at one alone.
     """
 
-    def __init__(self, exercise: Exercise) -> None:
-        source = ast.parse(textwrap.dedent(inspect.getsource(exercise.own)))
+    def __init__(self, answer: Callable[..., Any]) -> None:
+        source, parameters = _source(answer), tuple(signature(answer).parameters)
         tree = _function(source)
-        self.name, self.scope = tree.name, dict(exercise.own.__globals__)
-        said = Said(exercise.parameters, tree)
+        self.name, self.scope = tree.name, dict(getattr(answer, "__globals__", {}))
+        said = Said(parameters, tree)
         self.edits: list[tuple[ast.Module, Sequence[Edit]]] = []
         for module in (source, _written_out(source, said)):
             nodes = [node for node in _nodes(_function(module)) if module is source or not _is_named(node[-1])]
             for kind in KINDS:
-                found = [Edit(*place, new, hint) for *place, node in nodes for new, hint in kind(node, said)]
+                found = [
+                    Edit(*place, ast.fix_missing_locations(new), hint)
+                    for *place, node in nodes
+                    for new, hint in kind(node, said)
+                ]
                 self.edits += [(module, [edit]) for edit in found]
                 self.edits += [(module, edits) for edits in _everywhere(found)]
-        self.edits += [(source, edits) for edits in _exchanged_names(exercise.parameters, list(_nodes(tree)))]
+        self.edits += [(source, edits) for edits in _exchanged_names(parameters, list(_nodes(tree)))]
 
     def with_(self, module: ast.Module, edits: Sequence[Edit]) -> Iterator[Slip]:
         """The worked answer with these edits; nothing where that is no program."""
         before = [edit.make() for edit in edits]
         try:
-            code = compile(ast.fix_missing_locations(module), "<slip>", "exec")
+            code = compile(module, "<slip>", "exec")
         except (SyntaxError, ValueError, TypeError):
             return
         finally:
@@ -103,7 +115,7 @@ def _written_out(module: ast.Module, said: "Said") -> ast.Module:
     for statement in _function(new).body:
         if not _is_named(statement):
             Inlined(said.once, shapes=True).visit(statement)
-    return new
+    return ast.fix_missing_locations(new)
 
 
 def _is_named(node: ast.AST) -> bool:
@@ -119,10 +131,14 @@ def _everywhere(found: Iterable[Edit]) -> Iterator[Sequence[Edit]]:
     return (edits for edits in alike.values() if 1 < len(edits) <= 4)
 
 
+def _name(name: str) -> ast.expr:
+    return ast.fix_missing_locations(ast.Name(name, ast.Load()))
+
+
 def _exchanged_names(parameters: Sequence[str], nodes: Sequence[Any]) -> Iterator[Sequence[Edit]]:
     for a, b in itertools.combinations(parameters, 2):
         hint = f"{a} and {b} have changed places."
-        other = {a: ast.Name(b, ast.Load()), b: ast.Name(a, ast.Load())}
+        other = {a: _name(b), b: _name(a)}
         yield [Edit(*place, other[n.id], hint) for *place, n in nodes if isinstance(n, ast.Name) and n.id in other]
 
 

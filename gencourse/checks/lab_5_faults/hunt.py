@@ -31,6 +31,7 @@ from gencourse.checks.spec import Exercise, F, Mistake
 
 ROUNDS = 8  # with other random numbers, in which each right candidate comes once
 ROUNDS_OF_FAULTS = 2
+TRIED = 200  # wrong ones, on a test that refuses every right one
 EVEN_ROUNDS = 40  # as many of its numbers are still random
 SECONDS = 2.0  # after which no further round begins
 ALARMS = 1  # wrong verdicts among all rounds that may be bad luck
@@ -148,7 +149,7 @@ class Hunt(Exercise):
             for fault in self.faults
         )
         made = (Candidate(slip.function, "", slip.hint) for right in self.rights for slip in slips(right.function))
-        for wrong in itertools.chain(known, made):
+        for wrong in itertools.islice(itertools.chain(known, made), TRIED):
             verdict = judged(answer, wrong, _seed(g))
             if verdict.error is None and not any(judged(answer, wrong, _seed(g)).refused for _ in range(3)):
                 return wrong.hint
