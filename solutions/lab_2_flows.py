@@ -500,6 +500,7 @@ exchange
 @checks.exercise("flows.compose")
 def compose(x, layers):
     """z, log_det of all layers together, layers[0] first; z like x, log_det (B,).
+    layers is a sequence, a list or a tuple, and stays as it is.
     Each layer is a function: z, log_det = layer(x)."""
     ### BEGIN SOLUTION
     log_det = x.new_zeros(len(x))
@@ -588,7 +589,9 @@ mixing
 @checks.exercise("flows.dependence")
 def dependence(x, layers):
     """Entry [n, i, j]: 1. if output i of the first n + 1 layers depends on input j at x,
-    else 0. x (1, D), one point; the result (N, D, D) for N layers, in x's dtype."""
+    that is if its derivative there is not 0; else 0.
+    x (1, D), one point; layers as for `compose`;
+    the result (N, D, D) for N layers, in x's dtype."""
     ### BEGIN SOLUTION
     tables = []
     for n in range(1, len(layers) + 1):
@@ -693,9 +696,11 @@ class Couplings(torch.nn.Module):
 @checks.exercise("flows.fit")
 def fit(flow, optimizer, loss, batches):
     """Train flow, a Module, in place: for each batch in its turn one optimizer step.
+    optimizer holds weights of flow, all or some; the others stay as they are.
     loss(x, flow) gives a number for each example of a batch x, (B,); a step goes down
     their mean. What .grad held before does not count.
-    Returns losses (N,): each batch's mean loss before its step, detached."""
+    batches is a sequence of N tensors x. Returns losses (N,), of any float dtype:
+    each batch's mean loss before its step, detached."""
     ### BEGIN SOLUTION
     losses = []
     for x in batches:
@@ -1046,6 +1051,7 @@ noticed.compare("in the samples alone")
 #
 # **Look.**
 # All pixels of the 1500 digits, before and after.
+# Both axes end at 20, so that the other levels can be seen: on the left the bar of level 0 is cut off there.
 
 # %%
 levels = data.digits("train", integers=True).x.flatten(1)
@@ -1060,7 +1066,8 @@ pixels, pixels_test = dequantize(levels, seeded(14)), dequantize(levels_test, se
 plots.figure(
     plots.histogram({"levels/17": levels / 17}, bins=170, span=(0, 1), xlabel="x", ylim=(0, 20)),
     plots.histogram({"dequantized": pixels}, bins=170, span=(0, 1), xlabel="x", ylim=(0, 20)),
-    alt="Left: a histogram of separate peaks, one for each of 17 levels. Right: the same mass as a staircase without "
+    alt="Left: a histogram of separate peaks, one for each of 17 levels; that of level 0 is cut off by the upper edge, "
+    "at 20. Right: the same mass as a staircase without "
     "gaps, highest for level 0.",
 )
 

@@ -1084,7 +1084,7 @@ def checkerboard(x, k):
     return x
 
 
-@wrong("flows.checkerboard", "error")  # for squares alone
+@wrong("flows.checkerboard", "square_by_height")  # for squares alone
 def checkerboard(x, k):
     n = torch.arange(x.shape[2])
     kept = (n[:, None] + n + k) % 2
@@ -3289,3 +3289,275 @@ def logit(x, alpha):
 def log_prob(x, flow):
     z, log_det = flow(x)
     return -0.5 * z.square().flatten(1).sum(1) - z.shape[-1] / 2 * LOG_2_PI + log_det
+
+
+# --- parts that come in twice, or not at all ------------------------------------------------------------------------
+
+
+@wrong("flows.coupling", "kept_twice")
+def coupling(x, mask, net):
+    kept = torch.where(mask, x, 0.0)
+    log_s, shift = net(kept)
+    return kept + (log_s.exp() * x + shift), log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "kept_doubled")
+def coupling(x, mask, net):
+    log_s, shift = parts(x, mask, net)
+    return x * mask + (log_s.exp() * x + shift), log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "shift_scaled")
+def coupling(x, mask, net):
+    log_s, shift = parts(x, mask, net)
+    return x + log_s.exp() * shift, log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling", "added_before_log")
+def coupling(x, mask, net):
+    log_s, shift = parts(x, mask, net)
+    return log_s.exp() * x + shift, (log_s.exp() * ~mask).flatten(1).sum(1).log()
+
+
+@wrong("flows.coupling", "log_of_the_trace")
+def coupling(x, mask, net):
+    log_s, shift = parts(x, mask, net)
+    return log_s.exp() * x + shift, log_s.exp().flatten(1).sum(1).log()
+
+
+@wrong("flows.coupling_inverse", "kept_twice")
+def coupling_inverse(z, mask, net):
+    log_s, shift = net(z * mask)
+    return z * mask + (z - shift) / log_s.exp(), -(log_s * ~mask).flatten(1).sum(1)
+
+
+@wrong("flows.coupling_inverse", "kept_doubled")
+def coupling_inverse(z, mask, net):
+    log_s, shift = parts(z, mask, net)
+    return z * mask + (z - shift) / log_s.exp(), -log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling_inverse", "shift_scaled_alone")
+def coupling_inverse(z, mask, net):
+    log_s, shift = parts(z, mask, net)
+    return z - shift / log_s.exp(), -log_s.flatten(1).sum(1)
+
+
+@wrong("flows.coupling_inverse", "added_before_log")
+def coupling_inverse(z, mask, net):
+    log_s, shift = parts(z, mask, net)
+    scale = torch.exp(-log_s)
+    return (z - shift) * scale, (scale * ~mask).flatten(1).sum(1).log()
+
+
+@wrong("flows.coupling_inverse", "added_before_log_forward")
+def coupling_inverse(z, mask, net):
+    log_s, shift = parts(z, mask, net)
+    scale = log_s.exp()
+    return (z - shift) / scale, -(scale * ~mask).flatten(1).sum(1).log()
+
+
+@wrong("flows.coupling_inverse", "log_of_the_trace")
+def coupling_inverse(z, mask, net):
+    log_s, shift = parts(z, mask, net)
+    scale = torch.exp(-log_s)
+    return (z - shift) * scale, scale.flatten(1).sum(1).log()
+
+
+@wrong("flows.checkerboard", "square_by_height")
+def checkerboard(x, k):
+    n = torch.arange(x.shape[-2])
+    return x * ((n.view(-1, 1) + n + k) % 2 == 1)
+
+
+@wrong("flows.checkerboard", "square_by_width")
+def checkerboard(x, k):
+    n = torch.arange(x.shape[-1])
+    return x * ((n.view(-1, 1) + n + k) % 2 == 1)
+
+
+@wrong("flows.checkerboard", "even_rows_alone")
+def checkerboard(x, k):
+    x_1 = torch.zeros_like(x)
+    first = 1 - k % 2
+    x_1[..., 0::2, first::2] = x[..., 0::2, first::2]
+    return x_1
+
+
+@wrong("flows.checkerboard", "odd_rows_alone")
+def checkerboard(x, k):
+    x_1 = torch.zeros_like(x)
+    x_1[..., 1::2, k % 2 :: 2] = x[..., 1::2, k % 2 :: 2]
+    return x_1
+
+
+@right("flows.checkerboard")
+def checkerboard(x, k):
+    x_1 = torch.zeros_like(x)
+    for first in (0, 1):
+        columns = slice((first + k + 1) % 2, None, 2)
+        x_1[..., first::2, columns] = x[..., first::2, columns]
+    return x_1
+
+
+@wrong("flows.compose", "first_log_det_left_out")
+def compose(x, layers):
+    x, _ = layers[0](x)
+    log_det = torch.zeros(len(x), dtype=x.dtype)
+    for layer in layers[1:]:
+        x, more = layer(x)
+        log_det = log_det + more
+    return x, log_det
+
+
+@wrong("flows.compose", "last_log_det_left_out")
+def compose(x, layers):
+    log_det = torch.zeros(len(x), dtype=x.dtype)
+    for layer in layers[:-1]:
+        x, more = layer(x)
+        log_det = log_det + more
+    return layers[-1](x)[0], log_det
+
+
+@wrong("flows.dependence", "layers_left")
+def dependence(x, layers):
+    return torch.stack([jacobians(x, layers[n:])[-1] != 0 for n in range(len(layers))]).to(x)
+
+
+@wrong("flows.dependence", "one_ahead")
+def dependence(x, layers):
+    tables = [jacobians(x, layers[: n + 2])[-1] != 0 for n in range(len(layers))]
+    return torch.stack(tables).to(x)
+
+
+@wrong("flows.dependence", "product_turned")
+def dependence(x, layers):
+    tables, product = [], torch.eye(x.shape[1], dtype=x.dtype)
+    for layer in layers:
+        product = product @ jacobians(x, [layer])[0]
+        tables.append(product != 0)
+        x, _ = layer(x)
+    return torch.stack(tables).to(x)
+
+
+@wrong("flows.dependence", "product_turned")
+def dependence(x, layers):
+    tables, reached = [], torch.eye(x.shape[1], dtype=x.dtype)
+    for layer in layers:
+        reached = (reached @ (jacobians(x, [layer])[0] != 0).to(x)).clamp(max=1)
+        tables.append(reached)
+        x, _ = layer(x)
+    return torch.stack(tables)
+
+
+@wrong("flows.dependence", "compared_with_1")
+def dependence(x, layers):
+    return (jacobians(x, layers).abs().log() != 0).to(x)
+
+
+@wrong("flows.dependence", "compared_with_1")
+def dependence(x, layers):
+    return (jacobians(x, layers) != 1).to(x)
+
+
+@wrong("flows.fit", "piled_up")  # a total
+def fit(flow, optimizer, loss, batches):
+    losses, total = [], 0
+    for x in batches:
+        losses.append(loss(x, flow).mean())
+        total = total + losses[-1]
+        optimizer.zero_grad()
+        total.backward(retain_graph=True)
+        optimizer.step()
+    return torch.stack(losses).detach()
+
+
+@wrong("flows.fit", "noted_before")
+def fit(flow, optimizer, loss, batches):
+    with torch.no_grad():
+        losses = [loss(x, flow).mean() for x in batches]
+    for x in batches:
+        optimizer.zero_grad()
+        loss(x, flow).mean().backward()
+        optimizer.step()
+    return torch.stack(losses)
+
+
+@wrong("flows.fit", "noted_after")
+def fit(flow, optimizer, loss, batches):
+    for x in batches:
+        optimizer.zero_grad()
+        loss(x, flow).mean().backward()
+        optimizer.step()
+    with torch.no_grad():
+        return torch.stack([loss(x, flow).mean() for x in batches])
+
+
+@wrong("flows.fit", "copy_without_optimizer")
+def fit(flow, optimizer, loss, batches):
+    flow, losses = copy.deepcopy(flow), []
+    for x in batches:
+        optimizer.zero_grad()
+        value = loss(x, flow).mean()
+        value.backward()
+        optimizer.step()
+        losses.append(value.detach())
+    return torch.stack(losses)
+
+
+@wrong("flows.logit", "added_before_log")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return torch.logit(p), ((1 - 2 * alpha) / (p - p**2)).flatten(1).sum(1).log()
+
+
+@wrong("flows.logit", "slopes_subtracted")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    slope = (1 - 2 * alpha) / p - (1 - 2 * alpha) / (1 - p)
+    return torch.logit(p), slope.abs().log().flatten(1).sum(1)
+
+
+@wrong("flows.logit", "not_a_number")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return torch.logit(p), ((1 - 2 * alpha) * (1 / p - 1 / (1 - p))).log().flatten(1).sum(1)
+
+
+@wrong("flows.logit", "log_of_the_product")
+def logit(x, alpha):
+    p = squeezed(x, alpha)
+    return p.log() + (1 - p).log(), each_pixel(x, alpha).flatten(1).sum(1)
+
+
+@wrong("flows.bits_per_dim", "base_levels")
+def bits_per_dim(log_p, dims, levels):
+    return 1 - (log_p.logsumexp(0) - math.log(len(log_p))) / dims / math.log(levels)
+
+
+@wrong("flows.bits_per_dim", "base_dims")
+def bits_per_dim(log_p, dims, levels):
+    return (math.log(levels) - (log_p.logsumexp(0) - math.log(len(log_p))) / dims) / math.log(dims)
+
+
+@wrong("flows.log_prob", "added_before_log")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return (-0.5 * z**2 - 0.5 * LOG_2_PI).exp().flatten(1).sum(1).log() + log_det
+
+
+@wrong("flows.affine", "not_a_number")
+def affine(x, log_s, shift):
+    return log_s.exp() * x + shift, log_s.prod().abs().neg().log().expand(len(x))
+
+
+@wrong("flows.coupling", "not_a_number")
+def coupling(x, mask, net):
+    log_s, shift = parts(x, mask, net)
+    return log_s.exp() * x + shift, (-log_s.exp()).log().flatten(1).sum(1)
+
+
+@wrong("flows.coupling_inverse", "not_a_number")
+def coupling_inverse(z, mask, net):
+    log_s, shift = parts(z, mask, net)
+    return (z - shift) * torch.exp(-log_s), torch.log(-log_s.exp()).flatten(1).sum(1)

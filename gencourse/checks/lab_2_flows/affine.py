@@ -84,6 +84,11 @@ def _(answer: Answer, g: Generator) -> None:
     answer.gives([x, log_s, shift], *layer(x))
 
 
+@AFFINE.mistake("log_det is not a number: a logarithm is taken of something below 0. log_s is a logarithm already.")
+def not_a_number(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
+    return _own_affine(x, log_s, shift)[0], torch.full_like(x[:, 0], math.nan)
+
+
 @AFFINE.mistake("log_det takes the logarithm of |log_s|. log_s is a logarithm already, as its name says.")
 def log_of_log_s(x: Tensor, log_s: Tensor, shift: Tensor) -> Pair:
     return _own_affine(x, log_s, shift)[0], log_s.abs().log().sum().expand(len(x))

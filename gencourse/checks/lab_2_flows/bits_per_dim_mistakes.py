@@ -229,3 +229,13 @@ def not_shared_levels(log_p: Tensor, dims: int, levels: int) -> Tensor:
 @BITS.mistake("levels + 1 for levels: with levels 0 … 16 there are 17.")
 def levels_plus_one(log_p: Tensor, dims: int, levels: int) -> Tensor:
     return (math.log(levels + 1) - _log_mean(log_p) / dims) / math.log(2)
+
+
+@BITS.mistake("Divided by log levels: that is the worth, in nats, of a digit that has `levels` values. And a bit's?")
+def base_levels(log_p: Tensor, dims: int, levels: int) -> Tensor:
+    return (math.log(levels) - _log_mean(log_p) / dims) / math.log(levels)
+
+
+@BITS.mistake("Divided by log dims. Nats become bits by a number that has nothing to do with the size of a picture.")
+def base_dims(log_p: Tensor, dims: int, levels: int) -> Tensor:
+    return (math.log(levels) - _log_mean(log_p) / dims) / math.log(dims)

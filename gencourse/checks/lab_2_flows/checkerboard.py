@@ -52,6 +52,18 @@ def _(answer: Answer, g: Generator) -> None:
 
 
 @CHECKERBOARD.check(
+    "a single row has its turns, and so has a single column",
+    "A picture has a height and a width of its own: from which of the two do rows and columns have their numbers?",
+)
+def _(answer: Answer, g: Generator) -> None:
+    for shape in ((1, 6), (5, 1)):
+        x = normal((2, 3, *shape), g)
+        for k in (0, 1):
+            odd = [[x_1 if (n + k) % 2 else 0 * x_1 for n, x_1 in enumerate(one.flatten(1).T)] for one in x]
+            answer.gives([x, k], torch.stack([torch.stack(one, 1) for one in odd]).reshape(x.shape))
+
+
+@CHECKERBOARD.check(
     "no two neighbours are both kept, whatever the height and width",
     "Pictures may have an odd number of columns, or more columns than rows. All channels get the same board.",
 )
@@ -81,6 +93,18 @@ def _board(x: Tensor) -> tuple[Tensor, Tensor]:
     """Row and column of each pixel."""
     H, W = x.shape[-2:]
     return torch.arange(H, device=x.device)[:, None].expand(H, W), torch.arange(W, device=x.device).expand(H, W)
+
+
+@CHECKERBOARD.mistake("Rows and columns are both numbered by the height, as if each picture were square.")
+def square_by_height(x: Tensor, k: int) -> Tensor:
+    row = torch.arange(x.shape[2], device=x.device)
+    return x * ((row[:, None] + row + k) % 2)
+
+
+@CHECKERBOARD.mistake("Rows and columns are both numbered by the width, as if each picture were square.")
+def square_by_width(x: Tensor, k: int) -> Tensor:
+    column = torch.arange(x.shape[3], device=x.device)
+    return x * ((column[:, None] + column + k) % 2)
 
 
 @CHECKERBOARD.mistake("All layers have the same board. What is never changed stays as it is, through the whole flow.")
@@ -230,3 +254,13 @@ def examples_too(x: Tensor, k: int) -> Tensor:
     row, column = _board(x)
     example = torch.arange(len(x), device=x.device)[:, None, None, None]
     return x * ((row + column + example + k) % 2)
+
+
+@CHECKERBOARD.mistake("Half of the board is missing: the odd rows are empty. What do they keep?")
+def even_rows_alone(x: Tensor, k: int) -> Tensor:
+    return _own_checkerboard(x, k) * (_board(x)[0] % 2 == 0)
+
+
+@CHECKERBOARD.mistake("Half of the board is missing: the even rows are empty. What do they keep?")
+def odd_rows_alone(x: Tensor, k: int) -> Tensor:
+    return _own_checkerboard(x, k) * (_board(x)[0] % 2)

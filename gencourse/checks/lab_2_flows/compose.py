@@ -169,6 +169,16 @@ def three_only(x: Tensor, layers: Sequence[Map]) -> Pair:
     return compose(x, layers[:3])
 
 
+@COMPOSE.mistake("The first layer moves x, but its log_det is left out. Every layer's counts.")
+def first_log_det_left_out(x: Tensor, layers: Sequence[Map]) -> Pair:
+    return through(layers, x), _log_dets(x, layers)[1:].sum(0)
+
+
+@COMPOSE.mistake("The last layer moves x, but its log_det is left out. Every layer's counts.")
+def last_log_det_left_out(x: Tensor, layers: Sequence[Map]) -> Pair:
+    return through(layers, x), _log_dets(x, layers)[:-1].sum(0)
+
+
 @COMPOSE.mistake("The last layer is left out.")
 def without_the_last(x: Tensor, layers: Sequence[Map]) -> Pair:
     return compose(x, layers[:-1])

@@ -1,5 +1,7 @@
 """What goes wrong in a coupling: every mistake that has a hint of its own."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -16,6 +18,11 @@ def _given(x: Tensor, mask: Tensor, net: Network) -> Pair:
     return net(torch.where(mask, x, 0.0))
 
 
+@COUPLING.mistake("log_det is not a number: a logarithm is taken of something below 0. log_s is a logarithm already.")
+def not_a_number(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    return coupling(x, mask, net)[0], torch.full_like(x.flatten(1)[:, 0], math.nan)
+
+
 @COUPLING.mistake("The mask is turned round: True says that x is kept, and may be looked at.")
 def swapped(x: Tensor, mask: Tensor, net: Network) -> Pair:
     return _coupled(x, ~mask, *net(torch.where(mask, 0.0, x)))
@@ -29,10 +36,7 @@ def sees_all(x: Tensor, mask: Tensor, net: Network) -> Pair:
     return _coupled(x, mask, *net(x))
 
 
-@COUPLING.mistake(
-    "The network sees the half that is changed, and not the half that is kept. On the way back only the kept half is "
-    "known."
-)
+@COUPLING.mistake("The network sees the half that is changed. On the way back only the half that is kept is known.")
 def sees_the_changed(x: Tensor, mask: Tensor, net: Network) -> Pair:
     return _coupled(x, mask, *net(torch.where(mask, 0.0, x)))
 
@@ -44,9 +48,7 @@ def sees_nothing(x: Tensor, mask: Tensor, net: Network) -> Pair:
     return _coupled(x, mask, *net(torch.zeros_like(x)))
 
 
-@COUPLING.mistake(
-    "The shift came first, and was scaled with x: (x + shift) · e^log_s. The equation scales, then shifts."
-)
+@COUPLING.mistake("The shift came first, and was scaled with x: (x + shift) · e^log_s. First scale, then shift.")
 def shift_first(x: Tensor, mask: Tensor, net: Network) -> Pair:
     log_s, shift = _given(x, mask, net)
     return _coupled(x, mask, log_s, shift * log_s.exp())
@@ -263,3 +265,33 @@ def no_shift(x: Tensor, mask: Tensor, net: Network) -> Pair:
 def log_det_of_one(x: Tensor, mask: Tensor, net: Network) -> Pair:
     z, log_det = coupling(x, mask, net)
     return z, log_det / len(x)
+
+
+@COUPLING.mistake("The kept part comes in twice: in z it is x, and to that the same x is added, scaled and shifted.")
+def kept_twice(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(x, mask, net)
+    return x * mask + log_s.exp() * x + shift, torch.full_like(x.flatten(1)[:, 0], math.nan)
+
+
+@COUPLING.mistake("Where x is kept z is 2x: what is neither scaled nor shifted there is x already, and x is added.")
+def kept_doubled(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    z, log_det = coupling(x, mask, net)
+    return z + x * mask, log_det * math.nan
+
+
+@COUPLING.mistake("The scale multiplies the shift, and x_2 is left as it was. Which of the two is scaled?")
+def shift_scaled(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s, shift = _given(x, mask, net)
+    return torch.where(mask, x, x + log_s.exp() * shift), coupling(x, mask, net)[1]
+
+
+@COUPLING.mistake("The scales are added up before the logarithm. It is their product whose logarithm we want.")
+def added_before_log(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s = torch.where(mask, -math.inf, _given(x, mask, net)[0])
+    return coupling(x, mask, net)[0], log_s.flatten(1).logsumexp(1)
+
+
+@COUPLING.mistake("This is the logarithm of the Jacobian's trace, of the sum of its diagonal. What is its determinant?")
+def log_of_the_trace(x: Tensor, mask: Tensor, net: Network) -> Pair:
+    log_s = torch.where(mask, 0.0, _given(x, mask, net)[0])
+    return coupling(x, mask, net)[0], log_s.flatten(1).logsumexp(1)

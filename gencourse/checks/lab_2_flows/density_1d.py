@@ -52,7 +52,9 @@ def _(answer: Answer, g: Generator) -> None:
     f, slope = _bent(1, g)
     x = torch.linspace(-1.2, 2.3, 201, dtype=torch.float64)
     z = torch.special.ndtr(f(x[[0, -1]]))
-    answer.agrees("area under p_x", z[1] - z[0], _mass(answer(x, f, slope, NORMAL), x), tol=1e-6)
+    answer.agrees(
+        "area under p_x from a = −1.2 to b = 2.3", z[1] - z[0], _mass(answer(x, f, slope, NORMAL), x), tol=1e-6
+    )
 
 
 @DENSITY_1D.check(
@@ -63,7 +65,7 @@ def _(answer: Answer, g: Generator) -> None:
     f, slope = _bent(-1, g)  # |f| >= 11 at the ends
     x = torch.linspace(-24, 24, 1201, dtype=torch.float64)
     one = torch.ones((), dtype=torch.float64)
-    answer.agrees("area under p_x", one, _mass(answer(x, f, slope, NORMAL), x), tol=1e-6)
+    answer.agrees("area under p_x from −24 to 24", one, _mass(answer(x, f, slope, NORMAL), x), tol=1e-6)
 
 
 @DENSITY_1D.check(

@@ -111,8 +111,21 @@ def _numbers(g: Generator, N: int = 0) -> tuple[Learner, torch.optim.Optimizer, 
 )
 def _(answer: Answer, g: Generator) -> None:
     flow, optimizer, loss, batches = _numbers(g)
-    answer(flow, optimizer, loss, batches)
+    asked = []
+
+    def noting(x: Tensor, about: torch.nn.Module) -> Tensor:
+        asked.append(about)
+        return loss(x, about)
+
+    answer(flow, optimizer, Named(LOSS.name, noting), batches)
     moved = not torch.equal(answer.outputs[1], flow.weights())
+    at_first = torch.stack([_slope(x, flow.weights())[0] for x in batches])
+    stuck = torch.allclose(answer.outputs[0].double(), at_first, atol=TOL)
+    if stuck and not moved and all(about is not answer.given[0] for about in asked):
+        known = FIT.mistakes["copy_without_optimizer"]
+        answer.wrong(
+            "copy_without_optimizer", known.hint, expected="loss(x, flow) of the flow given", got="that of another one"
+        )
     if moved and not answer.given[1].state:
         known = FIT.mistakes["another_optimizer"]
         answer.wrong(

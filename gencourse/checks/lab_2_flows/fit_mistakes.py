@@ -27,8 +27,10 @@ def _loop(*args: Any, before: bool = True, after: bool = False, step: bool = Tru
 
 
 @FIT.mistake(
-    "The gradients pile up: .backward() adds to what lies in .grad, and nobody empties it between the batches.",
-    "optimizer.zero_grad() belongs into the loop: once for each batch, before its backward.",
+    "The gradients pile up: each step follows the slopes of all batches so far. backward adds to what lies in .grad: "
+    "is it emptied for every batch, and is it that batch's loss alone that is differentiated, and not a total?",
+    "optimizer.zero_grad() belongs into the loop, once for each batch, before its backward; and what is differentiated "
+    "is made of this batch alone.",
 )
 def piled_up(flow: Any, optimizer: Any, loss: Any, batches: Any) -> Tensor:
     return _loop(flow, optimizer, loss, batches, before=False)
@@ -50,12 +52,39 @@ def a_copy(flow: Any, optimizer: Any, loss: Any, batches: Any) -> Tensor:
 
 
 @FIT.mistake(
+    "The weights are trained, but the losses are all those of the first weights: they were noted before any step.",
+    "Each loss is noted in the loop in which its batch's step is taken, before that step.",
+)
+def noted_before(flow: Any, optimizer: Any, loss: Any, batches: Any) -> Tensor:
+    losses = torch.stack([loss(x, flow).mean().detach() for x in batches])
+    fit(flow, optimizer, loss, batches)
+    return losses
+
+
+@FIT.mistake(
+    "The weights are trained, but the losses are all those of the last weights: they were noted after all steps.",
+    "Each loss is noted in the loop in which its batch's step is taken, before that step.",
+)
+def noted_after(flow: Any, optimizer: Any, loss: Any, batches: Any) -> Tensor:
+    fit(flow, optimizer, loss, batches)
+    return torch.stack([loss(x, flow).mean().detach() for x in batches])
+
+
+@FIT.mistake(
     "The weights are where they were. backward finds the slopes, step moves, zero_grad throws the slopes away: is each "
     "of them called, on what the optimizer holds, and in an order in which step still finds slopes?",
     "zero_grad, then backward, then step. And the flow that was given is the one whose loss is asked.",
 )
 def stands_still(flow: Any, optimizer: Any, loss: Any, batches: Any) -> Tensor:
     return _loop(flow, optimizer, loss, batches, step=False)
+
+
+@FIT.mistake(
+    "The loss is asked about a copy, not about the flow that was given: backward finds slopes of the copy's weights, "
+    "and the optimizer, which holds the given flow's, finds none."
+)
+def copy_without_optimizer(flow: Any, optimizer: Any, loss: Any, batches: Any) -> Tensor:
+    return _loop(copy.deepcopy(flow), optimizer, loss, batches)
 
 
 @FIT.mistake("The step comes before backward: it moves along the slopes of the batch before, and misses the last one.")

@@ -269,3 +269,10 @@ def at_x_without(x: Tensor, flow: Map) -> Tensor:
 @LOG_PROB.mistake("This is log p in bits. It was asked for in nats.")
 def in_bits(x: Tensor, flow: Map) -> Tensor:
     return log_prob(x, flow) / math.log(2)
+
+
+@LOG_PROB.mistake("The coordinates' densities are added up before the logarithm. The density of all is their product.")
+def added_before_log(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    each = -0.5 * z**2 - 0.5 * math.log(2 * math.pi)
+    return each.flatten(1).logsumexp(1) + log_det

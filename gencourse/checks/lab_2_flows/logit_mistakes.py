@@ -21,6 +21,11 @@ def _log_slope(p: Tensor) -> Tensor:
     return -(p * (1 - p)).log()
 
 
+@LOGIT.mistake("log_det is not a number: a logarithm is taken of something below 0. Is any slope dz/dx below 0?")
+def not_a_number(x: Tensor, alpha: float) -> Pair:
+    return logit(x, alpha)[0], torch.full_like(x.flatten(1)[:, 0], math.nan)
+
+
 @LOGIT.mistake("The slope of the squeeze is missing in log_det: x becomes p first, and that shrinks every pixel.")
 def no_squeeze(x: Tensor, alpha: float) -> Pair:
     return logit(x, alpha)[0], _sum(_log_slope(_p(x, alpha)))
@@ -230,3 +235,20 @@ def in_bits(x: Tensor, alpha: float) -> Pair:
 def in_tanh(x: Tensor, alpha: float) -> Pair:
     z, log_det = logit(x, alpha)
     return z / 2, torch.full_like(log_det, math.nan)
+
+
+@LOGIT.mistake("The slopes are added up before the logarithm. It is their product whose logarithm we want.")
+def added_before_log(x: Tensor, alpha: float) -> Pair:
+    return logit(x, alpha)[0], per_pixel(x, alpha)[1].flatten(1).logsumexp(1)
+
+
+@LOGIT.mistake("The two parts of the slope are subtracted, 1/p − 1/(1 − p). Does −log(1 − p) rise or fall with p?")
+def slopes_subtracted(x: Tensor, alpha: float) -> Pair:
+    p = _p(x, alpha)
+    return logit(x, alpha)[0], _sum((1 / p - 1 / (1 - p)).abs().log() + math.log(1 - 2 * alpha))
+
+
+@LOGIT.mistake("log p and log(1 − p) are added in z: that is the logarithm of p (1 − p), and not of p/(1 − p).")
+def log_of_the_product(x: Tensor, alpha: float) -> Pair:
+    p = _p(x, alpha)
+    return p.log() + (1 - p).log(), torch.full_like(p.flatten(1)[:, 0], math.nan)
