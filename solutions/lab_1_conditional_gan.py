@@ -1397,9 +1397,8 @@ def orbit(gamma, steps=1000, rate=0.02, at_fakes=False):
         path.append([theta.item(), psi.item()])
         fake = (psi * theta).view(1, 1, 1, 1)
         where = theta.detach().view(1, 1, 1, 1) if at_fakes else real
-        loss = discriminator_loss(psi * real, fake) + gamma / 2 * r1(
-            lambda x, y, psi=psi: psi * y, nothing, where
-        )
+        penalty = r1(lambda x, y, psi=psi: psi * y, nothing, where)
+        loss = discriminator_loss(psi * real, fake) + gamma / 2 * penalty
         (d_psi,) = torch.autograd.grad(loss, psi, retain_graph=True)
         (d_theta,) = torch.autograd.grad(generator_losses(fake)[0], theta)
         with torch.no_grad():
