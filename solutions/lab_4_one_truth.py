@@ -45,7 +45,8 @@ def seeded(number=0):
 # If it says *wrong*, it shows the numbers that it tried and where to look; the line *again* repeats just these numbers.
 # When you are stuck, `checks.hint("one_truth.gap")` says more, and `checks.solution("one_truth.gap")` shows a worked answer; after the third failure it is in the panel.
 # To go on without an answer, put `raise NotImplementedError` back and run the cell: genlib's own version stands in, and the rest of the notebook works.
-# Exercises 7 and 9 need gradients, and so torch; the others may be written in NumPy as well.
+# Exercises 7 and 9 need gradients, and so torch, and what exercise 8 measures with takes tensors; the others may be written in NumPy as well.
+# No function may change its arguments in place: they belong to whoever calls it.
 #
 # ## The letters
 #
@@ -155,7 +156,7 @@ plots.figure(
 # ## 2 · Whose is it?
 #
 # Which component did x come from?
-# Bayes' rule knows, as far as it can be known:
+# Bayes' rule knows, as far as it can be known, and also for a point far away from all of them, where every density is 0 for the computer:
 #
 # $$p(k \mid x) = \frac{w_k\,N(x;\mu_k,\Sigma_k)}{\sum_j w_j\,N(x;\mu_j,\Sigma_j)},
 #   \qquad N(x;\mu_k,\Sigma_k) = \frac{e^{-d_k^2/2}}{(2\pi)^{D/2}\sqrt{\det\Sigma_k}}$$
@@ -177,7 +178,8 @@ origin
 def responsibilities(distance, covs, weights):
     """p(k | x), (B, K), from the distances of exercise 1.
 
-    distance (B, K); covs (K, D, D); weights (K,)."""
+    distance (B, K); covs (K, D, D); weights (K,). Also far away from all components,
+    where every density is 0 for the computer."""
     ### BEGIN SOLUTION
     log_joint = weights.log() - 0.5 * torch.logdet(covs) - 0.5 * distance**2
     return log_joint.softmax(dim=1)
@@ -322,6 +324,7 @@ for name, made in makers.items():
 #
 # An average without its error says little.
 # The standard deviation of an average of B independent numbers is that of the single numbers, divided by √B; it is called the *standard error* of the average.
+# The variance of the single numbers divides by B − 1, as their average comes from the same points; torch's `std` does so, NumPy's divides by B unless told otherwise.
 #
 # **Predict.**
 # KL is never below 0.
@@ -339,7 +342,8 @@ below
 def gap(log_p, log_p_theta):
     """gap: the average of log p − log p_θ, in nats, and error: its standard error, both ().
 
-    log_p, log_p_theta (B,), nats, at points of p."""
+    log_p, log_p_theta (B,), nats, at points of p. The variance of single numbers
+    divides by B − 1."""
     ### BEGIN SOLUTION
     ratio = log_p - log_p_theta
     return ratio.mean(), ratio.std() / len(ratio) ** 0.5
@@ -415,7 +419,7 @@ unbeaten_gap
 # %%
 @checks.exercise("one_truth.bound_gap")
 def bound_gap(log_p, L_T, L_t, L_0, dims):
-    """gap of the bound, in nats, and error: its standard error, both ().
+    """gap of the bound, in nats, and error: its standard error (B − 1), both ().
 
     log_p (B,), nats; L_T, L_0 (B,) and L_t (B, T − 1), the terms of steps 2..T,
     in bits per dimension; dims: D, a whole number."""
@@ -617,7 +621,7 @@ tiny.compare(f"{average_weight:g} and {average_weight.log():g}")
 #
 # $$\mathcal E = 2\,E\lVert x - y\rVert - E\lVert x - x'\rVert - E\lVert y - y'\rVert$$
 #
-# where x and x′ are two *different* points of one sample, and y and y′ of the other.
+# where x and x′ are two *different* points of one sample, and y and y′ of the other: x_i and x_j with i ≠ j, even where both lie in one place.
 # In expectation it is 0 if both come from one distribution, and above 0 otherwise.
 #
 # **Predict.**
@@ -636,7 +640,7 @@ paired
 def energy(x, y):
     """The energy distance, (), over pairs of different points. x (n, D); y (m, D).
 
-    Gradients pass to both."""
+    Different: i ≠ j, even where both lie in one place. Gradients pass to both."""
     ### BEGIN SOLUTION
     n, m = len(x), len(y)
     inside = torch.cdist(x, x).sum() / (n * (n - 1)) + torch.cdist(y, y).sum() / (m * (m - 1))
@@ -721,9 +725,10 @@ smallest
 def p_value(x, y, orders, statistic):
     """The p-value, (), or a plain number. x (n, D); y (m, D);
 
-    orders (R, n + m) int64: each row a shuffle of x and y together, x first;
-    statistic: a function, s = statistic(first n, last m), () and large where
-    two samples lie apart."""
+    orders (R, n + m) int64: each row holds, shuffled, the indices into x followed
+    by y; the points of its first n play x, those of its last m play y;
+    statistic: a function of two samples, s = statistic(first, second), tensors both;
+    s is () and large where they lie apart."""
     ### BEGIN SOLUTION
     pooled, n, observed = torch.cat([x, y]), len(x), statistic(x, y)
     shuffled = torch.stack([statistic(pooled[order[:n]], pooled[order[n:]]) for order in orders])
@@ -935,6 +940,12 @@ my_lightest
 # The budget is 1000 steps of 128 points for each model.
 # It is not enforced, but counted: who takes more says so.
 #
+# Write your reason here; your report begins with it.
+
+# %%
+why = ""  # which family, and for what in the picture above
+
+# %% [markdown]
 # **Predict.**
 # With this budget, which of the five will have the fewest points astray, and which the most?
 
@@ -950,7 +961,7 @@ BUDGET = 1000
 
 def fit(name, model, steps=BUDGET, points=seen):
     """Train a model, and say what it took of the budget."""
-    model.steps = getattr(model, "steps", 0) + steps
+    model.steps = getattr(model, "steps", 0) + within_max_steps(steps, None, say=False)
     seconds = model.train(points, steps)
     over = f", {model.steps - BUDGET} too many: say so in your report" if model.steps > BUDGET else ""
     print(f"{name}: {model.steps} of {BUDGET} steps used{over}; this time {seconds:.0f} s")
@@ -958,7 +969,7 @@ def fit(name, model, steps=BUDGET, points=seen):
 
 # %% [markdown]
 # The five families.
-# Each has `train`, `sample`, and `measured`, which gives the gap that can be measured of it, with its error, and what kind of a gap it is.
+# Each has `train`, `sample`, and `measured`, which gives the gap that can be measured of it, with its error, what kind of a gap it is, and on how many points it was measured.
 
 
 # %%
@@ -972,7 +983,7 @@ class Family:
         return train.fit(self.objective, self.batch(points), steps=steps, batch_size=128, seed=number).seconds
 
     def measured(self, x):
-        return math.nan, math.nan, "none"
+        return math.nan, math.nan, "none", 0
 
 
 # %%
@@ -985,7 +996,7 @@ class Flow(Family):
         return self.flow.sample(n, generator=seeded(number)).detach()
 
     def measured(self, x):
-        return *gap(truth.log_prob(x), self.flow.log_prob(x).detach()), "exact"
+        return *gap(truth.log_prob(x), self.flow.log_prob(x).detach()), "exact", len(x)
 
 
 # %%
@@ -999,7 +1010,7 @@ class Diffusion(Family):
         return diffusion.last(diffusion.ancestral(self.ddpm, (n, 2), generator=seeded(number)))
 
     def measured(self, x):
-        return *gap_of_bound(self.ddpm, truth, x[:500]), "bound"
+        return *gap_of_bound(self.ddpm, truth, x[:500]), "bound", len(x[:500])
 
 
 # %%
@@ -1014,7 +1025,7 @@ class VAE(Family):
     def measured(self, x, draws=200):
         self.log_w = log_weights(self.vae, x, draws)
         self.elbo, log_p_theta = map(torch.as_tensor, importance(self.log_w))
-        return *gap(truth.log_prob(x), log_p_theta), f"{draws} draws"
+        return *gap(truth.log_prob(x), log_p_theta), f"{draws} draws", len(x)
 
 
 # %%
@@ -1081,22 +1092,30 @@ for name, family in FAMILIES.items():
 
 
 # %%
-def measure(made, gap_of_it=(0.0, 0.0, "exact")):
-    """One row of the table: modes, strays, the gap, and a test with 1000 points against 1000 held-out ones."""
+def measure(made, gap_of_it=(0.0, 0.0, "exact", 0), steps=0):
+    """One row of the table: modes, strays, the gap, and a test with 1000 points against 1000 held-out ones.
+
+    steps: of training; samples: how many were looked at; modes: K; found: how many of them;
+    least: the smallest share/weight; astray: a share of the samples;
+    gap, error (nats) and kind: "exact", "bound", "200 draws" or "none", on gap_points points;
+    energy and p_value: with tested points on each side, and shuffles shuffles."""
     share, found, astray = modes(made.double(), truth.means, truth.covs, truth.weights)
     some, others = made[:1000], held_out[:1000]
-    value, error, kind = gap_of_it
+    value, error, kind, gap_points = gap_of_it
+    deals = shuffles(len(some) + len(others), R=99)
     return {
-        "found": int(found.sum()), "least": float((share / truth.weights).min()), "astray": float(astray),
-        "gap": float(value), "error": float(error), "kind": kind,
-        "energy": float(energy(some, others)), "p_value": float(p_value(some, others, shuffles(2000, R=99), energy)),
+        "steps": steps, "samples": len(made), "modes": len(found), "found": int(found.sum()),
+        "least": float((share / truth.weights).min()), "astray": float(astray),
+        "gap": float(value), "error": float(error), "kind": kind, "gap_points": gap_points,
+        "energy": float(energy(some, others)), "p_value": float(p_value(some, others, deals, energy)),
+        "tested": len(some), "shuffles": len(deals),
     }  # fmt: skip
 
 
 # %% tags=["nbval-ignore-output"]
 rows = {"truth": measure(truth.sample(2000, seeded(number + 2)))}
 samples = {name: model.sample(2000) for name, model in models.items()}
-rows |= {name: measure(samples[name], model.measured(held_out)) for name, model in models.items()}
+rows |= {name: measure(samples[name], model.measured(held_out), model.steps) for name, model in models.items()}
 print(f"{'':10}   astray             gap, nats    energy p-value")
 for name, row in rows.items():
     how = "none" if row["kind"] == "none" else f"{row['gap']:.3f} ± {row['error']:.3f} ({row['kind']})"
@@ -1234,7 +1253,7 @@ torch.manual_seed(number)
 greedy = Flow()
 fit("a flow with 100 points", greedy, steps=300, points=seen[:100])
 for name, these in {"held out": held_out, "its own 100": seen[:100]}.items():
-    value, error, _ = greedy.measured(these)
+    value, error, *_ = greedy.measured(these)
     print(f"gap on {name:11}: {value:6.2f} ± {error:.2f} nats")
 own_gap.compare(
     "above 0" if value > 2 * error else "below 0" if value < -2 * error else "0, give or take its error"
@@ -1296,13 +1315,16 @@ plots.figure(
 )
 
 # %% [markdown]
-# Write the report as a function of the table and of your choice.
+# Write the report as a function of the table, of your choice and of your reason.
 # Then no number is typed, and with another hidden number, or another family, the report is still true, or you notice that it is not.
+# What each row of the table holds, `measure` says; constants of the notebook, such as `BUDGET` and `NEAR`, may be used as they are.
 
 
 # %%
-def report(rows, mine):
-    """Your report, as text. rows: name: what `measure` found; mine: the name of your choice."""
+def report(rows, mine, why):
+    """Your report, as text. rows: name: what `measure` found, under the keys that it names;
+
+    mine: the name of your choice; why: the reason that you wrote down before training."""
     ### BEGIN SOLUTION
     own, honest = rows[mine], math.exp(-(NEAR**2) / 2)
     others = {name: row for name, row in rows.items() if name not in ("truth", mine)}
@@ -1331,20 +1353,22 @@ def report(rows, mine):
     def said(row):
         if row["kind"] == "none":
             return "unknown: it gives samples only"
-        return f"{row['gap']:.3f} ± {row['error']:.3f} nats ({kinds.get(row['kind'], 'in expectation an upper bound on KL, by ' + row['kind'])})"
+        return f"{row['gap']:.3f} ± {row['error']:.3f} nats on {row['gap_points']} held-out points ({kinds.get(row['kind'], 'in expectation an upper bound on KL, by ' + row['kind'])})"
 
     gaps = "; ".join(f"{name} {said(row)}" for name, row in others.items())
+    unequal = {name: row["steps"] for name, row in others.items() if row["steps"] != own["steps"]}
+    steps = f"Each has taken {own['steps']} steps." if not unequal else f"{own['steps']} steps, but {unequal}."
     return f"""
-**Choice.** {mine}, before training: {whys.get(mine, "")}
+**Choice.** {mine}, before training: {why or whys.get(mine, "")}
 
-**Measurement.** On held-out points its gap is {said(own)}. In 2000 samples {own["found"]} of {K} modes are found, the least with
-{own["least"]:.2f} of its due. A test with 1000 points has a p-value of {own["p_value"]:.3f}: {"no difference that it can see" if own["p_value"] > 0.05 else "it sees a difference"}.
+**Measurement.** Its gap is {said(own)}. In {own["samples"]} samples {own["found"]} of {own["modes"]} modes are found, the least with
+{own["least"]:.2f} of its due. A test with {own["tested"]} points and {own["shuffles"]} shuffles has a p-value of {own["p_value"]:.3f}: {"no difference that it can see" if own["p_value"] > 0.05 else "it sees a difference"}.
 (Other points of the truth itself get {rows["truth"]["p_value"]:.3f}: that is how lucky the held-out ones are.)
 
 **Failure.** {own["astray"]:.2%} of the samples are astray, against {honest:.2%} of a Gaussian's own. The picture above shows the worst
 place. {hows.get(mine, "")}
 
-**Comparison.** After as many steps, the gaps are: {gaps}. Most points astray: {most}, {others[most]["astray"]:.1%}. Least of its
+**Comparison.** {steps} The gaps are: {gaps}. Most points astray: {most}, {others[most]["astray"]:.1%}. Least of its
 due for a mode: {least}, {others[least]["least"]:.2f}. The test sees a difference for: {", ".join(seen_by_test)}.
 
 **Limits.** One training for each family; steps are counted, and not seconds. A test that sees nothing proves nothing. I would
@@ -1356,7 +1380,7 @@ is no truth to compare with.
 
 # %% tags=["nbval-ignore-output"]
 try:
-    text = report(rows, mine)
+    text = report(rows, mine, why)
 except NotImplementedError:
     text = "*Your report will stand here.*"
 Markdown(text)

@@ -2178,9 +2178,148 @@ def step(G, optimizer, z, y, distance):
     return loss
 
 
-@wrong("one_truth.step", "no_step")
+@wrong("one_truth.step", "loss_only")
 def step(G, optimizer, z, y, distance):
     return distance(G(z), y)
+
+
+@wrong("one_truth.step", "cut_off")
+def step(G, optimizer, z, y, distance):
+    with torch.no_grad():
+        samples = G(z)
+    loss = distance(samples.requires_grad_(), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "cut_off")
+def step(G, optimizer, z, y, distance):
+    loss = torch.tensor(distance(G(z), y).item(), requires_grad=True, dtype=z.dtype)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "cut_off")
+def step(G, optimizer, z, y, distance):
+    optimizer.zero_grad()
+    loss = distance(G(z), y)
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "step_first")
+def step(G, optimizer, z, y, distance):
+    loss = distance(G(z).detach(), y).requires_grad_()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.step", "emptied_too_late")
+def step(G, optimizer, z, y, distance):
+    loss = distance(G(z), y)
+    optimizer.zero_grad()
+    torch.autograd.grad(loss, list(G.parameters()))
+    optimizer.step()
+    return loss
+
+
+@right("one_truth.step")
+def step(G, optimizer, z, y, distance):
+    optimizer.zero_grad()
+    loss = distance(torch.func.vmap(G)(z), y)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@right("one_truth.step")
+def step(G, optimizer, z, y, distance):
+    def loss_of(weights):
+        return distance(torch.func.functional_call(G, weights, (z,)), y)
+
+    weights = {name: weight.detach() for name, weight in G.named_parameters()}
+    slopes, loss = torch.func.grad_and_value(loss_of)(weights)
+    for name, weight in G.named_parameters():
+        weight.grad = slopes[name]
+    optimizer.step()
+    return loss
+
+
+@wrong("one_truth.distances", "index_repeated")
+def distances(x, means, covs):
+    away = x[:, None] - means
+    return torch.einsum("bkj,kij,bkj->bk", away, torch.linalg.inv(covs), away).abs().sqrt()
+
+
+@wrong("one_truth.distances", "diagonal_of_the_inverse")
+def distances(x, means, covs):
+    diagonal = torch.linalg.inv(covs).diagonal(dim1=1, dim2=2)
+    return (((x[:, None] - means) ** 2) * diagonal).sum(-1).sqrt()
+
+
+@wrong("one_truth.distances", "one_side_only")
+def distances(x, means, covs):
+    return torch.einsum("kij,bkj->bk", torch.linalg.inv(covs), x[:, None] - means).abs().sqrt()
+
+
+@wrong("one_truth.distances", "not_finite")
+def distances(x, means, covs):
+    P = torch.linalg.inv(covs)
+    square = torch.einsum("bi,kij,bj->bk", x, P, x) - 2 * torch.einsum("bi,kij,kj->bk", x, P, means)
+    return (square + torch.einsum("ki,kij,kj->k", means, P, means)).sqrt()
+
+
+@right("one_truth.distances")
+def distances(x, means, covs):
+    P = torch.linalg.inv(covs)
+    square = torch.einsum("bi,kij,bj->bk", x, P, x) - 2 * torch.einsum("bi,kij,kj->bk", x, P, means)
+    return (square + torch.einsum("ki,kij,kj->k", means, P, means)).clamp_min(0).sqrt()
+
+
+@wrong("one_truth.gap", "variance_over_root_b")
+def gap(log_p, log_p_theta):
+    ratio = log_p - log_p_theta
+    return ratio.mean(), ratio.var() / len(ratio) ** 0.5
+
+
+@right("one_truth.gap")
+def gap(log_p, log_p_theta):
+    ratio, B = log_p - log_p_theta, len(log_p)
+    return ratio.mean(), ((ratio.square().mean() - ratio.mean() ** 2) / (B - 1)).sqrt()
+
+
+@wrong("one_truth.bound_gap", "variance_over_root_b")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    surplus = dims * math.log(2) * (L_T + L_t.sum(1) + L_0) + log_p
+    return surplus.mean(), surplus.var() / len(surplus) ** 0.5
+
+
+@right("one_truth.bound_gap")
+def bound_gap(log_p, L_T, L_t, L_0, dims):
+    bound, B = dims * math.log(2) * (L_T + L_t.sum(1) + L_0), len(log_p)
+    return (bound + log_p).mean(), (torch.stack([bound, log_p]).cov().sum() / B).sqrt()
+
+
+@wrong("one_truth.energy", "above_zero")
+def energy(x, y):
+    def inside(a):
+        d = torch.cdist(a, a)
+        return d[d != 0].mean()
+
+    return 2 * torch.cdist(x, y).mean() - inside(x) - inside(y)
+
+
+@wrong("one_truth.p_value", "error")
+def p_value(x, y, orders, statistic):
+    x, y, orders = np.asarray(x), np.asarray(y), np.asarray(orders)
+    pool, n, observed = np.concatenate([x, y]), len(x), statistic(x, y)
+    dealt = [statistic(pool[order[:n]], pool[order[n:]]) for order in orders]
+    return (1 + sum(s >= observed for s in dealt)) / (1 + len(orders))
 
 
 @wrong("one_truth.step", "error")

@@ -87,6 +87,10 @@ def mistakes(exercise: Exercise, values: Callable[..., Tensor]) -> None:
     def variance_of_the_mean(v: Tensor) -> Pair:
         return v.mean(), v.var() / len(v)
 
+    @add("√B divides a variance here: its unit is nats², and that of an error is nats.")
+    def variance_over_root_b(v: Tensor) -> Pair:
+        return v.mean(), v.var() / len(v) ** 0.5
+
     @add("The deviation is divided by B. Variances are divided by B, so deviations are divided by less.")
     def divided_by_b(v: Tensor) -> Pair:
         return v.mean(), v.std() / len(v)

@@ -68,6 +68,16 @@ def _(answer: Answer, g: Generator) -> None:
 
 
 @DISTANCES.check(
+    "a point in a component's middle is at a distance of 0 from it, and that is a number",
+    "Of terms that cancel, rounding may leave a little less than 0, which has no root. Take x − μ before you square.",
+)
+def _(answer: Answer, g: Generator) -> None:
+    means, covs, _ = components(200, 2, g)
+    x = means[:1] + 1e-9 * normal((1, 2), g)  # nearly, so that roundings differ; the tolerance is the root of one
+    answer.gives([x, means[:1].expand(200, 2).clone(), covs], torch.zeros(1, 200), tol=1e-5)
+
+
+@DISTANCES.check(
     "it takes any number of dimensions and of components, and float32",
     "K and D are in the shapes of the arguments.",
 )
@@ -125,6 +135,26 @@ def divided_by_variances(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
 def factor_transposed(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
     L = torch.linalg.cholesky(covs)
     return torch.linalg.solve_triangular(L.mT, (x[:, None] - means)[..., None], upper=True)[..., 0].norm(dim=-1)
+
+
+@DISTANCES.mistake(
+    "An index is used twice: each coordinate of x − μ, squared, meets a whole row of Σ⁻¹. Left and right of the matrix "
+    "x − μ needs an index of its own."
+)
+def index_repeated(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    away = x[:, None] - means
+    return torch.einsum("bki,kij,bki->bk", away, torch.linalg.inv(covs), away).abs().sqrt()
+
+
+@DISTANCES.mistake("Only the diagonals of the Σ_k⁻¹ are used. What stands beside them belongs to products d_i d_j.")
+def diagonal_of_the_inverse(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    away = x[:, None] - means
+    return torch.einsum("bki,kii,bki->bk", away, torch.linalg.inv(covs), away).sqrt()
+
+
+@DISTANCES.mistake("x − μ stands on one side of Σ⁻¹ only, and its coordinates cancel. A square has it on both.")
+def one_side_only(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return torch.einsum("kde,bke->bk", torch.linalg.inv(covs), x[:, None] - means).abs().sqrt()
 
 
 @DISTANCES.mistake("All components are measured with the covariance of the first. Each has its own.")

@@ -132,7 +132,8 @@ def y_with_itself(x: Tensor, y: Tensor) -> Tensor:
 
 
 @ENERGY.mistake(
-    "The averages inside the samples count twice, and the one between them does, too. Once each was asked for."
+    "The average between the samples counts twice, and rightly; each of those inside counts twice as well, and was to "
+    "count once. Is a sum over all n (n − 1) ordered pairs divided by half as many?"
 )
 def inside_twice(x: Tensor, y: Tensor) -> Tensor:
     return 2 * _between(x, y) - 2 * (_within(x) + _within(y))

@@ -73,6 +73,11 @@ class Named:
         return self.name
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        for sample in (x, y):
+            if not isinstance(sample, Tensor):
+                error = TypeError(f"it takes two tensors, and got a {type(sample).__name__}")
+                error.add_note("What measures two samples takes tensors: stay in torch until it has been called.")
+                raise error
         return self.function(x, y)
 
 
@@ -125,7 +130,7 @@ def _placed(numbers: Numbers, ends: tuple[int, int]) -> Numbers:
     extreme = torch.tensor(shuffled(*numbers)) >= float(statistic(x, y))
     for place, wanted in zip((0, -1), ends, strict=True):
         if (extreme == bool(wanted)).any():
-            i = int((extreme == bool(wanted)).nonzero()[1 if place else 0])
+            i = int((extreme == bool(wanted)).nonzero()[place])
             orders[[place, i]], extreme[[place, i]] = orders[[i, place]], extreme[[i, place]]
     return x, y, orders, statistic
 
@@ -164,7 +169,7 @@ def _(answer: Answer, g: Generator) -> None:
 
 @P_VALUE.check(
     "it takes float32, and your energy distance",
-    "Whatever the statistic is, it is called on two samples: statistic(first, second).",
+    "Whatever the statistic is, it is called on two samples, both tensors: statistic(first, second).",
 )
 def _(answer: Answer, g: Generator) -> None:
     x, y = _samples(8, 6, 0.5, g)

@@ -25,19 +25,41 @@ def _own_step(G: nn.Module, optimizer: Optimizer, z: Tensor, y: Tensor, distance
     return loss.detach()
 
 
+class Net(nn.Sequential):
+    """A network that notes whether slopes have come back to what it gave, and knows its weights from before."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__(*layers)
+        self.reached, self.before = False, torch.empty(0)
+
+    def forward(self, input: Tensor) -> Tensor:
+        out = super().forward(input)
+        if out.requires_grad:
+            out.register_hook(self._note)
+        return out
+
+    def _note(self, slopes: Tensor) -> None:
+        self.reached = True
+
+    def idle(self, weights: Tensor) -> bool:
+        """No slopes have come back, and no weight has moved."""
+        return not self.reached and torch.equal(weights, self.before.to(weights))
+
+
 class Step(Exercise):
-    """What counts is the loss, what has become of G's weights, and how often the optimizer was asked to step."""
+    """What counts: the loss, G's weights, the optimizer's steps; and, if no weight has moved, whether slopes came."""
 
     def seen(self, raw: Any, given: Sequence[Any]) -> Any:
         G, optimizer, *_ = given
         weights = nn.utils.parameters_to_vector(G.parameters()).detach().clone()
-        return raw.detach() if isinstance(raw, Tensor) else raw, weights, float(optimizer.param_groups[0]["steps"])
+        steps, idle = float(optimizer.param_groups[0]["steps"]), float(G.idle(weights))
+        return raw.detach() if isinstance(raw, Tensor) else raw, weights, steps, idle
 
 
 STEP = Step(
     "one_truth.step",
     _own_step,
-    returns=["loss", "G's weights afterwards", "the optimizer's steps"],
+    returns=["loss", "G's weights afterwards", "the optimizer's steps", "without slopes"],
     plain=True,
     second="Five lines: samples from G, their distance from y, optimizer.zero_grad(), loss.backward(), "
     "optimizer.step(). The loss that is returned is the one from before the step.",
@@ -69,18 +91,19 @@ OPTIMIZERS: dict[str, Callable[[Any], Optimizer]] = {
 
 def _numbers(g: Generator, kind: str = "SGD", distance: Distance = ENERGY, n: int = 6) -> Numbers:
     """A small G, in whose .grad an earlier step has left something, and an optimizer that remembers that step."""
-    G = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+    G = Net(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
     optimizer = OPTIMIZERS[kind](G.parameters())
     with torch.no_grad():
         for weight in G.parameters():
             weight.copy_(normal(weight.shape, g))
             weight.grad = 0.3 * normal(weight.shape, g)
     optimizer.step()
+    G.before = nn.utils.parameters_to_vector(G.parameters()).detach()
     optimizer.param_groups[0]["steps"] = 0
     return G, optimizer, normal((n, 3), g), normal((5, 2), g) + 1, distance
 
 
-def _by_hand(numbers: Numbers) -> tuple[Tensor, Tensor, Tensor]:
+def _by_hand(numbers: Numbers) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """One step of plain gradient descent, each slope by finite differences."""
     G, optimizer, z, y, distance = numbers
     lr, h = optimizer.param_groups[0]["lr"], 1e-5
@@ -93,7 +116,7 @@ def _by_hand(numbers: Numbers) -> tuple[Tensor, Tensor, Tensor]:
     with torch.no_grad():
         for unit in torch.eye(len(before), dtype=torch.float64):
             after.append((loss(before + h * unit) - loss(before - h * unit)) / (2 * h))
-        return loss(before), before - lr * torch.stack(after), scalar(1.0)
+        return loss(before), before - lr * torch.stack(after), scalar(1.0), scalar(0.0)
 
 
 @STEP.check(
@@ -153,7 +176,9 @@ def piled_up(G: nn.Module, optimizer: Optimizer, z: Tensor, y: Tensor, distance:
     return loss
 
 
-@STEP.mistake("The slopes are emptied between .backward() and the step, so there is none left to go by.")
+@STEP.mistake(
+    "Slopes have come to G, and at the step .grad is empty: is it emptied after .backward(), or never filled with them?"
+)
 def emptied_too_late(G: nn.Module, optimizer: Optimizer, z: Tensor, y: Tensor, distance: Distance) -> Tensor:
     loss = distance(G(z), y)
     loss.backward()
@@ -180,7 +205,24 @@ def no_step(G: nn.Module, optimizer: Optimizer, z: Tensor, y: Tensor, distance: 
     return loss
 
 
-@STEP.mistake("The step comes before .backward(): it uses the slopes that an earlier step has left.")
+@STEP.mistake(
+    "No slope has come to G, so the step has none to go by. Is what G gives, or the loss, cut off from its weights "
+    "(detach, no_grad, a new tensor), or does nobody call .backward()?"
+)
+def cut_off(G: nn.Module, optimizer: Optimizer, z: Tensor, y: Tensor, distance: Distance) -> Tensor:
+    optimizer.zero_grad()
+    optimizer.step()
+    return distance(G(z), y)
+
+
+@STEP.mistake(
+    "The loss is there, and no slope has come to G, nor is a step taken. What follows once the loss is known?"
+)
+def loss_only(G: nn.Module, optimizer: Optimizer, z: Tensor, y: Tensor, distance: Distance) -> Tensor:
+    return distance(G(z), y)
+
+
+@STEP.mistake("The step uses the slopes that an earlier step has left: new ones come after it, or never come to G.")
 def step_first(G: nn.Module, optimizer: Optimizer, z: Tensor, y: Tensor, distance: Distance) -> Tensor:
     optimizer.step()
     return distance(G(z), y) * torch.nan  # of the weights before, or after
