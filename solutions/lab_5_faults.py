@@ -42,10 +42,11 @@ torch.set_num_threads(1)  # all that is computed here is small
 # - *the faulty one* above it, and *relatives* of its fault, which you do not see: it has to refuse them all.
 #
 # The answer says how many faults were caught, or that a right one was refused, and hints at a number that would tell.
-# A right candidate is right to four digits, and its dtype is its own affair: `assert_close` has to be told so, by `atol=1e-4` and `.double()`.
+# A right candidate is right to four digits, and its dtype is its own affair: `assert_close` has to be told so, by `atol=1e-4, rtol=0` and `.double()` on both sides.
 # Everything runs again with other random numbers, so that a test that depends on luck is found out.
 #
 # Any other exception is a fault of the test: if it falls over on a wrong candidate, nobody can tell a finding from a broken test.
+# So ask for the shape before you compute with a result, and for `requires_grad` before you call autograd.
 # (A candidate that falls over by itself counts as refused.)
 # Where a *Predict* has a place below it, answer there: it is kept, and shown again beside what came out.
 # When you are stuck, `checks.hint(name)` says more and `checks.solution(name)` shows a worked test; with `raise NotImplementedError` back in its place, an exercise is left out, and the worked test stands in.
@@ -391,16 +392,18 @@ def test_before(candidate):
 
     candidate(alpha_bar, alpha): ᾱ_0, ..., ᾱ_{T−1}, where ᾱ_0 = 1.
     Shapes: alpha_bar, which is ᾱ_1, ..., ᾱ_T, (T,); alpha, which is α_1, ..., α_T, (T,);
-    the result (T,). The arguments stay as they are. Right is right to 1e-4."""
+    the result (T,). Both arguments stay as they are. Right is right to 1e-4, in any
+    float dtype."""
     ### BEGIN SOLUTION
     for T in (4, 9):
         alpha = 0.5 + 0.5 * torch.rand(T, dtype=torch.float64)
         alpha_bar = alpha.cumprod(0)
-        given = alpha_bar.clone()
-        before = candidate(given, alpha)
+        given, steps = alpha_bar.clone(), alpha.clone()
+        before = candidate(given, steps)
         want = torch.tensor([1.0, *alpha_bar.tolist()[:-1]], dtype=torch.float64)
         torch.testing.assert_close(before.double(), want, rtol=0, atol=1e-4)
-        assert torch.equal(given, alpha_bar)  # the table is the caller's
+        assert torch.equal(given, alpha_bar)  # both tables are the caller's
+        assert torch.equal(steps, alpha)
     ### END SOLUTION
 
 
@@ -467,7 +470,8 @@ def test_ddim_step(candidate):
 
     candidate(x_t, eps_hat, t, s, alpha_bar): x_s = √ᾱ_s x̂_0 + √(1 − ᾱ_s) eps_hat,
     with x̂_0 = (x_t − √(1 − ᾱ_t) eps_hat)/√ᾱ_t. Shapes: x_t, eps_hat, result (...);
-    t, s plain numbers, 0 ≤ s < t ≤ T; alpha_bar (T + 1,). Right to 1e-4."""
+    t, s plain numbers, 0 ≤ s < t ≤ T; alpha_bar (T + 1,). Right to 1e-4, in any float
+    dtype."""
     ### BEGIN SOLUTION
     alpha_bar = torch.linspace(1, 0.01, 11, dtype=torch.float64)
     x_0, eps = torch.randn(2, 4, 3, dtype=torch.float64)
@@ -565,7 +569,7 @@ def test_clipped_step(candidate):
 
     candidate(x_t, eps_hat, t, s, alpha_bar): as the step of exercise 4, but with x̂_0
     clipped to [−1, 1], and with the ε that belongs to x_t and the clipped x̂_0 in the
-    place of eps_hat. Shapes, ranges and accuracy as there; s ≥ 0, ᾱ_t < 1."""
+    place of eps_hat. Shapes, ranges, dtypes and accuracy as there; s ≥ 0, ᾱ_t < 1."""
     ### BEGIN SOLUTION
     alpha_bar = torch.linspace(1, 0.01, 11, dtype=torch.float64)
     x_0 = torch.linspace(-3, 3, 13, dtype=torch.float64)  # beyond -1, inside, and beyond 1
@@ -641,7 +645,8 @@ def test_noisy_step(candidate):
 
     candidate(x_t, eps_hat, z, t, s, eta, alpha_bar): x_s = √ᾱ_s x̂_0
     + √(1 − ᾱ_s − σ²) eps_hat + σ z, where x̂_0 is as in exercise 4 and
-    σ² = η² (1 − ᾱ_s)/(1 − ᾱ_t) (1 − ᾱ_t/ᾱ_s), 0 ≤ η ≤ 1. Shapes and accuracy as there."""
+    σ² = η² (1 − ᾱ_s)/(1 − ᾱ_t) (1 − ᾱ_t/ᾱ_s). Shapes, dtypes and accuracy as there;
+    η is a plain number, 0 ≤ η ≤ 1."""
     ### BEGIN SOLUTION
     alpha_bar = torch.linspace(1, 0.01, 11, dtype=torch.float64)
     one = torch.ones(3, dtype=torch.float64)
@@ -721,7 +726,8 @@ def test_coupling(candidate):
     candidate(x, net, inverse=False): z and log_det; with inverse=True x and log_det
     from z. One half of the coordinates is kept, and net(kept) gives log_s and shift
     for the other, moved·exp(log_s) + shift; which half is left open. Shapes: x, z (B, D),
-    D even; net: (B, D/2) to a pair of (B, D/2); log_det (B,). Right to 1e-4."""
+    D even; net: (B, D/2) to a pair of (B, D/2); log_det (B,), in any float dtype.
+    Right to 1e-4."""
     ### BEGIN SOLUTION
     for D in (2, 4, 6):
         W, V = torch.randn(2, D // 2, D // 2, dtype=torch.float64)
@@ -794,7 +800,8 @@ def test_compose(candidate):
 
     candidate(x, layers): z = the last of layers of ... of the first of layers of x, and
     log_det = log|det ∂z/∂xᵀ|. A layer maps x (B, D) to a pair: (B, D), and its own
-    log_det at x, (B,); you make the layers. Shapes: z (B, D), log_det (B,). Right to 1e-4."""
+    log_det at x, (B,); you make the layers. Shapes: z (B, D), log_det (B,), in any float
+    dtype. Right to 1e-4."""
 
     ### BEGIN SOLUTION
     def bend(a):  # stretches, by an amount that depends on where it is
@@ -885,8 +892,8 @@ def test_length(candidate):
     """Accept every right length, refuse every faulty one, by assert.
 
     candidate(v): ‖v‖ of each row. Its gradient is v/‖v‖, and 0 where v is 0.
-    Shapes: v (B, D), with gradients; the result (B,). Right is right to 1e-4, and
-    so is its gradient, also of short vectors."""
+    Shapes: v (B, D), with gradients; the result (B,). Right is right to 1e-4, in any
+    float dtype, and so is its gradient, also of short vectors."""
     ### BEGIN SOLUTION
     v = torch.tensor([[3.0, -4.0], [0.0, 0.0], [0.0, 0.01], [-1.0, 1.0]], dtype=torch.float64)
     v.requires_grad_()
@@ -960,8 +967,9 @@ def test_generate(candidate):
     """Accept every right generate, refuse every faulty one, by assert.
 
     candidate(G, x): G's pictures for the batch x, made as in training: dropout on, batch
-    norm by the batch's own statistics. Afterwards G is in the mode in which it came,
-    training or not. G is any nn.Module that you make, x whatever it takes."""
+    norm by the batch's own statistics. Afterwards G.training is what it was, True or
+    False. G is any nn.Module that you make, with one mode for all its layers; x is
+    whatever it takes. The pictures have any float dtype, with gradients or without."""
     ### BEGIN SOLUTION
     for training in (True, False):  # whichever way G comes
         x = 3 + 2 * torch.randn(500, 4)
@@ -1048,7 +1056,7 @@ def test_flow_loss(candidate):
     candidate(net, x_0, x_1, t): the mean, over all B·D numbers, of
     (net(x_t, t) − (x_1 − x_0))², where x_t = (1 − t) x_0 + t x_1; shape (), with
     gradients for net. Shapes: x_0, x_1 (B, D); t (B,) in [0, 1]; net(x_t, t), called once
-    for the batch, (B, D). Right to 1e-4, gradients too."""
+    for the batch, (B, D). Right to 1e-4, gradients too, in any float dtype."""
     ### BEGIN SOLUTION
     x_0, x_1 = torch.randn(2, 5, 3, dtype=torch.float64)
     t = torch.tensor([0.1, 0.9, 0.3, 0.5, 0.75], dtype=torch.float64)
@@ -1155,9 +1163,10 @@ def faulty_draw(mean, var):
 def test_draw(candidate):
     """Accept every right Gaussian sampler, refuse every faulty one, by assert.
 
-    candidate(mean, var): a draw from N(mean, var) for each entry, all independent,
-    from the next draw as well. Shapes: mean, var, result (B, ...); var ≥ 0, and where
-    it is 0 the mean comes back. Random: compare with standard errors."""
+    candidate(mean, var): a draw from N(mean, var) for each entry. Neither two entries
+    nor two calls have to do with each other. Shapes: mean, var, result (B, ...), in any
+    float dtype; var ≥ 0, and where it is 0 the mean comes back. Random: compare with
+    standard errors."""
     ### BEGIN SOLUTION
     n = 20_000
     mean = torch.tensor([2.0, -1.0, 0.5], dtype=torch.float64).expand(n, 3)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gencourse.checks.lab_5_faults.given import SINGLE
+from gencourse.checks.lab_5_faults.given import DOUBLE, SINGLE
 from gencourse.checks.lab_5_faults.hunt import Hunt
 
 
@@ -11,11 +11,12 @@ def _own_test_before(candidate):
     for T in (4, 9):
         alpha = 0.5 + 0.5 * torch.rand(T, dtype=torch.float64)
         alpha_bar = alpha.cumprod(0)
-        given = alpha_bar.clone()
-        before = candidate(given, alpha)
+        given, steps = alpha_bar.clone(), alpha.clone()
+        before = candidate(given, steps)
         want = torch.tensor([1.0, *alpha_bar.tolist()[:-1]], dtype=torch.float64)
         torch.testing.assert_close(before.double(), want, rtol=0, atol=1e-4)
-        assert torch.equal(given, alpha_bar)  # the table is the caller's
+        assert torch.equal(given, alpha_bar)  # both tables are the caller's
+        assert torch.equal(steps, alpha)
 
 
 BEFORE = Hunt(
@@ -23,7 +24,7 @@ BEFORE = Hunt(
     _own_test_before,
     returns=["verdict"],
     second="Draw the α of a few steps, multiply them up, and write the table that should come back as a list: 1 first, "
-    "then all of ᾱ but the last. Compare every entry, and look at the argument afterwards.",
+    "then all of ᾱ but the last. Compare every entry, and look at both arguments afterwards.",
     why="Both ends of a table belong into its test: that is where tables are wrong.",
 )
 
@@ -86,6 +87,24 @@ def in_the_argument(alpha_bar: Tensor, alpha: Tensor) -> Tensor:
     return alpha_bar
 
 
+@BEFORE.fault(
+    "Two tables are handed over. Are both afterwards what they were?",
+    "It divides in place, and writes its answer over alpha.",
+)
+def in_the_other_argument(alpha_bar: Tensor, alpha: Tensor) -> Tensor:
+    return alpha.reciprocal_().mul_(alpha_bar)
+
+
+@BEFORE.blind(
+    "In the tables that you hand over all entries are alike. How would you see that one of them stands elsewhere?",
+    "padded_behind",
+    "first_twice",
+    "rolled",
+)
+def all_alike(alpha_bar: Tensor, alpha: Tensor) -> bool:
+    return bool((alpha_bar == alpha_bar[0]).all())
+
+
 @BEFORE.right("with torch.cat")
 def joined(alpha_bar: Tensor, alpha: Tensor) -> Tensor:
     return torch.cat([alpha_bar.new_ones(1), alpha_bar[:-1]])
@@ -99,6 +118,11 @@ def padded_in_front(alpha_bar: Tensor, alpha: Tensor) -> Tensor:
 @BEFORE.right("divided: ᾱ_t/α_t", "This right one divides ᾱ_t by α_t, and rounds: not every digit is yours.")
 def divided(alpha_bar: Tensor, alpha: Tensor) -> Tensor:
     return alpha_bar / alpha
+
+
+@BEFORE.right("in float64", DOUBLE)
+def double(alpha_bar: Tensor, alpha: Tensor) -> Tensor:
+    return joined(alpha_bar.double(), alpha)
 
 
 @BEFORE.right("in float32, by logarithms", SINGLE)

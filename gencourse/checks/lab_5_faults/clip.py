@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gencourse.checks.lab_5_faults.given import ALGEBRA, SINGLE
+from gencourse.checks.lab_5_faults.given import ALGEBRA, DOUBLE, SINGLE
 from gencourse.checks.lab_5_faults.hunt import Hunt
 
 
@@ -98,6 +98,23 @@ def eps_of_s(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) ->
     return then.sqrt() * x_0 + (x_t - then.sqrt() * x_0) * ((1 - then) / (1 - now)).sqrt()
 
 
+@CLIPPED_STEP.blind(
+    "Where do the steps end that you ask for? At s = 0 x_s is the clipped guess of x_0, and ε has no part in it.",
+    "stale_eps",
+    "eps_of_s",
+)
+def only_to_0(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> bool:
+    return s == 0
+
+
+@CLIPPED_STEP.blind(
+    "You ask for one number at a time. What may the entries of one batch not do to each other?",
+    "shrunk",
+)
+def one_at_a_time(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> bool:
+    return x_t.numel() == 1
+
+
 @CLIPPED_STEP.right("which makes ε fit")
 def fitted(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
     now, then = alpha_bar[t], alpha_bar[s]
@@ -108,6 +125,11 @@ def fitted(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> T
 @CLIPPED_STEP.right("in float32", SINGLE)
 def single(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
     return fitted(x_t.float(), eps_hat.float(), t, s, alpha_bar.float())
+
+
+@CLIPPED_STEP.right("in float64", DOUBLE)
+def double(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
+    return fitted(x_t.double(), eps_hat.double(), t, s, alpha_bar.double())
 
 
 @CLIPPED_STEP.right("by what is cut off", ALGEBRA)

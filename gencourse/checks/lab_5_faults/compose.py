@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from gencourse.checks.lab_5_faults.given import SINGLE
+from gencourse.checks.lab_5_faults.given import DOUBLE, SINGLE
 from gencourse.checks.lab_5_faults.hunt import Hunt
 
 Layer = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -104,6 +104,14 @@ def never_negative(x: Tensor, layers: Sequence[Layer]) -> tuple[Tensor, Tensor]:
     return z, total.abs()
 
 
+@COMPOSE.blind(
+    "Run the layers that you hand over from the last to the first: z is the same. Which layers would mind their order?",
+    "from_the_end",
+)
+def any_order(x: Tensor, layers: Sequence[Layer]) -> bool:
+    return torch.allclose(summed(x, layers)[0], from_the_end(x, layers)[0])
+
+
 @COMPOSE.right("in a loop")
 def summed(x: Tensor, layers: Sequence[Layer]) -> tuple[Tensor, Tensor]:
     total = x.new_zeros(len(x))
@@ -135,3 +143,9 @@ def by_recursion(x: Tensor, layers: Sequence[Layer]) -> tuple[Tensor, Tensor]:
 def single(x: Tensor, layers: Sequence[Layer]) -> tuple[Tensor, Tensor]:
     z, total = summed(x, layers)
     return z, total.float()
+
+
+@COMPOSE.right("with log_det in float64", DOUBLE)
+def double(x: Tensor, layers: Sequence[Layer]) -> tuple[Tensor, Tensor]:
+    z, total = summed(x, layers)
+    return z, total.double()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gencourse.checks.lab_5_faults.given import SINGLE
+from gencourse.checks.lab_5_faults.given import DOUBLE, SINGLE
 from gencourse.checks.lab_5_faults.hunt import Hunt
 
 Net = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -125,17 +125,24 @@ def first_half_kept(x: Tensor, net: Net, inverse: bool = False) -> tuple[Tensor,
     return _coupling(x, net, inverse)
 
 
+@COUPLING.right("rounded to float32", SINGLE)
+def single(x: Tensor, net: Net, inverse: bool = False) -> tuple[Tensor, Tensor]:
+    out, log_det = _coupling(x, net, inverse)
+    return out.float().to(x.dtype), log_det.float().to(x.dtype)
+
+
+@COUPLING.right("with log_det in float64", DOUBLE)
+def double(x: Tensor, net: Net, inverse: bool = False) -> tuple[Tensor, Tensor]:
+    out, log_det = _coupling(x, net, inverse)
+    return out, log_det.double()
+
+
 @COUPLING.right(
-    "the second half kept, rounded to float32",
-    f"{SINGLE} Nor does the docstring say which half is kept.",
+    "the second half kept", "This right one keeps the second half: which one is kept the docstring leaves open."
 )
 def second_half_kept(x: Tensor, net: Net, inverse: bool = False) -> tuple[Tensor, Tensor]:
-    half = x.shape[1] // 2
-    moved, kept = x[:, :half], x[:, half:]
-    log_s, shift = net(kept)
-    log_s = -log_s if inverse else log_s
-    moved = (moved - shift) * log_s.exp() if inverse else moved * log_s.exp() + shift
-    return torch.cat([moved, kept], dim=1).float().to(x.dtype), log_s.sum(1).float().to(x.dtype)
+    out, log_det = _coupling(x.roll(x.shape[1] // 2, 1), net, inverse)
+    return out.roll(x.shape[1] // 2, 1), log_det
 
 
 @COUPLING.right("every second coordinate kept", "Which coordinates are kept, and where, the docstring leaves open.")

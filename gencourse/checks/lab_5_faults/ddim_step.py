@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from gencourse.checks.lab_5_faults.given import ALGEBRA, SINGLE
+from gencourse.checks.lab_5_faults.given import ALGEBRA, DOUBLE, SINGLE
 from gencourse.checks.lab_5_faults.hunt import Hunt
 
 
@@ -55,7 +55,7 @@ def never_clean(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor)
 
 
 @DDIM_STEP.fault(
-    "Into x_s goes x_0, and what else? Try an s that is not 0.",
+    "Into x_s goes x_0, and what else? Look where eps_hat and s are not 0.",
     "The noise is left out: it gives √ᾱ_s x_0.",
 )
 def without_noise(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
@@ -82,6 +82,24 @@ def undivided(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -
     return then.sqrt() * (x_t - (1 - now).sqrt() * eps_hat) + (1 - then).sqrt() * eps_hat
 
 
+@DDIM_STEP.blind(
+    "Where do the steps end that you ask for? At s = 0 x_s is the guess of x_0, whatever is done with the noise.",
+    "one_entry_early",
+    "without_noise",
+)
+def only_to_0(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> bool:
+    return s == 0
+
+
+@DDIM_STEP.blind(
+    "eps_hat is 0 in all steps that you ask for. Which part of the formula does not show then?",
+    "without_noise",
+    "as_much_noise",
+)
+def eps_is_0(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> bool:
+    return not eps_hat.any()
+
+
 def _step(x_t: Tensor, eps_hat: Tensor, now: Tensor, then: Tensor) -> Tensor:
     x_0 = (x_t - (1 - now).sqrt() * eps_hat) / now.sqrt()
     return then.sqrt() * x_0 + (1 - then).sqrt() * eps_hat
@@ -95,6 +113,11 @@ def by_x_0(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> T
 @DDIM_STEP.right("in float32", SINGLE)
 def single(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
     return _step(x_t.float(), eps_hat.float(), alpha_bar[t].float(), alpha_bar[s].float())
+
+
+@DDIM_STEP.right("in float64", DOUBLE)
+def double(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
+    return _step(x_t.double(), eps_hat.double(), alpha_bar[t].double(), alpha_bar[s].double())
 
 
 @DDIM_STEP.right("as a step of a differential equation", ALGEBRA)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gencourse.checks.lab_5_faults.given import SINGLE
+from gencourse.checks.lab_5_faults.given import DOUBLE, SINGLE
 from gencourse.checks.lab_5_faults.hunt import Hunt
 
 
@@ -112,6 +112,15 @@ def against_eps(x_t: Tensor, eps_hat: Tensor, z: Tensor, t: int, s: int, eta: fl
     return then.sqrt() * x_0 - (1 - then - var).clamp(min=0).sqrt() * eps_hat + var.sqrt() * z
 
 
+@NOISY_STEP.blind(
+    "η is 0 in all steps that you ask for, and then there is no fresh noise. What does its amount depend on?",
+    "clamped",
+    "added_on_top",
+)
+def eta_is_0(x_t: Tensor, eps_hat: Tensor, z: Tensor, t: int, s: int, eta: float, alpha_bar: Tensor) -> bool:
+    return eta == 0
+
+
 def _beta_tilde(now: Tensor, then: Tensor) -> Tensor:
     return (1 - then) / (1 - now) * (1 - now / then)
 
@@ -125,6 +134,11 @@ def as_written(x_t: Tensor, eps_hat: Tensor, z: Tensor, t: int, s: int, eta: flo
 @NOISY_STEP.right("in float32", SINGLE)
 def single(x_t: Tensor, eps_hat: Tensor, z: Tensor, t: int, s: int, eta: float, alpha_bar: Tensor) -> Tensor:
     return as_written(x_t.float(), eps_hat.float(), z.float(), t, s, eta, alpha_bar.float())
+
+
+@NOISY_STEP.right("in float64", DOUBLE)
+def double(x_t: Tensor, eps_hat: Tensor, z: Tensor, t: int, s: int, eta: float, alpha_bar: Tensor) -> Tensor:
+    return as_written(x_t.double(), eps_hat.double(), z.double(), t, s, eta, alpha_bar.double())
 
 
 @NOISY_STEP.right("by an angle between old and fresh noise")

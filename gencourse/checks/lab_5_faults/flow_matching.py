@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gencourse.checks.lab_5_faults.given import SINGLE
+from gencourse.checks.lab_5_faults.given import DOUBLE, SINGLE
 from gencourse.checks.lab_5_faults.hunt import Hunt
 
 Net = Callable[[Tensor, Tensor], Tensor]
@@ -102,6 +102,22 @@ def nothing_learned(net: Net, x_0: Tensor, x_1: Tensor, t: Tensor) -> Tensor:
     return ((net(_line(x_0, x_1, t), t).detach() - (x_1 - x_0)) ** 2).mean()
 
 
+@FLOW_LOSS.fault(
+    "A loss is one number. Which axes has what comes back?",
+    "The value is right, and comes in the shape (1,) instead of ().",
+)
+def kept_as_a_row(net: Net, x_0: Tensor, x_1: Tensor, t: Tensor) -> Tensor:
+    return ((net(_line(x_0, x_1, t), t) - (x_1 - x_0)) ** 2).flatten().mean(0, keepdim=True)
+
+
+@FLOW_LOSS.blind(
+    "t is 1 in all that you ask for: there x_t is x_1. Where are they apart?",
+    "shown_the_end",
+)
+def only_t_1(net: Net, x_0: Tensor, x_1: Tensor, t: Tensor) -> bool:
+    return bool((t == 1).all())
+
+
 @FLOW_LOSS.right("as the lecture writes it")
 def as_written(net: Net, x_0: Tensor, x_1: Tensor, t: Tensor) -> Tensor:
     x_t = (1 - t[:, None]) * x_0 + t[:, None] * x_1
@@ -112,6 +128,12 @@ def as_written(net: Net, x_0: Tensor, x_1: Tensor, t: Tensor) -> Tensor:
 def single(net: Net, x_0: Tensor, x_1: Tensor, t: Tensor) -> Tensor:
     error = net(_line(x_0, x_1, t), t) - (x_1 - x_0)
     return error.float().square().mean()
+
+
+@FLOW_LOSS.right("in float64", DOUBLE)
+def double(net: Net, x_0: Tensor, x_1: Tensor, t: Tensor) -> Tensor:
+    error = net(_line(x_0, x_1, t), t) - (x_1 - x_0)
+    return error.double().square().mean()
 
 
 @FLOW_LOSS.right("with torch.lerp, by a dot product")

@@ -116,6 +116,19 @@ def mode_put_back(G: nn.Module, x: Tensor) -> Tensor:
 
 
 @GENERATE.right(
+    "which puts the mode back by G.train(mode)",
+    "This right one puts the mode back by `G.train(mode)`, which gives all layers one mode. What was asked for is "
+    "G.training: do the layers of your G have modes of their own?",
+)
+def one_mode_for_all(G: nn.Module, x: Tensor) -> Tensor:
+    was = G.training
+    with torch.no_grad():
+        y = G.train()(x)
+    G.train(was)
+    return y
+
+
+@GENERATE.right(
     "on a copy of G",
     "This right one runs a copy of G, so G itself notices nothing. Look at what comes out, not at what happens inside.",
 )

@@ -8,3 +8,7 @@ ALGEBRA = (
     "This right one writes the same formula in another way, and rounds elsewhere. Ask for what the formula says, to "
     "four digits, not for how it is computed."
 )
+DOUBLE = (
+    "This right one answers in float64, whatever it was given: its dtype is its own affair. Compare numbers, both "
+    "sides by `.double()`, and not dtypes."
+)

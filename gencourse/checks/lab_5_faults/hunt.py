@@ -185,9 +185,7 @@ class Hunt(Exercise):
                 counts["got"] += f"; this one accepted in {1 + ROUNDS - sum(again)} of {1 + ROUNDS} runs"
             answer.wrong(fault.function.__name__, fault.hint, **counts)
 
-    def _general(
-        self, answer: Answer, fault: Candidate, verdict: Verdict, none: bool, counts: Any, g: Generator
-    ) -> None:
+    def _general(self, answer: Answer, fault: Candidate, verdict: Verdict, none: bool, counts: Any, seed: int) -> None:
         """Why a fault is accepted, if it is a reason that has nothing to do with this fault alone."""
         right = self.rights[0].function
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gencourse.checks.lab_5_faults.given import SINGLE
+from gencourse.checks.lab_5_faults.given import DOUBLE, SINGLE
 from gencourse.checks.lab_5_faults.hunt import Hunt
 
 
@@ -62,6 +62,15 @@ def short_ones_cut(v: Tensor) -> Tensor:
 
 
 @LENGTH.fault(
+    "Right at 0, and right for long vectors. How short is the shortest of yours that is not 0?",
+    "Lengths below 0.03 come out as 0, and so do their gradients.",
+)
+def short_ones_zero(v: Tensor) -> Tensor:
+    length = torch.linalg.vector_norm(v, dim=1)
+    return torch.where(length < 0.03, 0 * length, length)
+
+
+@LENGTH.fault(
     "One row of zeros: what becomes of the gradients of the other rows?",
     "If one row is 0, all gradients are dropped.",
 )
@@ -94,6 +103,11 @@ def masked_twice(v: Tensor) -> Tensor:
 @LENGTH.right("in float32", SINGLE)
 def single(v: Tensor) -> Tensor:
     return torch.linalg.vector_norm(v.float(), dim=1)
+
+
+@LENGTH.right("in float64", DOUBLE)
+def double(v: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(v.double(), dim=1)
 
 
 @LENGTH.right(

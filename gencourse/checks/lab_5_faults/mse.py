@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gencourse.checks.lab_5_faults.given import SINGLE
+from gencourse.checks.lab_5_faults.given import DOUBLE, SINGLE
 from gencourse.checks.lab_5_faults.hunt import Hunt
 
 
@@ -88,6 +88,14 @@ def half_a_gradient(prediction: Tensor, target: Tensor) -> Tensor:
     return (error * error.detach()).mean()
 
 
+@MSE.fault(
+    "A loss is one number. Which axes has what comes back?",
+    "The value is right, and comes in the shape (1,) instead of ().",
+)
+def kept_as_a_row(prediction: Tensor, target: Tensor) -> Tensor:
+    return ((prediction[:, 0] - target) ** 2).mean(0, keepdim=True)
+
+
 @MSE.right("by torch's own loss")
 def own_loss(prediction: Tensor, target: Tensor) -> Tensor:
     return torch.nn.functional.mse_loss(prediction, target[:, None])
@@ -96,6 +104,11 @@ def own_loss(prediction: Tensor, target: Tensor) -> Tensor:
 @MSE.right("in float32", SINGLE)
 def single(prediction: Tensor, target: Tensor) -> Tensor:
     return ((prediction.float().squeeze(1) - target.float()) ** 2).mean()
+
+
+@MSE.right("in float64", DOUBLE)
+def double(prediction: Tensor, target: Tensor) -> Tensor:
+    return ((prediction.double().squeeze(1) - target.double()) ** 2).mean()
 
 
 @MSE.right("by mean and variance")

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gencourse.checks.lab_5_faults.given import ALGEBRA, SINGLE
+from gencourse.checks.lab_5_faults.given import ALGEBRA, DOUBLE, SINGLE
 from gencourse.checks.lab_5_faults.hunt import Hunt
 
 
@@ -96,10 +96,25 @@ def points_only(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tenso
     return a.sqrt() * x_0 + (1 - a).sqrt() * eps
 
 
+@Q_SAMPLE.blind(
+    "eps is 0 in all that you ask for. Which part of the formula does not show then?",
+    "no_root",
+    "one_minus_the_root",
+)
+def eps_is_0(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> bool:
+    return not eps.any()
+
+
 @Q_SAMPLE.right("in float32", SINGLE)
 def single(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
     a = _at(alpha_bar.float(), t, x_0)
     return a.sqrt() * x_0.float() + (1 - a).sqrt() * eps.float()
+
+
+@Q_SAMPLE.right("in float64", DOUBLE)
+def double(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    a = _at(alpha_bar.double(), t, x_0)
+    return a.sqrt() * x_0.double() + (1 - a).sqrt() * eps.double()
 
 
 @Q_SAMPLE.right("with angles", ALGEBRA)

@@ -14,11 +14,12 @@ MISUSE = (
 )
 FALLS_OVER = (
     "On a right one the test itself fell over, before it came to a verdict. Look at the line above: the candidate has "
-    "done what it should."
+    "done what it should. Where two dtypes met: a right one may answer in another float dtype, so `.double()` both."
 )
 CRASHES = (
-    "On a faulty one the test itself fell over, and not by an assert: nobody who runs it could tell a finding from a "
-    "broken test. A faulty result may have any shape and any dtype; compare the shape before you compute with it."
+    "On a faulty one the test itself raised something else than an AssertionError: nobody who runs it could tell a "
+    "finding from a broken test. A faulty result may have any shape, any dtype, and no gradient: assert its shape, and "
+    "its requires_grad, before you compute with it."
 )
 RETURNS = (
     "It returns its verdict, and nobody looks at what a test returns: it refuses by `assert`, and accepts by coming to "

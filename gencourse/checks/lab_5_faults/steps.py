@@ -27,10 +27,16 @@ def _own_test_draw_steps(candidate):
     assert (candidate(3, 1) == 1).all()
 
 
+def _even(n: int, T: int) -> Tensor:
+    """All steps as often as each other, in a random order."""
+    return (torch.arange(n) % T + 1)[torch.randperm(n)]
+
+
 DRAW_STEPS = Hunt(
     "faults.test_draw_steps",
     _own_test_draw_steps,
     returns=["verdict"],
+    even=_even,
     second="Draw 20,000 steps of 10, and count each of them: n/T, give or take √(n p (1 − p)) with p = 1/T. Then look "
     "at neighbours: how often should two in a row be equal?",
     why="A step that is never drawn makes no error and no NaN: only a count knows.",
@@ -91,6 +97,14 @@ def in_pairs(n: int, T: int) -> Tensor:
 )
 def in_order(n: int, T: int) -> Tensor:
     return torch.randint(1, T + 1, (n,)).sort().values
+
+
+@DRAW_STEPS.fault(
+    "Steps are looked up in tables. In which dtype do they come?",
+    "The steps are right, and come as floats.",
+)
+def as_floats(n: int, T: int) -> Tensor:
+    return torch.randint(1, T + 1, (n,)).float()
 
 
 @DRAW_STEPS.right("with torch.randint")
