@@ -49,6 +49,7 @@ class Hunt(Exercise):
     faults: list[Candidate] = field(default_factory=list, init=False)
     blinds: list[Blind] = field(default_factory=list, init=False)
     even: Callable[..., Any] | None = None
+    _finished: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.called = self.name.rpartition("test_")[2]
@@ -61,6 +62,8 @@ class Hunt(Exercise):
         """Add a right implementation. `hint` is for a test that refuses it for what it has of its own."""
 
         def add(function: F) -> F:
+            if self._finished:
+                return function  # a slip in a right one, made anew with what stands above it
             self.rights.append(Candidate(function, f"a right {self.called}, {how}", hint))
             if hint:
                 self.mistakes[function.__name__] = Mistake(hint, function)
@@ -72,6 +75,8 @@ class Hunt(Exercise):
         """Add a faulty one. `hint` says which number would tell, `second` what is wrong with it."""
 
         def add(function: F) -> F:
+            if self._finished:
+                return function
             shown = "the one above" if not self.faults else "one that is not shown"
             self.faults.append(Candidate(function, f"a faulty {self.called}, {shown}", hint))
             self.mistakes[function.__name__] = Mistake(hint, function, second)
@@ -91,7 +96,7 @@ class Hunt(Exercise):
 
     def complete(self) -> "Hunt":
         """All candidates are there: what is said after a pass counts them."""
-        n, m = len(self.faults), len(self.rights)
+        n, m, self._finished = len(self.faults), len(self.rights), True
         for name in ("anything_passes", "one_sided"):
             self.mistakes[name] = Mistake(getattr(crude, name.upper()), self.own)
         self.why = f"{n} of {n} faults caught, and none of {m} right ones refused. {self.why}"
