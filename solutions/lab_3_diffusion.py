@@ -592,7 +592,7 @@ landed
 # %%
 @checks.exercise("diffusion.ancestral")
 def ancestral(net, step, x_T, z):
-    """The whole walk, x_T first and x_0 last, (T + 1, B, ...).
+    """The whole walk, x_T first and x_0 last, (T + 1, B, ...); T is len(z) − 1.
 
     net(x_t, t) gives eps_hat; step(x_t, t, eps_hat, z) gives x_{t−1};
     both take t as a tensor (B,) int64. Shapes: x_T (B, ...); z (T + 1, B, ...)."""
@@ -660,7 +660,7 @@ landed.compare(same_z.norm(dim=1).mean())
 def ddim_steps(T, n):
     """The steps visited, evenly spread from T down to 0, rounded.
 
-    The result: (n + 1,), whole numbers."""
+    The result: a tensor (n + 1,) of whole numbers; a half may go either way."""
     ### BEGIN SOLUTION
     return torch.linspace(T, 0, n + 1).round().long()
     ### END SOLUTION

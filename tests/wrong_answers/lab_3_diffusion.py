@@ -2873,3 +2873,140 @@ def training_step(net, x_0, t, eps, alpha_bar, optimizer):
     value.backward()
     optimizer.step()
     return value.item()
+
+
+# --- one name gets the answer of another ----------------------------------------------------------------------------
+
+
+def renamed(names, mistake):
+    """Answers to exercises 4 and 5, in which each name stands for the one that `names` has beside it."""
+
+    @wrong("diffusion.target", mistake)
+    def target(x_0, eps, t, alpha_bar, predict):
+        signal, noise = signal_noise(t, alpha_bar, x_0)
+        return one_of(x_0, eps, names(predict), signal * eps - noise * x_0)
+
+    @wrong("diffusion.loss", mistake if mistake != "exchanged" else "names_mixed")
+    def loss(net, x_0, t, eps, alpha_bar, predict):
+        return apart(net, x_0, t, eps, alpha_bar, names(predict)).square().mean()
+
+
+for asked, given in itertools.permutations(("eps", "x_0", "v"), 2):
+    renamed(lambda name, asked=asked, given=given: given if name == asked else name, f"{asked}_gives_{given}")
+for order, mistake in {
+    ("x_0", "eps", "v"): "exchanged",
+    ("v", "x_0", "eps"): "names_mixed",
+    ("eps", "v", "x_0"): "names_mixed",
+    ("x_0", "v", "eps"): "names_mixed",
+    ("v", "eps", "x_0"): "names_mixed",
+}.items():
+    renamed(lambda name, order=order: order[("eps", "x_0", "v").index(name)], mistake)
+for one in ("eps", "x_0", "v"):
+    renamed(lambda name, one=one: one, f"always_{one}")
+
+
+@wrong("diffusion.target", "x_0_gives_v")  # a misspelt name
+def target(x_0, eps, t, alpha_bar, predict):
+    if predict == "eps":
+        return eps
+    if predict == "x0":
+        return x_0
+    signal, noise = signal_noise(t, alpha_bar, x_0)
+    return signal * eps - noise * x_0
+
+
+@wrong("diffusion.target", "error")  # misspelt where nothing else is found
+def target(x_0, eps, t, alpha_bar, predict):
+    signal, noise = signal_noise(t, alpha_bar, x_0)
+    return {"eps": eps, "x0": x_0, "v": signal * eps - noise * x_0}[predict]
+
+
+# --- levels of noise that are read or made wrongly --------------------------------------------------------------------
+
+
+def misread(mistake, levels):
+    """Answers to exercise 3 and to the bound; `levels` makes ᾱ_t and ᾱ_{t−1} from i ↦ α_i, i ↦ ᾱ_i and t."""
+
+    def back(x_0, x_t, t, beta, alpha_bar):
+        def entries(table):
+            return lambda i: per_example(table[i.clamp(max=len(table) - 1)], x_0)
+
+        now, before = levels(entries(1 - beta), entries(alpha_bar), t)
+        b = per_example(beta[t], x_0)
+        mean = (before.sqrt() * b * x_0 + (1 - b).sqrt() * (1 - before) * x_t) / (1 - now)
+        return mean, b * (1 - before) / (1 - now), b
+
+    @wrong("diffusion.posterior", mistake)
+    def posterior(x_0, x_t, t, beta, alpha_bar):
+        return back(x_0, x_t, t, beta, alpha_bar)[:2]
+
+    @wrong("diffusion.bound_term", mistake)
+    def bound_term(x_0, x_t, t, x_0_hat, beta, alpha_bar):
+        mean, var, b = back(x_0, x_t, t, beta, alpha_bar)
+        own, _, _ = back(x_0_hat, x_t, t, beta, alpha_bar)
+        return kl_of(mean, var, own, b).flatten(1).sum(1)
+
+
+misread("before_by_alpha_early", lambda a, bar, t: (bar(t), bar(t) / a(t - 1)))
+misread("before_by_alpha_late", lambda a, bar, t: (bar(t), bar(t) / a(t + 1)))
+misread("before_multiplied", lambda a, bar, t: (bar(t), bar(t) * a(t)))
+misread("before_by_beta", lambda a, bar, t: (bar(t), bar(t) / (1 - a(t))))
+misread("before_by_root", lambda a, bar, t: (bar(t), bar(t) / a(t).sqrt()))
+misread("before_is_now", lambda a, bar, t: (bar(t), bar(t)))
+misread("before_is_later", lambda a, bar, t: (bar(t), bar(t + 1)))
+misread("now_is_before", lambda a, bar, t: (bar(t - 1), bar(t - 1)))
+misread("bars_exchanged", lambda a, bar, t: (bar(t - 1), bar(t)))
+misread("now_by_beta", lambda a, bar, t: (bar(t - 1) * (1 - a(t)), bar(t - 1)))
+misread("now_by_alpha_early", lambda a, bar, t: (bar(t - 1) * a(t - 1), bar(t - 1)))
+
+
+# --- ddim_steps: not rounded, or strides of one whole number ----------------------------------------------------------
+
+
+@wrong("diffusion.ddim_steps", "not_rounded")
+def ddim_steps(T, n):
+    return torch.linspace(T, 0, n + 1)
+
+
+@wrong("diffusion.ddim_steps", "not_rounded")  # to one decimal
+def ddim_steps(T, n):
+    return torch.linspace(T, 0, n + 1).round(decimals=1)
+
+
+@wrong("diffusion.ddim_steps", "not_rounded")
+def ddim_steps(T, n):
+    return np.arange(n, -1, -1) * T / n
+
+
+@wrong("diffusion.ddim_steps", "stride_whole")  # −T // n is rounded away from 0
+def ddim_steps(T, n):
+    return torch.arange(T, -1, -T // n)
+
+
+@wrong("diffusion.ddim_steps", "stride_whole")
+def ddim_steps(T, n):
+    return torch.tensor([*range(T, 0, -T // n), 0])
+
+
+@wrong("diffusion.ddim_steps", "stride_whole")  # one too many
+def ddim_steps(T, n):
+    return torch.tensor([*range(T, 0, -(T // n)), 0])
+
+
+@wrong("diffusion.ddim_steps", "stride_whole")  # below 0
+def ddim_steps(T, n):
+    return T - torch.arange(n + 1) * math.ceil(T / n)
+
+
+@wrong("diffusion.ddim_steps", "stride_whole")
+def ddim_steps(T, n):
+    return torch.arange(0, T + 1, math.ceil(T / n)).flip(0)
+
+
+@wrong("diffusion.ancestral", "error")  # 200 steps, and the noise is read first
+def ancestral(net, step, x_T, z):
+    x_ts = [x_T]
+    for i in range(200, 0, -1):
+        noise, t = z[i], torch.full((len(x_T),), i)
+        x_ts.append(step(x_ts[-1], t, net(x_ts[-1], t), noise))
+    return torch.stack(x_ts)

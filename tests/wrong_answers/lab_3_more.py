@@ -779,7 +779,7 @@ def ddim_steps(T, n):
     return (torch.logspace(math.log10(T + 1), 0, n + 1) - 1).round().long()
 
 
-@wrong("diffusion.ddim_steps", "not_rounded_float32")
+@wrong("diffusion.ddim_steps", "not_rounded")
 def ddim_steps(T, n):
     return torch.tensor([T - i * T / n for i in range(n + 1)])
 

@@ -6,12 +6,11 @@ distributions; the last check of most exercises compares with genlib.
 
 from gencourse.checks.lab_3_diffusion.alpha_bar import ALPHA_BAR
 from gencourse.checks.lab_3_diffusion.ancestral_mistakes import ANCESTRAL
-from gencourse.checks.lab_3_diffusion.bound_term_mistakes import BOUND_TERM
 from gencourse.checks.lab_3_diffusion.ddim_step_mistakes import DDIM_STEP
 from gencourse.checks.lab_3_diffusion.ddim_steps import DDIM_STEPS
 from gencourse.checks.lab_3_diffusion.guide import GUIDE
 from gencourse.checks.lab_3_diffusion.loss_mistakes import LOSS
-from gencourse.checks.lab_3_diffusion.posterior_mistakes import POSTERIOR
+from gencourse.checks.lab_3_diffusion.posterior_levels_mistakes import BOUND_TERM, POSTERIOR
 from gencourse.checks.lab_3_diffusion.q_sample import Q_SAMPLE
 from gencourse.checks.lab_3_diffusion.reverse_step_mistakes import REVERSE_STEP
 from gencourse.checks.lab_3_diffusion.target import TARGET

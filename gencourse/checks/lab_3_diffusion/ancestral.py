@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Generator, Tensor
 
-from gencourse.checks.answer import Answer
+from gencourse.checks.answer import Answer, Wrong
 from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, chain, many, normal, some_beta
 from gencourse.checks.lab_3_diffusion.nets import Net, check_call, refuse
 from gencourse.checks.spec import Exercise
@@ -128,7 +128,15 @@ def _(answer: Answer, g: Generator) -> None:
         for i in range(k):
             x = x + kept[i + 1 : k].prod() * c[T - i] * z[T - i]
         rows.append(x)
-    answer.gives([Scale(d), Linear(a, b, c), x_T, z], torch.stack(rows))
+    try:
+        answer.gives([Scale(d), Linear(a, b, c), x_T, z], torch.stack(rows))
+    except Wrong as wrong:
+        if wrong.found.get("error", "").startswith("IndexError"):
+            wrong.found["hint"] = (
+                "An entry is read that is not there. Is the number of steps written down, where an argument should say "
+                "it? z has T + 1 entries, from z[0] to z[T]."
+            )
+        raise
 
 
 @ANCESTRAL.check(

@@ -119,7 +119,8 @@ def variances_alone(*numbers: Tensor) -> Tensor:
 
 
 @BOUND_TERM.mistake(
-    "The variances are compared once for each example. They differ at every pixel: add up over all of them."
+    "The variances are compared once for each example. β̃_t differs from β_t, and at each pixel that costs the same "
+    "again."
 )
 def variances_once(*numbers: Tensor) -> Tensor:
     tilde, b, apart = _pieces(numbers)

@@ -1,9 +1,11 @@
 """Which steps a short walk visits. Lecture 04, section 11."""
 
+from typing import NoReturn
+
 import torch
 from torch import Generator, Tensor
 
-from gencourse.checks.answer import Answer
+from gencourse.checks.answer import Answer, Wrong
 from gencourse.checks.spec import WholeNumbers
 
 
@@ -28,14 +30,35 @@ def _spread(T: int, n: int) -> Tensor:
     return torch.tensor([(2 * T * (n - i) + n) // (2 * n) for i in range(n + 1)], dtype=torch.float64)
 
 
+def _in_equal_strides(t: Tensor, T: int, n: int) -> bool:
+    """All strides but those at the ends are T/n, rounded down or up: however many there are, and whatever the ends."""
+    strides = set(t.diff()[1:-1].abs().tolist()) if t.dim() == 1 else set()
+    return len(strides) == 1 and strides <= {T // n, -(-T // n)}
+
+
+def _told(answer: Answer, T: int, n: int) -> None:
+    try:
+        t = answer(T, n)
+        if not t.equal(t.round()):
+            where = int((t != t.round()).nonzero()[0])
+            hint = DDIM_STEPS.mistakes["not_rounded"].hint
+            answer.wrong("not_rounded", hint, expected="whole numbers", got=f"t[{where}] = {float(t[where]):.6g}")
+        answer.gives([T, n], _spread(T, n))
+    except Wrong as wrong:
+        unnamed = wrong.found["mistake"] not in DDIM_STEPS.mistakes and answer.outputs
+        if unnamed and _in_equal_strides(answer.outputs[0], T, n):
+            wrong.found |= {"mistake": "stride_whole", "hint": DDIM_STEPS.mistakes["stride_whole"].hint}
+        raise
+
+
 @DDIM_STEPS.check(
     "n steps from T to 0, evenly spread, both ends among them",
     "n steps have n + 1 ends. Spread them evenly from T to 0, and round.",
 )
 def _(answer: Answer, g: Generator) -> None:
     n = (7, 13, 15)[int(torch.randint(0, 3, (1,), generator=g))]  # none divides 199, and nothing lies half-way
-    answer.gives([199, n], _spread(199, n))
-    answer.gives([1000, n], _spread(1000, n))
+    _told(answer, 199, n)
+    _told(answer, 1000, n)
 
 
 @DDIM_STEPS.check("where n divides T, all strides are equal", "From T, in strides of T/n, down to 0.")
@@ -88,9 +111,12 @@ def not_rounded(T: int, n: int) -> Tensor:
     return torch.linspace(T, 0, n + 1, dtype=torch.float64)
 
 
-@DDIM_STEPS.mistake("These are no whole numbers, and only float32: a table has no entry 142.86. Round them.")
-def not_rounded_float32(T: int, n: int) -> Tensor:
-    return torch.linspace(T, 0, n + 1, dtype=torch.float64).float()
+@DDIM_STEPS.mistake(
+    "All strides are one whole number, T/n rounded down or up, and so the walk misses an end or its number of steps. "
+    "Round where each step lands, not the stride. (T // n rounds down, and -T // n away from 0.)"
+)
+def stride_whole(T: int, n: int) -> NoReturn:
+    raise NotImplementedError("recognised by its strides")
 
 
 @DDIM_STEPS.mistake("Equal strides of T // n miss 0 where n does not divide T. Round each step by itself.")

@@ -5,6 +5,7 @@ from torch import Generator, Tensor
 
 from gencourse.checks.answer import Answer
 from gencourse.checks.lab_3_diffusion.chain import FLOAT32_TOL, chain, each, many, normal, some_beta, steps
+from gencourse.checks.lab_3_diffusion.names import name_mistakes, names_apart
 from gencourse.checks.lab_3_diffusion.nets import Net, check_call
 from gencourse.checks.lab_3_diffusion.q_sample import q_sample
 from gencourse.checks.lab_3_diffusion.target import PREDICT, target, velocity
@@ -70,6 +71,12 @@ def _numbers(shape: tuple[int, ...], g: Generator, T: int = 8) -> tuple[Tensor, 
     "Three lines: what does the net see, what should it answer, how far is its answer from that?",
 )
 def _(answer: Answer, g: Generator) -> None:
+    x_0, t, eps, alpha_bar = _numbers((4, 3), g)
+    net = Curve(0.7, 8)
+    says = net(q_sample(x_0, t, eps, alpha_bar), t).detach()
+    wanted = {"v": velocity(x_0, eps, t, alpha_bar), "eps": eps, "x_0": x_0}
+    expected = {predict: ((says - value) ** 2).mean() for predict, value in wanted.items()}
+    names_apart(answer, [net, x_0, t, eps, alpha_bar], expected)
     x_0, t, eps, alpha_bar = _numbers((3, 2, 5, 7), g)
     one, error = x_0[:1], 0.5 + normal((len(alpha_bar), *x_0.shape[1:]), g)
     for predict in reversed(PREDICT):  # v first, where no two targets are alike
@@ -136,3 +143,6 @@ def _(g: Generator) -> Args:
         torch.linspace(1, 0, 201).double(),
         "v",
     )
+
+
+name_mistakes(LOSS, "is the target")

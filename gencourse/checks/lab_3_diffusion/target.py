@@ -14,6 +14,7 @@ from gencourse.checks.lab_3_diffusion.chain import (
     some_beta,
     steps,
 )
+from gencourse.checks.lab_3_diffusion.names import name_mistakes, names_apart
 from gencourse.checks.spec import Exercise
 from genlib.diffusion import Schedule
 
@@ -60,6 +61,7 @@ def velocity(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor) -> Tensor:
 def _(answer: Answer, g: Generator) -> None:
     x_0, eps, t, alpha_bar = _numbers(SQUARE, g)
     targets = {"v": velocity(x_0, eps, t, alpha_bar), "eps": eps, "x_0": x_0}  # v first, where no two mistakes agree
+    names_apart(answer, [x_0, eps, t, alpha_bar], targets)
     for predict, wanted in targets.items():
         recognised(answer, [x_0, eps, t, alpha_bar, predict], wanted)
 
@@ -120,9 +122,18 @@ def _factors(x_0: Tensor, t: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]
     return bar.sqrt(), (1 - bar).sqrt()
 
 
-@TARGET.mistake("It is the noise, whatever is asked for. Does the answer depend on `predict`?")
+@TARGET.mistake(
+    "It is the noise, whatever is asked for. Does the answer depend on `predict`, and are its names spelt as they come?"
+)
 def always_eps(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
     return eps
+
+
+@TARGET.mistake(
+    "It is the data, whatever is asked for. Does the answer depend on `predict`, and are its names spelt as they come?"
+)
+def always_x_0(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
+    return x_0
 
 
 @TARGET.mistake("The names are exchanged: the noise comes where the data was asked for.")
@@ -180,7 +191,10 @@ def along_the_last_axis(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, 
     return _either(x_0, eps, predict, bar.sqrt() * eps - (1 - bar).sqrt() * x_0)
 
 
-@TARGET.mistake("It is the velocity, whatever is asked for. Does the answer depend on `predict`?")
+@TARGET.mistake(
+    "It is the velocity, whatever is asked for. Does the answer depend on `predict`, and are its names spelt as they "
+    "come?"
+)
 def always_v(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
     signal, noise = _factors(x_0, t, alpha_bar)
     return signal * eps - noise * x_0
@@ -250,3 +264,6 @@ def towards_eps(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict:
 def one_step_late(x_0: Tensor, eps: Tensor, t: Tensor, alpha_bar: Tensor, predict: str) -> Tensor:
     signal, noise = _factors(x_0, t + 1, torch.cat([alpha_bar, alpha_bar[-1:]]))
     return _either(x_0, eps, predict, signal * eps - noise * x_0)
+
+
+name_mistakes(TARGET, "comes")

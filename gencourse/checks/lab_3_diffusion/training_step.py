@@ -1,5 +1,6 @@
 """One step of the training: noised data, the network's answer, the loss, its slopes, a step. Lecture 04 (20)."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,22 +69,26 @@ class Pupil(nn.Module):
         return self.of_t[t].view(-1, *[1] * (x_t.dim() - 1)) * x_t + torch.tanh(self.slope * x_t) + self.shift
 
 
-class SGD(torch.optim.SGD):
+class Counted(torch.optim.Optimizer):
+    """Counts its steps. Its methods are torch's own, but for what prepares them to be compiled: that takes seconds."""
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+
+    @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         self.param_groups[0]["steps"] = self.param_groups[0].get("steps", 0) + 1
-        return super().step(closure)
+        return inspect.unwrap(super().step.__func__)(self, closure)
 
+
+class SGD(Counted, torch.optim.SGD):
     def __repr__(self) -> str:
         group = self.param_groups[0]
         momentum = f", momentum {group['momentum']:g}" if group["momentum"] else ""
         return f"gradient descent, lr {group['lr']:g}{momentum}"
 
 
-class Adam(torch.optim.Adam):
-    def step(self, closure: Any = None) -> Any:
-        self.param_groups[0]["steps"] = self.param_groups[0].get("steps", 0) + 1
-        return super().step(closure)
-
+class Adam(Counted, torch.optim.Adam):
     def __repr__(self) -> str:
         return f"Adam, lr {self.param_groups[0]['lr']:g}"
 
