@@ -130,11 +130,6 @@ def added(samples: Tensor) -> Pair:
     return samples.var(0).mean(), samples.mean(0).var(0).mean() + samples.var(0).mean() / len(samples)
 
 
-@VARIANCES.mistake("The noise's part in by_map is divided by 4, however many draws there are. samples says how many.")
-def always_4(samples: Tensor) -> Pair:
-    return samples.var(0).mean(), samples.mean(0).var(0).mean() - samples.var(0).mean() / 4
-
-
 @VARIANCES.mistake("by_map is cut off at 0. An estimate may fall below 0; cut off, it would be too large on average.")
 def cut_off(samples: Tensor) -> Pair:
     by_noise, by_map = _own_variances(samples)
@@ -295,3 +290,8 @@ def deviation_subtracted(samples: Tensor) -> Pair:
 @VARIANCES.mistake("by_map is made of means over the maps. It is over the draws that one averages first.")
 def means_over_maps(samples: Tensor) -> Pair:
     return samples.var(0).mean(), samples.mean(1).var(0).mean() - samples.var(0).mean() / len(samples)
+
+
+@VARIANCES.mistake("The noise's part in by_map is divided by 4, however many draws there are. samples says how many.")
+def always_4(samples: Tensor) -> Pair:
+    return samples.var(0).mean(), samples.mean(0).var(0).mean() - samples.var(0).mean() / 4
