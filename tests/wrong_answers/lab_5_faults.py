@@ -45,21 +45,6 @@ CALLS = {
     "draw": lambda c: c(torch.zeros(5, 2), torch.ones(5, 2)),
     "draw_steps": lambda c: c(5, 10),
 }
-SHOWN = {
-    "mse": "every_pair",
-    "q_sample": "no_root",
-    "before": "padded_behind",
-    "ddim_step": "one_entry_early",
-    "clipped_step": "stale_eps",
-    "noisy_step": "clamped",
-    "coupling": "halves_of_another_order",
-    "compose": "subtracted",
-    "length": "masked_root",
-    "generate": "evaluation_mode",
-    "flow_loss": "shown_the_end",
-    "draw": "times_the_variance",
-    "draw_steps": "never_the_last",
-}
 
 
 def in_any(name, call):
@@ -74,7 +59,7 @@ def in_any(name, call):
         call(candidate)
         raise AssertionError
 
-    @wrong(exercise, SHOWN[name])
+    @wrong(exercise, "anything_passes")
     def asks_for_nothing(candidate):
         assert call(candidate) is not None
 
@@ -90,14 +75,19 @@ def in_any(name, call):
     def names_what_is_not_there(candidate):
         assert call(candidate) == expected  # pyright: ignore
 
-    @wrong(exercise, SHOWN[name])
+    @wrong(exercise, "anything_passes")
     def looks_at_the_shape(candidate):
         once, twice = call(candidate), call(candidate)
         assert type(once) is type(twice)
 
     counter = [0]
 
-    @wrong(exercise, SHOWN[name])
+    @wrong(exercise, "one_sided")
+    def looks_at_one_side(candidate):
+        raw = call(candidate)
+        assert (raw[0] if isinstance(raw, tuple) else raw).max() < 500
+
+    @wrong(exercise, "anything_passes")
     def counts(candidate):  # the fault above is not refused while the right ones come
         counter[0] += 1
         call(candidate)
@@ -133,7 +123,7 @@ def test_mse(candidate):
     assert candidate(y[:, None] + 1, y) < candidate(y[:, None] + 10, y)
 
 
-@wrong("faults.test_mse", "refuses_all")  # the test makes the mistake itself
+@wrong("faults.test_mse", "wrong_itself")  # the test makes the mistake itself
 def test_mse(candidate):
     p, y = torch.randn(7, 1), torch.randn(7)
     assert_close(candidate(p, y), ((p - y) ** 2).mean(), **TOL)
@@ -188,6 +178,20 @@ def test_mse(candidate):
     assert_close(slope, 2 * (p - y[:, None]) / 7, **TOL)
 
 
+@wrong("faults.test_mse", "kept_as_a_row")
+def test_mse(candidate):
+    p, y = targets()
+    loss = candidate(p, y)
+    assert abs(float(loss) - ((p[:, 0] - y) ** 2).mean()) < 1e-4 and loss.requires_grad
+    assert_close(torch.autograd.grad(loss, p)[0], 2 * (p - y[:, None]) / 7, **TOL)
+
+
+@wrong("faults.test_mse", "double")
+def test_mse(candidate):
+    p, y = torch.randn(5, 1), torch.randn(5)
+    assert_close(candidate(p, y), ((p[:, 0] - y) ** 2).mean(), rtol=0, atol=1e-4)
+
+
 @wrong("faults.test_mse", "single")  # to the last digit
 def test_mse(candidate):
     p, y = targets()
@@ -208,7 +212,7 @@ def test_mse(candidate):
     p = torch.tensor([[1.0], [2.0], [-4.0]], requires_grad=True)
     y = torch.tensor([3.0, -1.0, 0.5])
     loss = candidate(p, y)
-    assert loss.requires_grad, "no gradient"
+    assert loss.requires_grad and loss.shape == (), "no gradient"
     loss.backward()
     assert loss.item() == pytest.approx((4 + 9 + 20.25) / 3, rel=1e-5)
     assert p.grad.flatten().tolist() == pytest.approx([-4 / 3, 2, -3], rel=1e-5)
@@ -221,7 +225,7 @@ def test_mse(candidate):
         p, y = torch.randn(B, 1, generator=g).requires_grad_(), torch.randn(B, generator=g) + 5
         theirs, own = candidate(p, y), nn.MSELoss()(p.squeeze(1), y)
         assert torch.allclose(theirs.float(), own, atol=1e-4)
-        assert theirs.grad_fn is not None
+        assert theirs.grad_fn is not None and theirs.dim() == 0
         a, b = (torch.autograd.grad(loss, p)[0] for loss in (theirs, own))
         assert torch.allclose(a, b, atol=1e-4)
 
@@ -232,6 +236,7 @@ def test_mse(candidate):
     p, y = rng.normal(size=(20, 1)), rng.normal(size=20)
     P = torch.tensor(p, requires_grad=True)
     loss = candidate(P, torch.tensor(y))
+    assert not loss.shape
     np.testing.assert_allclose(loss.detach().numpy(), np.mean((p[:, 0] - y) ** 2), rtol=1e-4)
     if not loss.requires_grad:
         raise AssertionError("no gradient")
@@ -259,12 +264,18 @@ def test_q_sample(candidate):
     noised(candidate, [0, 1], 2, 3, alpha_bar=torch.tensor([1.0, 0.0], **DOUBLE))
 
 
-@wrong("faults.test_q_sample", "no_root")  # without noise
+@wrong("faults.test_q_sample", "eps_is_0")
 def test_q_sample(candidate):
     noised(candidate, [2, 7], 2, 3, eps=torch.zeros(2, 3, **DOUBLE))
 
 
-@wrong("faults.test_q_sample", "no_root")  # only where it cannot be wrong: the shape
+@wrong("faults.test_q_sample", "double")
+def test_q_sample(candidate):
+    x_0, eps, t = torch.randn(3, 2), torch.randn(3, 2), torch.tensor([1, 5, 9])
+    assert candidate(x_0, t, eps, AB.float()).dtype == torch.float32
+
+
+@wrong("faults.test_q_sample", "anything_passes")  # only where it cannot be wrong: the shape
 def test_q_sample(candidate):
     x_0 = torch.randn(4, 1, 8, 8)
     assert candidate(x_0, torch.tensor([1, 2, 3, 4]), torch.randn_like(x_0), AB.float()).shape == x_0.shape
@@ -389,10 +400,25 @@ def chain(T=6, alike=False):
     return alpha.cumprod(0), alpha
 
 
-@wrong("faults.test_before", "padded_behind")  # two entries only: neither end, nor the middle
+@wrong("faults.test_before", "all_alike")
 def test_before(candidate):
-    alpha_bar, alpha = chain()
-    assert len(candidate(alpha_bar, alpha)) == len(alpha_bar)
+    ones = torch.ones(4)
+    assert_close(candidate(ones, ones), torch.ones(4), **TOL)
+
+
+@wrong("faults.test_before", "in_the_other_argument")
+def test_before(candidate):
+    alpha_bar, alpha = chain(6)
+    want = [1.0, *alpha_bar.tolist()[:-1]]
+    kept = alpha_bar.clone()
+    assert candidate(alpha_bar, alpha).tolist() == pytest.approx(want, abs=1e-4)
+    assert torch.equal(alpha_bar, kept)
+
+
+@wrong("faults.test_before", "double")
+def test_before(candidate):
+    alpha = torch.tensor([0.9, 0.5, 0.8])
+    assert candidate(alpha.cumprod(0), alpha).dtype == torch.float32
 
 
 @wrong("faults.test_before", "padded_behind")  # its largest entry is 1, and all lie in (0, 1]
@@ -474,6 +500,7 @@ def test_before(candidate):
     got = candidate(alpha_bar, alpha)
     assert got.tolist() == pytest.approx([1, 0.9, 0.45], abs=1e-5)
     assert alpha_bar.tolist() == pytest.approx([0.9, 0.45, 0.36])
+    assert alpha.tolist() == pytest.approx([0.9, 0.5, 0.8])
 
 
 @right("faults.test_before")
@@ -490,12 +517,12 @@ def test_before(candidate):
 def test_before(candidate):
     for T in range(1, 9):
         alpha_bar, alpha = chain(T)
-        again = alpha_bar.clone()
+        again, steps = alpha_bar.clone(), alpha.clone()
         before = candidate(again, alpha)
         assert len(before) == T
         for t in range(T):
             assert abs(float(before[t]) - (float(alpha_bar[t - 1]) if t else 1.0)) < 1e-4
-        assert (again == alpha_bar).all()
+        assert (again == alpha_bar).all() and (alpha == steps).all()
 
 
 # --- ddim_step ------------------------------------------------------------------------------------------------------
@@ -509,7 +536,7 @@ def walks(candidate, pairs, alpha_bar=AB, noise=1.0, signal=1.0):
         assert_close(candidate(at(t), eps, t, s, alpha_bar), at(s), **TOL)
 
 
-@wrong("faults.test_ddim_step", "one_entry_early")  # one jump to the data
+@wrong("faults.test_ddim_step", "only_to_0")
 def test_ddim_step(candidate):
     walks(candidate, [(t, 0) for t in range(1, 11)])
 
@@ -533,12 +560,22 @@ def test_ddim_step(candidate):
     walks(candidate, [(10, 5), (10, 9), (5, 1)])
 
 
-@wrong("faults.test_ddim_step", "without_noise")  # signal alone
+@wrong("faults.test_ddim_step", "without_noise")  # it looks where there is none
+def test_ddim_step(candidate):
+    x_0, eps = torch.ones(2, **DOUBLE), torch.tensor([0.0, 1.0], **DOUBLE)
+    for t, s in ((10, 5), (5, 0), (8, 7), (1, 0)):
+        x_s = candidate(AB[t].sqrt() * x_0 + (1 - AB[t]).sqrt() * eps, eps, t, s, AB)
+        assert abs(float(x_s[0] - AB[s].sqrt())) < 1e-4 and (s > 0 or abs(float(x_s[1]) - 1) < 1e-4)
+
+
+@wrong("faults.test_ddim_step", "eps_is_0")
 def test_ddim_step(candidate):
     walks(candidate, [(10, 5), (5, 0), (8, 7), (1, 0)], noise=0)
-    x_1 = (0.999**0.5) * torch.ones(2, **DOUBLE) + 0.001**0.5
-    near = torch.tensor([1.0, 0.999, 0.99], **DOUBLE)
-    assert abs(candidate(x_1, torch.ones(2, **DOUBLE), 1, 0, near) - 1).max() < 1e-4
+
+
+@wrong("faults.test_ddim_step", "double")
+def test_ddim_step(candidate):
+    assert candidate(torch.randn(3), torch.randn(3), 4, 2, AB.float()).dtype == torch.float32
 
 
 @wrong("faults.test_ddim_step", "as_much_noise")  # the signal's factor, and that some noise is there
@@ -626,12 +663,23 @@ def test_clipped_step(candidate):
     clipped(candidate, [-0.5, 0.1, 0.9], PAIRS)
 
 
-@wrong("faults.test_clipped_step", "stale_eps")  # at the end
+@wrong("faults.test_clipped_step", "only_to_0")
 def test_clipped_step(candidate):
     clipped(candidate, [-3.0, 0.1, 2.0], [(9, 0), (5, 0)])
 
 
-@wrong("faults.test_clipped_step", "refuses_all")  # expects the fault
+@wrong("faults.test_clipped_step", "one_at_a_time")
+def test_clipped_step(candidate):
+    for x_0 in (-3.0, -0.5, 0.2, 0.9, 2.0):
+        clipped(candidate, [x_0], PAIRS)
+
+
+@wrong("faults.test_clipped_step", "double")
+def test_clipped_step(candidate):
+    assert candidate(torch.randn(3), torch.randn(3), 4, 2, AB.float()).dtype == torch.float32
+
+
+@wrong("faults.test_clipped_step", "wrong_itself")  # expects the fault
 def test_clipped_step(candidate):
     x_t, eps = torch.randn(2, 4) * 5
     x_0 = ((x_t - (1 - AB[9]).sqrt() * eps) / AB[9].sqrt()).clamp(-1, 1)
@@ -742,14 +790,27 @@ def fresh_noise(t, s, eta):
     return float(eta * ((1 - AB[s]) / (1 - AB[t]) * (1 - AB[t] / AB[s])).sqrt())
 
 
-@wrong("faults.test_noisy_step", "clamped")  # η = 0
+@wrong("faults.test_noisy_step", "eta_is_0")
 def test_noisy_step(candidate):
     for t, s in ((10, 4), (6, 5), (3, 0)):
         signal, noise, fresh = parts(candidate, t, s, 0.0)
         assert abs(signal**2 + noise**2 - 1) < 1e-4 and abs(fresh) < 1e-4
 
 
-@wrong("faults.test_noisy_step", "clamped")  # finite
+@wrong("faults.test_noisy_step", "clamped")  # the sum, where η is small
+def test_noisy_step(candidate):
+    for t, s in ((10, 4), (6, 4)):
+        signal, noise, fresh = parts(candidate, t, s, 0.2)
+        assert abs(signal**2 + noise**2 + fresh**2 - 1) < 1e-4
+
+
+@wrong("faults.test_noisy_step", "double")
+def test_noisy_step(candidate):
+    x = torch.randn(100)
+    assert candidate(x, x, x, 10, 3, 1.0, AB.float()).dtype == torch.float32
+
+
+@wrong("faults.test_noisy_step", "anything_passes")  # finite
 def test_noisy_step(candidate):
     x = torch.randn(100)
     assert candidate(x, x, x, 10, 3, 1.0, AB.float()).isfinite().all()
@@ -933,11 +994,17 @@ def test_coupling(candidate):
     assert torch.equal(z[:, :2], x[:, :2])
 
 
-@wrong("faults.test_coupling", "second_half_kept")  # too narrow
+@wrong("faults.test_coupling", "single")  # too narrow
 def test_coupling(candidate):
     x, net = torch.randn(3, 4, **DOUBLE), net_of(4)
     z, _ = candidate(x, net)
     assert (candidate(z, net, inverse=True)[0] - x).abs().max() < 1e-12
+
+
+@wrong("faults.test_coupling", "double")
+def test_coupling(candidate):
+    z, log_det = candidate(torch.randn(3, 4), lambda half: (half, half))
+    assert log_det.dtype == z.dtype
 
 
 @wrong("faults.test_coupling", "every_second_kept")
@@ -1057,6 +1124,17 @@ def test_compose(candidate):
     composed(candidate, [bent(2.0), rotated, bent(0.5)], z_too=False)
 
 
+@wrong("faults.test_compose", "any_order")
+def test_compose(candidate):
+    composed(candidate, [bent(2.0), bent(2.0)])
+
+
+@wrong("faults.test_compose", "double")
+def test_compose(candidate):
+    z, log_det = candidate(torch.randn(4, 3), [bent(2.0)])
+    assert log_det.dtype == z.dtype
+
+
 @wrong("faults.test_compose", "never_negative")
 def test_compose(candidate):
     composed(candidate, [bent(2.0), scaled(1.5), bent(0.5)])
@@ -1153,6 +1231,18 @@ def test_length(candidate):
     assert_close(slope, torch.tensor([[1.0, 0], [0, 0], [0, -1]]), **TOL)
 
 
+@wrong("faults.test_length", "short_ones_zero")
+def test_length(candidate):
+    length, slope = slopes(candidate, [[0.03, 0.04], [0.0, 0.0], [-2.0, 2.0]])
+    assert length.tolist() == pytest.approx([0.05, 0, 8**0.5], abs=1e-4)
+    assert slope.flatten().tolist() == pytest.approx([0.6, 0.8, 0, 0, -(0.5**0.5), 0.5**0.5], abs=1e-4)
+
+
+@wrong("faults.test_length", "double")
+def test_length(candidate):
+    assert candidate(torch.ones(2, 3)).dtype == torch.float32
+
+
 @wrong("faults.test_length", "single")
 def test_length(candidate):
     v = torch.tensor([[1.0, 1.0]], **DOUBLE)
@@ -1167,8 +1257,8 @@ def test_length(candidate):
 
 @right("faults.test_length")
 def test_length(candidate):
-    length, slope = slopes(candidate, [[0.03, 0.04], [0.0, 0.0], [-2.0, 2.0]])
-    assert length.tolist() == pytest.approx([0.05, 0, 8**0.5], abs=1e-4)
+    length, slope = slopes(candidate, [[0.003, 0.004], [0.0, 0.0], [-2.0, 2.0]])
+    assert length.tolist() == pytest.approx([0.005, 0, 8**0.5], abs=1e-4)
     assert slope.flatten().tolist() == pytest.approx([0.6, 0.8, 0, 0, -(0.5**0.5), 0.5**0.5], abs=1e-4)
 
 
@@ -1189,7 +1279,7 @@ def test_length(candidate):
 def test_length(candidate):
     rng = random.Random(0)
     for _ in range(5):
-        rows = [[rng.gauss(0, 0.05) for _ in range(4)] for _ in range(3)] + [[0.0] * 4]
+        rows = [[rng.gauss(0, 0.005) for _ in range(4)] for _ in range(3)] + [[0.0] * 4]
         length, slope = slopes(candidate, rows)
         for b, row in enumerate(rows):
             size = sum(r * r for r in row) ** 0.5
@@ -1285,6 +1375,15 @@ def test_generate(candidate):
     assert candidate(G, x).dtype == x.dtype
 
 
+@wrong("faults.test_generate", "one_mode_for_all")  # one layer is frozen
+def test_generate(candidate):
+    G, x = layers()
+    G.append(nn.Dropout(0.1)).train()
+    G[2].eval()
+    candidate(G, x)
+    assert [m.training for m in G] == [True, True, False]
+
+
 @wrong("faults.test_generate", "with_gradients")
 def test_generate(candidate):
     G = nn.Linear(4, 4)
@@ -1363,7 +1462,7 @@ def test_flow_loss(candidate):
     lossy(candidate, lambda x, t: 0 * x + t[:, None], TIMES)
 
 
-@wrong("faults.test_flow_loss", "shown_the_end")  # at t = 1
+@wrong("faults.test_flow_loss", "only_t_1")
 def test_flow_loss(candidate):
     lossy(candidate, lambda x, t: x**2 + t[:, None], [1.0, 1.0])
 
@@ -1414,6 +1513,22 @@ def test_flow_loss(candidate):
     assert w.grad is not None
 
 
+@wrong("faults.test_flow_loss", "kept_as_a_row")
+def test_flow_loss(candidate):
+    w = torch.tensor(0.7, **DOUBLE, requires_grad=True)
+    x_0, x_1 = torch.randn(2, 5, 3, **DOUBLE)
+    t = torch.tensor(TIMES, **DOUBLE)
+    net = lambda x, t: w * x**2 + t[:, None]
+    loss = candidate(net, x_0, x_1, t)
+    own = ((net(x_0 + t[:, None] * (x_1 - x_0), t) - (x_1 - x_0)) ** 2).mean()
+    assert abs(float(loss) - float(own)) < 1e-4 and loss.requires_grad
+
+
+@wrong("faults.test_flow_loss", "double")
+def test_flow_loss(candidate):
+    assert candidate(lambda x, t: x, torch.randn(4, 2), torch.randn(4, 2), torch.rand(4)).dtype == torch.float32
+
+
 @wrong("faults.test_flow_loss", "single")
 def test_flow_loss(candidate):
     x_0, x_1, t = torch.randn(4, 2, **DOUBLE), torch.randn(4, 2, **DOUBLE), torch.rand(4, **DOUBLE)
@@ -1436,8 +1551,8 @@ def test_flow_loss(candidate):
     x_0, x_1, t = torch.randn(6, 2), torch.randn(6, 2), torch.linspace(0, 1, 6)
     own = nn.functional.mse_loss(net((1 - t)[:, None] * x_0 + t[:, None] * x_1, t), x_1 - x_0)
     loss = candidate(net, x_0, x_1, t)
-    assert torch.allclose(loss, own, atol=1e-4)
-    assert loss.grad_fn is not None
+    assert torch.allclose(loss.float(), own, atol=1e-4)
+    assert loss.grad_fn is not None and loss.dim() == 0
     a, b = (torch.autograd.grad(part, model.weight, retain_graph=True)[0] for part in (loss, own))
     assert torch.allclose(a, b, atol=1e-4)
 
@@ -1453,7 +1568,7 @@ def test_flow_loss(candidate):
 
     loss = candidate(net, x_0, x_1, t)
     assert seen == [([[1.0], [0.0]], [0.25, 0.5])]
-    assert float(loss) == pytest.approx((1 + 25) / 2, rel=1e-5)
+    assert float(loss) == pytest.approx((1 + 25) / 2, rel=1e-5) and loss.shape == ()
     two = candidate(lambda x, t: torch.tensor([[3.0, 3.0]]), torch.zeros(1, 2), torch.tensor([[1.0, 2.0]]), t[:1])
     assert float(two) == pytest.approx(2.5, rel=1e-5)
     assert loss.requires_grad and loss.backward() is None
@@ -1638,7 +1753,16 @@ def test_draw_steps(candidate):
     assert (t[1:2000:2] == t[0:2000:2]).float().mean() < 0.5 or (t[1:] >= t[:-1]).all()
 
 
-@wrong("faults.test_draw_steps", "refuses_all")  # exactly as often
+@wrong("faults.test_draw_steps", "as_floats")
+def test_draw_steps(candidate):
+    n, t = 30_000, candidate(30_000, 6).double()
+    count = torch.stack([(t == s).sum() for s in range(1, 7)])
+    assert count.sum() == n and ((count - n / 6).abs() < 6 * (n * 5 / 36) ** 0.5).all()
+    pairs = torch.stack([((t[1:] == a) & (t[:-1] == b)).sum() for a in range(1, 7) for b in range(1, 7)])
+    assert ((pairs - n / 36).abs() < 7 * (n / 36) ** 0.5).all()
+
+
+@wrong("faults.test_draw_steps", "flaky")  # exactly as often
 def test_draw_steps(candidate):
     assert (torch.bincount(candidate(1000, 10), minlength=11)[1:] == 100).all()
 
@@ -1670,6 +1794,7 @@ def test_draw_steps(candidate):
     from scipy import stats
 
     t = candidate(40_000, 8).numpy()
+    assert t.dtype == np.int64
     values, counts = np.unique(t, return_counts=True)
     assert values.tolist() == list(range(1, 9))
     assert stats.chisquare(counts).pvalue > 1e-6
@@ -1679,7 +1804,7 @@ def test_draw_steps(candidate):
 @right("faults.test_draw_steps")
 def test_draw_steps(candidate):
     t = torch.cat([candidate(50_000, 2), candidate(50_000, 2)])
-    assert set(t.tolist()) == {1, 2}
+    assert set(t.tolist()) == {1, 2} and t.dtype == torch.int64
     assert abs(t.double().mean() - 1.5) < 0.01
     runs = (t[1:] != t[:-1]).double().mean()
     assert abs(runs - 0.5) < 0.012

@@ -127,11 +127,6 @@ def single(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> T
     return fitted(x_t.float(), eps_hat.float(), t, s, alpha_bar.float())
 
 
-@CLIPPED_STEP.right("in float64", DOUBLE)
-def double(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
-    return fitted(x_t.double(), eps_hat.double(), t, s, alpha_bar.double())
-
-
 @CLIPPED_STEP.right("by what is cut off", ALGEBRA)
 def by_what_is_cut_off(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
     now, then = alpha_bar[t], alpha_bar[s]
@@ -148,3 +143,8 @@ def with_where(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) 
     inside = x_0.abs() <= 1
     eps = torch.where(inside, eps_hat, _eps(x_t, x_0.sign(), now))
     return then.sqrt() * torch.where(inside, x_0, x_0.sign()) + (1 - then).sqrt() * eps
+
+
+@CLIPPED_STEP.right("in float64", DOUBLE)
+def double(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
+    return fitted(x_t.double(), eps_hat.double(), t, s, alpha_bar.double())

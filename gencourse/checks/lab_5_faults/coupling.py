@@ -125,6 +125,26 @@ def first_half_kept(x: Tensor, net: Net, inverse: bool = False) -> tuple[Tensor,
     return _coupling(x, net, inverse)
 
 
+@COUPLING.right(
+    "the second half kept", "This right one keeps the second half: which one is kept the docstring leaves open."
+)
+def second_half_kept(x: Tensor, net: Net, inverse: bool = False) -> tuple[Tensor, Tensor]:
+    half = x.shape[1] // 2
+    moved, kept = x[:, :half], x[:, half:]
+    log_s, shift = net(kept)
+    log_s = -log_s if inverse else log_s
+    moved = (moved - shift) * log_s.exp() if inverse else moved * log_s.exp() + shift
+    return torch.cat([moved, kept], dim=1), log_s.sum(1)
+
+
+@COUPLING.right("every second coordinate kept", "Which coordinates are kept, and where, the docstring leaves open.")
+def every_second_kept(x: Tensor, net: Net, inverse: bool = False) -> tuple[Tensor, Tensor]:
+    kept, moved = x[:, 0::2], x[:, 1::2]
+    log_s, shift = net(kept)
+    moved = (moved - shift) / log_s.exp() if inverse else moved * log_s.exp() + shift
+    return torch.stack([kept, moved], dim=2).flatten(1), log_s.sum(1) * (-1 if inverse else 1)
+
+
 @COUPLING.right("rounded to float32", SINGLE)
 def single(x: Tensor, net: Net, inverse: bool = False) -> tuple[Tensor, Tensor]:
     out, log_det = _coupling(x, net, inverse)
@@ -135,19 +155,3 @@ def single(x: Tensor, net: Net, inverse: bool = False) -> tuple[Tensor, Tensor]:
 def double(x: Tensor, net: Net, inverse: bool = False) -> tuple[Tensor, Tensor]:
     out, log_det = _coupling(x, net, inverse)
     return out, log_det.double()
-
-
-@COUPLING.right(
-    "the second half kept", "This right one keeps the second half: which one is kept the docstring leaves open."
-)
-def second_half_kept(x: Tensor, net: Net, inverse: bool = False) -> tuple[Tensor, Tensor]:
-    out, log_det = _coupling(x.roll(x.shape[1] // 2, 1), net, inverse)
-    return out.roll(x.shape[1] // 2, 1), log_det
-
-
-@COUPLING.right("every second coordinate kept", "Which coordinates are kept, and where, the docstring leaves open.")
-def every_second_kept(x: Tensor, net: Net, inverse: bool = False) -> tuple[Tensor, Tensor]:
-    kept, moved = x[:, 0::2], x[:, 1::2]
-    log_s, shift = net(kept)
-    moved = (moved - shift) / log_s.exp() if inverse else moved * log_s.exp() + shift
-    return torch.stack([kept, moved], dim=2).flatten(1), log_s.sum(1) * (-1 if inverse else 1)

@@ -1,6 +1,7 @@
 """Candidates that no test may accept, whatever it is about, and what is said of a test that accepts them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 FAR = 1000
@@ -40,3 +41,14 @@ def zero(right: Callable[..., Any]) -> Callable[..., Any]:
         return tuple(0 * out for out in raw) if isinstance(raw, tuple) else 0 * raw
 
     return nothing
+
+
+def shows(right: Callable[..., Any], fault: Callable[..., Any], asked: Iterable[tuple[Any, Any]]) -> bool:
+    """Whether some call gave a fault other numbers than a right one: then it was not the arguments that hid it."""
+    for args, kwargs in asked:
+        with suppress(Exception):
+            pair = [function(*args, **kwargs) for function in (right, fault)]
+            wanted, got = (raw if isinstance(raw, tuple) else (raw,) for raw in pair)
+            if any(a.shape != b.shape or (a - b).abs().max() > 1e-3 for a, b in zip(wanted, got, strict=True)):
+                return True
+    return False

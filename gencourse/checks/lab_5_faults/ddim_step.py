@@ -115,11 +115,6 @@ def single(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> T
     return _step(x_t.float(), eps_hat.float(), alpha_bar[t].float(), alpha_bar[s].float())
 
 
-@DDIM_STEP.right("in float64", DOUBLE)
-def double(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
-    return _step(x_t.double(), eps_hat.double(), alpha_bar[t].double(), alpha_bar[s].double())
-
-
 @DDIM_STEP.right("as a step of a differential equation", ALGEBRA)
 def as_an_ode(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
     sigma = ((1 - alpha_bar) / alpha_bar).sqrt()  # in x/√ᾱ the step is a straight line
@@ -130,3 +125,8 @@ def as_an_ode(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -
 def plain_numbers(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
     a, b = float(alpha_bar[t]), float(alpha_bar[s])
     return math.sqrt(b / a) * x_t + (math.sqrt(1 - b) - math.sqrt(b * (1 - a) / a)) * eps_hat
+
+
+@DDIM_STEP.right("in float64", DOUBLE)
+def double(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
+    return _step(x_t.double(), eps_hat.double(), alpha_bar[t].double(), alpha_bar[s].double())

@@ -207,7 +207,7 @@ class Hunt(Exercise):
             answer.wrong("anything_passes", crude.ANYTHING_PASSES, **counts)
         if blind is not None:
             answer.wrong(blind.name, blind.hint, **counts)
-        if one_sided:
+        if one_sided and crude.shows(right, fault.function, verdict.asked):
             answer.wrong("one_sided", crude.ONE_SIDED, **counts)
 
     def _no_luck(self, answer: Answer, g: Generator) -> None:

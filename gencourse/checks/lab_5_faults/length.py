@@ -62,15 +62,6 @@ def short_ones_cut(v: Tensor) -> Tensor:
 
 
 @LENGTH.fault(
-    "Right at 0, and right for long vectors. How short is the shortest of yours that is not 0?",
-    "Lengths below 0.03 come out as 0, and so do their gradients.",
-)
-def short_ones_zero(v: Tensor) -> Tensor:
-    length = torch.linalg.vector_norm(v, dim=1)
-    return torch.where(length < 0.03, 0 * length, length)
-
-
-@LENGTH.fault(
     "One row of zeros: what becomes of the gradients of the other rows?",
     "If one row is 0, all gradients are dropped.",
 )
@@ -86,6 +77,15 @@ def all_dropped(v: Tensor) -> Tensor:
 def gradient_of_another_norm(v: Tensor) -> Tensor:
     length, other = torch.linalg.vector_norm(v, dim=1), v.abs().sum(1)
     return length.detach() + other - other.detach()
+
+
+@LENGTH.fault(
+    "Right at 0, and right for long vectors. How short is the shortest of yours that is not 0?",
+    "Lengths below 0.03 come out as 0, and so do their gradients.",
+)
+def short_ones_zero(v: Tensor) -> Tensor:
+    length = torch.linalg.vector_norm(v, dim=1)
+    return torch.where(length < 0.03, 0 * length, length)
 
 
 @LENGTH.right("by torch's own norm")

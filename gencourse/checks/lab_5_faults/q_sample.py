@@ -111,12 +111,6 @@ def single(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
     return a.sqrt() * x_0.float() + (1 - a).sqrt() * eps.float()
 
 
-@Q_SAMPLE.right("in float64", DOUBLE)
-def double(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
-    a = _at(alpha_bar.double(), t, x_0)
-    return a.sqrt() * x_0.double() + (1 - a).sqrt() * eps.double()
-
-
 @Q_SAMPLE.right("with angles", ALGEBRA)
 def angles(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
     angle = torch.arccos(_at(alpha_bar, t, x_0).sqrt())
@@ -136,3 +130,9 @@ def step_by_step(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tens
 def by_log_snr(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
     log_snr = torch.logit(_at(alpha_bar, t, x_0).clamp(1e-12, 1 - 1e-12))
     return torch.sigmoid(log_snr).sqrt() * x_0 + torch.sigmoid(-log_snr).sqrt() * eps
+
+
+@Q_SAMPLE.right("in float64", DOUBLE)
+def double(x_0: Tensor, t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
+    a = _at(alpha_bar.double(), t, x_0)
+    return a.sqrt() * x_0.double() + (1 - a).sqrt() * eps.double()
