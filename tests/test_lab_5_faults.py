@@ -37,6 +37,7 @@ def mse_is_right(candidate):
     p, y = torch.tensor([[1.0], [2.0], [-4.0]], requires_grad=True), torch.tensor([3.0, -1.0, 0.5])
     loss = candidate(p, y)
     assert loss.requires_grad
+    assert loss.shape == ()
     (slope,) = torch.autograd.grad(loss, p)
     assert (loss - 33.25 / 3).abs() < 1e-4
     assert ((slope - 2 / 3 * (p - y[:, None])).abs() < 1e-4).all()
