@@ -111,7 +111,7 @@ def _numbers(g: Generator, N: int = 0) -> tuple[Learner, torch.optim.Optimizer, 
 )
 def _(answer: Answer, g: Generator) -> None:
     flow, optimizer, loss, batches = _numbers(g)
-    asked = []
+    asked: list[torch.nn.Module] = []
 
     def noting(x: Tensor, about: torch.nn.Module) -> Tensor:
         asked.append(about)
