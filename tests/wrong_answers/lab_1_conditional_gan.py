@@ -3158,3 +3158,29 @@ def gradients(G, D, x, y, z):
 def objective(fake, output, y, lam):
     B, C, H, W = y.shape
     return softplus(-fake).mean() + lam * (y - output).abs().sum() / (B * C * H * W)
+
+
+@wrong("gan.discriminator_loss", "patches_summed")
+def discriminator_loss(real, fake):
+    return softplus(-real).flatten(1).sum(1).mean() + softplus(fake).flatten(1).sum(1).mean()
+
+
+@wrong("gan.discriminator_loss", "squares")
+def discriminator_loss(real, fake):
+    return (torch.sigmoid(real) - 1).pow(2).mean() + torch.sigmoid(fake).pow(2).mean()
+
+
+@wrong("gan.discriminator_loss", "least_squares")
+def discriminator_loss(real, fake):
+    return F.mse_loss(real, torch.ones_like(real)) + F.mse_loss(fake, torch.zeros_like(fake))
+
+
+@wrong("gan.step", "only_D")
+def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
+    fake = G(x, z)
+    D_optimizer.zero_grad()
+    (softplus(-D(x, y)).mean() + softplus(D(x, fake.detach())).mean()).backward()
+    D_optimizer.step()
+    (softplus(-D(x, fake)).mean() + lam * (y - fake).abs().mean()).backward()
+    G_optimizer.zero_grad()  # empties what the step needs
+    G_optimizer.step()

@@ -132,6 +132,18 @@ def summed(real: Tensor, fake: Tensor) -> Tensor:
     return softplus(-real).sum() + softplus(fake).sum()
 
 
+@D_LOSS.mistake("What D says of one picture's patches is added up. Each expectation is one average, over patches, too.")
+def patches_summed(real: Tensor, fake: Tensor) -> Tensor:
+    return softplus(-real).flatten(1).sum(1).mean() + softplus(fake).flatten(1).sum(1).mean()
+
+
+@D_LOSS.mistake(
+    "Squares of probabilities: that is the loss of a least-squares GAN. Which function of P is asked for here?"
+)
+def squares(real: Tensor, fake: Tensor) -> Tensor:
+    return (1 - real.sigmoid()).square().mean() + fake.sigmoid().square().mean()
+
+
 @D_LOSS.mistake("Only real pictures count here. What keeps D from calling everything real?")
 def real_only(real: Tensor, fake: Tensor) -> Tensor:
     return softplus(-real).mean()

@@ -111,7 +111,8 @@ def stale_G(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:  # noqa: N802
 
 
 @STEP.mistake(
-    "Only D has moved. Is G's optimizer called, and is there a way back from G's loss to G: are its fakes uncut?"
+    "Only D has moved. Is G's optimizer called, do slopes come back from G's loss to G (are its fakes uncut), and are "
+    "they still there when it steps: where does zero_grad stand?"
 )
 def only_D(G, D, G_optimizer, D_optimizer, x, y, z, lam) -> None:  # noqa: N802
     _turn(D_optimizer, _loss_D(D, x, y, G(x, z).detach()))
