@@ -3561,3 +3561,9 @@ def coupling(x, mask, net):
 def coupling_inverse(z, mask, net):
     log_s, shift = parts(z, mask, net)
     return (z - shift) * torch.exp(-log_s), torch.log(-log_s.exp()).flatten(1).sum(1)
+
+
+@wrong("flows.log_prob", "log_2_times_pi")
+def log_prob(x, flow):
+    z, log_det = flow(x)
+    return -0.5 * (z**2).flatten(1).sum(1) - 0.5 * z[0].numel() * math.log(2) * math.pi + log_det

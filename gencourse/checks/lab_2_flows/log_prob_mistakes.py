@@ -261,6 +261,12 @@ def log_pi(x: Tensor, flow: Map) -> Tensor:
     return _base(z) + 0.5 * math.prod(z.shape[1:]) * math.log(2) + log_det
 
 
+@LOG_PROB.mistake("A parenthesis ends too early: log 2 · π, or π · log 2, stands where the logarithm of 2π belongs.")
+def log_2_times_pi(x: Tensor, flow: Map) -> Tensor:
+    z, log_det = flow(x)
+    return _base(z) + _constant(z) - 0.5 * math.prod(z.shape[1:]) * math.log(2) * math.pi + log_det
+
+
 @LOG_PROB.mistake("Neither z nor log_det comes in: this is log N(x; 0, I), as if the flow did nothing.")
 def at_x_without(x: Tensor, flow: Map) -> Tensor:
     return _base(x)
