@@ -3010,3 +3010,11 @@ def ancestral(net, step, x_T, z):
         noise, t = z[i], torch.full((len(x_T),), i)
         x_ts.append(step(x_ts[-1], t, net(x_ts[-1], t), noise))
     return torch.stack(x_ts)
+
+
+@wrong("diffusion.ddim_step", "ratio_turned")  # with a way out at s = 0, and none below it
+def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    x_0, now, then = guess_and_levels(x_t, eps_hat, t, s, alpha_bar)
+    variance = (1 - now) / (1 - then).clamp(min=1e-12) * (1 - now / then)
+    sigma = eta * torch.where(then == 1, 0 * then, variance).sqrt()
+    return then.sqrt() * x_0 + (1 - then - sigma**2).clamp(min=0).sqrt() * eps_hat + sigma * z

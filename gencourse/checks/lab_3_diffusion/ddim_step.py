@@ -58,6 +58,8 @@ def _numbers(shape: tuple[int, ...], g: Generator, T: int = 12) -> tuple[Tensor,
 def _(answer: Answer, g: Generator) -> None:
     x_0, (x_t, eps, t, s, eta, z, alpha_bar) = _numbers(SQUARE, g)
     now, then = each(alpha_bar, t, x_0), each(alpha_bar, s, x_0)
+    room = (1 - then) / ((1 - now) * (1 - now / then)).sqrt()
+    eta *= min(1.0, float(room.min()))  # so small that σ² leaves room for the old noise even where its ratio is turned
     sigma = eta * ((1 - now / then) * (1 - then) / (1 - now)).sqrt()  # times η: the deviation of q(x_s | x_t, x_0)
     expected = then.sqrt() * x_0 + (1 - then - sigma**2).sqrt() * eps + sigma * z
     recognised(answer, [x_t, eps, t, s, eta, z, alpha_bar], expected)
