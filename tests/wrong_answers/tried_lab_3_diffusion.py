@@ -791,6 +791,14 @@ def f(x_t, eps_hat, t, s, eta, z, alpha_bar):
     return b.sqrt() * x_t + (1 - b - v).clamp(min=0).sqrt() * eps_hat + v.sqrt() * z
 
 
+# fraction in sigma^2 upside down: (1-ab_t)/(1-ab_s) guarded at s = 0
+@wrong("diffusion.ddim_step", "ratio_turned")
+def f(x_t, eps_hat, t, s, eta, z, alpha_bar):
+    a, b, x_0, v = parts(x_t, eps_hat, t, s, eta, alpha_bar)
+    v = torch.where(b == 1, torch.zeros_like(b), eta**2 * (1 - a) / (1 - b).clamp(min=1e-12) * (1 - a / b))
+    return b.sqrt() * x_0 + (1 - b - v).clamp(min=0).sqrt() * eps_hat + v.sqrt() * z
+
+
 # sqrt(1 - ab_s) - sigma instead of sqrt(1 - ab_s - sigma^2)
 @wrong("diffusion.ddim_step", "deviations_subtracted")
 def f(x_t, eps_hat, t, s, eta, z, alpha_bar):
