@@ -391,9 +391,9 @@ def test_before(candidate):
     """Accept every right table of ᾱ_{t−1}, refuse every faulty one, by assert.
 
     candidate(alpha_bar, alpha): ᾱ_0, ..., ᾱ_{T−1}, where ᾱ_0 = 1.
-    Shapes: alpha_bar, which is ᾱ_1, ..., ᾱ_T, (T,); alpha, which is α_1, ..., α_T, (T,);
-    the result (T,). Both arguments stay as they are. Right is right to 1e-4, in any
-    float dtype."""
+    Shapes: alpha_bar, which is ᾱ_1, ..., ᾱ_T, (T,); alpha, which is α_1, ..., α_T,
+    (T,); the result (T,). Both arguments stay as they are. Right is right to 1e-4, in
+    any float dtype."""
     ### BEGIN SOLUTION
     for T in (4, 9):
         alpha = 0.5 + 0.5 * torch.rand(T, dtype=torch.float64)
@@ -725,9 +725,9 @@ def test_coupling(candidate):
 
     candidate(x, net, inverse=False): z and log_det; with inverse=True x and log_det
     from z. One half of the coordinates is kept, and net(kept) gives log_s and shift
-    for the other, moved·exp(log_s) + shift; which half is left open. Shapes: x, z (B, D),
-    D even; net: (B, D/2) to a pair of (B, D/2); log_det (B,), in any float dtype.
-    Right to 1e-4."""
+    for the other, moved·exp(log_s) + shift; which half is left open. Shapes: x, z
+    (B, D), D even; net: (B, D/2) to a pair of (B, D/2); log_det (B,), in any float
+    dtype. Right to 1e-4."""
     ### BEGIN SOLUTION
     for D in (2, 4, 6):
         W, V = torch.randn(2, D // 2, D // 2, dtype=torch.float64)
@@ -800,8 +800,8 @@ def test_compose(candidate):
 
     candidate(x, layers): z = the last of layers of ... of the first of layers of x, and
     log_det = log|det ∂z/∂xᵀ|. A layer maps x (B, D) to a pair: (B, D), and its own
-    log_det at x, (B,); you make the layers. Shapes: z (B, D), log_det (B,), in any float
-    dtype. Right to 1e-4."""
+    log_det at x, (B,); you make the layers. Shapes: z (B, D), log_det (B,), in any
+    float dtype. Right to 1e-4."""
 
     ### BEGIN SOLUTION
     def bend(a):  # stretches, by an amount that depends on where it is
@@ -966,9 +966,8 @@ twice
 def test_generate(candidate):
     """Accept every right generate, refuse every faulty one, by assert.
 
-    candidate(G, x): G's pictures for the batch x, made as in training: dropout on, batch
-    norm by the batch's own statistics. Afterwards G.training is what it was, True or
-    False. G is any nn.Module that you make, with one mode for all its layers; x is
+    candidate(G, x): G's pictures for the batch x, made as in training: dropout on,
+    batch norm by the batch's own statistics. Afterwards G.training is what it was. G is any nn.Module that you make, with one mode for all its layers; x is
     whatever it takes. The pictures have any float dtype, with gradients or without."""
     ### BEGIN SOLUTION
     for training in (True, False):  # whichever way G comes
@@ -1055,8 +1054,8 @@ def test_flow_loss(candidate):
 
     candidate(net, x_0, x_1, t): the mean, over all B·D numbers, of
     (net(x_t, t) − (x_1 − x_0))², where x_t = (1 − t) x_0 + t x_1; shape (), with
-    gradients for net. Shapes: x_0, x_1 (B, D); t (B,) in [0, 1]; net(x_t, t), called once
-    for the batch, (B, D). Right to 1e-4, gradients too, in any float dtype."""
+    gradients for net. Shapes: x_0, x_1 (B, D); t (B,) in [0, 1]; net(x_t, t), called
+    once for the batch, (B, D). Right to 1e-4, gradients too, in any float dtype."""
     ### BEGIN SOLUTION
     x_0, x_1 = torch.randn(2, 5, 3, dtype=torch.float64)
     t = torch.tensor([0.1, 0.9, 0.3, 0.5, 0.75], dtype=torch.float64)
