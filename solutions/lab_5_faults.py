@@ -967,8 +967,9 @@ def test_generate(candidate):
     """Accept every right generate, refuse every faulty one, by assert.
 
     candidate(G, x): G's pictures for the batch x, made as in training: dropout on,
-    batch norm by the batch's own statistics. Afterwards G.training is what it was. G is any nn.Module that you make, with one mode for all its layers; x is
-    whatever it takes. The pictures have any float dtype, with gradients or without."""
+    batch norm by the batch's own statistics. Afterwards G.training is what it was. G is
+    any nn.Module that you make, with one mode for all its layers; x whatever it takes.
+    The pictures have any float dtype, with gradients or without."""
     ### BEGIN SOLUTION
     for training in (True, False):  # whichever way G comes
         x = 3 + 2 * torch.randn(500, 4)
