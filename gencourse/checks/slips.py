@@ -81,8 +81,8 @@ class _Worked:
             nodes = [node for node in _nodes(_function(module)) if module is source or not _is_named(node[-1])]
             for kind in KINDS:
                 found = [
-                    Edit(*place, ast.fix_missing_locations(new), hint)
-                    for *place, node in nodes
+                    Edit(parent, field, index, ast.fix_missing_locations(new), hint)
+                    for parent, field, index, node in nodes
                     for new, hint in kind(node, said)
                 ]
                 self.edits += [(module, [edit]) for edit in found]
@@ -139,7 +139,11 @@ def _exchanged_names(parameters: Sequence[str], nodes: Sequence[Any]) -> Iterato
     for a, b in itertools.combinations(parameters, 2):
         hint = f"{a} and {b} have changed places."
         other = {a: _name(b), b: _name(a)}
-        yield [Edit(*place, other[n.id], hint) for *place, n in nodes if isinstance(n, ast.Name) and n.id in other]
+        yield [
+            Edit(parent, field, index, other[n.id], hint)
+            for parent, field, index, n in nodes
+            if isinstance(n, ast.Name) and n.id in other
+        ]
 
 
 def _nodes(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
