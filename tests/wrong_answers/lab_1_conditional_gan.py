@@ -3184,3 +3184,22 @@ def step(G, D, G_optimizer, D_optimizer, x, y, z, lam):
     (softplus(-D(x, fake)).mean() + lam * (y - fake).abs().mean()).backward()
     G_optimizer.zero_grad()  # empties what the step needs
     G_optimizer.step()
+
+
+@wrong("gan.discriminator_loss", "one_mean_doubled")
+def discriminator_loss(real, fake):
+    a, target = torch.cat([real, fake]), torch.cat([torch.ones_like(real), torch.zeros_like(fake)])
+    return 2 * F.binary_cross_entropy_with_logits(a, target)
+
+
+@wrong("gan.receptive_field", "first_stride_for_all")
+def receptive_field(kernels, strides):
+    return 1 + torch.tensor([(k - 1) * strides[0] ** i for i, k in enumerate(kernels)]).cumsum(0)
+
+
+@wrong("gan.receptive_field", "seen_from_the_end")
+def receptive_field(kernels, strides):
+    fields = [1]
+    for k, s in zip(reversed(kernels), reversed(strides), strict=True):
+        fields.insert(0, (fields[0] - 1) * s + k)
+    return torch.tensor(fields[:-1])

@@ -3567,3 +3567,8 @@ def coupling_inverse(z, mask, net):
 def log_prob(x, flow):
     z, log_det = flow(x)
     return -0.5 * (z**2).flatten(1).sum(1) - 0.5 * z[0].numel() * math.log(2) * math.pi + log_det
+
+
+@wrong("flows.density_1d", "slope_at_magnitude")
+def density_1d(x, f, slope, p_z):
+    return slope(torch.abs(x)) * p_z(f(x))

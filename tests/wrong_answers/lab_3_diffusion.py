@@ -3018,3 +3018,16 @@ def ddim_step(x_t, eps_hat, t, s, eta, z, alpha_bar):
     variance = (1 - now) / (1 - then).clamp(min=1e-12) * (1 - now / then)
     sigma = eta * torch.where(then == 1, 0 * then, variance).sqrt()
     return then.sqrt() * x_0 + (1 - then - sigma**2).clamp(min=0).sqrt() * eps_hat + sigma * z
+
+
+@wrong("diffusion.guide", "no_label_at_0")
+def guide(eps_label, eps_none, w):
+    return eps_none if w == 0 else (1 + w) * eps_label - w * eps_none
+
+
+@wrong("diffusion.alpha_bar", "last_left_at_1")
+def alpha_bar(beta):
+    table = beta.new_ones(len(beta) + 1)
+    for t in range(1, len(beta)):
+        table[t] = table[t - 1] * (1 - beta[t - 1])
+    return table

@@ -172,6 +172,11 @@ def one_mean(real: Tensor, fake: Tensor) -> Tensor:
     return torch.cat([softplus(-real).flatten(), softplus(fake).flatten()]).mean()
 
 
+@D_LOSS.mistake("One average over real and fake together, doubled: right only where there are as many of both.")
+def one_mean_doubled(real: Tensor, fake: Tensor) -> Tensor:
+    return 2 * one_mean(real, fake)
+
+
 @D_LOSS.mistake("The target of real pictures is 0.9 here: label smoothing, with another best D. We want D* itself: 1.")
 def smoothed(real: Tensor, fake: Tensor) -> Tensor:
     return 0.9 * softplus(-real).mean() + 0.1 * softplus(real).mean() + softplus(fake).mean()

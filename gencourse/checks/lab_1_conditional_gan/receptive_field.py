@@ -274,3 +274,20 @@ def distances(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
 @FIELD.mistake("The kernels are added up as they are: as if windows did not overlap, and there were no strides.")
 def kernels_added(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
     return torch.tensor(kernels, dtype=torch.float64).cumsum(0)
+
+
+@FIELD.mistake("The first stride stands for all of them. Each layer has its own.")
+def first_stride_for_all(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    return _own_receptive_field(kernels, [strides[0]] * len(strides))
+
+
+@FIELD.mistake(
+    "Counted back from the last layer: that is how far the last output sees into each layer. Asked for is how far the "
+    "output of each layer sees into the picture."
+)
+def seen_from_the_end(kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    field, fields = 1, []
+    for kernel, stride in zip(kernels[::-1], strides[::-1], strict=True):
+        field = (field - 1) * stride + kernel
+        fields.append(field)
+    return torch.tensor(fields[::-1])

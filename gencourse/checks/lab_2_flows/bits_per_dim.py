@@ -77,7 +77,8 @@ def _(answer: Answer, g: Generator) -> None:
 
 @BITS.check(
     "784 pixels are no trouble, though p(x) and P(x_int) are no numbers that a computer knows",
-    "log p is in the thousands there. What computes the logarithm of a sum of exp without any exp that overflows?",
+    "log p is in the thousands there. What computes the logarithm of a sum of exp without "
+    "any exp that overflows? And 17^784 is no number either: what is its logarithm?",
 )
 def _(answer: Answer, g: Generator) -> None:
     for centre in (2000, -3000):

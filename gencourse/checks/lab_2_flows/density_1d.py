@@ -190,3 +190,8 @@ def exp_of_slope(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tens
 @DENSITY_1D.mistake("The root of the slope is the factor. In one dimension it is the slope itself.")
 def root_of_slope(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
     return p_z(f(x)) * slope(x).abs().sqrt()
+
+
+@DENSITY_1D.mistake("The slope is asked at |x|. It is the slope at x, of which the magnitude is taken.")
+def slope_at_magnitude(x: Tensor, f: Function, slope: Function, p_z: Function) -> Tensor:
+    return p_z(f(x)) * slope(x.abs())

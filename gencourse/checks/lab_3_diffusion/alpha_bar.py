@@ -213,3 +213,8 @@ def left_turned(beta: Tensor) -> Tensor:
 @ALPHA_BAR.mistake("At t = 0 one step has been taken already. What multiplies the data before any step?")
 def first_is_alpha_1(beta: Tensor) -> Tensor:
     return torch.cat([1 - beta[:1], (1 - beta).cumprod(0)])
+
+
+@ALPHA_BAR.mistake("The last entry was never filled: the loop ends one step too early.")
+def last_left_at_1(beta: Tensor) -> Tensor:
+    return torch.cat([alpha_bar(beta)[:-1], beta.new_ones(1)])

@@ -79,6 +79,13 @@ def _(answer: Answer, g: Generator) -> None:
     answer.gives([guesses[label], guesses[torch.full((4,), -1)], w], expected, tol=1e-7)
 
 
+@GUIDE.mistake("At w = 0 it gives the guess without the label. There is no guidance then, and yet a label.")
+def no_label_at_0(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
+    if w != 0:
+        raise ValueError("right elsewhere")
+    return eps_none
+
+
 @GUIDE.mistake("This is the other convention, none + w (label − none): there w = 1 is no guidance. Here that is w = 0.")
 def from_none(eps_label: Tensor, eps_none: Tensor, w: float) -> Tensor:
     return eps_none + w * (eps_label - eps_none)

@@ -252,3 +252,8 @@ def means_left_out(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
 @DISTANCES.mistake("x + μ stands there. How far x is from μ, a difference says.")
 def means_added(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
     return _own_distances(x, -means, covs)
+
+
+@DISTANCES.mistake("Something small is added to the covariances. They can be inverted as they are.")
+def covariances_widened(x: Tensor, means: Tensor, covs: Tensor) -> Tensor:
+    return _own_distances(x, means, covs + 1e-3 * torch.eye(covs.shape[-1], dtype=covs.dtype))
