@@ -46,6 +46,7 @@ def seeded(number=0):
 # When you are stuck, `checks.hint("one_truth.gap")` says more, and `checks.solution("one_truth.gap")` shows a worked answer; after the third failure it is in the panel.
 # To go on without an answer, put `raise NotImplementedError` back and run the cell: genlib's own version stands in, and the rest of the notebook works.
 # Exercises 7 and 9 need gradients, and so torch, and what exercise 8 measures with takes tensors; the others may be written in NumPy as well.
+# What comes back is as precise as what was given, float64 mostly: `torch.tensor(0.1)` is float32, and a plain `0.1` or `torch.tensor(0.1, dtype=x.dtype)` is not.
 # No function may change its arguments in place: they belong to whoever calls it.
 #
 # ## The letters

@@ -2,6 +2,7 @@
 # ruff: noqa
 # pyright: reportRedeclaration=false, reportAttributeAccessIssue=false, reportAssignmentType=false
 # pyright: reportGeneralTypeIssues=false, reportAssertAlwaysTrue=false, reportUnusedExpression=false
+# pyright: reportOptionalSubscript=false
 
 from . import right, wrong
 
