@@ -85,3 +85,28 @@ def test_slips_leave_the_worked_answer_as_it_was():
     assert first == again
     assert len(first) > 50
     assert all(torch.equal(a, b) for a, b in zip(before, exercise.results(exercise.own, args), strict=True))
+
+
+def test_an_answer_that_is_wrong_once_and_never_again_is_only_wrong(monkeypatch):
+    monkeypatch.setattr(EXERCISES["diffusion.q_sample"], "mistakes", {})
+    calls = []
+
+    def q_sample(x_0, t, eps, alpha_bar):
+        calls.append(t)
+        a = per_example(alpha_bar[t], x_0)
+        x_t = a.sqrt() * x_0 + (1 - a).sqrt() * eps
+        return x_t[:1] if len(calls) == 4 else x_t
+
+    result = checks.run("diffusion.q_sample", q_sample)
+    assert (result.state, result.mistake) == ("wrong", "shape")
+
+
+def test_what_stands_above_a_function_is_not_done_with_its_slips():
+    known = []
+
+    @lambda function: known.append(function) or function
+    def double(x):
+        return x + x
+
+    assert len(list(slips(double))) > 10
+    assert known == [double]

@@ -83,7 +83,8 @@ def _slipped(call: Call, off: list[int]) -> tuple[str, str]:
     whole, each = range(len(call.outputs)), {}
     places = [(args, _or_nothing(call, call.function, args)) for args in (call.args, *call.everywhere())]
     wrong = [place for place in places if not _agree(_or_nothing(call, call.exercise.own, place[0]), place[1], whole)]
-    args, have = min(wrong, key=lambda place: sum(a.numel() for a in place[0] if isinstance(a, Tensor)))  # least work
+    wrong.sort(key=lambda place: sum(a.numel() for a in place[0] if isinstance(a, Tensor)))
+    args, have = wrong[0] if wrong else ((), ())  # where it is least work; an answer may be wrong once and never again
     with warnings.catch_warnings(action="ignore"):  # of a slip's own
         for slip in slips(call.exercise.own) if have else ():
             would = _or_nothing(call, slip.function, args)

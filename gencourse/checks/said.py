@@ -9,6 +9,11 @@ NAMED = 30  # letters of an expression that a hint shows; longer ones are named 
 SHAPES = ("view", "reshape", "expand", "flatten", "to", "permute", "unsqueeze", "zip", "len")
 
 
+def called(node: ast.Call) -> str:
+    """The last name of the function that is called."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
 class Said:
     """Called with a part of a function, it says what the part is."""
 
@@ -64,7 +69,7 @@ class Inlined(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        if not self.shapes and isinstance(node.func, ast.Attribute) and node.func.attr in SHAPES:
+        if not self.shapes and isinstance(node.func, ast.Attribute) and called(node) in SHAPES:
             return self.visit(node.func.value)
         return self.generic_visit(node)
 

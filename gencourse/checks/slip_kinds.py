@@ -7,7 +7,7 @@ import ast
 import itertools
 from collections.abc import Iterator
 
-from gencourse.checks.said import Said
+from gencourse.checks.said import Said, called
 
 Found = Iterator[tuple[ast.AST, str]]  # another node, and the hint
 
@@ -51,8 +51,8 @@ def _missing(node: ast.AST, said: Said) -> Found:
                 right if isinstance(op, ast.Add) else ast.UnaryOp(ast.USub(), right),
                 f"A term is missing: {said(left)}.",
             )
-    if isinstance(node, ast.Call) and (inner := _inner(node)) is not None and _called(node) in NOUNS:
-        yield inner, f"The {NOUNS[_called(node)]} is missing: {said(inner)}."
+    if isinstance(node, ast.Call) and (inner := _inner(node)) is not None and called(node) in NOUNS:
+        yield inner, f"The {NOUNS[called(node)]} is missing: {said(inner)}."
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert):
         yield node.operand, f"What {said(node.operand)} picks, and what it leaves, are exchanged."
     if isinstance(node, ast.Expr | ast.AugAssign) and not isinstance(node.value, ast.Constant):
@@ -72,7 +72,7 @@ NOUNS = {
 def _exchanged(node: ast.AST, said: Said) -> Found:
     """One function for another, a comparison turned, results in another order."""
     if isinstance(node, ast.Call) and (inner := _inner(node)) is not None:
-        for other in EXCHANGED.get(_called(node), ()):
+        for other in EXCHANGED.get(called(node), ()):
             function = node.func
             if isinstance(function, ast.Attribute):
                 new = ast.Attribute(function.value, other, ast.Load())
@@ -116,9 +116,9 @@ COMPARED = {
 
 def _axes(node: ast.AST, said: Said) -> Found:
     """A sum, a mean, a deviation over other axes, or with another divisor."""
-    if not isinstance(node, ast.Call) or _called(node) not in REDUCED or (inner := _inner(node)) is None:
+    if not isinstance(node, ast.Call) or called(node) not in REDUCED or (inner := _inner(node)) is None:
         return
-    name, own = _called(node), [] if _inner(node) is getattr(node.func, "value", None) else node.args[:1]
+    name, own = called(node), [] if _inner(node) is getattr(node.func, "value", None) else node.args[:1]
     axes = [ast.unparse(a) for a in node.args[len(own) :]] + [
         ast.unparse(k.value) for k in node.keywords if k.arg == "dim"
     ]
@@ -144,7 +144,7 @@ def _places(node: ast.AST, said: Said) -> Found:
         for n, way in ((-1, "early"), (1, "late")):
             index = ast.BinOp(node.slice, ast.Add(), ast.Constant(n))
             yield ast.Subscript(node.value, index, node.ctx), f"{said(node.value)} is read one place too {way}."
-    if isinstance(node, ast.Call) and _called(node) in ("range", "arange"):
+    if isinstance(node, ast.Call) and called(node) in ("range", "arange"):
         for i, bound in enumerate(node.args):
             for n in (-1, 1):
                 args = [*node.args[:i], ast.BinOp(bound, ast.Add(), ast.Constant(n)), *node.args[i + 1 :]]
@@ -188,10 +188,6 @@ def _extra(node: ast.AST, said: Said) -> Found:
 
 
 KINDS = (_signs, _missing, _exchanged, _axes, _places, _numbers, _names, _extra)
-
-
-def _called(node: ast.Call) -> str:
-    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
 def _inner(node: ast.Call) -> ast.expr | None:

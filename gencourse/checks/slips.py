@@ -16,7 +16,7 @@ from functools import cache
 from inspect import signature
 from typing import Any, NamedTuple
 
-from gencourse.checks.said import SHAPES, Inlined, Said
+from gencourse.checks.said import SHAPES, Inlined, Said, called
 from gencourse.checks.slip_kinds import KINDS
 
 
@@ -56,11 +56,12 @@ def _worked(answer: Callable[..., Any]) -> "_Worked":
     return _Worked(answer)
 
 
-def _source(function: Callable[..., Any]) -> ast.Module:
+def _source(answer: Callable[..., Any]) -> ast.Module:
     """Its text as a tree; an empty one where there is none, or where it is no `def`."""
     with contextlib.suppress(OSError, SyntaxError):
-        source = ast.parse(textwrap.dedent(inspect.getsource(function)))
-        if isinstance(source.body[0], ast.FunctionDef):
+        source = ast.parse(textwrap.dedent(inspect.getsource(answer)))
+        if isinstance(function := source.body[0], ast.FunctionDef):
+            function.decorator_list = []  # what is done with it is not done with its slips
             return source
     return ast.parse("def nothing(): pass")
 
@@ -78,7 +79,9 @@ class _Worked:
         said = Said(parameters, tree)
         self.edits: list[tuple[ast.Module, Sequence[Edit]]] = []
         for module in (source, _written_out(source, said)):
-            nodes = [node for node in _nodes(_function(module)) if module is source or not _is_named(node[-1])]
+            nodes = [
+                node for node in _nodes(_function(module)) if module is source or not isinstance(node[-1], ast.Assign)
+            ]
             for kind in KINDS:
                 found = [
                     Edit(parent, field, index, ast.fix_missing_locations(new), hint)
@@ -113,13 +116,9 @@ def _written_out(module: ast.Module, said: "Said") -> ast.Module:
     """Every use of a name for a part is replaced by the part, so that each use can be wrong alone."""
     new = ast.parse(ast.unparse(module))
     for statement in _function(new).body:
-        if not _is_named(statement):
+        if not isinstance(statement, ast.Assign):
             Inlined(said.once, shapes=True).visit(statement)
     return ast.fix_missing_locations(new)
-
-
-def _is_named(node: ast.AST) -> bool:
-    return isinstance(node, ast.Assign)
 
 
 def _everywhere(found: Iterable[Edit]) -> Iterator[Sequence[Edit]]:
@@ -149,12 +148,8 @@ def _exchanged_names(parameters: Sequence[str], nodes: Sequence[Any]) -> Iterato
 def _nodes(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
     """Each part of a function with its place, but not what is about shapes alone."""
     for field, value in ast.iter_fields(node):
-        about_shapes = (
-            isinstance(node, ast.Call)
-            and field == "args"
-            and getattr(node.func, "attr", getattr(node.func, "id", "")) in SHAPES
-        )
-        if isinstance(node, ast.arguments) or field in ("decorator_list", "returns") or about_shapes:
+        about_shapes = isinstance(node, ast.Call) and field == "args" and called(node) in SHAPES
+        if isinstance(node, ast.arguments) or field == "returns" or about_shapes:
             continue
         for index, part in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if isinstance(part, ast.AST):

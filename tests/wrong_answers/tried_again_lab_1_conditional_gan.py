@@ -58,15 +58,6 @@ def _(real, fake):
     return F.softplus(-real).flatten(1).sum(1).mean() + F.softplus(fake).flatten(1).sum(1).mean()
 
 
-# -Bernoulli(logits).log_prob, means
-@right("gan.discriminator_loss")
-def _(real, fake):
-    B = torch.distributions.Bernoulli
-    return (
-        -B(logits=real).log_prob(torch.ones_like(real)).mean() - B(logits=fake).log_prob(torch.zeros_like(fake)).mean()
-    )
-
-
 # logaddexp with 0, weights 1/numel in a dot product
 @right("gan.discriminator_loss")
 def _(real, fake):
@@ -87,12 +78,6 @@ def _(y, mean, std, mean_G, std_G):
     lp = -0.5 * ((y - mean) / std) ** 2 - 0.5 * std.log()
     lg = -0.5 * ((y - mean_G) / std_G) ** 2 - 0.5 * std_G.log()
     return lp - lg
-
-
-# forgot the 1/2 in the exponent
-@wrong("gan.optimal_logit", "no_half")
-def _(y, mean, std, mean_G, std_G):
-    return -(((y - mean) / std) ** 2) - std.log() + ((y - mean_G) / std_G) ** 2 + std_G.log()
 
 
 # returns P(real) = sigmoid of it
@@ -190,32 +175,12 @@ def _(fake):
 PU = "gan.pulls"
 
 
-# derivative over P instead of over the logit: -1/(1-P), -1/P
-@wrong("gan.pulls", "over_the_probability")
-def _(fake):
-    P = torch.sigmoid(fake)
-    return -1 / (1 - P), -1 / P
-
-
 # autograd of the mean losses (divided by N)
 @wrong("gan.pulls", "averaged")
 def _(fake):
     a = fake.detach().requires_grad_()
     m, n = generator_losses(a)
     return torch.autograd.grad(m, a, retain_graph=True)[0], torch.autograd.grad(n, a)[0]
-
-
-# second slope with the wrong sign: +sigmoid(-fake)
-@wrong("gan.pulls", "second_turned")
-def _(fake):
-    return -torch.sigmoid(fake), torch.sigmoid(-fake)
-
-
-# derivative of sigmoid: P(1-P) for both, with minus
-@wrong("gan.pulls", "slope_of_sigmoid")
-def _(fake):
-    P = torch.sigmoid(fake)
-    return -P * (1 - P), -P * (1 - P)
 
 
 # swapped 1-P and P: minimax -(1-P), non-saturating -P
@@ -232,13 +197,6 @@ def _(fake):
     m = torch.func.vmap(torch.func.grad(lambda a: F.logsigmoid(-a)))(flat)
     n = torch.func.vmap(torch.func.grad(lambda a: -F.logsigmoid(a)))(flat)
     return m.reshape(fake.shape), n.reshape(fake.shape)
-
-
-# tanh form, second one as -1 - first... by tanh
-@right("gan.pulls")
-def _(fake):
-    t = torch.tanh(fake / 2)
-    return -(1 + t) / 2, -(1 - t) / 2
 
 
 PA = "gan.pair"
@@ -515,17 +473,6 @@ def _(kernels, strides):
     return torch.tensor(out)
 
 
-# stride applied before the layer's own kernel
-@wrong("gan.receptive_field", "own_stride")
-def _(kernels, strides):
-    field, apart, out = 1, 1, []
-    for k, s in zip(kernels, strides):
-        apart *= s
-        field += (k - 1) * apart
-        out.append(field)
-    return torch.tensor(out)
-
-
 # starts with field 0
 @wrong("gan.receptive_field", "from_0")
 def _(kernels, strides):
@@ -638,38 +585,11 @@ def _(y):
 VA = "gan.variances"
 
 
-# by_map not corrected
-@wrong("gan.variances", "uncorrected")
-def _(samples):
-    return samples.var(0).mean(), samples.mean(0).var(0).mean()
-
-
-# divides by B rather than by K in the correction
-@wrong("gan.variances", "divided_by_maps")
-def _(samples):
-    n = samples.var(0).mean()
-    return n, samples.mean(0).var(0).mean() - n / samples.shape[1]
-
-
 # biased variance everywhere (unbiased=False)
 @wrong("gan.variances", "divided_by_n")
 def _(samples):
     n = samples.var(0, unbiased=False).mean()
     return n, samples.mean(0).var(0, unbiased=False).mean() - n / len(samples)
-
-
-# draws and maps confused: dims 0 and 1 swapped
-@wrong("gan.variances", "axes_exchanged")
-def _(samples):
-    n = samples.var(1).mean()
-    return n, samples.mean(1).var(0).mean() - n / samples.shape[1]
-
-
-# clamps by_map at 0, 'a variance is not negative'
-@wrong("gan.variances", "cut_off")
-def _(samples):
-    n = samples.var(0).mean()
-    return n, (samples.mean(0).var(0).mean() - n / len(samples)).clamp(min=0)
 
 
 # ANOVA sums of squares with loops over maps and einsum
@@ -701,22 +621,6 @@ def _(samples):
 
 
 R1 = "gan.r1"
-
-
-# length, not its square (the root too much)
-@wrong("gan.r1", "not_squared")
-def _(D, x, y):
-    y = y.detach().requires_grad_()
-    (g,) = torch.autograd.grad(D(x, y).sum(), y, create_graph=True)
-    return g.flatten(1).norm(dim=1).mean()
-
-
-# mean over pixels too
-@wrong("gan.r1", "mean_over_pixels")
-def _(D, x, y):
-    y = y.detach().requires_grad_()
-    (g,) = torch.autograd.grad(D(x, y).sum(), y, create_graph=True)
-    return g.square().mean()
 
 
 # no create_graph

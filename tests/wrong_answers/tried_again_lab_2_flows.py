@@ -21,47 +21,10 @@ def d1(x, f, slope, p_z):
     return p_z(x) * slope(x).abs()
 
 
-# the slope is taken at z = f(x) instead of at x
-@wrong("flows.density_1d", "slope_at_z")
-def d2(x, f, slope, p_z):
-    z = f(x)
-    return p_z(z) * slope(z).abs()
-
-
-# a negative slope is cut to 0 instead of abs
-@wrong("flows.density_1d", "cut")
-def d3(x, f, slope, p_z):
-    return p_z(f(x)) * slope(x).clamp(min=0)
-
-
-# abs by squaring, the root forgotten: slope squared
-@wrong("flows.density_1d", "slope_squared")
-def d4(x, f, slope, p_z):
-    return p_z(f(x)) * slope(x) ** 2
-
-
-# abs around f(x) instead of around the slope
-@wrong("flows.density_1d", "no_abs")
-def d5(x, f, slope, p_z):
-    return p_z(f(x).abs()) * slope(x)
-
-
 # in logarithms, exp at the end
 @right("flows.density_1d")
 def d_r1(x, f, slope, p_z):
     return torch.exp(torch.log(p_z(f(x))) + torch.log(torch.sqrt(slope(x).square())))
-
-
-# shift first, then scale
-@wrong("flows.affine", "shift_first")
-def a1(x, log_s, shift):
-    return log_s.exp() * (x + shift), log_s.sum().expand(len(x))
-
-
-# log_det from |log_s|: abs at the wrong place
-@wrong("flows.affine", "absolute")
-def a2(x, log_s, shift):
-    return log_s.exp() * x + shift, log_s.abs().sum().expand(len(x))
 
 
 # log_det summed over the batch too: B times too large
@@ -70,14 +33,6 @@ def a3(x, log_s, shift):
     z = log_s.exp() * x + shift
     log_det = log_s.expand_as(x).sum()
     return z, log_det.repeat(len(x))
-
-
-# in-place: the caller's x is changed
-@wrong("flows.affine", "in_place")
-def a4(x, log_s, shift):
-    x *= log_s.exp()
-    x += shift
-    return x, log_s.sum().expand(len(x))
 
 
 # log_det = log of the SUM of the scales
@@ -186,14 +141,6 @@ def c1(x, mask, net):
 def c2(x, mask, net):
     log_s, shift = net(x)
     log_s, shift = log_s * ~mask, shift * ~mask
-    return log_s.exp() * x + shift, log_s.flatten(1).sum(1)
-
-
-# shift is added to the kept places too
-@wrong("flows.coupling", "all_shifted")
-def c3(x, mask, net):
-    log_s, shift = net(x * mask)
-    log_s = log_s * ~mask
     return log_s.exp() * x + shift, log_s.flatten(1).sum(1)
 
 
@@ -391,14 +338,6 @@ def o2(x, layers):
     return x, log_det
 
 
-# log_det of the last layer only: overwritten
-@wrong("flows.compose", "last_only")
-def o3(x, layers):
-    for layer in layers:
-        x, log_det = layer(x)
-    return x, log_det
-
-
 # log_dets multiplied
 @wrong("flows.compose", "multiplied")
 def o4(x, layers):
@@ -531,19 +470,6 @@ def f1(flow, optimizer, loss, batches):
     for x in batches:
         value = loss(x, flow).mean()
         value.backward()
-        optimizer.step()
-        losses.append(value.detach())
-    return torch.stack(losses)
-
-
-# zero_grad between backward and step
-@wrong("flows.fit", "stands_still")
-def f2(flow, optimizer, loss, batches):
-    losses = []
-    for x in batches:
-        value = loss(x, flow).mean()
-        value.backward()
-        optimizer.zero_grad()
         optimizer.step()
         losses.append(value.detach())
     return torch.stack(losses)

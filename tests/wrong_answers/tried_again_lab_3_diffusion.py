@@ -37,18 +37,6 @@ def tgt(x_0, eps, t, alpha_bar, predict):
     return a.sqrt() * eps - (1 - a).sqrt() * x_0
 
 
-# entry 0 is 0 instead of 1
-@wrong("diffusion.alpha_bar", "zero_first")
-def _(beta):
-    return torch.cat([beta.new_zeros(1), (1 - beta).cumprod(0)])
-
-
-# 1 - cumsum(beta): adds the betas instead of multiplying the alphas
-@wrong("diffusion.alpha_bar", "sum_for_product")
-def _(beta):
-    return torch.cat([beta.new_ones(1), 1 - beta.cumsum(0)])
-
-
 # roots kept: cumprod of sqrt(1 - beta)
 @wrong("diffusion.alpha_bar", "rooted")
 def _(beta):
@@ -106,20 +94,6 @@ def _(x_0, t, eps, alpha_bar):
 @wrong("diffusion.q_sample", "one_step_early")
 def _(x_0, t, eps, alpha_bar):
     a = col(alpha_bar[t - 1], x_0)
-    return a.sqrt() * x_0 + (1 - a).sqrt() * eps
-
-
-# view(-1, 1, 1, 1) hard-coded: pictures only
-@wrong("diffusion.q_sample", "shape")
-def _(x_0, t, eps, alpha_bar):
-    a = alpha_bar[t].view(-1, 1, 1, 1)
-    return a.sqrt() * x_0 + (1 - a).sqrt() * eps
-
-
-# step of the first example used for all
-@wrong("diffusion.q_sample", "first_step_for_all")
-def _(x_0, t, eps, alpha_bar):
-    a = alpha_bar[t[0]]
     return a.sqrt() * x_0 + (1 - a).sqrt() * eps
 
 
@@ -369,16 +343,6 @@ def _(x_t, t, eps_hat, z, beta, alpha_bar):
     return x
 
 
-# noise of the wrong step: z[i - 1]
-@wrong("diffusion.ancestral", "noise_early")
-def _(net, step, x_T, z):
-    xs = [x_T]
-    for i in range(len(z) - 1, 0, -1):
-        t = torch.full((len(x_T),), i)
-        xs.append(step(xs[-1], t, net(xs[-1], t), z[i - 1]))
-    return torch.stack(xs)
-
-
 # network always sees x_T
 @wrong("diffusion.ancestral", "net_sees_x_T")
 def _(net, step, x_T, z):
@@ -399,16 +363,6 @@ def _(net, step, x_T, z):
         t = torch.full((len(x_T),), i)
         out[i - 1] = step(out[i], t, net(out[i], t), z[i])
     return out
-
-
-# steps upwards: t = 1, 2, ..., T
-@wrong("diffusion.ancestral", "upwards")
-def _(net, step, x_T, z):
-    xs = [x_T]
-    for i in range(1, len(z)):
-        t = torch.full((len(x_T),), i)
-        xs.append(step(xs[-1], t, net(xs[-1], t), z[i]))
-    return torch.stack(xs)
 
 
 # one buffer overwritten: every entry of the walk is the last x
@@ -439,30 +393,6 @@ def _(net, step, x_T, z):
 @wrong("diffusion.ddim_steps", "cut")
 def _(T, n):
     return torch.linspace(T, 0, n + 1).long()
-
-
-# n points instead of n + 1
-@wrong("diffusion.ddim_steps", "n_points")
-def _(T, n):
-    return torch.linspace(T, 0, n).round().long()
-
-
-# ends at 1 instead of 0
-@wrong("diffusion.ddim_steps", "ends_at_1")
-def _(T, n):
-    return torch.linspace(T, 1, n + 1).round().long()
-
-
-# stride T // n first, then times: misses T if n does not divide it
-@wrong("diffusion.ddim_steps", "multiples_below_T")
-def _(T, n):
-    return torch.arange(n, -1, -1) * (T // n)
-
-
-# upwards, from 0 to T
-@wrong("diffusion.ddim_steps", "upwards")
-def _(T, n):
-    return torch.linspace(0, T, n + 1).round().long()
 
 
 # integer arithmetic, half up
@@ -615,24 +545,6 @@ def _(net, x_0, t, eps, alpha_bar, optimizer):
     each.backward(torch.full_like(each, 1 / len(each)))
     optimizer.step()
     return each.detach().mean()
-
-
-# label and none exchanged
-@wrong("diffusion.guide", "exchanged")
-def _(eps_label, eps_none, w):
-    return (1 + w) * eps_none - w * eps_label
-
-
-# the other convention: none + w (label - none)
-@wrong("diffusion.guide", "from_none")
-def _(eps_label, eps_none, w):
-    return eps_none + w * (eps_label - eps_none)
-
-
-# plus instead of minus
-@wrong("diffusion.guide", "added")
-def _(eps_label, eps_none, w):
-    return (1 + w) * eps_label + w * eps_none
 
 
 # the 1 forgotten: w label - w none

@@ -169,20 +169,6 @@ def _(responsibility, near, weights, found_at):
     return share, (share >= found_at * weights).to(share)
 
 
-# near ignored
-@wrong("one_truth.coverage", "strays_count")
-def _(responsibility, near, weights, found_at):
-    share = responsibility.mean(0)
-    return share, (share >= found_at * weights).to(share)
-
-
-# threshold found_at without the weights
-@wrong("one_truth.coverage", "same_for_all")
-def _(responsibility, near, weights, found_at):
-    share = (responsibility * near[:, None]).mean(0)
-    return share, (share >= found_at).to(share)
-
-
 # hard assignment by argmax
 @wrong("one_truth.coverage", "most_likely")
 def _(responsibility, near, weights, found_at):
@@ -196,20 +182,6 @@ def _(responsibility, near, weights, found_at):
 def _(responsibility, near, weights, found_at):
     share = (responsibility * near[:, None]).sum(0)
     return share, (share >= found_at * weights).to(share)
-
-
-# > instead of >=
-@wrong("one_truth.coverage", "more_than")
-def _(responsibility, near, weights, found_at):
-    share = (responsibility * near[:, None]).mean(0)
-    return share, (share > found_at * weights).to(share)
-
-
-# share divided by weight returned as share
-@wrong("one_truth.coverage", "relative")
-def _(responsibility, near, weights, found_at):
-    share = (responsibility * near[:, None]).mean(0) / weights
-    return share, (share >= found_at).to(share)
 
 
 # matrix product, found as bool to float by torch.where
@@ -234,20 +206,6 @@ def _(responsibility, near, weights, found_at):
 def _(log_p, log_p_theta):
     d = log_p_theta - log_p
     return d.mean(), d.std() / math.sqrt(len(d))
-
-
-# error is the standard deviation of single numbers
-@wrong("one_truth.gap", "deviation")
-def _(log_p, log_p_theta):
-    d = log_p - log_p_theta
-    return d.mean(), d.std()
-
-
-# std divided by B, not root B
-@wrong("one_truth.gap", "divided_by_b")
-def _(log_p, log_p_theta):
-    d = log_p - log_p_theta
-    return d.mean(), d.std() / len(d)
 
 
 # errors of the two averages in quadrature, as if independent
@@ -297,38 +255,10 @@ def _(log_p, log_p_theta):
     return mean, math.sqrt(m2 / (i - 1) / i)
 
 
-# log p subtracted
-@wrong("one_truth.bound_gap", "log_p_subtracted")
-def _(log_p, L_T, L_t, L_0, dims):
-    s = dims * math.log(2) * (L_T + L_t.sum(1) + L_0) - log_p
-    return s.mean(), s.std() / len(s) ** 0.5
-
-
-# dims forgotten
-@wrong("one_truth.bound_gap", "nats_per_dimension")
-def _(log_p, L_T, L_t, L_0, dims):
-    s = math.log(2) * (L_T + L_t.sum(1) + L_0) + log_p
-    return s.mean(), s.std() / len(s) ** 0.5
-
-
-# divided by log 2
-@wrong("one_truth.bound_gap", "divided_by_log_2")
-def _(log_p, L_T, L_t, L_0, dims):
-    s = dims * (L_T + L_t.sum(1) + L_0) / math.log(2) + log_p
-    return s.mean(), s.std() / len(s) ** 0.5
-
-
 # mean over steps instead of sum
 @wrong("one_truth.bound_gap", "steps_averaged")
 def _(log_p, L_T, L_t, L_0, dims):
     s = dims * math.log(2) * (L_T + L_t.mean(1) + L_0) + log_p
-    return s.mean(), s.std() / len(s) ** 0.5
-
-
-# first column of L_t skipped (sum from t=2 read as index)
-@wrong("one_truth.bound_gap", "first_column_left_out")
-def _(log_p, L_T, L_t, L_0, dims):
-    s = dims * math.log(2) * (L_T + L_t[:, 1:].sum(1) + L_0) + log_p
     return s.mean(), s.std() / len(s) ** 0.5
 
 
@@ -353,18 +283,6 @@ def _(log_p, L_T, L_t, L_0, dims):
     lp, a, b, c = (np.asarray(v, dtype=np.float64) for v in (log_p, L_T, L_t, L_0))
     s = (a + b.sum(-1) + c) * dims / np.log2(np.e) + lp
     return s.mean(), s.std(ddof=1) / np.sqrt(s.size)
-
-
-# exp, mean, log: underflow
-@wrong("one_truth.importance", "naive")
-def _(log_w):
-    return log_w.mean(1), log_w.exp().mean(1).log()
-
-
-# log n not subtracted
-@wrong("one_truth.importance", "sum_of_weights")
-def _(log_w):
-    return log_w.mean(1), log_w.logsumexp(1)
 
 
 # over the points (dim 0)
@@ -409,12 +327,6 @@ def _(log_w):
     for r in log_w:
         rows.append(r.max() + torch.log(torch.mean(torch.exp(r - r.max()))))
     return torch.mean(log_w, -1), torch.stack(rows)
-
-
-# pairs of a point with itself counted in the mean
-@wrong("one_truth.energy", "with_itself")
-def _(x, y):
-    return 2 * torch.cdist(x, y).mean() - torch.cdist(x, x).mean() - torch.cdist(y, y).mean()
 
 
 # factor 2 forgotten
@@ -464,19 +376,6 @@ def _(x, y):
         return d(a, a)[off].mean()
 
     return 2 * d(x, y).mean() - inside(x) - inside(y)
-
-
-# n(n-1) for the pairs of y, too
-@wrong("one_truth.energy", "pairs_of_x")
-def _(x, y):
-    n = len(x)
-    return 2 * torch.cdist(x, y).mean() - (torch.cdist(x, x).sum() + torch.cdist(y, y).sum()) / (n * (n - 1))
-
-
-# pdist
-@right("one_truth.energy")
-def _(x, y):
-    return 2 * torch.cdist(x, y).mean() - torch.pdist(x).mean() - torch.pdist(y).mean()
 
 
 # loops over points, the own one cut out
@@ -584,16 +483,6 @@ def _(x, y, orders, statistic):
 def _(G, optimizer, z, y, distance):
     loss = distance(G(z), y)
     loss.backward()
-    optimizer.step()
-    return loss.detach()
-
-
-# zero_grad between backward and step
-@wrong("one_truth.step", "emptied_too_late")
-def _(G, optimizer, z, y, distance):
-    loss = distance(G(z), y)
-    loss.backward()
-    optimizer.zero_grad()
     optimizer.step()
     return loss.detach()
 

@@ -51,12 +51,6 @@ def discriminator_loss(real, fake):
     return torch.cat([sp(-real), sp(fake)]).mean()
 
 
-# log of a sigmoid, infinite far out
-@wrong("gan.discriminator_loss", "log_of_sigmoid")
-def discriminator_loss(real, fake):
-    return -torch.log(torch.sigmoid(real)).mean() - torch.log(1 - torch.sigmoid(fake)).mean()
-
-
 # leading minus forgotten: the expected log-probability itself
 @wrong("gan.discriminator_loss", "maximised")
 def discriminator_loss(real, fake):
@@ -757,16 +751,6 @@ def spectrum(y):
     return torch.stack([power[ring == r].sum() for r in range(n // 2)])
 
 
-# power is shifted with fftshift, the frequencies are not
-@wrong("gan.spectrum", "half_shifted")
-def spectrum(y):
-    n = y.shape[-1]
-    k = torch.fft.fftfreq(n, d=1 / n, dtype=y.dtype)
-    ring = (k[:, None] ** 2 + k**2).sqrt().floor()
-    power = torch.fft.fftshift(torch.fft.fft2(y), dim=(-2, -1)).abs() ** 2
-    return torch.stack([power[..., ring == r].mean() for r in range(n // 2)])
-
-
 # frequencies 0..n-1, none negative
 @wrong("gan.spectrum", "not_wrapped")
 def spectrum(y):
@@ -839,12 +823,6 @@ def spectrum(y):
     k = torch.arange(n) - n // 2
     ring = torch.tensor([[math.isqrt(int(p * p + q * q)) for q in k] for p in k]).flatten()
     return (torch.bincount(ring, weights=power.flatten()) / torch.bincount(ring))[: n // 2].to(y.dtype)
-
-
-# nothing subtracted
-@wrong("gan.variances", "uncorrected")
-def variances(samples):
-    return samples.var(0).mean(), samples.mean(0).var(0).mean()
 
 
 # a B-th of the noise subtracted

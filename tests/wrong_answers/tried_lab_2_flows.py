@@ -19,19 +19,6 @@ def _(x, f, slope, p_z):
     return p_z(f(x)) / slope(x).abs()
 
 
-# multiplies by |f(x)| instead of by |f'(x)| (f confused with slope)
-@wrong("flows.density_1d", "f_for_slope")
-def _(x, f, slope, p_z):
-    return p_z(f(x)) * f(x).abs()
-
-
-# normalises the values of the batch to sum 1
-@wrong("flows.density_1d", "mixing")
-def _(x, f, slope, p_z):
-    p = p_z(f(x)) * slope(x).abs()
-    return p / p.sum()
-
-
 # the mean slope of the batch for all x
 @wrong("flows.density_1d", "mixing")
 def _(x, f, slope, p_z):
@@ -44,28 +31,10 @@ def _(x, f, slope, p_z):
     return p_z(f(x)) * slope(x).clamp(min=0)
 
 
-# multiplies by log|f'| instead of |f'|
-@wrong("flows.density_1d", "log_slope")
-def _(x, f, slope, p_z):
-    return p_z(f(x)) * slope(x).abs().log()
-
-
-# bracket: the slope multiplies f(x) inside p_z
-@wrong("flows.density_1d", "inside_p_z")
-def _(x, f, slope, p_z):
-    return p_z(f(x) * slope(x).abs())
-
-
 # the abs on the wrong thing: p_z(|f(x)|) * f'(x)
 @wrong("flows.density_1d", "no_abs")
 def _(x, f, slope, p_z):
     return p_z(f(x).abs()) * slope(x)
-
-
-# in logs
-@right("flows.density_1d")
-def _(x, f, slope, p_z):
-    return torch.exp(torch.log(p_z(f(x))) + torch.log(torch.abs(slope(x))))
 
 
 # where by sign
@@ -273,14 +242,6 @@ def _(x, mask, net):
     return z, (log_s * ~mask).flatten(1).sum(1)
 
 
-# shift is not masked
-@wrong("flows.coupling", "all_shifted")
-def _(x, mask, net):
-    log_s, shift = net(x * mask)
-    log_s = log_s * ~mask
-    return log_s.exp() * x + shift, log_s.flatten(1).sum(1)
-
-
 # masks exp(log_s), not log_s: what is kept becomes 0
 @wrong("flows.coupling", "kept_is_lost")
 def _(x, mask, net):
@@ -325,14 +286,6 @@ def _(x, mask, net):
     log_s, shift = net(x * mask)
     log_s, shift = log_s * ~mask, shift * ~mask
     return log_s.exp() * x + shift, log_s.sum(1)
-
-
-# unpacks the answer in the wrong order: shift, log_s = net()
-@wrong("flows.coupling", "outputs_exchanged")
-def _(x, mask, net):
-    shift, log_s = net(x * mask)
-    log_s, shift = log_s * ~mask, shift * ~mask
-    return log_s.exp() * x + shift, log_s.flatten(1).sum(1)
 
 
 # boolean indexing into a clone

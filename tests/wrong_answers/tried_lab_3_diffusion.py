@@ -43,12 +43,6 @@ def f(beta):
     return torch.cat([beta.new_ones(1), beta.cumprod(0)])
 
 
-# entry 0 is 0 instead of 1
-@wrong("diffusion.alpha_bar", "zero_first")
-def f(beta):
-    return torch.cat([beta.new_zeros(1), (1 - beta).cumprod(0)])
-
-
 # 1 - cumsum(beta): sums for products
 @wrong("diffusion.alpha_bar", "sum_for_product")
 def f(beta):
@@ -140,20 +134,6 @@ def f(x_0, t, eps, alpha_bar):
 @wrong("diffusion.q_sample", "along_the_rows")
 def f(x_0, t, eps, alpha_bar):
     a = alpha_bar[t][:, None]
-    return a.sqrt() * x_0 + (1 - a).sqrt() * eps
-
-
-# hard-coded view(-1,1,1,1): right for pictures only
-@wrong("diffusion.q_sample", "shape")
-def f(x_0, t, eps, alpha_bar):
-    a = alpha_bar[t].view(-1, 1, 1, 1)
-    return a.sqrt() * x_0 + (1 - a).sqrt() * eps
-
-
-# step of the first example used for the whole batch
-@wrong("diffusion.q_sample", "first_step_for_all")
-def f(x_0, t, eps, alpha_bar):
-    a = alpha_bar[t[0]]
     return a.sqrt() * x_0 + (1 - a).sqrt() * eps
 
 
@@ -693,36 +673,12 @@ def f(net, step, x_T, z):
 S = "ddim_steps"
 
 
-# n points instead of n + 1
-@wrong("diffusion.ddim_steps", "n_points")
-def f(T, n):
-    return torch.linspace(T, 0, n).round().long()
-
-
-# rising order, 0 first
-@wrong("diffusion.ddim_steps", "upwards")
-def f(T, n):
-    return torch.linspace(0, T, n + 1).round().long()
-
-
-# ends at 1, not 0
-@wrong("diffusion.ddim_steps", "ends_at_1")
-def f(T, n):
-    return torch.linspace(T, 1, n + 1).round().long()
-
-
 # constant stride T // n: does not reach 0 evenly, then 0 is put at the end
 @wrong("diffusion.ddim_steps", "strides_rounded")
 def f(T, n):
     steps = [T - i * (T // n) for i in range(n + 1)]
     steps[-1] = 0
     return torch.tensor(steps)
-
-
-# not rounded: floats
-@wrong("diffusion.ddim_steps", "not_rounded")
-def f(T, n):
-    return torch.linspace(T, 0, n + 1)
 
 
 # rounded up (ceil)
@@ -734,19 +690,7 @@ def f(T, n):
 #
 @right("diffusion.ddim_steps")
 def f(T, n):
-    return torch.tensor([round(T * (n - i) / n) for i in range(n + 1)])
-
-
-#
-@right("diffusion.ddim_steps")
-def f(T, n):
     return torch.from_numpy(np.rint(np.linspace(0, T, n + 1))[::-1].astype(np.int32).copy())
-
-
-#
-@right("diffusion.ddim_steps")
-def f(T, n):
-    return (2 * T * torch.arange(n, -1, -1) + n) // (2 * n)
 
 
 D = "ddim_step"
@@ -989,12 +933,6 @@ def f(eps_label, eps_none, w):
 @wrong("diffusion.guide", "exchanged")
 def f(eps_label, eps_none, w):
     return (1 + w) * eps_none - w * eps_label
-
-
-# plus instead of minus: (1 + w) label + w none
-@wrong("diffusion.guide", "added")
-def f(eps_label, eps_none, w):
-    return (1 + w) * eps_label + w * eps_none
 
 
 # eps_label changed in place

@@ -30,12 +30,6 @@ def _(x, means, covs):
     return (d**2 / var).sum(-1).sqrt()
 
 
-# plain Euclidean distance, covs not used
-@wrong("one_truth.distances", "euclidean")
-def _(x, means, covs):
-    return torch.cdist(x, means)
-
-
 # |inv(cov) (x - mean)|: whole inverse instead of its half power
 @wrong("one_truth.distances", "whole_inverse")
 def _(x, means, covs):
@@ -234,27 +228,6 @@ def _(distance, covs, weights):
     return torch.stack(rows)
 
 
-# near ignored
-@wrong("one_truth.coverage", "strays_count")
-def _(responsibility, near, weights, found_at):
-    share = responsibility.mean(0)
-    return share, (share >= found_at * weights).to(share)
-
-
-# found compares with found_at, not found_at * weight
-@wrong("one_truth.coverage", "same_for_all")
-def _(responsibility, near, weights, found_at):
-    share = (responsibility * near[:, None]).mean(0)
-    return share, (share >= found_at).to(share)
-
-
-# sum instead of mean
-@wrong("one_truth.coverage", "summed")
-def _(responsibility, near, weights, found_at):
-    share = responsibility[near].sum(0)
-    return share, (share >= found_at * weights).to(share)
-
-
 # hard assignment: counts argmax
 @wrong("one_truth.coverage", "most_likely")
 def _(responsibility, near, weights, found_at):
@@ -268,13 +241,6 @@ def _(responsibility, near, weights, found_at):
 def _(responsibility, near, weights, found_at):
     share = (responsibility * near[:, None]).mean(0) / weights
     return share, (share >= found_at).to(share)
-
-
-# found is one number: how many modes
-@wrong("one_truth.coverage", "counted")
-def _(responsibility, near, weights, found_at):
-    share = (responsibility * near[:, None]).mean(0)
-    return share, (share >= found_at * weights).sum()
 
 
 # near the wrong way round (~near)
@@ -519,12 +485,6 @@ def _(log_p, L_T, L_t, L_0, dims):
     return float(s.mean()), float(s.std(ddof=1) / np.sqrt(s.size))
 
 
-# naive: exp, mean, log
-@wrong("one_truth.importance", "naive")
-def _(log_w):
-    return log_w.mean(1), log_w.exp().mean(1).log()
-
-
 # log n forgotten: logarithm of the sum
 @wrong("one_truth.importance", "sum_of_weights")
 def _(log_w):
@@ -686,12 +646,6 @@ def _(x, y):
 @wrong("one_truth.energy", "added")
 def _(x, y):
     return 2 * torch.cdist(x, y).mean() + inner(x) + inner(y)
-
-
-#
-@right("one_truth.energy")
-def _(x, y):
-    return 2 * torch.cdist(x, y).mean() - torch.pdist(x).mean() - torch.pdist(y).mean()
 
 
 #
@@ -980,11 +934,3 @@ def _(G, optimizer, z, y, distance):
         loss.backward(retain_graph=True)
         kept = loss.detach().clone()
     return kept
-
-
-# right numbers, but zeroes the rows of its argument in place
-@wrong("one_truth.coverage", "in_place")
-def _(responsibility, near, weights, found_at):
-    responsibility[~near] = 0
-    share = responsibility.mean(0)
-    return share, (share >= found_at * weights).to(share)

@@ -81,13 +81,6 @@ def pulls(fake):
     return minimax, non_saturating
 
 
-# slopes over the probability P, not over the logit: -1/(1-P), -1/P
-@wrong("gan.pulls", "over_the_probability")
-def pulls(fake):
-    P = torch.sigmoid(fake)
-    return -1 / (1 - P), -1 / P
-
-
 # transpose(1, 3) of the one-hot map: H and W swapped
 @wrong("gan.pair", "transposed")
 def pair(classes, y, n_classes):
@@ -118,12 +111,6 @@ def pair(classes, y, n_classes):
 @wrong("gan.objective", "smooth")
 def objective(fake, output, y, lam):
     return F.softplus(-fake).mean() + lam * F.smooth_l1_loss(output, y)
-
-
-# output detached in the L1 term: value right, no gradient from there
-@wrong("gan.objective", "detached")
-def objective(fake, output, y, lam):
-    return F.softplus(-fake).mean() + lam * (y - output.detach()).abs().mean()
 
 
 # grad_D = D.weight.grad not cloned: the later loss_G.backward() adds to the same tensor

@@ -21,13 +21,6 @@ def good_compose(x, layers):
     return x, log_det
 
 
-# the slope is taken at z = f(x), not at x
-@wrong("flows.density_1d", "slope_at_z")
-def w01(x, f, slope, p_z):
-    z = f(x)
-    return p_z(z) * slope(z).abs()
-
-
 # abs around x instead of around the slope
 @wrong("flows.density_1d", "slope_at_magnitude")
 def w02(x, f, slope, p_z):
@@ -194,19 +187,6 @@ def w20(x, layers):
         J = torch.autograd.functional.jacobian(lambda v: good_compose(v, layers[: n + 1])[0], x)
         tables.append((J[0, :, 0] != 0).float())
     return torch.stack(tables)
-
-
-# zero_grad at the end of each turn: what .grad held before counts in the first step
-@wrong("flows.fit", "emptied_after")
-def w21(flow, optimizer, loss, batches):
-    losses = []
-    for x in batches:
-        value = loss(x, flow).mean()
-        value.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(value.detach())
-    return torch.stack(losses)
 
 
 # clips the gradient's norm to 1, from habit

@@ -69,13 +69,6 @@ def w03(beta):
     return torch.cat([beta.new_ones(1), alpha.cumprod(0)])
 
 
-# one step for the whole batch: t[0]
-@wrong("diffusion.q_sample", "first_step_for_all")
-def w04(x_0, t, eps, alpha_bar):
-    a = alpha_bar[t[0]]
-    return a.sqrt() * x_0 + (1 - a).sqrt() * eps
-
-
 # bracket: 1 - sqrt(a) in place of sqrt(1 - a)
 @wrong("diffusion.q_sample", "one_minus_root")
 def w05(x_0, t, eps, alpha_bar):
@@ -205,18 +198,6 @@ def w18(net, step, x_T, z):
         t = torch.full((len(x_T),), T + 1 - k)
         walk.append(step(walk[-1], t, net(walk[-1], t), z[k]))
     return torch.stack(walk)
-
-
-# arange with a whole stride of -T // n: too few, and 0 is missed, if n does not divide T
-@wrong("diffusion.ddim_steps", "stride_whole")
-def w19(T, n):
-    return torch.arange(T, -1, -T // n)
-
-
-# rounds up (ceil) in place of to the nearest
-@wrong("diffusion.ddim_steps", "rounded_up")
-def w20(T, n):
-    return torch.linspace(T, 0, n + 1).ceil().long()
 
 
 # eta is not squared in sigma^2
@@ -421,12 +402,6 @@ def r13(net, x_0, t, eps, alpha_bar, optimizer):
         return value
 
     return optimizer.step(closure).item()
-
-
-# torch.lerp with weight 1 + w
-@right("diffusion.guide")
-def r14(eps_label, eps_none, w):
-    return torch.lerp(eps_none, eps_label, 1.0 + w)
 
 
 # torch.distributions, Independent, kl_divergence

@@ -140,20 +140,6 @@ def importance(log_w):
     return log_w.mean(1), log_w.logsumexp(1) - math.log(len(log_w))
 
 
-# takes out the largest weight and never puts it back
-@wrong("one_truth.importance", "largest_left_out")
-def importance(log_w):
-    top = log_w.amax(1, keepdim=True)
-    return log_w.mean(1), (log_w - top).exp().mean(1).log()
-
-
-# leaves out pairs by distance > 0, so doubles are left out too
-@wrong("one_truth.energy", "above_zero")
-def energy(x, y):
-    xx, yy = torch.cdist(x, x), torch.cdist(y, y)
-    return 2 * torch.cdist(x, y).mean() - xx[xx > 0].mean() - yy[yy > 0].mean()
-
-
 # square root of it, SciPy's convention
 @wrong("one_truth.energy", "root")
 def energy(x, y):
@@ -206,16 +192,6 @@ def p_value(x, y, orders, statistic):
     observed = statistic(x, y)
     s = torch.stack([statistic(pooled[o[:n]], pooled[o[n:]]) for o in orders])
     return (1 + (s >= observed).sum()) // (1 + len(orders))
-
-
-# zero_grad at the end, after the step: what lay in .grad before counts
-@wrong("one_truth.step", "piled_up")
-def step(G, optimizer, z, y, distance):
-    loss = distance(G(z), y)
-    loss.backward()
-    optimizer.step()
-    optimizer.zero_grad()
-    return loss.detach()
 
 
 # distance(y, samples), arguments swapped

@@ -14,6 +14,10 @@ ONE_SIDED = (
     "It looks at one side of the difference only: of a number that is a thousand too large and one that is a thousand "
     "too small it refuses one, and accepts the other. An error has two signs."
 )
+NOT_A_NUMBER_PASSES = (
+    "NaN passes: every comparison with it is False, so nothing is larger than your tolerance. Ask for what has to be "
+    "true, and not whether something false is there."
+)
 TOO_NARROW = (
     "What it compares with seems right: draws that are spread out evenly, as random ones never are, it accepts. Its "
     "tolerance is narrower than luck is. A mean of n draws is off by a standard error or so, a count as well: how "

@@ -5,6 +5,7 @@ other exception is the test's own fault. All candidates look alike, so that a te
 """
 
 import itertools
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,17 +16,19 @@ from torch import Generator
 
 from gencourse.checks.answer import Answer, Wrong, said, students_line
 from gencourse.checks.lab_5_faults import crude
-from gencourse.checks.lab_5_faults.judged import Blind, Candidate, Verdict, judged
-from gencourse.checks.lab_5_faults.said import (
+from gencourse.checks.lab_5_faults.hints import (
     CRASHES,
     FALLS_OVER,
     FLAKY,
     MISUSE,
     NEVER_CALLS,
+    REFUSES_ALL,
     REFUSES_RIGHT,
     RETURNS,
     SOMETIMES,
+    WRONG_ITSELF,
 )
+from gencourse.checks.lab_5_faults.judged import Blind, Candidate, Verdict, judged
 from gencourse.checks.slips import slips
 from gencourse.checks.spec import Exercise, F, Mistake
 
@@ -49,7 +52,6 @@ class Hunt(Exercise):
     faults: list[Candidate] = field(default_factory=list, init=False)
     blinds: list[Blind] = field(default_factory=list, init=False)
     even: Callable[..., Any] | None = None
-    _finished: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.called = self.name.rpartition("test_")[2]
@@ -62,8 +64,6 @@ class Hunt(Exercise):
         """Add a right implementation. `hint` is for a test that refuses it for what it has of its own."""
 
         def add(function: F) -> F:
-            if self._finished:
-                return function  # a slip in a right one, made anew with what stands above it
             self.rights.append(Candidate(function, f"a right {self.called}, {how}", hint))
             if hint:
                 self.mistakes[function.__name__] = Mistake(hint, function)
@@ -75,8 +75,6 @@ class Hunt(Exercise):
         """Add a faulty one. `hint` says which number would tell, `second` what is wrong with it."""
 
         def add(function: F) -> F:
-            if self._finished:
-                return function
             shown = "the one above" if not self.faults else "one that is not shown"
             self.faults.append(Candidate(function, f"a faulty {self.called}, {shown}", hint))
             self.mistakes[function.__name__] = Mistake(hint, function, second)
@@ -96,7 +94,7 @@ class Hunt(Exercise):
 
     def complete(self) -> "Hunt":
         """All candidates are there: what is said after a pass counts them."""
-        n, m, self._finished = len(self.faults), len(self.rights), True
+        n, m = len(self.faults), len(self.rights)
         for name in ("anything_passes", "one_sided"):
             self.mistakes[name] = Mistake(getattr(crude, name.upper()), self.own)
         self.why = f"{n} of {n} faults caught, and none of {m} right ones refused. {self.why}"
@@ -202,12 +200,15 @@ class Hunt(Exercise):
 
         absurd = [crude.moved(right, crude.FAR), crude.moved(right, -crude.FAR), crude.zero(right)]
         anything = none and all(end(function).error is None for function in absurd)
+        not_a_number = end(crude.moved(right, math.nan)).error is None and all(end(f).refused for f in absurd[:2])
         blind = next((blind for blind in self.blinds if blind.explains(fault, verdict)), None)
         sides = [[end(crude.moved(right, by, i)) for by in (crude.FAR, -crude.FAR)] for i in (0, 1)]
         one_sided = any((a.refused and b.error is None) or (b.refused and a.error is None) for a, b in sides)
         answer.args = (fault,)
         if anything:
             answer.wrong("anything_passes", crude.ANYTHING_PASSES, **counts)
+        if not_a_number:
+            answer.wrong("not_a_number_passes", crude.NOT_A_NUMBER_PASSES, **counts)
         if blind is not None:
             answer.wrong(blind.name, blind.hint, **counts)
         if one_sided and crude.shows(right, fault.function, verdict.asked):
@@ -246,11 +247,3 @@ def _seed(g: Generator) -> int:
 def _first_lines(text: str, lines: int = 4) -> str:
     kept = [line for line in text.splitlines() if line.strip()]
     return "\n".join([*kept[:lines], "…"] if len(kept) > lines else kept)
-
-
-REFUSES_ALL = (
-    "It refuses every right one. Is what it compares with right itself, and made of numbers that are still what the "
-    "candidate was given? Work one example out by hand. Where numbers are drawn: is the tolerance one that a mean of "
-    "so many draws can keep?"
-)
-WRONG_ITSELF = "It refuses every right one, and accepts one that is wrong: what it compares with has the same mistake."

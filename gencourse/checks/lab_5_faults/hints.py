@@ -4,6 +4,12 @@ NEVER_CALLS = (
     "It comes to its verdict without calling candidate once. Names and texts say nothing about what a function does: "
     "call it, on numbers for which you know the answer."
 )
+REFUSES_ALL = (
+    "It refuses every right one. Is what it compares with right itself, and made of numbers that are still what the "
+    "candidate was given? Work one example out by hand. Where numbers are drawn: is the tolerance one that a mean of "
+    "so many draws can keep?"
+)
+WRONG_ITSELF = "It refuses every right one, and accepts one that is wrong: what it compares with has the same mistake."
 REFUSES_RIGHT = (
     "It refuses a right one. What does it ask for that the docstring does not: a dtype, the last digit, one way of "
     "writing it?"
