@@ -1,6 +1,7 @@
 """Figures: the same bytes each time, alt text always, and nothing drawn through pyplot."""
 
 import io
+import re
 import sys
 
 import numpy as np
@@ -40,6 +41,43 @@ def test_a_figure_carries_its_alt_text() -> None:
     assert bundle["text/plain"] == 'figure: two curves, "quoted" & a histogram'
     assert 'alt="two curves, &quot;quoted&quot; &amp; a histogram"' in bundle["text/html"]
     assert 'src="data:image/png;base64,iVBOR' in bundle["text/html"]
+
+
+def written(shown: plots.Figure) -> str | None:
+    found = re.search(r' data-text="([^"]*)"', shown._repr_mimebundle_()["text/html"])
+    return found and found[1]
+
+
+def test_a_figure_says_how_small_its_letters_are() -> None:
+    """At 80 pixels to the inch, 14 points are 15.6 pixels, 13 are 14.4, 12 are 13.3, and 7 are 7.8."""
+    x = torch.linspace(0, 1, 5)
+    plain = plots.lines(x, {"a": x})
+    assert written(plots.figure(plain, alt="one curve")) == "15.6"
+    assert written(plots.figure(plots.lines(x, {"a": x, "b": -x}), alt="with a legend")) == "14.4"
+    assert written(plots.figure(plain, plots.lines(x, {"a": x}, notes=[("here", 0.5, 0.5)]), alt="a note")) == "13.3"
+    assert written(plots.figure(plain, plots.lines(x, {"a": x}, notes=[(" ", 0.5, 0.5)]), alt="no note")) == "15.6"
+    small = plots.Panel(lambda ax: ax.tick_params(labelsize=7))
+    assert written(plots.figure(small, alt="small ticks")) == "7.8"
+    assert written(plots.figure(plots.Panel(small.draw, axis=False), alt="ticks that are not drawn")) is None
+    pictures = plots.pictures(torch.zeros(1, 1, 8, 8), title="titles have 15 points")
+    assert written(plots.figure(pictures, alt="a title")) == "16.7"
+    assert written(plots.image_rows(x=torch.zeros(1, 1, 8, 8))) == "15.6"
+    assert written(plots.image_rows(x=torch.zeros(1, 1, 8, 8), columns=["one"])) == "14.4"
+
+
+def test_letters_are_as_small_in_the_picture_as_it_says() -> None:
+    """Twice the size in points is twice the height of an H in pixels, which data-text promises."""
+    heights = {}
+    for size in (12, 24):
+        panel = plots.Panel(lambda ax, size=size: ax.text(0.5, 0.5, "H", fontsize=size), 1.0, axis=False)
+        shown = plots.figure(panel, alt="one letter")
+        dark = (pixels(shown).sum(2) < 380).any(1).nonzero()[0]
+        heights[float(written(shown) or 0)] = (dark.max() - dark.min() + 1) * shown.width / pixels(shown).shape[1]
+    (small, low), (large, high) = sorted(heights.items())
+    assert (small, large) == (13.3, 26.7)
+    # A capital of DejaVu Sans is 0.73 of the font's size.
+    assert low / small == pytest.approx(0.73, abs=0.06)
+    assert high / large == pytest.approx(0.73, abs=0.03)
 
 
 def test_the_same_figure_has_the_same_bytes() -> None:

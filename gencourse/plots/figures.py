@@ -3,15 +3,18 @@
 import base64
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Annotated, Any, Literal, get_type_hints
 
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
+from matplotlib.text import Text
 from PIL import Image
 
 from gencourse.plots.arrays import Place, few, words
@@ -92,13 +95,22 @@ def _setting(name: str, value: Any) -> Any:
 
 
 class Figure:
-    """A finished picture: shown by a notebook as an image with alt text, kept on disk by `save`."""
+    """A finished picture: shown by a notebook as an image with alt text, kept on disk by `save`.
+
+    Attributes:
+        alt: what there is to see, in a sentence.
+        width, height: of the picture as a page shows it, in CSS pixels.
+        text: the height of the smallest letters' font at that width, in CSS pixels; None where nothing is written.
+        png: the picture's bytes.
+    """
 
     @checked
     def __init__(self, canvas: Canvas, alt: str, *, shades: bool = False) -> None:
         self.alt = _sentence(alt)
         self.width, self.height = (round(inches * PIXELS_PER_INCH) for inches in canvas.get_size_inches())
         self.png = _png(canvas, SHADES if shades else COLOURS)
+        sizes = [float(text.get_fontsize()) for text in _texts(canvas)]  # in points: 72 to the inch
+        self.text = round(min(sizes) * PIXELS_PER_INCH / 72, 1) if sizes else None
 
     def __repr__(self) -> str:
         return f"figure: {self.alt}"
@@ -106,7 +118,9 @@ class Figure:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         # HTML, since JupyterLab and nbconvert both drop the alt text of a bare image/png.
         source = base64.b64encode(self.png).decode()
-        html = f'<img src="data:image/png;base64,{source}" width="{self.width}" alt="{escape(self.alt)}">'
+        # A deck scales the picture: data-text says how small its letters then are.
+        size = f'width="{self.width}"' + (f' data-text="{self.text:g}"' if self.text else "")
+        html = f'<img src="data:image/png;base64,{source}" {size} alt="{escape(self.alt)}">'
         return {"text/html": html, "text/plain": repr(self)}
 
     @checked
@@ -166,6 +180,18 @@ def _sentence(alt: str) -> str:
     if not alt.strip():
         raise ValueError("alt: expected a sentence for those who do not see the figure, got nothing")
     return " ".join(alt.split())
+
+
+def _texts(artist: Artist) -> Iterator[Text]:
+    """What is written in a picture that has been drawn: all texts that one sees."""
+    if not artist.get_visible():
+        return
+    if isinstance(artist, Text) and artist.get_text().strip():
+        yield artist
+    hidden = isinstance(artist, Axes) and not artist.axison
+    for part in artist.get_children():
+        if not (hidden and isinstance(part, Axis)):
+            yield from _texts(part)
 
 
 def _png(canvas: Canvas, colours: int) -> bytes:
