@@ -91,6 +91,7 @@ def test(python: str, arguments: list[str]) -> int:
     built = call([python, os.path.join("tools", "build_notebooks.py"), "--check"])
     # Explicit notebooks: their sources lie beside them, and are no modules to look for doctests in.
     everything = ["--doctest-modules", "genlib", "gencourse", "tests", *notebooks("lectures", "solutions")]
+    everything.append("--ignore=tests/browser")  # make test-browser
     passes = [call([*pytest, *everything, *arguments])]
     if notebooks("labs"):
         # Blank labs are stored without outputs, so nbval only runs them; trainings are cut short.

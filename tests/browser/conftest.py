@@ -3,7 +3,6 @@
 import functools
 import http.server
 import json
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,13 +11,13 @@ from typing import Any
 import pytest
 import web
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="make test-browser installs what it needs")
 LOCAL = ("http://127.0.0.1", "http://localhost", "http://widget.test", "file:", "data:", "blob:", "about:")
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """One chromium for all tests of a process."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="make test-browser installs what it needs")
     with sync_api.sync_playwright() as playwright:
         chromium = web.launched(playwright)
         yield chromium
@@ -93,9 +92,3 @@ def axe() -> Callable[..., list[str]]:
         ]
 
     return run
-
-
-def pytest_configure() -> None:
-    """The browser and npm are asked for once, in one line each, before any test."""
-    if sys.modules.get("playwright") is not None:
-        web.chromium()
