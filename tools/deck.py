@@ -1,0 +1,198 @@
+"""A deck from its source: Markdown in which a slide shows what a stored notebook's cell has put out.
+
+    ---
+    title: Diffusion models
+    subtitle: What does it mean to undo a step of noise?
+    notebook: 04_diffusion_models
+    ---
+
+    ## One message, as the heading                  a slide; its heading is a sentence or a question
+
+    Text, mathematics in $...$ and $$...$$; a list written with + comes item by item, one with - at once.
+
+    ::: figure NEEDLE                               the figure of the one cell whose code contains NEEDLE
+    :::                                             also: table, printed, widget, live, code
+    ::: notes 2 min                                 on every slide: minutes, what to say, what to ask
+    **Say** ...
+    **Ask** ... (*the answer*)
+    :::
+
+`::: printed NEEDLE | WORDS` keeps the printed lines that contain WORDS. `::: fragment` comes at the next key, and
+`:::: columns` holds `::: column` blocks side by side. Nothing that is computed is typed: a slide shows the cell's own
+output, and its code at the press of a key.
+"""
+
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import web
+import yaml
+from markdown_it import MarkdownIt
+from mdit_py_plugins.attrs import attrs_plugin
+from mdit_py_plugins.container import container_plugin
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers.python import PythonLexer
+
+OUTPUTS = ("figure", "table", "printed", "widget", "live", "code")
+BLOCKS = ("fragment", "columns", "column")
+
+
+class DeckError(Exception):
+    """A deck's source that must be mended; says where."""
+
+
+@dataclass
+class Slide:
+    """One slide: its heading and body as HTML, the code behind it, and what the speaker has before them."""
+
+    heading: str
+    body: str = ""
+    minutes: float = 0.0
+    notes: str = ""
+    codes: list[str] = field(default_factory=list)
+
+    @property
+    def code(self) -> str:
+        """The code of every cell that the slide shows, as HTML."""
+        return highlight("\n\n# ---\n\n".join(self.codes), PythonLexer(), HtmlFormatter(nowrap=True))
+
+
+@dataclass
+class Deck:
+    """A deck: what stands at its head, and its slides."""
+
+    title: str
+    subtitle: str
+    notebook: str
+    slides: list[Slide]
+
+
+def read(path: Path) -> Deck:
+    """The deck that a source describes.
+
+    Raises:
+        DeckError: for a source that says too little, or names a cell that is not there once.
+    """
+    match = re.fullmatch(r"---\n(.*?)\n---\n(.*)", path.read_text(encoding="utf-8"), re.DOTALL)
+    if not match:
+        raise DeckError(f"{path.name}: expected a head between two lines of ---")
+    head = yaml.safe_load(match[1])
+    if set(head) != {"title", "subtitle", "notebook"}:
+        raise DeckError(f"{path.name}: expected title, subtitle and notebook at its head, got {', '.join(head)}")
+    notebook = nbformat.read(web.ROOT / "lectures" / f"{head['notebook']}.ipynb", as_version=4)
+    parts = re.split(r"^## +", match[2], flags=re.MULTILINE)
+    slides = []
+    for part in parts[1:]:
+        heading, _, text = part.partition("\n")
+        try:
+            slides.append(_slide(heading.strip(), text, notebook))
+        except DeckError as error:
+            raise DeckError(f"{path.name}, slide {len(slides) + 1} ({heading.strip()}): {error}") from None
+    return Deck(head["title"], head["subtitle"], head["notebook"], slides)
+
+
+def _slide(heading: str, text: str, notebook: Any) -> Slide:
+    """One slide from its Markdown: the notes taken out, the outputs put in."""
+    noted = re.findall(r"^::: notes +([\d.]+) min\n(.*?)^:::$", text, re.MULTILINE | re.DOTALL)
+    if len(noted) != 1:
+        raise DeckError(f"expected one block of notes, `::: notes 2 min`, got {len(noted)}")
+    minutes, notes = noted[0]
+    missing = [word for word in ("**Say**", "**Ask**") if word not in notes]
+    if missing:
+        raise DeckError(f"its notes lack {' and '.join(missing)}")
+    text = re.sub(r"^::: notes .*?^:::$", "", text, flags=re.MULTILINE | re.DOTALL)
+    slide = Slide(_markdown().renderInline(heading), minutes=float(minutes), notes=_markdown().render(notes))
+    slide.body = _markdown(lambda kind, what: _shown(kind, what, notebook, slide.codes)).render(text)
+    return slide
+
+
+def _markdown(shown: Callable[[str, str], str] | None = None) -> MarkdownIt:
+    """Markdown with mathematics, blocks, and (where `shown` is given) outputs of cells."""
+    md = MarkdownIt("commonmark", {"html": True}).enable("table")
+    md.use(dollarmath_plugin, renderer=_mathematics, allow_space=False).use(attrs_plugin)
+    for name in BLOCKS:
+        container_plugin(md, name, render=_block(name))
+    for name in OUTPUTS if shown else ():
+        container_plugin(md, name, render=_output(name, shown))
+    md.core.ruler.push("fragments", _fragments)
+    return md
+
+
+def _mathematics(text: str, options: dict[str, Any]) -> str:
+    """For MathJax, as it stands."""
+    return html.escape(rf"\[{text}\]" if options["display_mode"] else rf"\({text}\)", quote=False)
+
+
+def _block(name: str) -> Callable[..., str]:
+    def render(_self: Any, tokens: Any, index: int, *_rest: Any) -> str:
+        extra = html.escape(tokens[index].info.strip().removeprefix(name).strip())
+        return f'<div class="{name} {extra}">\n' if tokens[index].nesting == 1 else "</div>\n"
+
+    return render
+
+
+def _output(name: str, shown: Callable[[str, str], str]) -> Callable[..., str]:
+    def render(_self: Any, tokens: Any, index: int, *_rest: Any) -> str:
+        what = tokens[index].info.strip().removeprefix(name).strip()
+        return shown(name, what) + '<div class="under">' if tokens[index].nesting == 1 else "</div></div>\n"
+
+    return render
+
+
+def _fragments(state: Any) -> None:
+    """Items of a list written with + come one at a time."""
+    for token in state.tokens:
+        if token.type == "list_item_open" and token.markup == "+":
+            token.attrJoin("class", "fragment")
+
+
+# -- What a cell has put out
+
+
+def _shown(kind: str, what: str, notebook: Any, codes: list[str]) -> str:
+    """The beginning of the block that shows an output; its code is kept."""
+    needle, _, words = (part.strip() for part in what.partition(" | "))
+    cell = _cell(notebook, needle)
+    if cell.source not in codes:
+        codes.append(cell.source)
+    if kind == "code":
+        inner = f"<pre>{highlight(_lines(cell.source, words), PythonLexer(), HtmlFormatter(nowrap=True))}</pre>"
+    elif kind == "printed":
+        text = "".join(output.text for output in cell.outputs if output.output_type == "stream")
+        inner = f"<pre>{html.escape(_lines(text, words))}</pre>"
+    elif kind in ("widget", "live"):
+        output = _one(cell, lambda data: web.WIDGET_VIEW in data, "widget")
+        inner = web.embedded(notebook, output)
+    else:
+        tag = "<img" if kind == "figure" else "<table"
+        output = _one(cell, lambda data: tag in "".join(data.get("text/html", "")), kind)
+        inner = "".join(output.data["text/html"])
+    return f'<div class="output {kind}">{inner}'
+
+
+def _cell(notebook: Any, needle: str) -> Any:
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and needle in cell.source]
+    if not needle or len(cells) != 1:
+        raise DeckError(f"expected words that stand in the code of one cell, got {needle!r}, which is in {len(cells)}")
+    return cells[0]
+
+
+def _one(cell: Any, fits: Callable[[Any], bool], kind: str) -> Any:
+    found = [output for output in cell.outputs if fits(output.get("data", {}))]
+    if len(found) != 1:
+        raise DeckError(f"expected a cell with one {kind}, got {len(found)}: {cell.source.splitlines()[0]!r}")
+    return found[0]
+
+
+def _lines(text: str, words: str) -> str:
+    kept = [line for line in text.splitlines() if words in line]
+    if not kept:
+        raise DeckError(f"no line contains {words!r}")
+    return "\n".join(kept)
