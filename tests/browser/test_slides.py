@@ -1,0 +1,174 @@
+"""Decks in a browser, opened as files: mathematics, widgets by mouse and keyboard, notes, fragments, code, print."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import deck as decks
+import pytest
+import slides
+
+NAMES = sorted(path.stem for path in slides.SOURCES.glob("*.md"))
+
+
+@pytest.fixture(scope="session")
+def built() -> Callable[[str], tuple[decks.Deck, str]]:
+    """`built(name)`: a deck and its address as a file; built once, by `make slides` or here."""
+    known: dict[str, tuple[decks.Deck, str]] = {}
+
+    def build(name: str) -> tuple[decks.Deck, str]:
+        if name not in known:
+            out = slides.OUT / name
+            deck = decks.read(slides.SOURCES / f"{name}.md")
+            if not (out / "index.html").exists():
+                slides.build(slides.SOURCES / f"{name}.md", out)
+            known[name] = deck, (out / "index.html").as_uri()
+        return known[name]
+
+    return build
+
+
+@pytest.fixture
+def opened(open_page: Any, built: Any) -> Callable[[str], Any]:
+    """`opened(name)`: a page that shows a deck."""
+
+    def show(name: str) -> Any:
+        page = open_page(built(name)[1])
+        page.wait_for_selector("html[data-ready]")
+        page.evaluate("globalThis.genlibWidgets")
+        return page
+
+    return show
+
+
+def go_to(page: Any, selector: str) -> Any:
+    """Turn to the first slide that holds what is asked for, and return that."""
+    page.evaluate(
+        "(s) => Reveal.slide([...document.querySelectorAll('.slides > section')].findIndex((e) => e.querySelector(s)))",
+        selector,
+    )
+    return page.locator(f".slides > section.present {selector}").first
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_mathematics_is_left_raw(opened: Any, name: str) -> None:
+    page = opened(name)
+    assert page.evaluate("document.querySelectorAll('.slides mjx-container').length") > 0 or name.startswith("00")
+    words = page.evaluate(
+        """() => { const copy = document.querySelector(".slides").cloneNode(true);
+        copy.querySelectorAll("mjx-container, pre, script, style, code").forEach((e) => e.remove());
+        return copy.textContent; }"""
+    )
+    for raw in ("\\(", "\\[", "$", "\\frac", "\\alpha"):
+        assert raw not in words
+    assert page.evaluate("document.querySelectorAll('mjx-merror, [data-mjx-error]').length") == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_slide_has_notes_and_time_for_the_speaker(opened: Any, name: str) -> None:
+    page = opened(name)
+    lacking = page.evaluate(
+        """() => [...document.querySelectorAll(".slides > section")].slice(1).filter((slide) => {
+          const notes = Reveal.getSlideNotes(slide);
+          return !(+slide.dataset.timing > 0 && notes.includes("Say") && notes.includes("Ask"));
+        }).length"""
+    )
+    assert lacking == 0
+
+
+def test_the_speakers_view_opens_without_a_server(opened: Any) -> None:
+    page = opened("04_diffusion_models")
+    with page.expect_popup() as popup:
+        page.keyboard.press("s")
+    view = popup.value
+    view.wait_for_selector(".speaker-controls-notes .value p", state="attached")
+    page.keyboard.press("ArrowRight")
+    view.wait_for_function("document.querySelector('.speaker-controls-notes .value').textContent.includes('Say')")
+
+
+def test_c_shows_the_code_and_hides_it(opened: Any) -> None:
+    page = opened("04_diffusion_models")
+    go_to(page, ".show-code")
+    code = page.locator(".slides > section.present .code-behind")
+    assert code.is_hidden()
+    page.keyboard.press("c")
+    assert code.is_visible()
+    assert code.inner_text().strip()
+    page.keyboard.press("c")
+    assert code.is_hidden()
+    page.locator(".slides > section.present .show-code").click()
+    assert code.is_visible()
+    page.keyboard.press("ArrowRight")  # the next slide is not covered, and neither is this one on the way back
+    page.keyboard.press("ArrowLeft")
+    assert page.locator(".code-behind:visible").count() == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["01_learned_losses", "02_conditional_gans", "03_normalizing_flows", "04_diffusion_models"]
+)
+def test_a_widget_answers_to_keys_and_mouse_and_the_slide_stays(opened: Any, name: str) -> None:
+    page = opened(name)
+    slider = go_to(page, ".genlib-explorer input[type=range]:not([disabled])")
+    where = page.evaluate("Reveal.getIndices().h")
+    text = page.locator(".slides > section.present .genlib-explorer [aria-live]").first
+    before = text.inner_text()
+    slider.focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    by_keys = text.inner_text()
+    assert by_keys != before
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + 0.1 * box["width"], box["y"] + box["height"] / 2)
+    assert text.inner_text() != by_keys
+    assert page.evaluate("Reveal.getIndices().h") == where
+    page.keyboard.press("Escape")  # out of the widget; now the key is the deck's
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("Reveal.getIndices().h") >= where
+    assert page.evaluate("document.activeElement === document.body")
+
+
+def test_fragments_come_one_at_a_time(opened: Any) -> None:
+    page = opened("04_diffusion_models")
+    go_to(page, ".fragment")
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".slides > section.present .fragment.visible").count() == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_deck_can_be_read_by_all(opened: Any, axe: Any, name: str) -> None:
+    page = opened(name)
+    found = []
+    for number in range(page.evaluate("Reveal.getTotalSlides()")):
+        page.evaluate("(i) => Reveal.slide(i, 0, 99)", number)
+        found += [f"slide {number + 1}: {fault}" for fault in axe(page, ".slides > section.present")]
+    assert found == []
+
+
+def test_a_deck_is_complete_in_its_folder(open_page: Any, built: Any, serve: Any, tmp_path: Path) -> None:
+    """Taken away alone, opened from a server, with a network that refuses everything: the guards see no request."""
+    built("04_diffusion_models")
+    shutil.copytree(slides.OUT / "04_diffusion_models", tmp_path / "deck")
+    page = open_page(f"{serve(tmp_path)}/deck/index.html")
+    page.wait_for_selector("html[data-ready]")
+    page.evaluate("globalThis.genlibWidgets")
+    assert page.locator(".genlib-explorer").count() >= 1
+
+
+def test_a_slide_that_does_not_fit_is_found(open_page: Any, tmp_path: Path) -> None:
+    """The measurement that fails the build: a text too long, one too small, a picture beyond the edge."""
+    too_much = [
+        "word " * 900,
+        '<p style="font-size: 12px">small</p>',
+        '<img alt="wide" width="2000" height="20" style="flex: none; width: 2000px" src="data:image/gif;base64,'
+        'R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==">',
+    ]
+    notes = "\n::: notes 1 min\n**Say** a.\n\n**Ask** b?\n:::\n"
+    text = "---\ntitle: A\nsubtitle: B\nnotebook: 04_diffusion_models\n---\n\n## Fine\n\ntext\n" + notes
+    source = tmp_path / "deck.md"
+    source.write_text(text + "".join(f"\n## Bad {i}\n\n{bad}\n{notes}" for i, bad in enumerate(too_much)))
+    slides.build(source, tmp_path / "out")
+    found = slides.faults(open_page(), (tmp_path / "out" / "index.html").as_uri())
+    for number, words in enumerate(("outside", "12.0 px", "outside")):
+        assert any(f"(Bad {number})" in fault and words in fault for fault in found), found
+    assert not any("(Fine)" in fault or "slide 1 " in fault for fault in found)
