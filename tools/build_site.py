@@ -1,0 +1,75 @@
+"""Build the site, build/site: Sphinx, from the stored notebooks, nothing from outside; SOLUTIONS=0 leaves answers out.
+
+    python tools/build_site.py [--out build/site] [--add slides handouts]
+
+The pages work from a static server and from the disk. `--add` puts the decks (build/slides) and the handouts
+(build/handouts), once they are made, into a site that stands, and links them; nothing is built then.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import site_sources
+import web
+
+ROOT = web.ROOT
+OUT = ROOT / "build" / "site"
+WORK = ROOT / "build" / "site-work"
+
+
+def solutions_wanted() -> bool:
+    """Whether worked answers are part of the site: SOLUTIONS=0 in the environment says no."""
+    return os.environ.get("SOLUTIONS", "1") != "0"
+
+
+def build(out: Path = OUT, solutions: bool = True) -> None:
+    """Build everything anew: what was there before is gone."""
+    for folder in (WORK, out):
+        shutil.rmtree(folder, ignore_errors=True)
+    ignore = shutil.ignore_patterns("package*.json", "deck*", "host.js", "__pycache__", "README.md")
+    shutil.copytree(ROOT / "site", WORK, ignore=ignore)
+    shutil.copy(ROOT / "site" / "host.js", WORK / "static")
+    (WORK / "static" / "mathjax").mkdir()
+    shutil.copy(web.npm() / "mathjax" / "es5" / "tex-svg-full.js", WORK / "static" / "mathjax")
+    site_sources.write(WORK, solutions)
+    environment = os.environ | {"COURSE_ROOT": str(ROOT), "PYTHONPATH": "", "PYTHONHASHSEED": "0"}
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going", "-E", "-j", "2"]
+    subprocess.run([*command, "-d", str(WORK / "doctrees"), str(WORK), str(out)], env=environment, check=True)
+    if (ROOT / "tools" / "live.py").exists():  # the trained networks that run in the page
+        subprocess.run([sys.executable, str(ROOT / "tools" / "live.py"), str(out / "live")], check=True)
+    for unused in ("objects.inv", ".buildinfo"):
+        (out / unused).unlink(missing_ok=True)
+
+
+def add(name: str, out: Path = OUT) -> None:
+    """Put build/<name>, decks or handouts, into the site, and show the links to it that wait there."""
+    made = ROOT / "build" / name
+    if not made.is_dir() or not out.is_dir():
+        sys.exit(f"There is no {made if out.is_dir() else out} to add: make it first.")
+    shutil.rmtree(out / name, ignore_errors=True)
+    shutil.copytree(made, out / name)
+    for page in out.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        shown = text.replace(f'hidden data-added="{name}"', f'data-added="{name}"')
+        if shown != text:
+            page.write_text(shown, encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--add", nargs="+", choices=("slides", "handouts"), help="put these into the site that stands")
+    arguments = parser.parse_args()
+    if arguments.add:
+        for name in arguments.add:
+            add(name, arguments.out)
+    else:
+        build(arguments.out.resolve(), solutions_wanted())
+
+
+if __name__ == "__main__":
+    main()
