@@ -9,7 +9,11 @@
 # map      write lectures/proofs.md: where each equation is shown, written, tested and asked for
 # lint     style and types
 # runs     train again what lectures load from lectures/runs      make runs ONLY=ddpm_digits
-# lock     choose new versions for both locks (needs uv)
+# lock     choose new versions for the locks (needs uv)      make lock ARGS=--keep
+# slides   write the lectures' decks into build/slides
+# site     write the site into build/site, with solutions or without    make site SOLUTIONS=0
+# handouts  write lectures and labs on paper into build/handouts
+# test-browser  run the tests that need a browser
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && echo $$p && break; done)
@@ -36,8 +40,9 @@ export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 endif
 
 .PHONY: lab test setup check grade nbgrader notebooks runs mutants reruns map lint lock
+.PHONY: slides site handouts test-browser
 
-lab test setup:
+lab test setup slides site handouts test-browser:
 	@$(COURSE) $@ $(ARGS)
 
 check:
@@ -70,4 +75,4 @@ lint: setup
 	@$(VENV) -m pyright --pythonpath $(VENV)
 
 lock:
-	@$(PYTHON) tools/lock.py
+	@$(PYTHON) tools/lock.py $(ARGS)

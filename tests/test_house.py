@@ -18,11 +18,11 @@ from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-TEXTS = {path.name: path.read_text("utf-8") for path in lock.LOCKS}
+TEXTS = {path.name: path.read_text("utf-8") for path in lock.WRITTEN}
 # A package, and the hashes below it.
 PINS = {name: re.findall(r"^(\w.*?) \\\n((?:    .+\n)+)", text, re.MULTILINE) for name, text in TEXTS.items()}
-LOCK, CUDA_LOCK, CPU_LOCK = ([Requirement(line) for line, _ in pins] for pins in PINS.values())
-CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+LOCK, CUDA_LOCK, SITE_LOCK = ([Requirement(line) for line, _ in pins] for pins in PINS.values())
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "jupyter-server": "jupyter_server"}
 MACHINES = [
     {"sys_platform": system, "platform_system": name, "os_name": kind, "platform_machine": machine}
     | {"python_version": f"3.{minor}", "python_full_version": f"3.{minor}.5", "implementation_name": "cpython"}
@@ -35,10 +35,11 @@ MACHINES = [
 ]
 
 
-def requirements() -> dict[str, SpecifierSet]:
-    """Everything pyproject.toml asks for, by name."""
-    lines = [*PROJECT["dependencies"], *functools.reduce(operator.iadd, PROJECT["optional-dependencies"].values(), [])]
-    return {r.name: r.specifier for r in map(Requirement, lines) if r.name != "genlib"}
+def requirements(*extras: str) -> dict[str, SpecifierSet]:
+    """What pyproject.toml asks for, everything or with these extras alone, by name."""
+    asked = [lines for name, lines in PROJECT["optional-dependencies"].items() if not extras or name in extras]
+    lines = functools.reduce(operator.iadd, asked, [*PROJECT["dependencies"]])
+    return {r.name: r.specifier for r in map(Requirement, lines) if r.name != PROJECT["name"]}
 
 
 # -- What is pinned
@@ -50,14 +51,13 @@ def test_conda_has_the_names_and_bounds_of_pyproject() -> None:
     theirs = {r.name: r.specifier for r in map(Requirement, environment[:-1])}
     assert theirs.pop("python") == SpecifierSet(PROJECT["requires-python"])
     assert theirs.pop("pip") == SpecifierSet()
-    assert theirs == {CONDA_NAMES.get(name, name): bounds for name, bounds in requirements().items()}
+    assert theirs == {CONDA_NAMES.get(name, name): bounds for name, bounds in requirements("course", "dev").items()}
 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_lock_is_exact_and_names_no_host_nor_build(name: str) -> None:
     for requirement in map(Requirement, (line for line, _ in PINS[name])):
-        build = r"\+cpu" if name == "requirements-cpu.lock" else ""
-        assert re.fullmatch(rf"==[\w.]+{build}", str(requirement.specifier)), requirement
+        assert re.fullmatch(r"==[\w.]+", str(requirement.specifier)), requirement
         assert requirement.url is None
     assert not re.search(r"://|^-", TEXTS[name], re.MULTILINE)
     assert TEXTS[name].startswith(lock.HEADER)
@@ -70,26 +70,32 @@ def test_the_lock_holds_each_file_to_its_hash(name: str) -> None:
         assert re.fullmatch(r"(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+", hashes), line
 
 
-def test_torch_is_a_build_of_pypi_or_its_own_for_the_cpu() -> None:
-    assert [str(r) for r in LOCK if r.name == "torch"] == [lock.TORCH]
-    assert [str(r) for r in CPU_LOCK] == [f"{lock.TORCH}+cpu"]
-    assert len(set(lock.CPU_BUILDS)) == 2 * (course.NEWEST[1] - course.OLDEST[1] + 1)
-    # What only the former needs is not asked of the latter, nor of other systems.
+def test_torch_stands_apart_by_its_version_alone() -> None:
+    lines = [line for line in lock.TORCH.read_text("utf-8").splitlines() if not line.startswith("#")]
+    assert lines == [lock.torch()]
+    (version,) = Requirement(lock.torch()).specifier
+    assert version.version in requirements()["torch"]
+    assert version.contains(f"{version.version}+cpu")  # whatever its build
+    assert "torch" not in [r.name for r in (*LOCK, *CUDA_LOCK, *SITE_LOCK)]
+    # What only builds for GPUs need is not asked of others, nor of other systems.
     assert not [r.name for r in LOCK if lock.GPU_ONLY.match(r.name)]
     assert all(lock.GPU_ONLY.match(r.name) for r in CUDA_LOCK)
     machines = [m for m in MACHINES if m["sys_platform"] != "linux"]
     assert not [r.name for r in CUDA_LOCK for m in machines if r.marker is None or r.marker.evaluate(m)]
-    assert sorted(course_setup.LOCKS) == sorted(TEXTS)
+    assert sorted((*course_setup.LOCKS, course_setup.SITE_LOCK)) == sorted((*TEXTS, lock.TORCH.name))
+    assert sorted(path.name for path in ROOT.glob("*.lock")) == sorted((*TEXTS, lock.TORCH.name))
 
 
 def test_the_locks_are_split_by_whom_they_are_for() -> None:
     digest = "    --hash=sha256:" + 64 * "0"
     one = f"a==1 \\\n{digest}\n"
     gpu = f"triton==2 ; sys_platform == 'linux' \\\n{digest} \\\n{digest}\n"
-    every, cuda, cpu = lock.split(one + gpu + one)
+    torch = f"torch==2 \\\n{digest}\n"
+    more = f"b==3 ; python_full_version < '3.12' \\\n{digest}\n"
+    every, cuda, site = lock.split(one + gpu + torch + one, one + more + gpu + torch + one)
     assert every == lock.HEADER + one + one
     assert cuda == lock.HEADER + gpu
-    assert cpu == TEXTS["requirements-cpu.lock"]
+    assert site == lock.HEADER + more
 
 
 def test_the_workflow_names_each_action_by_its_commit() -> None:
@@ -105,8 +111,15 @@ def test_the_lock_pins_each_requirement_once_and_within_bounds(machine: dict[str
     here = [r for r in LOCK if r.marker is None or r.marker.evaluate(machine)]
     pins = {r.name: str(r.specifier).removeprefix("==") for r in here}
     assert len(pins) == len(here), "a package is pinned twice"
-    for name, bounds in requirements().items():
-        assert pins[name] in bounds, f"{name}=={pins[name]} is outside {bounds}"
+    for name, bounds in requirements("course", "dev").items():
+        assert name == "torch" or pins[name] in bounds, f"{name}=={pins[name]} is outside {bounds}"
+    # What the site needs besides: each once, and nothing that is here in another version.
+    more = [r for r in SITE_LOCK if r.marker is None or r.marker.evaluate(machine)]
+    site = {r.name: str(r.specifier).removeprefix("==") for r in more}
+    assert len(site) == len(more), "a package is pinned twice"
+    assert {**pins, **site} == {**site, **pins}
+    for name, bounds in requirements("site").items():
+        assert name == "torch" or {**pins, **site}[name] in bounds, f"{name} is outside {bounds}"
     if machine["sys_platform"] != "linux":
         assert not [name for name in pins if re.match("nvidia|cuda|triton", name)]
     assert ("colorama" in pins) == (machine["sys_platform"] == "win32")
@@ -121,13 +134,21 @@ def test_the_lock_holds_what_builds_genlib() -> None:
 
 
 def extra(name: str) -> set[str]:
-    """What the library needs, and with the extra "course" or "dev" what notebooks, or tools and tests, need besides."""
-    extras = PROJECT["optional-dependencies"]
-    lines = PROJECT["dependencies"] + (extras["course"] if name else []) + (extras["dev"] if name == "dev" else [])
-    return {Requirement(line).name for line in lines}
+    """What the library needs, and with an extra what notebooks, tools and tests, or decks and site need besides."""
+    extras = ["none", "course", "dev", "site"]
+    return set(requirements(*extras[: extras.index(name or "none") + 1]))
 
 
 RUN_BY_STUDENTS = ("course.py", "course_commands.py", "course_run.py", "course_setup.py", "check.py")
+SITE_TOOLS = ("build_site.py", "handouts.py", "slides.py", "web.py", "deck.py", "live.py", "pictures.py")
+
+
+def for_the_site(path: Path) -> bool:
+    """Whether a file runs only where the site's packages are installed."""
+    where = path.relative_to(ROOT)
+    return where.parts[0] == "site" or where.parts[:2] == ("tests", "browser") or where.name in SITE_TOOLS
+
+
 IMPORTERS = {
     "": [*(ROOT / "genlib").rglob("*.py")],
     "course": [
@@ -135,15 +156,23 @@ IMPORTERS = {
         *(ROOT / "tools" / name for name in RUN_BY_STUDENTS),
         *(p for folder in ("lectures", "solutions") for p in (ROOT / folder).glob("*.py")),
     ],
-    "dev": [p for folder in ("tools", "tests") for p in (ROOT / folder).rglob("*.py")],
+    "dev": [p for folder in ("tools", "tests") for p in (ROOT / folder).rglob("*.py") if not for_the_site(p)],
+    "site": [p for folder in ("site", "tools", "tests") for p in (ROOT / folder).rglob("*.py") if for_the_site(p)],
 }
-OTHER_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+OTHER_NAMES = {
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "myst_nb": "myst-nb",
+    "jupyter_server": "jupyter-server",
+}
+OTHER_NAMES |= {"markdown_it": "markdown-it-py", "mdit_py_plugins": "mdit-py-plugins"}
 
 
 @pytest.mark.parametrize("name", IMPORTERS)
 def test_what_is_imported_is_asked_for(name: str) -> None:
     """By each part's own list: whoever uses the library alone has none of what notebooks or tests need."""
-    own = {path.stem for folder in ("tools", "tests") for path in (ROOT / folder).glob("*.py")}
+    own = {path.stem for folder in ("tools", "tests", "site") for path in (ROOT / folder).glob("*.py")}
     own |= {"genlib", "gencourse", "wrong_answers", *sys.stdlib_module_names}
     own |= {"slow_to_load"}  # a test writes it, and imports it
     missing: dict[str, set[str]] = {}

@@ -5,9 +5,11 @@
     python tools/course.py check NOTEBOOK             run a lab as you left it, and list its exercises
     python tools/course.py grade FOLDER [--help ...]  grade the submissions in a folder
     python tools/course.py nbgrader                   write the labs for nbgrader
-    python tools/course.py setup                      only make .venv; mend what is missing from it
+    python tools/course.py slides | site | handouts   write decks, the site, handouts into build/
+    python tools/course.py test-browser               run the tests that need a browser
+    python tools/course.py setup [site]               only make .venv; mend what is missing from it; for these four, too
 
-Everything goes into .venv, from requirements.lock.  With `--no-venv` nothing is installed, and the Python that runs
+Everything goes into .venv, from the locks.  With `--no-venv` nothing is installed, and the Python that runs
 this is used as it is (a conda environment, say).
 """
 

@@ -19,14 +19,15 @@ def main(arguments: list[str], usage: str | None = None) -> int:
     bare = "--no-venv" in arguments
     command, *rest = [argument for argument in arguments if argument != "--no-venv"] or [""]
     commands = {"setup": lambda _python, _arguments: 0, "lab": lab, "test": test, "check": check}
-    commands |= {"grade": grade, "nbgrader": nbgrader}
+    commands |= {"grade": grade, "nbgrader": nbgrader, **FOR_THE_SITE}
     if command not in commands:
         print(usage)
         return 2
     try:
         if not bare:
             isolate(course_setup.VENV)
-        python = sys.executable if bare else course_setup.setup(every_file=command == "setup")
+        site = command in FOR_THE_SITE or (command == "setup" and "site" in rest)
+        python = sys.executable if bare else course_setup.setup(every_file=command == "setup", site=site)
         return commands[command](python, rest)
     except SetupError as error:
         print(error, file=sys.stderr)
@@ -46,7 +47,7 @@ def lab(python: str, arguments: list[str]) -> int:
     sign = [python, "-m", "nbformat.sign", *notebooks("lectures", "solutions")]
     subprocess.Popen(sign, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     # Not the file as an argument: JupyterLab would then show its folder alone, and my_labs/ lies beside it.
-    command = [python, "-m", "jupyterlab", "--ServerApp.root_dir=" + root]
+    command = [python, os.path.join("tools", "lab_server.py"), "--ServerApp.root_dir=" + root]
     command.append("--LabApp.default_url=/lab/tree/lectures/00_start_here.ipynb")
     # Its settings are the course's: no question about news, no look for updates; pages of text are shown, not edited.
     command.append("--LabApp.app_settings_dir=" + os.path.join(root, "tools", "lab_settings"))
@@ -116,6 +117,31 @@ def grade(python: str, arguments: list[str]) -> int:
 def nbgrader(python: str, arguments: list[str]) -> int:
     """Write the labs for nbgrader: tools/nbgrader_labs.py."""
     return tool(python, "nbgrader_labs.py", arguments)
+
+
+def slides(python: str, arguments: list[str]) -> int:
+    """Write the decks into build/slides: tools/slides.py."""
+    return tool(python, "slides.py", arguments)
+
+
+def site(python: str, arguments: list[str]) -> int:
+    """Write the site into build/site: tools/build_site.py."""
+    return tool(python, "build_site.py", arguments)
+
+
+def handouts(python: str, arguments: list[str]) -> int:
+    """Write the handouts into build/handouts: tools/handouts.py."""
+    return tool(python, "handouts.py", arguments)
+
+
+def test_browser(python: str, arguments: list[str]) -> int:
+    """Run the tests that need a browser: tests/browser."""
+    os.environ.update(TQDM_DISABLE="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    return call([python, "-m", "pytest", "-q", os.path.join("tests", "browser"), *arguments])
+
+
+# These need more packages than a student's, which the set-up adds when they are called.
+FOR_THE_SITE = {"slides": slides, "site": site, "handouts": handouts, "test-browser": test_browser}
 
 
 def tool(python: str, name: str, arguments: list[str]) -> int:

@@ -1,5 +1,6 @@
 """Make .venv complete: what the locks name, as they name it, and only if it is not."""
 
+import contextlib
 import csv
 import glob
 import hashlib
@@ -10,13 +11,17 @@ import sys
 import sysconfig
 import time
 import tomllib
+from collections.abc import Callable, Iterator
+from typing import TextIO
 
-from course_run import BASE, NO_SUCH_FILE, SetupError, hold, pip_environment, read, run
+from course_run import BASE, SetupError, hold, pip_environment, read, run
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
-STAMP = os.path.join(VENV, "course-stamp.txt")
-LOCKS = ("requirements.lock", "requirements-cpu.lock", "requirements-cuda.lock")  # tools/lock.py says what is in each
+STAMP, SITE_STAMP = (os.path.join(VENV, f"course-{part}stamp.txt") for part in ("", "site-"))
+# tools/lock.py says what is in each.
+LOCKS = TORCH_LOCK, LOCK_OF_ALL, CUDA_LOCK = ("requirements-torch.lock", "requirements.lock", "requirements-cuda.lock")
+SITE_LOCK = "requirements-site.lock"
 LOG = os.path.join(ROOT, "build", "setup.log")
 LOCK = os.path.join(ROOT, "build", "setup.lock")
 WINDOWS, LINUX = os.name == "nt", sys.platform == "linux"
@@ -28,11 +33,13 @@ USED = [
     *("anywidget", "ipykernel.kernelapp", "ipykernel.ipkernel", "jupyterlab.labapp", "nbconvert", "nbval.plugin"),
     *("jupytext", "nbclient", "hypothesis", "xdist.plugin", "_pytest.doctest", "tqdm.auto", "jaxtyping"),
 ]
+USED_BY_SITE = ["sphinx", "myst_nb", "sphinx_book_theme", "playwright.sync_api", "onnx", "onnxscript"]
 
 
-def setup(every_file: bool = False) -> str:
+def setup(every_file: bool = False, site: bool = False) -> str:
     """Make .venv complete, unless it is, and return its Python; until this process ends, nobody else changes it.
 
+    With site, also what decks, site, handouts and browser tests need, which a student never waits for.
     With every_file, each file of each package is looked for, which takes a second; otherwise, each package.
     """
     # A list of paths cannot hold such a name, nor a line of pyvenv.cfg, nor a file in UTF-8.
@@ -40,11 +47,13 @@ def setup(every_file: bool = False) -> str:
     if unfit:
         raise SetupError(f"The folder {ROOT!a} has {unfit[0]!a} in its name, and no .venv can lie there: rename it.")
     hold(LOCK, shared=True)
-    while missing(every_file):
+    while missing(every_file) or (site and site_missing()):
         hold(LOCK, shared=False)
         lacks = missing(every_file)  # somebody else may have made it complete
         if lacks:
             build(lacks)
+        if site and site_missing():
+            add_site()
         hold(LOCK, shared=True)
     return venv_python()
 
@@ -69,9 +78,22 @@ def build(lacks: list[str]) -> None:
     os.makedirs(VENV, exist_ok=True)
     write(unfinished, "")
     install(python)
-    write(STAMP, stamp() + "".join(f"{name}\n" for name in sorted(os.listdir(packages()))))
+    write(STAMP, stamp() + names())
     os.remove(unfinished)
     print(f"Set up in {time.time() - started:.0f} s.", flush=True)
+
+
+def add_site() -> None:
+    """Put what decks, site, handouts and browser tests need beside the rest."""
+    print("Adding to .venv what decks, site and handouts need (once; a minute or two, 280 MB) ...", flush=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(SITE_STAMP)
+    python = venv_python()
+    with open(LOG, "w", encoding="utf-8") as log, pip(python, log) as install_from:
+        install_from(SITE_LOCK, "The packages for decks, site and handouts could not be installed")
+        words = "The packages for decks, site and handouts do not work"
+        run([python, "-I", "-c", f"import {', '.join(USED_BY_SITE)}"], log, words)
+    write(SITE_STAMP, stamp(SITE_LOCK) + names())
 
 
 def install(python: str) -> None:
@@ -81,26 +103,32 @@ def install(python: str) -> None:
             run([BASE, "-I", "-m", "venv", VENV], log, "Python could not make .venv")
         for record in damaged():  # pip installs again what has no record
             shutil.rmtree(os.path.join(packages(), record))
-        # Downloads lie here: there may be less room elsewhere, and what a killed set-up leaves goes with .venv.
-        downloads = os.path.join(VENV, "downloads")
-        os.makedirs(downloads, exist_ok=True)
-        env = {**pip_environment(python), "TMPDIR": downloads, "TEMP": downloads, "TMP": downloads}
-        pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
-        pip += ["--progress-bar", "off", "--no-deps", "--no-compile", "--require-hashes", "-r"]
-        every, cpu, cuda = (os.path.join(ROOT, name) for name in LOCKS)
-        if LINUX:  # where torch's build for the CPU comes first, if pip has been told of one
-            try:
-                run([*pip, cpu], log, "torch could not be installed", env)
-            except SetupError as error:
-                if error.sign != NO_SUCH_FILE:
-                    raise
-        run([*pip, every], log, "The packages could not be installed", env)
-        if LINUX and not glob.glob(os.path.join(glob.escape(packages()), "torch-*+cpu.dist-info")):
-            run([*pip, cuda], log, "CUDA could not be installed", env)
+        with pip(python, log) as install_from:
+            install_from(TORCH_LOCK, "torch could not be installed")
+            install_from(LOCK_OF_ALL, "The packages could not be installed")
+            if LINUX and not glob.glob(os.path.join(glob.escape(packages()), "torch-*+cpu.dist-info")):
+                install_from(CUDA_LOCK, "CUDA could not be installed")
         link()
         # What is imported once, Python keeps compiled; all of it would take a minute more.
         used = f"import {', '.join(USED)}, importlib.util; assert importlib.util.find_spec('gencourse')"
-        run([python, "-I", "-c", used], log, "The packages do not work", env)
+        run([python, "-I", "-c", used], log, "The packages do not work")
+
+
+@contextlib.contextmanager
+def pip(python: str, log: TextIO) -> Iterator[Callable[[str, str], None]]:
+    """A function that lets pip install what a lock names, and nothing else; its second argument is said if it fails."""
+    # Downloads lie here: there may be less room elsewhere, and what a killed set-up leaves goes with .venv.
+    downloads = os.path.join(VENV, "downloads")
+    os.makedirs(downloads, exist_ok=True)
+    env = {**pip_environment(python), "TMPDIR": downloads, "TEMP": downloads, "TMP": downloads}
+    command = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    command += ["--progress-bar", "off", "--no-deps", "--no-compile"]
+
+    def install_from(lock: str, failure: str) -> None:
+        hashes = ["--require-hashes"] if lock != TORCH_LOCK else []  # torch's builds differ from machine to machine
+        run([*command, *hashes, "-r", os.path.join(ROOT, lock)], log, failure, env)
+
+    yield install_from
     shutil.rmtree(downloads, ignore_errors=True)
 
 
@@ -116,9 +144,9 @@ def link() -> None:
     for extra, requirements in project["optional-dependencies"].items():
         metadata += [f"Provides-Extra: {extra}"]
         metadata += [f'Requires-Dist: {requirement}; extra == "{extra}"' for requirement in requirements]
-    for old in glob.glob(os.path.join(glob.escape(packages()), "genlib-*.dist-info")):
+    for old in glob.glob(os.path.join(glob.escape(packages()), "genlib[-_]*.dist-info")):
         shutil.rmtree(old)
-    record = f"genlib-{project['version']}.dist-info"
+    record = f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     files = {
         "genlib.pth": f"import sys; sys.path.append({ROOT!a})\n",  # in ASCII: its encoding depends on the machine
         f"{record}/METADATA": "\n".join(metadata) + "\n",
@@ -139,9 +167,27 @@ def missing(every_file: bool) -> list[str]:
         return ["packages"]
     if not (os.path.exists(venv_python()) and os.path.exists(os.path.join(VENV, "pyvenv.cfg"))):
         return ["Python"]
-    there = set(os.listdir(packages())) if os.path.isdir(packages()) else set()
-    gone = [name for name in words[len(stamp()) :].splitlines() if name not in there]
+    gone = gone_since(words[len(stamp()) :])
     return gone or (damaged() if every_file else [])
+
+
+def site_missing() -> bool:
+    """Whether .venv lacks something of what decks, site, handouts and browser tests need."""
+    words = read(SITE_STAMP)
+    if words is None or not words.startswith(stamp(SITE_LOCK)):
+        return True
+    return bool(gone_since(words[len(stamp(SITE_LOCK)) :]))
+
+
+def names() -> str:
+    """What lies in the folder of the packages, a line each."""
+    return "".join(f"{name}\n" for name in sorted(os.listdir(packages())))
+
+
+def gone_since(names: str) -> list[str]:
+    """What of these names does not lie in the folder of the packages."""
+    there = set(os.listdir(packages())) if os.path.isdir(packages()) else set()
+    return [name for name in names.splitlines() if name not in there]
 
 
 def damaged() -> list[str]:
@@ -164,10 +210,10 @@ def whole(record: str) -> bool:
         return False
 
 
-def stamp() -> str:
-    """What .venv is made from: a line says for which Python and place, the next from which files."""
+def stamp(*names: str) -> str:
+    """What .venv is made from: a line says for which Python and place, the next from which files (or from these)."""
     digest = hashlib.sha256()
-    for name in (*LOCKS, "pyproject.toml"):
+    for name in names or (*LOCKS, "pyproject.toml"):
         with open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read())
     return f"Python {version()} in {ROOT}\n{digest.hexdigest()}\n"

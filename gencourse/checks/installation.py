@@ -30,10 +30,10 @@ def installation() -> None:
 def _requirements() -> list[tuple[str, str]]:
     """Names and bounds of what genlib and its notebooks need, from the metadata of the installed package."""
     wanted = []
-    for line in metadata.requires("genlib") or []:
+    for line in metadata.requires("genlib-course") or []:
         requirement, _, marker = line.partition(";")
         match = re.match(r"\s*([A-Za-z0-9_.-]+)\s*(.*)", requirement)
-        if match and ("extra" not in marker or "course" in marker) and match[1] != "genlib":
+        if match and ("extra" not in marker or "course" in marker) and match[1] != "genlib-course":
             wanted.append((match[1], match[2].strip()))
     return sorted(wanted)
 
