@@ -291,6 +291,15 @@ def test_a_notebook_that_is_too_large_in_all_is_refused(house: Path) -> None:
         build.build(path)
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.0, "1"), (-0.0, "0"), (0.5, "0.5"), (2.0**60, "1152921504606847000"), (1e21, "1e+21"), (True, "true")],
+)
+def test_numbers_are_written_as_a_browser_writes_them(value: float, text: str) -> None:
+    """The texts are what JSON.stringify gives in chromium, and Python then reads and writes."""
+    assert json.dumps(build.as_browsers_write({"a": [value]})) == f'{{"a": [{text}]}}'
+
+
 # -- What --check sees
 
 
@@ -319,6 +328,10 @@ def drop_the_outputs(notebook: nbformat.NotebookNode) -> None:
         cell.outputs, cell.execution_count = [], None
 
 
+def write_a_point(notebook: nbformat.NotebookNode) -> None:
+    notebook.cells[2].outputs[0].metadata["scale"] = 1.0
+
+
 def change_the_kernel(notebook: nbformat.NotebookNode) -> None:
     notebook.metadata.kernelspec.name = "mine"
 
@@ -333,6 +346,7 @@ def change_the_kernel(notebook: nbformat.NotebookNode) -> None:
         (drop_a_cell, "it has 3 cells, the source 4"),
         (drop_the_outputs, "were not executed once, in order"),
         (change_the_kernel, "its metadata is not"),
+        (write_a_point, "is not written as JupyterLab would write it"),
     ],
 )
 def test_check_sees_a_notebook_that_was_changed(

@@ -23,6 +23,7 @@ import time
 import tokenize
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -317,9 +318,20 @@ def shorten(value: object) -> str:
 
 
 def to_text(notebook: NotebookNode) -> str:
-    """The notebook as it is stored."""
+    """The notebook as it is stored, which is as JupyterLab would store it: reading it there changes nothing."""
     nbformat.validate(notebook)
-    return nbformat.writes(notebook) + "\n"
+    return nbformat.writes(to_node(as_browsers_write(notebook))) + "\n"
+
+
+def as_browsers_write(value: Any) -> Any:
+    """The same, its whole numbers without a point: JavaScript knows one kind of number, and writes 1.0 as 1."""
+    if isinstance(value, dict):
+        return {key: as_browsers_write(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [as_browsers_write(part) for part in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return int(Decimal(repr(value)))
+    return value
 
 
 def write(path: Path, notebook: NotebookNode) -> None:
@@ -379,9 +391,12 @@ def faults(root: Path) -> list[str]:
                 found.append(f"{name}: is missing")
                 continue
             try:
-                stored = nbformat.reads(stored_path.read_text(encoding="utf-8"), as_version=4)
+                text = stored_path.read_text(encoding="utf-8")
+                stored = nbformat.reads(text, as_version=4)
                 found += [f"{name}: {why}" for why in differences(stored, cells, executed=executed)]
                 check_outputs(stored, stored_path)
+                if text != to_text(stored):
+                    found.append(f"{name}: is not written as JupyterLab would write it")
             except NotebookError as error:
                 found.append(str(error))
             except (nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError) as error:
