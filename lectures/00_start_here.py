@@ -22,6 +22,15 @@
 #
 # **It takes** 10 minutes.
 
+# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
+from importlib.util import find_spec
+from pathlib import Path
+
+if not find_spec("gencourse"):
+    course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
+    get_ipython().run_line_magic("pip", f"install --quiet {course}")
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Is everything installed?
 #

@@ -25,6 +25,15 @@
 # **It takes** 60 minutes.
 # **You need** expectations, the Gaussian density and gradients; [Start here](00_start_here.ipynb) has the notation.
 
+# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
+from importlib.util import find_spec
+from pathlib import Path
+
+if not find_spec("gencourse"):
+    course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
+    get_ipython().run_line_magic("pip", f"install --quiet {course}")
+
 # %% slideshow={"slide_type": "skip"}
 import math
 

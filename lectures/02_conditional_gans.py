@@ -25,11 +25,21 @@
 # **It takes** 60 minutes.
 # **You need** [Learned losses](01_learned_losses.ipynb): the best discriminator, and the divergence it measures.
 
+# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
+from importlib.util import find_spec
+from pathlib import Path
+
+if not find_spec("gencourse"):
+    course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
+    get_ipython().run_line_magic("pip", f"install --quiet {course}")
+
 # %% slideshow={"slide_type": "skip"}
 import math
 
 import torch
 from gencourse import checks, plots, widgets
+from gencourse.runs import run_file
 from safetensors.torch import load_file
 from torch.distributions import Normal
 from torch.nn.functional import logsigmoid, sigmoid
@@ -422,7 +432,7 @@ checks.identity("a D with x finds the mean JS of both (4)", seeing, torch.tensor
 def load(name):
     """A stored generator, and the history of its training."""
     G = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4).float()
-    return train.load(G, f"runs/{name}.safetensors"), train.History.load(f"runs/{name}.json")
+    return train.load(G, run_file(f"{name}.safetensors")), train.History.load(run_file(f"{name}.json"))
 
 
 def answer(G, x, seed=0):
@@ -804,7 +814,7 @@ for name, text in names.items():
 # So the trainings were repeated from three seeds, and what was measured is stored: below are the three numbers for each of the two generators with a $D$, and for two more that we shall need soon.
 
 # %%
-measured_runs = load_file("runs/textures_seeds.safetensors")  # (seed, what is measured)
+measured_runs = load_file(run_file("textures_seeds.safetensors"))  # (seed, what is measured)
 whose = {"cgan": "cGAN", "both": "cGAN + L1", "beside": "new, x beside y", "factor": "new, x a factor"}
 print(
     f"{'seeds 0, 1, 2':18}" + "".join(f"{name:^20}" for name in ("detail", "error", "brick", "grass", "gravel"))
@@ -984,10 +994,10 @@ plots.image_rows(
 # Slide through a strip of generators, each trained once, as the best one of section 8, but with another $\lambda$.
 
 # %%
-widgets.LambdaExplorer.load("runs/textures_lambda")
+widgets.LambdaExplorer.load(run_file("textures_lambda.safetensors"))
 
 # %% tags=["nbval-ignore-output"]
-strip = load_file("runs/textures_lambda.safetensors")
+strip = load_file(run_file("textures_lambda.safetensors"))
 for k, lam in enumerate(strip["lam"].tolist()):
     print(
         f"λ = {lam:3g}: L1 {strip['l1'][k]:.3f}, detail {strip['detail'][k]:.2f}, accuracy {strip['accuracy'][k]:.2f}"
@@ -1031,7 +1041,7 @@ for name, images in drawn_here.items():
     )
 
 # %%
-stored = load_file("runs/outlines.safetensors")  # (seed, digit, 8, 8), in steps of 1/127.5
+stored = load_file(run_file("outlines.safetensors"))  # (seed, digit, 8, 8), in steps of 1/127.5
 drawn = {
     name: stored[name].float()[:, :, None] / 127.5 - 1 for name in stored if "." not in name and name != "step"
 }

@@ -24,12 +24,22 @@
 # **It takes** 60 minutes; the second part, [Other flows](03b_other_flows.ipynb), takes 15 more.
 # **You need** the chain rule, determinants of small matrices, and the Gaussian density; [Start here](00_start_here.ipynb) has the notation.
 
+# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
+from importlib.util import find_spec
+from pathlib import Path
+
+if not find_spec("gencourse"):
+    course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
+    get_ipython().run_line_magic("pip", f"install --quiet {course}")
+
 # %% slideshow={"slide_type": "skip"}
 import math
 import time
 
 import torch
 from gencourse import checks, plots, widgets
+from gencourse.runs import run_file
 
 from genlib import data, flows, metrics, train
 
@@ -858,7 +868,7 @@ checks.identity("the three terms are the divergence (8a)", *torch.tensor(sums).T
 longer_flows = {}
 for n in (0, 1, 2):
     same_kind = flows.RealNVP.for_vectors(dim=2, n_couplings=8, width=64, actnorm=True).float()
-    longer_flows[n] = train.load(same_kind, f"runs/moons_{n}.safetensors")
+    longer_flows[n] = train.load(same_kind, run_file(f"moons_{n}.safetensors"))
 between, by_steps = list(regions)[1:], {}
 for steps, some in {400: moon_flows, 1200: longer_flows}.items():
     densities = [density_on_grid(one) for one in some.values()]

@@ -21,6 +21,15 @@
 # **It takes** 15 minutes.
 # **You need** the first part, [Normalizing flows](03_normalizing_flows.ipynb), of which this is the second: sections and equations are numbered on, and those up to section 11 and up to (11) stand there.
 
+# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
+from importlib.util import find_spec
+from pathlib import Path
+
+if not find_spec("gencourse"):
+    course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
+    get_ipython().run_line_magic("pip", f"install --quiet {course}")
+
 # %% slideshow={"slide_type": "skip"}
 import math
 

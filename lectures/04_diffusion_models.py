@@ -25,6 +25,15 @@
 # **It takes** 50 minutes; the second part, [Learning and sampling](04b_learning_and_sampling.ipynb), takes 60 more.
 # **You need** the Gaussian density, Bayes' rule and expectations; [Start here](00_start_here.ipynb) has the notation.
 
+# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
+from importlib.util import find_spec
+from pathlib import Path
+
+if not find_spec("gencourse"):
+    course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
+    get_ipython().run_line_magic("pip", f"install --quiet {course}")
+
 # %% slideshow={"slide_type": "skip"}
 import math
 
@@ -247,7 +256,9 @@ panels, wide = [], torch.linspace(-4, 4, 801)[:, None]
 for t in (50, 200, 400, 1000):
     closed = {"closed form": gmm.noised(float(schedule.alpha_bar[t])).log_prob(wide).exp()}
     panels.append(
-        plots.histogram({"chain": with_factor[t]}, x=wide, density=closed, span=(-4, 4), title=f"t = {t}")
+        plots.histogram(
+            {"chain": with_factor[t]}, x=wide, density=closed, span=(-4, 4), title=f"t = {t}", aspect=2.4
+        )
     )
 plots.figure(
     *panels,

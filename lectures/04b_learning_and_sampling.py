@@ -24,12 +24,22 @@
 # **It takes** 60 minutes.
 # **You need** the first part, [Diffusion models](04_diffusion_models.ipynb), of which this is the second: sections and equations are numbered on, so those up to section 7 and up to (15) stand there.
 
+# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
+from importlib.util import find_spec
+from pathlib import Path
+
+if not find_spec("gencourse"):
+    course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
+    get_ipython().run_line_magic("pip", f"install --quiet {course}")
+
 # %% slideshow={"slide_type": "skip"}
 import itertools
 import math
 
 import torch
 from gencourse import checks, plots
+from gencourse.runs import run_file
 
 from genlib import data, diffusion, metrics, train
 
@@ -871,8 +881,8 @@ print(f"{sum(p.numel() for p in ddpm.parameters()):,} parameters, trained in {hi
 # The command that made it is `make runs ONLY=ddpm_digits`.
 
 # %%
-stored = train.load(new_model(), "runs/ddpm_digits.safetensors")
-long = train.History.load("runs/ddpm_digits.json")
+stored = train.load(new_model(), run_file("ddpm_digits.safetensors"))
+long = train.History.load(run_file("ddpm_digits.json"))
 plots.figure(
     plots.lines(
         history.step,

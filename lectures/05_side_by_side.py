@@ -23,6 +23,15 @@
 # **It takes** 50 minutes.
 # **You need** the four families: [Learned losses](01_learned_losses.ipynb) for the VAE and the GAN, [Normalizing flows](03_normalizing_flows.ipynb), and diffusion models, of which [the second part](04b_learning_and_sampling.ipynb) is used most.
 
+# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
+from importlib.util import find_spec
+from pathlib import Path
+
+if not find_spec("gencourse"):
+    course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
+    get_ipython().run_line_magic("pip", f"install --quiet {course}")
+
 # %% slideshow={"slide_type": "skip"}
 import math
 import time
@@ -30,6 +39,7 @@ from types import SimpleNamespace
 
 import torch
 from gencourse import checks, plots
+from gencourse.runs import run_file
 from torch import nn
 
 from genlib import data, diffusion, flows, gan, metrics, train
@@ -96,9 +106,9 @@ def on_digits():
 # %%
 def stored(objectives, what, seed=""):
     """The models with stored weights, and the history of each training."""
-    files = {family: f"runs/side_{what}_{family.lower()}{seed}" for family in objectives}
-    models = {f: train.load(objective.model, f"{files[f]}.safetensors") for f, objective in objectives.items()}
-    return models, {family: train.History.load(f"{file}.json") for family, file in files.items()}
+    files = {family: f"side_{what}_{family.lower()}{seed}" for family in objectives}
+    models = {f: train.load(task.model, run_file(f"{files[f]}.safetensors")) for f, task in objectives.items()}
+    return models, {family: train.History.load(run_file(f"{file}.json")) for family, file in files.items()}
 
 
 for_points, for_digits = [on_points() for _ in range(3)], on_digits()
@@ -794,8 +804,8 @@ for f in ("flow", "DDPM"):
 
 # %%
 longer = diffusion.DDPM(diffusion.UNet.digits(), diffusion.Schedule.cosine(T=1000), predict="v", levels=17)
-train.load(longer, "runs/ddpm_digits.safetensors")
-long_run = train.History.load("runs/ddpm_digits.json")
+train.load(longer, run_file("ddpm_digits.safetensors"))
+long_run = train.History.load(run_file("ddpm_digits.json"))
 times_as_long = long_run.step[-1] / of_digits["DDPM"].step[-1]
 print(f"the longer run: {long_run.step[-1]:,} steps   {long_run.command}")
 counts = (1, 2, 5, 10, 25)

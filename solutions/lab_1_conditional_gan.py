@@ -14,6 +14,15 @@
 #
 # **It takes** about 2 hours, nearly all of them yours: the computer trains for less than a minute in all on an idle core, and for about two on a busy one.
 
+# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
+from importlib.util import find_spec
+from pathlib import Path
+
+if not find_spec("gencourse"):
+    course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
+    get_ipython().run_line_magic("pip", f"install --quiet {course}")
+
 # %%
 import math
 import time
@@ -21,6 +30,7 @@ from functools import partial
 
 import torch
 from gencourse import checks, plots, widgets
+from gencourse.runs import run_file
 
 from genlib import data, gan, metrics, train
 
@@ -1009,13 +1019,11 @@ nearness = widgets.Prediction.order(
 )
 nearness
 
+
 # %%
-RUNS = "../lectures/runs/"
-
-
 def stored(name):
     """G of a stored training."""
-    return train.load(gan.UNetGenerator(3, 1, width=24, depth=3, noise=4), f"{RUNS}{name}.safetensors")
+    return train.load(gan.UNetGenerator(3, 1, width=24, depth=3, noise=4), run_file(f"{name}.safetensors"))
 
 
 def measure(draws):

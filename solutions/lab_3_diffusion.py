@@ -13,14 +13,23 @@
 #
 # **It takes** about two and a half hours, nearly all of it yours: three trainings take about 5, 35 and 25 seconds on a quiet machine, and two or three times as long on a busy one.
 
+# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
+from importlib.util import find_spec
+from pathlib import Path
+
+if not find_spec("gencourse"):
+    course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
+    get_ipython().run_line_magic("pip", f"install --quiet {course}")
+
 # %%
 import itertools
 import json
 import math
-from pathlib import Path
 
 import torch
 from gencourse import checks, plots, widgets
+from gencourse.runs import run_file
 
 from genlib import data, diffusion, metrics, train
 
@@ -1075,7 +1084,7 @@ for n, eta in ((5, 0), (10, 0), (25, 0), (25, 1)):
 # What they gave is stored with the lectures; the command that made it is `make runs ONLY=lab_3_seeds`.
 
 # %%
-stored = json.loads(Path("../lectures/runs/lab_3_seeds.json").read_text(encoding="utf-8"))["numbers"]
+stored = json.loads(run_file("lab_3_seeds.json").read_text(encoding="utf-8"))["numbers"]
 
 
 def three_seeds(*names, what="Fréchet"):

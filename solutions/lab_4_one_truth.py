@@ -15,6 +15,15 @@
 # **It takes** about 100 minutes, and two hours with exercise 6 and the last experiment, which are for those *with time to spare*.
 # Nearly all of it is yours: the computer trains for about a minute in all on a quiet machine, and for two or three on a busy one.
 
+# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
+from importlib.util import find_spec
+from pathlib import Path
+
+if not find_spec("gencourse"):
+    course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
+    get_ipython().run_line_magic("pip", f"install --quiet {course}")
+
 # %%
 import math
 import time

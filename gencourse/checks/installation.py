@@ -3,8 +3,13 @@
 import re
 import sys
 from importlib import metadata
+from pathlib import Path
 
+PACKAGE = "genlib-course"  # as pip knows genlib and gencourse
+CHECKOUT = (Path(__file__).parents[2] / "tools" / "course.py").exists()
 HOW_TO_MEND = "run `make lab` again (without make: `python tools/course.py lab`)"
+if not CHECKOUT:
+    HOW_TO_MEND = f"run `pip install '{PACKAGE}[notebooks]'`, then start the kernel again"
 
 
 def installation() -> None:
@@ -28,12 +33,12 @@ def installation() -> None:
 
 
 def _requirements() -> list[tuple[str, str]]:
-    """Names and bounds of what genlib and its notebooks need, from the metadata of the installed package."""
+    """Names and bounds of what genlib and a notebook need, from the metadata of the installed package."""
     wanted = []
-    for line in metadata.requires("genlib-course") or []:
+    for line in metadata.requires(PACKAGE) or []:
         requirement, _, marker = line.partition(";")
         match = re.match(r"\s*([A-Za-z0-9_.-]+)\s*(.*)", requirement)
-        if match and ("extra" not in marker or "course" in marker) and match[1] != "genlib-course":
+        if match and ("extra" not in marker or "notebooks" in marker):
             wanted.append((match[1], match[2].strip()))
     return sorted(wanted)
 
