@@ -53,6 +53,7 @@ def test_outputs_come_from_the_notebook_with_their_code(tmp_path: Path) -> None:
         ),
         (f"\n## A\n\n::: figure checks\n:::\n{NOTES}", "in the code of one cell"),
         (f"\n## A\n\n::: figure BetaScheduleExplorer\n:::\n{NOTES}", "a cell with one figure, got 0"),
+        (f"\n## A\n\n::: fragment\n::: column\n:::\n:::\n{NOTES}", "a colon more"),
         (f"\n## A\n\n::: code BetaScheduleExplorer | no such line\n:::\n{NOTES}", "no line contains"),
     ],
 )

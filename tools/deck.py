@@ -17,9 +17,9 @@
     **Ask** ... (*the answer*)
     :::
 
-`::: printed NEEDLE | WORDS` keeps the printed lines that contain WORDS. `::: fragment` comes at the next key, and
-`:::: columns` holds `::: column` blocks side by side. Nothing that is computed is typed: a slide shows the cell's own
-output, and its code at the press of a key.
+`::: printed NEEDLE | WORDS` keeps the printed lines that contain WORDS. `::: fragment` comes at the next key, `::: key`
+frames what the room is to remember (`::: fragment key` does both), and `:::: columns` holds `::: column` blocks side by
+side. Nothing that is computed is typed: a slide shows the cell's own output, and its code at the press of a key.
 """
 
 import html
@@ -41,7 +41,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers.python import PythonLexer
 
 OUTPUTS = ("figure", "table", "printed", "widget", "live", "code")
-BLOCKS = ("fragment", "columns", "column")
+BLOCKS = ("fragment", "columns", "column", "key")
 
 
 class DeckError(Exception):
@@ -110,6 +110,8 @@ def _slide(heading: str, text: str, notebook: Any) -> Slide:
     text = re.sub(r"^::: notes .*?^:::$", "", text, flags=re.MULTILINE | re.DOTALL)
     slide = Slide(_markdown().renderInline(heading), minutes=float(minutes), notes=_markdown().render(notes))
     slide.body = _markdown(lambda kind, what: _shown(kind, what, notebook, slide.codes)).render(text)
+    if ":::" in slide.body:
+        raise DeckError("a ::: that opens or closes nothing; a block around another one has a colon more")
     return slide
 
 
