@@ -4,14 +4,20 @@ from gencourse.widgets.beta_schedule import BetaScheduleExplorer
 from gencourse.widgets.coupling_mask import CouplingMaskExplorer
 from gencourse.widgets.flow_warp import FlowWarpExplorer
 from gencourse.widgets.learned_loss import LearnedLossExplorer
+from gencourse.widgets.live_digits import DigitSampler
+from gencourse.widgets.live_flow import FlowBothWays
+from gencourse.widgets.live_map import MapPainter
 from gencourse.widgets.prediction import Prediction
 from gencourse.widgets.strip import LambdaExplorer
 
 __all__ = [
     "BetaScheduleExplorer",
     "CouplingMaskExplorer",
+    "DigitSampler",
+    "FlowBothWays",
     "FlowWarpExplorer",
     "LambdaExplorer",
     "LearnedLossExplorer",
+    "MapPainter",
     "Prediction",
 ]

@@ -1,0 +1,136 @@
+"""Digits from noise by DDIM: class, number of steps, η and guidance under the reader's hand, drawn step by step."""
+
+from typing import Annotated, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from gencourse import plots
+from gencourse.widgets.explorer import Checked
+from gencourse.widgets.live import Graph, LiveModel, seed_control, select, slider
+from genlib import diffusion
+from genlib.arguments import checked
+
+N = 16  # digits
+STEPS = (1, 2, 5, 10, 20, 50)
+Digit = Literal["0 to 9 in turn", "none", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
+StepCount = Literal[1, 2, 5, 10, 20, 50]
+Eta = Annotated[float, "[0, 1]"]
+Weight = Annotated[float, "[0, 5]"]
+Seed = Annotated[int, "[0, 9999]"]
+TEXT = (
+    "16 digits from noise, class: {label}; {steps} steps of DDIM with η = {eta}, guidance w = {guidance}, seed {seed}."
+)
+
+
+class DigitSampler(LiveModel):
+    """Draw 16 digits by DDIM, and watch x_t and the network's guess of x_0 on the way.
+
+    Args:
+        ddpm: a model of 8 × 8 digits with ten classes and T steps, such as lecture 04b's; guesses of x_0 are clipped.
+        label: "0 to 9 in turn", a class, or "none"; `steps`, η and the weight of guidance w: as for `diffusion.ddim`.
+        seed: of the noise, which the front end draws.
+    Raises: ValueError for anything else. All but ddpm are traits: they can be observed, linked and set later.
+    """
+
+    kind = "digits"
+    _esm, _css = LiveModel.script("live_digits.js"), LiveModel.style()
+    label, steps = Checked("0 to 9 in turn", Digit), Checked(10, StepCount)
+    eta, guidance, seed = Checked(0.0, Eta), Checked(1.0, Weight), Checked(0, Seed)
+
+    @checked
+    def __init__(
+        self,
+        ddpm: diffusion.DDPM,
+        label: Digit = "0 to 9 in turn",
+        steps: StepCount = 10,
+        eta: Eta = 0.0,
+        guidance: Weight = 1.0,
+        seed: Seed = 0,
+    ) -> None:
+        if ddpm.n_classes != 10 or max(STEPS) > ddpm.schedule.T:
+            raise ValueError(
+                f"ddpm: expected ten classes and at least {max(STEPS)} steps, got {ddpm.n_classes} classes"
+            )
+        ddpm.check_shape((N, 1, 8, 8), "ddpm")
+        values = {"label": label, "steps": steps, "eta": eta, "guidance": guidance, "seed": seed}
+        self._graphs = {"step": _step(ddpm)}
+        spec = {
+            "title": "Digits from noise, step by step",
+            "action": "Draw 16 digits",
+            "megabytes": 0.6,
+            "controls": [
+                select("label", "class", get_args(Digit)), select("steps", "steps", STEPS),
+                slider("eta", "η, noise in each step", 0, 1, 0.1), slider("guidance", "w, guidance", 0, 5, 0.5),
+                seed_control(),
+            ],
+            "text": TEXT,
+            "labels": {name: _labels(name) for name in get_args(Digit)},
+            "chains": {str(n): chain(ddpm.schedule, n) for n in STEPS},
+        }  # fmt: skip
+        generator = torch.Generator().manual_seed(seed)
+        options = {"label": torch.tensor(_labels(label)), "guidance": guidance, "clip": True, "generator": generator}
+        x_T = torch.randn(N, 1, 8, 8, generator=generator, dtype=torch.float32)
+        x_0 = diffusion.last(diffusion.ddim(ddpm, x_T.shape, steps=steps, eta=eta, x_T=x_T, **options))
+        super().__init__(ddpm, spec, {"x_t": x_0, "guess": x_0}, **values)
+
+    def graphs(self) -> dict[str, Graph]:
+        return self._graphs
+
+    def picture(self) -> plots.Figure:
+        alt = f"16 drawn digits. {self.text()}"
+        title = "A still picture: run this cell in Jupyter to draw others"
+        return plots.figure(plots.pictures(self.tables()["x_t"], columns=8), alt=alt, title=title)
+
+
+class DDIMStep(nn.Module):
+    """One step of DDIM, (27), from the model's own guess: (x_s, x_0-guess), as `diffusion.ddim` goes from t to s.
+
+    `chain` holds t, √ᾱ_s, 1 − ᾱ_s and β̃ of the step in a chain that visits only some, from genlib's tables.
+    """
+
+    def __init__(self, ddpm: diffusion.DDPM) -> None:
+        super().__init__()
+        self.ddpm = ddpm
+
+    def forward(
+        self, x_t: Tensor, label: Tensor, chain: Tensor, eta: Tensor, guidance: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        t, signal, variance, beta_tilde = chain.unbind()
+        each = t.long().expand(len(x_t))
+        guess = self.ddpm.guess(x_t, each, label.long(), _Always(guidance), clip=True)  # type: ignore[arg-type]
+        sigma_2 = eta.square() * beta_tilde
+        x_s = signal * guess.x_0 + (variance - sigma_2).clamp(min=0).sqrt() * guess.eps + sigma_2.sqrt() * noise
+        return x_s, guess.x_0
+
+
+class _Always:
+    """A weight of guidance in a graph, where its value is not known: true, so that both guesses are always made."""
+
+    def __init__(self, w: Tensor) -> None:
+        self.w = w
+
+    def __radd__(self, one: float) -> Tensor:
+        return one + self.w
+
+    def __mul__(self, other: Tensor) -> Tensor:
+        return self.w * other
+
+
+def chain(schedule: diffusion.Schedule, n: int) -> list[list[float]]:
+    """Of the n steps that a sampler visits, first T: [t, √ᾱ_s, 1 − ᾱ_s, β̃], s the next one."""
+    visited = schedule.visited(n)
+    few = schedule.respaced(visited)
+    rows = zip(visited, few.sqrt_alpha_bar, few.one_minus_alpha_bar, few.beta_tilde[1:], strict=False)
+    return [[float(value) for value in row] for row in rows][::-1]
+
+
+def _labels(name: str) -> list[int]:
+    return [i % 10 for i in range(N)] if name == "0 to 9 in turn" else [-1 if name == "none" else int(name)] * N
+
+
+def _step(ddpm: diffusion.DDPM) -> Graph:
+    first = torch.tensor(chain(ddpm.schedule, 10)[0], dtype=torch.float32)
+    shapes = {"x_t": (N, 1, 8, 8), "label": (N,), "chain": None, "eta": (), "guidance": (), "noise": (N, 1, 8, 8)}
+    zeros = {name: first if shape is None else first.new_zeros(shape) for name, shape in shapes.items()}
+    return Graph(DDIMStep(ddpm).eval(), zeros, ("x_s", "x_0"))
