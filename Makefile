@@ -1,4 +1,4 @@
-# lab      set up (once), and open the course in JupyterLab      make lab ARGS=--no-browser
+# lab      set up (once), and open the course in JupyterLab      make lab ARGS=--no-browser, ARGS=--present (for a room)
 # test     set up (once), and run every test                     make test ARGS="-k schedule"
 # check    run a lab as you left it, and list its exercises    make check NOTEBOOK=my_labs/lab_2_flows.ipynb
 # grade    grade a folder of submissions, none of which is trusted     make grade SUBMISSIONS=downloads OUT=grades.csv

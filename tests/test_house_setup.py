@@ -717,6 +717,14 @@ def test_lab_opens_the_first_page_of_the_whole_course_quietly(house: House, monk
     assert options["--LabApp.app_settings_dir"] == str(root / "tools" / "lab_settings")
     settings = json.loads((ROOT / "tools" / "lab_settings" / "overrides.json").read_text("utf-8"))
     assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
+    assert "--CourseContents.folded" not in options
+    assert course_commands.lab("python", ["--present"]) == 0
+    presented = dict(option.split("=") for option in ran[3] if "=" in option)
+    assert "--present" not in ran[3]  # JupyterLab would refuse it
+    assert presented["--CourseContents.folded"] == "True"
+    extensions = Path(presented["--LabApp.extra_labextensions_path"]).relative_to(root)
+    assert os.listdir(ROOT / extensions) == ["genlib-present"]
+    assert presented["--LabApp.default_url"] == "/lab/workspaces/present/tree/" + first_page
 
 
 @pytest.mark.parametrize("bare", [True, False])

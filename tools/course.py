@@ -1,6 +1,6 @@
 """Set the course up, and open or test it.  `make` calls this; where there is no make, call it yourself:
 
-    python tools/course.py lab [--no-browser ...]     open JupyterLab; more arguments go to it
+    python tools/course.py lab [--no-browser ...]     open JupyterLab (--present: for a room); more arguments go to it
     python tools/course.py test [-k NAME ...]         run every test; more arguments go to pytest
     python tools/course.py check NOTEBOOK             run a lab as you left it, and list its exercises
     python tools/course.py grade FOLDER [--help ...]  grade the submissions in a folder

@@ -39,8 +39,12 @@ def main(arguments: list[str], usage: str | None = None) -> int:
 
 
 def lab(python: str, arguments: list[str]) -> int:
-    """Open JupyterLab on the first notebook; labs not yet in my_labs/ are copied there."""
-    root = course_setup.ROOT
+    """Open JupyterLab on the first notebook; labs not yet in my_labs/ are copied there.
+
+    With --present it is set for a room: presentation mode, code folded, side bars closed, figures wide.
+    """
+    root, settings = course_setup.ROOT, os.path.join(course_setup.ROOT, "tools", "lab_settings")
+    present, arguments = "--present" in arguments, [argument for argument in arguments if argument != "--present"]
     copy_labs()
     # JupyterLab shows a stored widget only in a notebook that it trusts: these are the course's own, and are signed
     # while it starts.
@@ -48,9 +52,15 @@ def lab(python: str, arguments: list[str]) -> int:
     subprocess.Popen(sign, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     # Not the file as an argument: JupyterLab would then show its folder alone, and my_labs/ lies beside it.
     command = [python, os.path.join("tools", "lab_server.py"), "--ServerApp.root_dir=" + root]
-    command.append("--LabApp.default_url=/lab/tree/lectures/00_start_here.ipynb")
+    workspace = "workspaces/present/" if present else ""  # what is open, and how, of presenting and of working
+    command.append(f"--LabApp.default_url=/lab/{workspace}tree/lectures/00_start_here.ipynb")
     # Its settings are the course's: no question about news, no look for updates; pages of text are shown, not edited.
-    command.append("--LabApp.app_settings_dir=" + os.path.join(root, "tools", "lab_settings"))
+    command.append("--LabApp.app_settings_dir=" + settings)
+    if present:
+        command += [
+            "--CourseContents.folded=True",
+            "--LabApp.extra_labextensions_path=" + os.path.join(settings, "present"),
+        ]
     # JupyterLab refuses to run as root unless told so; in a container one often is.
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
