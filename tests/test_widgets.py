@@ -13,7 +13,7 @@ from ipywidgets.embed import dependency_state
 
 from gencourse import widgets
 from gencourse.widgets.beta_schedule import CONTROLS, LEVELS, _tables
-from gencourse.widgets.explorer import fill, in_use, keys, pack, show, unpack
+from gencourse.widgets.explorer import HERE, fill, in_use, joined, keys, pack, show, unpack
 from genlib.data import digits
 from genlib.diffusion import Schedule
 
@@ -54,25 +54,21 @@ def test_what_is_drawn_is_the_schedule(chosen: dict[str, Any], schedule: Schedul
         np.testing.assert_allclose(drawn["L_T_bits"][digit], float(nats) / 64 / math.log(2), rtol=1e-5, atol=1e-12)
 
 
-def test_every_choice_of_presets_is_there_once_and_complete() -> None:
-    widget = widgets.BetaScheduleExplorer()
-    wanted = list(keys(CONTROLS))
-    assert [frame["key"] for frame in widget.frames] == wanted
-    assert len(wanted) == 3 * 2 * 2 + 3  # T with both end points, T with s
-    for frame in widget.frames:
-        tables = unpack(frame)
-        schedule = getattr(Schedule, frame["key"]["schedule"])(
-            **{k: v for k, v in frame["key"].items() if k != "schedule"}
-        )
-        np.testing.assert_allclose(tables["alpha_bar"], schedule.alpha_bar, rtol=1e-6)
-        assert all(np.isfinite(table[1:]).all() for table in tables.values())
-        assert tables["level"].shape == (schedule.T + 1,)
-        assert tables["level"].max() < LEVELS
+def test_no_frame_is_sent_for_the_page_computes_them() -> None:
+    widget = widgets.BetaScheduleExplorer(T=317)
+    widget.beta_T = 0.3
+    assert (widget.frames, widget.live) == ([], {})
+    x, label = digits("train")
+    power = [float((x[label == digit][0] ** 2).sum()) for digit in range(10)]
+    np.testing.assert_allclose(unpack(widget.shared)["power"], power, rtol=1e-6)
 
 
-def test_no_preset_is_left_without_a_slider_position() -> None:
-    for control in CONTROLS:
-        assert set(control.get("presets", [])) <= set(control.get("choices", control.get("presets", [])))
+def test_every_step_has_one_of_the_stored_pictures() -> None:
+    for schedule in ("linear", "cosine"):
+        level = widgets.BetaScheduleExplorer(schedule).drawn()["level"]
+        assert level.shape == (1001,)
+        assert (np.diff(level.astype(int)) >= 0).all()
+        assert level.max() < LEVELS
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
@@ -113,10 +109,11 @@ def test_traits_can_be_observed_and_set() -> None:
     assert ("T", 500) in seen
     assert widget.t == 500
     assert widget.key() == {"schedule": "cosine", "T": 500, "s": 0.008}
-    assert widget.live["key"] == widget.key()
-    computed = widget.live
+    computed = widget._latest
+    assert computed["key"] == widget.key()
     widget.t = 10
-    assert widget.live is computed, "moving t must compute nothing"
+    assert widget.text()
+    assert widget._latest is computed, "moving t must compute nothing"
 
 
 def test_what_the_sliders_offer_works() -> None:
@@ -273,6 +270,16 @@ def test_tables_come_back_as_they_were_packed() -> None:
     assert fill("{b@i} of {n}", {"i": 2, "n": "all"}, again) == "255 of all"
     with pytest.raises(ValueError, match="c: expected dtype float32, int16, uint8, got float64"):
         pack({"c": np.zeros(3)})
+
+
+def test_what_is_joined_is_the_same_code_in_fewer_bytes() -> None:
+    for name in ("explorer.js", "prediction.js", "explorer.css", "prediction.css"):
+        text = joined(name)
+        assert not any(line.startswith((" ", "//", "/*")) or not line for line in text.splitlines())
+        whole = (HERE / name).read_text(encoding="utf-8")
+        kept = [line.strip() for line in whole.splitlines() if line.strip() in text.splitlines()]
+        assert "\n".join(kept) == text.strip()
+        assert len(kept) > 0.8 * len(whole.splitlines())
 
 
 def test_a_control_that_is_not_in_use_is_no_part_of_the_key() -> None:

@@ -10,8 +10,8 @@ import traitlets
 from test_widgets import state_size
 
 from gencourse import widgets
-from gencourse.widgets.coupling_mask import CONTROLS, MASKS, MAX_LAYERS
-from gencourse.widgets.explorer import Explorer, keys
+from gencourse.widgets.coupling_mask import MASKS, MAX_LAYERS
+from gencourse.widgets.explorer import Explorer, unpack
 from gencourse.widgets.flow_warp import MOONS, UNIT
 from genlib import flows
 
@@ -87,16 +87,21 @@ def test_one_two_and_three_layers() -> None:
     assert "Layers 1 to 6 together: 624" in widgets.CouplingMaskExplorer("halves", n_layers=6, swap=False).text()
 
 
-def test_masks_have_all_presets_and_compute_the_rest() -> None:
+def test_masks_are_sent_for_every_choice_and_no_frame_is() -> None:
     widget = widgets.CouplingMaskExplorer()
-    assert [frame["key"] for frame in widget.frames] == list(keys(CONTROLS))
-    assert len(widget.frames) == 3 * 2 * 3 + 2 * 3 * 2  # with random masks there are two seeds
-    assert not widget.live
+    sent = unpack(widget.shared)
+    assert list(sent) == [f"{mask}_{size}" for mask in MASKS for size in range(2, 7)]
     widget.set_state({"mask": "random", "size": 5, "seed": 7})
-    assert widget.live["key"] == {"mask": "random", "swap": True, "size": 5, "seed": 7}
-    computed = widget.live
+    assert (widget.frames, widget.live) == ([], {})
+    drawn = widget.drawn()["masks"]
+    pixels = drawn & 1 == 0
+    for n in range(1, MAX_LAYERS + 1):
+        kept = bit(sent["random_5"][7], (n - 1) // 2).transpose(1, 0, 2).reshape(5, 15).flatten()
+        np.testing.assert_array_equal(bit(drawn, n)[pixels], kept if n % 2 else ~kept)
+    computed = widget._latest
     widget.n_layers = 5
-    assert widget.live is computed, "the number of layers must compute nothing"
+    assert widget.text()
+    assert widget._latest is computed, "the number of layers must compute nothing"
 
 
 @pytest.mark.parametrize(

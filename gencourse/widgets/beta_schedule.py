@@ -9,12 +9,12 @@ import traitlets
 from torch import Tensor
 
 from gencourse import plots
-from gencourse.widgets.explorer import Checked, Explorer, Tables, keys, pack, refusing
+from gencourse.widgets.explorer import Checked, Explorer, Tables, pack, refusing, script
 from genlib.arguments import check
 from genlib.data import digits
 from genlib.diffusion import Schedule
 
-MAX_T = 1000  # a frame computed for a larger T would pass the size a widget may have
+MAX_T = 1000  # more steps than pixels of a curve would only be slower to draw
 Steps = Annotated[int, f"[1, {MAX_T}]"]
 Inside = Annotated[float, "(0, 1)"]
 LEVELS = 64
@@ -29,14 +29,14 @@ _OFFSETS = [0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5]
 CONTROLS: list[dict[str, Any]] = [
     {"name": "t", "label": "step t", "kind": "slider", "min": 1, "max": "T", "step": 1, "wide": True},
     {"name": "schedule", "label": "schedule", "kind": "select", "key": True, "presets": ["linear", "cosine"]},
-    {"name": "T", "label": "number of steps T", "kind": "slider", "key": True, "presets": [20, 100, 1000],
-     "choices": _STEPS, "min": 1, "max": MAX_T, "step": 1},
-    {"name": "beta_1", "label": "first β_1", "kind": "slider", "key": True, "presets": [1e-4, 5e-3],
-     "choices": _BETAS, "min": 1e-4, "max": 0.999, "step": 1e-4, "when": {"schedule": ["linear"]}},
-    {"name": "beta_T", "label": "last β_T", "kind": "slider", "key": True, "presets": [5e-3, 2e-2],
-     "choices": _BETAS, "min": 1e-4, "max": 0.999, "step": 1e-4, "when": {"schedule": ["linear"]}},
-    {"name": "s", "label": "offset s", "kind": "slider", "key": True, "presets": [0.008],
-     "choices": _OFFSETS, "min": 1e-3, "max": 0.999, "step": 1e-3, "when": {"schedule": ["cosine"]}},
+    {"name": "T", "label": "number of steps T", "kind": "slider", "key": True, "choices": _STEPS,
+     "min": 1, "max": MAX_T, "step": 1},
+    {"name": "beta_1", "label": "first β_1", "kind": "slider", "key": True, "choices": _BETAS,
+     "min": 1e-4, "max": 0.999, "step": 1e-4, "when": {"schedule": ["linear"]}},
+    {"name": "beta_T", "label": "last β_T", "kind": "slider", "key": True, "choices": _BETAS,
+     "min": 1e-4, "max": 0.999, "step": 1e-4, "when": {"schedule": ["linear"]}},
+    {"name": "s", "label": "offset s", "kind": "slider", "key": True, "choices": _OFFSETS,
+     "min": 1e-3, "max": 0.999, "step": 1e-3, "when": {"schedule": ["cosine"]}},
     {"name": "digit", "label": "digit", "kind": "select", "presets": list(range(10))},
 ]  # fmt: skip
 
@@ -45,7 +45,7 @@ _DECADES = [[10.0**e, f"10{sup}"] for e, sup in ((-6, "⁻⁶"), (-4, "⁻⁴"),
 PANELS: list[dict[str, Any]] = [
     {"kind": "curves", "marker": "t", "x": _X, "y": {"scale": "log", "min": 1e-6, "max": 1, "ticks": _DECADES},
      "alt": "the variance β_t of one step, on a logarithmic axis",
-     "curves": [{"table": "beta", "color": BLUE, "label": "noise of one step, β_t = {beta@t}"}]},
+     "curves": [{"table": "beta", "color": BLUE, "label": "noise added, β_t = {beta@t}"}]},
     {"kind": "curves", "marker": "t", "x": _X, "y": {"min": 0, "max": 1, "ticks": [[0, "0"], [0.5, "0.5"], [1, "1"]]},
      "alt": "ᾱ_t, the share of the signal that is left",
      "curves": [{"table": "alpha_bar", "color": ORANGE, "label": "signal left, ᾱ_t = {alpha_bar@t}"}]},
@@ -66,8 +66,9 @@ TEXT = (
 class BetaScheduleExplorer(Explorer):
     """Choose a schedule and walk along it: β_t, ᾱ_t, the log-SNR, and ten real digits at step t.
 
-    Every number comes from `diffusion.Schedule`. With a kernel all parameters are continuous; without one, in a page
-    or a deck, the presets stay alive. L_T is the prior term of the chosen digit, `Schedule.prior_kl`.
+    All parameters are continuous, in a page or a deck, too: what is drawn there is computed there, by beta_schedule.js,
+    which agrees with `diffusion.Schedule`; `drawn`, `text` and `picture` come from `Schedule` itself. L_T is the prior
+    term of the chosen digit, `Schedule.prior_kl`.
 
     Args:
         schedule: "linear" or "cosine".
@@ -79,6 +80,8 @@ class BetaScheduleExplorer(Explorer):
     Raises:
         ValueError: for anything else. All arguments are traits: they can be observed, linked and set later.
     """
+
+    _esm, computes = script("beta_schedule.js"), True
 
     schedule = Checked("linear", Literal["linear", "cosine"])
     T = Checked(1000, Steps)
@@ -101,9 +104,10 @@ class BetaScheduleExplorer(Explorer):
         digit: int = 3,
     ) -> None:
         t = max(1, check("T", T, Steps) // 4) if t is None else t
-        spec = {"title": "β schedule explorer", "controls": CONTROLS, "panels": PANELS, "text": TEXT}
+        spec = {"title": "β schedule explorer", "controls": CONTROLS, "panels": PANELS, "text": TEXT,
+                "rows": "1fr auto"}  # fmt: skip
         chosen = {"schedule": schedule, "T": T, "beta_1": beta_1, "beta_T": beta_T, "s": s, "t": t, "digit": digit}
-        super().__init__(spec, _frames(), _shared(), **chosen)
+        super().__init__(spec, [], _shared(), **chosen)
 
     def to_schedule(self) -> Schedule:
         """The schedule that is drawn now, to go on with.
@@ -166,11 +170,6 @@ def _tables(**key: Any) -> Tables:
 
 
 @cache
-def _frames() -> list[dict[str, Any]]:
-    return [pack(_tables(**key), key) for key in keys(CONTROLS)]
-
-
-@cache
 def _digits() -> Tensor:
     """The first digit of every class, (10, 1, 8, 8)."""
     x, label = digits("train")
@@ -189,11 +188,14 @@ def _level(alpha_bar: Tensor) -> Tensor:
 
 @cache
 def _shared() -> dict[str, Any]:
-    """digits: (64 levels, 10 digits, 8, 8), uint8: 0 is −1 and 255 is 1, beyond which pixels are clipped."""
+    """digits: (64 levels, 10 digits, 8, 8), uint8: 0 is −1 and 255 is 1, beyond which pixels are clipped; power: of
+    each digit the sum of its squared pixels, from which L_T follows."""
     angle = torch.arange(LEVELS + 1, dtype=torch.float64) / (LEVELS + 1) * (math.pi / 2)
     alpha_bar = angle.cos() ** 2
     levels = Schedule((1 - alpha_bar[1:] / alpha_bar[:-1]).tolist())
     x_0 = _digits()
     eps = torch.randn(x_0.shape, dtype=x_0.dtype, generator=torch.Generator().manual_seed(0))
     x_t = torch.stack([levels.q_sample(x_0, torch.full((10,), t), eps) for t in range(1, LEVELS + 1)])
-    return pack({"digits": ((x_t[:, :, 0].clamp(-1, 1) + 1) * 127.5).round().byte().numpy()})
+    power = x_0.double().square().flatten(1).sum(1)
+    pictures = ((x_t[:, :, 0].clamp(-1, 1) + 1) * 127.5).round().byte()
+    return pack({"digits": pictures.numpy(), "power": power.float().numpy()})

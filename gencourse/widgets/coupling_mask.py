@@ -12,7 +12,7 @@ import traitlets
 from torch import Tensor
 
 from gencourse import plots
-from gencourse.widgets.explorer import Checked, Explorer, Tables, keys, pack, script, style
+from gencourse.widgets.explorer import Checked, Explorer, Tables, pack, script, style
 from genlib.flows import AffineCoupling, masks
 
 Mask = Literal["halves", "checkerboard", "channel", "random"]
@@ -28,9 +28,9 @@ CONTROLS: list[dict[str, Any]] = [
      "wide": True},
     {"name": "mask", "label": "mask", "kind": "select", "key": True, "presets": list(MASKS)},
     {"name": "swap", "label": "swap in every second layer", "kind": "select", "key": True, "presets": [True, False]},
-    {"name": "size", "label": "side of the picture", "kind": "slider", "key": True, "presets": [2, 3, 4],
+    {"name": "size", "label": "side of the picture", "kind": "slider", "key": True,
      "choices": list(range(2, MAX_SIZE + 1)), "min": 2, "max": MAX_SIZE, "step": 1},
-    {"name": "seed", "label": "seed", "kind": "slider", "key": True, "presets": [0, 1], "when": {"mask": ["random"]},
+    {"name": "seed", "label": "seed", "kind": "slider", "key": True, "when": {"mask": ["random"]},
      "choices": list(range(MAX_SEED + 1)), "min": 0, "max": MAX_SEED, "step": 1},
 ]  # fmt: skip
 
@@ -64,7 +64,8 @@ class CouplingMaskExplorer(Explorer):
     """Put couplings in a row and see what depends on what: their masks, and their Jacobians' patterns.
 
     Every layer is an `AffineCoupling` with a random dense network, so that its Jacobian, from autograd, is filled
-    wherever the mask allows. x is a small picture of three channels, flattened channel by channel, row by row.
+    wherever the mask allows. x is a small picture of three channels, flattened channel by channel, row by row. A page
+    or a deck needs no autograd: there the patterns follow from the masks, by coupling_mask.js, which agrees.
 
     Args:
         mask: "halves" (of the flattened picture), "checkerboard", "channel" or "random".
@@ -77,7 +78,8 @@ class CouplingMaskExplorer(Explorer):
         ValueError: for anything else. All arguments are traits: they can be observed, linked and set later.
     """
 
-    _esm, _css = script("flow_panels.js"), style("flow_panels.css")
+    _esm, _css = script("flow_panels.js", "coupling_mask.js"), style("flow_panels.css")
+    computes = True
 
     mask = Checked("checkerboard", Mask)
     size = Checked(4, Annotated[int, f"[2, {MAX_SIZE}]"])
@@ -90,9 +92,10 @@ class CouplingMaskExplorer(Explorer):
     def __init__(
         self, mask: str = "checkerboard", size: int = 4, n_layers: int = 2, swap: bool = True, seed: int = 0
     ) -> None:
-        spec = {"title": "Coupling mask explorer", "controls": CONTROLS, "panels": PANELS, "text": TEXT, "columns": 2}
+        spec = {"title": "Coupling mask explorer", "controls": CONTROLS, "panels": PANELS, "text": TEXT, "columns": 2,
+                "rows": "auto auto 1fr"}  # fmt: skip
         chosen = {"mask": mask, "size": size, "n_layers": n_layers, "swap": swap, "seed": seed}
-        super().__init__(spec, _frames(), pack({}), **chosen)
+        super().__init__(spec, [], _shared(), **chosen)
 
     def to_couplings(self) -> list[AffineCoupling]:
         """The layers that are drawn now, with their random networks, float64, on flattened pictures (B, 3·size²)."""
@@ -215,5 +218,12 @@ def _tables(**key: Any) -> Tables:
 
 
 @cache
-def _frames() -> list[dict[str, Any]]:
-    return [pack(_tables(**key), key) for key in keys(CONTROLS)]
+def _shared() -> dict[str, Any]:
+    """mask_size: what the masks of that name keep, (seeds, 3, size, size), uint8: bit k is that of the k-th pair
+    of layers, in which the second has the complement."""
+    tables: Tables = {}
+    for mask, size in itertools.product(MASKS, range(2, MAX_SIZE + 1)):
+        seeds = range(MAX_SEED + 1) if mask == "random" else [0]
+        firsts = np.stack([torch.stack(_masks(mask, size, True, seed)[::2]).numpy() for seed in seeds], axis=1)
+        tables[f"{mask}_{size}"] = _bits(firsts) >> 1
+    return pack(tables)

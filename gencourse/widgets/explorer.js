@@ -1,8 +1,9 @@
-// The drawing surface of every widget. Python says which controls and panels there are and sends tables of numbers; these
-// two files, joined, draw them and listen. They know no formula: a new widget is new data. This one has the controls, the
-// texts and the kernel; panels.js has what is drawn.
+// The drawing surface of every explorer. Python says which controls and panels there are and sends tables of numbers; these
+// files, joined, draw them and listen. This one has the controls, the texts and the kernel; panels.js has what is drawn.
+// They know no formula, but for the widgets that bring `compute`: it makes the tables of any choice where the page is.
 
 const PATIENCE = 1500; // ms to wait for a kernel before the nearest preset is shown instead
+const REST = 700; // ms without a change before a screen reader is told what is drawn
 const ARRAYS = { float32: Float32Array, int16: Int16Array, uint8: Uint8Array };
 
 // ---- Tables and texts ----
@@ -43,17 +44,17 @@ const setText = (element, text) => element.replaceChildren(...text.split(/_(\w)/
 
 const inUse = (control, values) =>
   Object.entries(control.when ?? {}).every(([name, allowed]) => allowed.includes(values[name]));
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const far = (a, b) => (a === b ? 0 : a > 0 && b > 0 ? Math.abs(Math.log(a / b)) : Infinity);
 const nearest = (list, value) => list.reduce((best, x) => (far(x, value) < far(best, value) ? x : best));
 
-function makeControl(control, choose) {
+// The value of a control that goes through the entries `of` a table is a place; what it shows and takes is the entry.
+function makeControl(control, shared, choose) {
   const input = (tag, type, label) => make(tag, { type, "aria-label": label, "data-lm-suppress-shortcuts": "true" });
   const plain = control.label.replaceAll("_", " ");
-  const label = make("span");
+  const label = make("span", { class: "label" });
   setText(label, control.label);
-  const row = make("div");
-  const element = make("div", { class: `control ${control.kind} ${control.wide ? "wide" : ""}` }, label, row);
+  const row = make("div", { class: "row" });
+  const element = make("div", { class: `control ${control.wide ? "wide" : ""}` }, label, row);
 
   if (control.kind === "select") {
     const select = input("select", undefined, plain);
@@ -63,28 +64,30 @@ function makeControl(control, choose) {
     return { element, update: (values) => { select.selectedIndex = control.presets.indexOf(values[control.name]); } };
   }
 
-  // A slider walks over whole numbers, or over the choices: with no kernel, over the presets alone.
+  // A slider walks over whole numbers, or over the choices: where nothing can be computed, over the presets alone.
   const range = input("input", "range", plain);
   const number = input("input", "number", `${plain}, exact value`);
+  const entries = control.of && Array.from(shared[control.of].data, (v) => Number(v.toPrecision(6)));
   let choices;
   range.addEventListener("input", () => choose(control.name, choices ? choices[range.value] : Number(range.value)));
   number.addEventListener("change", () => {
-    if (Number.isFinite(number.valueAsNumber)) {
-      const value = clamp(number.valueAsNumber, Number(number.min), Number(number.max));
-      choose(control.name, control.step === 1 ? Math.round(value) : value);
-    }
+    const wanted = number.valueAsNumber;
+    if (!Number.isFinite(wanted)) return;
+    const value = clamp(wanted, Number(number.min), Number(number.max));
+    if (entries) choose(control.name, entries.reduce((best, v, i) => (Math.abs(v - value) < Math.abs(entries[best] - value) ? i : best), 0));
+    else choose(control.name, control.step === 1 ? Math.round(value) : value);
   });
   row.append(range, number);
-  function update(values, kernel) {
-    const { min, step } = control, value = values[control.name];
-    choices = control.choices && (kernel ? control.choices : control.presets);
+  function update(values, anything) {
+    const { min, step } = control, value = values[control.name], shown = entries ? entries[value] : value;
+    choices = control.choices && (anything ? control.choices : control.presets);
     const max = values[control.max] ?? control.max;
-    Object.assign(number, { min, max, step });
-    if (document.activeElement !== number || number.valueAsNumber !== value) number.value = value;
+    Object.assign(number, entries ? { min: entries[min], max: entries[max], step: "any" } : { min, max, step });
+    if (document.activeElement !== number || number.valueAsNumber !== shown) number.value = shown;
     Object.assign(range, choices ? { min: 0, max: choices.length - 1, step: 1 } : { min, max, step });
     range.value = choices ? choices.indexOf(nearest(choices, value)) : value;
     range.disabled = choices?.length < 2;
-    range.setAttribute("aria-valuetext", show(value));
+    range.setAttribute("aria-valuetext", show(shown));
     element.hidden = !inUse(control, values);
   }
   return { element, update };
@@ -93,22 +96,31 @@ function makeControl(control, choose) {
 // ---- The widget ----
 
 function render({ model, el }) {
-  const spec = model.get("spec");
+  const spec = model.get("spec"), shared = unpack(model.get("shared"));
   const names = spec.controls.map((control) => control.name);
   const keys = spec.controls.filter((control) => control.key);
-  const controls = spec.controls.map((control) => makeControl(control, choose));
+  const controls = spec.controls.map((control) => makeControl(control, shared, choose));
   const panels = spec.panels.map((panel) => PANELS[panel.kind](panel));
-  const note = make("p", { class: "note", role: "status" });
-  const text = make("p", { "aria-live": "polite" });
-  const root = make("div", { class: "genlib-explorer", role: "group", "aria-label": spec.title },
-    make("div", { class: "controls" }, ...controls.map((control) => control.element)),
-    make("div", { class: "panels", style: `--columns: ${spec.columns ?? 3}` }, ...panels.map((panel) => panel.element)), note, text);
+  const note = make("p", { class: "note", role: "status" }), text = make("p", { class: "text" });
+  const said = make("p", { class: "unseen", "aria-live": "polite" }); // the text again, once it has come to rest
+  const grid = make("div", { class: "panels", style: `--columns: ${spec.columns ?? 3}; --rows: ${spec.rows}` },
+    ...panels.map((panel) => panel.element));
+  const root = guard(make("div", { class: "explorer", role: "group", "aria-label": spec.title },
+    make("div", { class: "controls" }, ...controls.map((control) => control.element)), grid, note, text, said));
   let kernel = false; // until one answers
-  let drawn, waiting, choosing = false, stale = true; // stale: the width has changed since the last drawing
+  let drawn, computed = {}, waiting, resting, choosing = false, stale = true; // stale: sizes have changed since the last drawing
 
   const current = () => Object.fromEntries(names.map((name) => [name, model.get(name)]));
-  const find = (values) => [...model.get("frames"), model.get("live")].find((frame) => frame?.key
-    && keys.every(({ name, ...control }) => !inUse(control, values) || frame.key[name] === values[name]));
+
+  function find(values) { // the tables of a choice, if there are any
+    const used = keys.filter((control) => inUse(control, values));
+    const frame = [...model.get("frames"), model.get("live")].find((one) => one?.key
+      && Object.keys(one.key).length === used.length && used.every(({ name }) => one.key[name] === values[name]));
+    if (frame || !compute) return frame && unpack(frame);
+    const key = Object.fromEntries(used.map(({ name }) => [name, values[name]])), id = JSON.stringify(key);
+    if (computed.id !== id) computed = { id, tables: compute(key, shared) };
+    return computed.tables;
+  }
 
   function snap(values) { // to the nearest preset, and say so
     const moved = keys.filter((control) => inUse(control, values) && !control.presets.includes(values[control.name]));
@@ -139,21 +151,27 @@ function render({ model, el }) {
     choose(keys[0].name, model.get(keys[0].name));
   }
 
+  function say() {
+    said.textContent = text.textContent;
+  }
+
   function draw() {
     if (choosing || !root.isConnected) return;
-    const values = current(), frame = find(values);
+    const values = current(), tables = find(values);
     for (const { name, max } of spec.controls) if (max in values) values[name] = Math.min(values[name], values[max]);
-    controls.forEach((control) => control.update(values, kernel));
-    if (!frame) waiting ??= setTimeout(giveUp, PATIENCE); // the old picture stays until the kernel has answered
+    controls.forEach((control) => control.update(values, kernel || compute));
+    if (!tables) waiting ??= setTimeout(giveUp, PATIENCE); // the old picture stays until the kernel has answered
     else {
       waiting = clearTimeout(waiting);
-      const state = { values, resized: stale, tables: { ...unpack(model.get("shared")), ...unpack(frame) } };
-      panels.forEach((panel) => panel.draw(state, stale || frame !== drawn));
+      const state = { values, resized: stale, tables: { ...shared, ...tables } };
+      panels.forEach((panel) => panel.draw(state, stale || tables !== drawn));
       stale = false;
       setText(text, fill(spec.text, state));
-      drawn = frame;
+      drawn = tables;
+      clearTimeout(resting);
+      resting = setTimeout(say, REST);
     }
-    root.dispatchEvent(new CustomEvent("explorer:drawn", { bubbles: true, detail: { complete: Boolean(frame) } }));
+    root.dispatchEvent(new CustomEvent("explorer:drawn", { bubbles: true, detail: { complete: Boolean(tables) } }));
   }
 
   function answered() {
@@ -162,9 +180,14 @@ function render({ model, el }) {
     draw();
   }
 
+  let width = 0, lines = 0; // the text keeps the room that it once needed, so that the panels stay where they are
   const resize = new ResizeObserver(() => {
-    root.classList.toggle("narrow", root.clientWidth < 820);
-    root.classList.toggle("tiny", root.clientWidth < 440);
+    if (root.clientWidth !== width) lines = 0;
+    width = root.clientWidth;
+    root.classList.toggle("genlib-narrow", width < 40 * em(root));
+    if (lines === 0) text.style.minHeight = "";
+    lines = Math.max(lines, text.offsetHeight);
+    text.style.minHeight = `${lines}px`;
     stale = true;
     draw();
   });
@@ -174,11 +197,13 @@ function render({ model, el }) {
   model.on("msg:custom", answered);
   el.append(root);
   resize.observe(root);
+  resize.observe(grid);
   model.send("kernel?");
 
   return () => {
     resize.disconnect();
     clearTimeout(waiting);
+    clearTimeout(resting);
     events.forEach((event) => model.off(event, draw));
     model.off("change:live", answered);
     model.off("msg:custom", answered);

@@ -2,14 +2,19 @@
 
 A widget is described by data alone, so that its JavaScript needs no formula and no kernel:
 
-- `spec` names the controls (sliders, drop-downs), the panels (curves, pictures, ...), the text below them, and how many
-  panels stand side by side where there is room, `columns`, 3 if left out;
+- `spec` names the controls (sliders, drop-downs), the panels (curves, pictures, ...), the text below them, how many
+  panels stand side by side where there is room, `columns`, 3 if left out, and what each row of them takes of the
+  height, `rows`, as CSS says it;
 - a *frame* holds the tables that belong to one choice of the controls marked `key`, as float32, int16 or uint8 bytes;
 - `frames` are the presets, sent once and drawn without a kernel; `live` is the frame that the kernel adds for any other
   choice;
 - `shared` are tables that do not depend on the choice.
 
-Texts are templates: {t} is the value of control t, {beta@t} the entry t of table beta.
+A widget may also bring `compute`, a function in JavaScript that makes the tables of any choice: then neither presets
+nor a kernel are needed, and what Python computes is what the browser tests hold it against.
+
+Texts are templates: {t} is the value of control t, {beta@t} the entry t of table beta. A control that goes through the
+entries of a shared table names it, `of`: its value is a place, and what is shown and typed is the entry.
 """
 
 import base64
@@ -34,17 +39,19 @@ Tables = dict[str, np.ndarray]  # of DTYPES
 
 
 def script(*more: str) -> str:
-    """The JavaScript of a widget; `more` are the files of panels that it needs beside curves and images."""
-    return _joined("panels.js", *more, "explorer.js")
+    """The JavaScript of an explorer; `more` are files of panels beside curves and images, and of `compute`."""
+    return joined("elements.js", "panels.js", *more, "explorer.js")
 
 
 def style(*more: str) -> str:
     """The style of a widget, and of those panels."""
-    return _joined("explorer.css", *more)
+    return joined("explorer.css", *more)
 
 
-def _joined(*names: str) -> str:
-    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
+def joined(*names: str) -> str:
+    """Files in one, without indentation and whole lines of comment: a notebook stores them for each widget."""
+    text = "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
+    return re.sub(r"^\s*(//.*\n|/\*[\s\S]*?\*/\n)?\s*", "", text, flags=re.MULTILINE)
 
 
 class BadValueError(traitlets.TraitError, ValueError):
@@ -78,7 +85,10 @@ class Explorer(anywidget.AnyWidget):
 
     A subclass defines `tables(**key)`, the tables of one frame, and `picture()`, which stands in where no front end is
     at hand; it passes the spec, the preset frames and the shared tables to `super().__init__`, both made by `pack`.
+    One whose script brings `compute` says so, `computes`: then no frame is sent.
     """
+
+    computes = False
 
     _esm = script()
     _css = style()
@@ -156,7 +166,9 @@ class Explorer(anywidget.AnyWidget):
         return proposal["value"]
 
     def _follow(self, change: object = None) -> None:
-        """Send the frame of the present choice, unless it is a preset or there already."""
+        """Send the frame of the present choice, unless it is a preset, there already, or computed where it is drawn."""
+        if self.computes:
+            return
         frame = self.frame(self.key())
         if frame is self._latest and self.live.get("key") != frame["key"]:
             self.live = frame

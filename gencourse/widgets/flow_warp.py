@@ -73,7 +73,7 @@ class FlowWarpExplorer(Explorer):
             raise ValueError(f"x: expected at least 2 samples, got {len(x)}")
         tables, self.limit = _moons_tables() if flow is None and x is None else _tables(self.flow, x)
         spec = {"title": "Flow warp explorer", "controls": _controls(self.n_layers), "text": TEXT, "columns": 2,
-                "panels": _panels(self.limit, tables)}  # fmt: skip
+                "rows": "1fr", "panels": _panels(self.limit, tables)}  # fmt: skip
         super().__init__(spec, [pack({}, {})], pack(tables), layer=layer, show=show)
 
     def picture(self) -> plots.Figure:

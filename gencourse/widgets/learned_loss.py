@@ -9,13 +9,12 @@ import traitlets
 from torch import Tensor
 
 from gencourse import plots
-from gencourse.widgets.explorer import Checked, Explorer, Tables, keys, pack, script, show, style
+from gencourse.widgets.explorer import Checked, Explorer, Tables, keys, pack, show
 from genlib import gan
 from genlib.data import GaussianMixture
 
 BLUE, ORANGE, GREEN, PINK = plots.PALETTE[:4]
 LOW, HIGH, N = -4.0, 4.0, 81
-STEP = (HIGH - LOW) / (N - 1)
 REACH = 6.0  # the largest push that is drawn
 
 DATA = {
@@ -32,31 +31,31 @@ CONTROLS: list[dict[str, Any]] = [
     {"name": "std", "label": "its standard deviation", "kind": "slider", "key": True, "presets": [0.5, 1.5],
      "choices": _STDS, "min": 0.2, "max": 2, "step": 0.1},
     {"name": "data", "label": "data", "kind": "select", "key": True, "presets": list(DATA)},
-    {"name": "place", "label": "a generated point, place", "kind": "slider", "min": 0, "max": N - 1, "step": 1,
-     "wide": True},
+    {"name": "place", "label": "generated point y", "kind": "slider", "of": "y", "min": 0, "max": N - 1,
+     "step": 1},
 ]  # fmt: skip
 
-_Y = {"label": "point y", "min": 0, "max": N - 1, "low": LOW, "step": STEP}
+_Y = {"label": "point y", "of": "y", "min": 0, "max": N - 1}
 PANELS: list[dict[str, Any]] = [
-    {"kind": "profiles", "marker": "place", "x": _Y,
+    {"kind": "curves", "marker": "place", "x": _Y,
      "y": {"min": 0, "max": 1.4, "ticks": [[0, "0"], [0.5, "0.5"], [1, "1"]]},
      "alt": "the densities of the data and of the generator",
      "curves": [{"table": "p", "color": BLUE, "label": "data, p = {p@place}"},
                 {"table": "p_G", "color": ORANGE, "label": "generator, p_G = {p_G@place}"}]},
-    {"kind": "profiles", "marker": "place", "x": _Y,
+    {"kind": "curves", "marker": "place", "x": _Y,
      "y": {"min": 0, "max": 1, "ticks": [[0, "0"], [0.5, "½"], [1, "1"]]},
      "alt": "the best discriminator's probability that y is real",
      "curves": [{"table": "D", "color": GREEN, "label": "D* = P(real) = {D@place}"}]},
-    {"kind": "profiles", "marker": "place", "x": _Y,
+    {"kind": "curves", "marker": "place", "x": _Y,
      "y": {"min": -20, "max": 20, "ticks": [[-20, "−20"], [-10, "−10"], [0, "0"], [10, "10"], [20, "20"]]},
      "alt": "the logarithm of the ratio of the densities, the best discriminator's logit",
      "curves": [{"table": "log_ratio", "color": GREEN, "label": "logit of D*, log p − log p_G = {log_ratio@place}"}]},
-    {"kind": "profiles", "marker": "place", "x": _Y,
+    {"kind": "curves", "marker": "place", "x": _Y,
      "y": {"min": -REACH, "max": REACH, "ticks": [[-6, "−6"], [-3, "−3"], [0, "0"], [3, "3"], [6, "6"]]},
      "alt": "where each loss pushes a generated point: minus its gradient; above 0 it is pushed to the right",
-     "curves": [{"table": "squared", "color": PINK, "label": "push of squared error {squared@place}"},
-                {"table": "minimax", "color": BLUE, "label": "of minimax {minimax@place}"},
-                {"table": "non_saturating", "color": ORANGE, "label": "of non-saturating {non_saturating@place}"}]},
+     "curves": [{"table": "squared", "color": PINK, "label": "push, squared error {squared@place}"},
+                {"table": "minimax", "color": BLUE, "label": "minimax {minimax@place}"},
+                {"table": "non_saturating", "color": ORANGE, "label": "non-saturating {non_saturating@place}"}]},
 ]  # fmt: skip
 
 TEXT = (
@@ -85,8 +84,6 @@ class LearnedLossExplorer(Explorer):
     Ref: Goodfellow et al. 2014, prop. 1 and theorem 1.
     """
 
-    _esm, _css = script("learned_loss_panels.js"), style()
-
     mean = Checked(0.0, Annotated[float, "[-3, 3]"])
     std = Checked(0.5, Annotated[float, "[0.2, 2]"])
     data: traitlets.TraitType = Checked("two modes", Literal["two modes", "one mode", "a rare mode"])
@@ -95,7 +92,8 @@ class LearnedLossExplorer(Explorer):
     _computable = traitlets.validate("mean", "std", "data")(Explorer.computable)
 
     def __init__(self, mean: float = 0.0, std: float = 0.5, data: str = "two modes", place: int = 30) -> None:
-        spec = {"title": "Learned loss explorer", "controls": CONTROLS, "panels": PANELS, "text": TEXT, "columns": 2}
+        spec = {"title": "Learned loss explorer", "controls": CONTROLS, "panels": PANELS, "text": TEXT, "columns": 2,
+                "rows": "1fr 1fr"}  # fmt: skip
         super().__init__(spec, _frames(), pack(_shared()), mean=mean, std=std, data=data, place=place)
 
     def to_densities(self) -> tuple[GaussianMixture, GaussianMixture]:

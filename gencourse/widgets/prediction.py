@@ -17,7 +17,7 @@ import torch
 import traitlets
 from torch import Tensor
 
-from gencourse.widgets.explorer import HERE, refusing
+from gencourse.widgets.explorer import joined, refusing
 
 POINTS = 41  # of a curve, evenly spaced
 Result = float | str | Sequence[str] | Sequence[float] | Tensor
@@ -36,13 +36,16 @@ class Prediction(anywidget.AnyWidget):
     heights at `POINTS` places, None where nothing was drawn.
     """
 
-    _esm = (HERE / "prediction.js").read_text(encoding="utf-8")
-    _css = (HERE / "prediction.css").read_text(encoding="utf-8")
+    _css = joined("prediction.css")
     kind = traitlets.Enum(["number", "choice", "order", "curve"]).tag(sync=True)
     question = traitlets.Unicode().tag(sync=True)
     spec = traitlets.Dict().tag(sync=True)
     value = traitlets.Any(allow_none=True).tag(sync=True)
     result = traitlets.Any(allow_none=True).tag(sync=True)  # what came out; None as long as it is asked
+
+    def __init__(self, kind: str, **values: Any) -> None:
+        self._esm = script(kind)
+        super().__init__(kind=kind, **values)
 
     @classmethod
     def number(cls, question: str, unit: str = "") -> Self:
@@ -130,6 +133,11 @@ class Prediction(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
         return {**data, "text/plain": repr(self)}, metadata
+
+
+def script(kind: str) -> str:
+    """The JavaScript of one kind: a notebook has many predictions, and stores it for each."""
+    return joined("elements.js", *["prediction.js", "prediction_curve.js"][: 1 + (kind == "curve")])
 
 
 def _options(options: Sequence[str]) -> list[str]:

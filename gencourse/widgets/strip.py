@@ -57,7 +57,7 @@ class LambdaExplorer(Explorer):
         self.last = L - 1
         place = check("place", L // 2 if place is None else place, Annotated[int, "[0, {last}]"], last=self.last)
         spec = {"title": "Lambda explorer", "controls": _controls(L), "panels": _panels(tables), "text": TEXT,
-                "columns": 2}  # fmt: skip
+                "columns": 2, "rows": "auto auto auto 1fr"}  # fmt: skip
         super().__init__(spec, [pack({}, {})], pack(tables), place=place)
 
     @classmethod
@@ -109,13 +109,13 @@ def _bytes(name: str, values: Any, *shape: int | None) -> np.ndarray:
 
 
 def _controls(L: int) -> list[dict[str, Any]]:
-    label = f"place in the strip (0: smallest λ, {L - 1}: largest)"
-    return [{"name": "place", "label": label, "kind": "slider", "min": 0, "max": L - 1, "step": 1, "wide": True}]
+    return [{"name": "place", "label": "λ, weight of L1", "kind": "slider", "of": "lam", "min": 0, "max": L - 1,
+             "step": 1, "wide": True}]  # fmt: skip
 
 
 def _panels(tables: Tables) -> list[dict[str, Any]]:
     n, once = tables["pictures"].shape[1], {"table": "first", "by": "place"}
-    x = {"label": "place in the strip", "min": 0, "max": len(tables["lam"]) - 1}
+    x = {"label": "λ, weight of L1", "of": "lam", "min": 0, "max": len(tables["lam"]) - 1}
     top = max(1.0, float(np.ceil(10 * max(tables["detail"].max(), tables["accuracy"].max())) / 10))
     most = float(np.ceil(20 * tables["l1"].max()) / 20)
     return [
@@ -128,11 +128,11 @@ def _panels(tables: Tables) -> list[dict[str, Any]]:
          "alt": f"real photos of the {n} maps", "label": "real"},
         {"kind": "curves", "marker": "place", "x": x,
          "y": {"min": 0, "max": top, "ticks": [[0, "0"], [0.5, "0.5"], [1, "1"]]},
-         "alt": "detail, and the share of windows that show what the map asks for, against the place in the strip",
+         "alt": "detail, and the share of windows that show what the map asks for, against λ",
          "curves": [{"table": "detail", "color": BLUE, "label": "detail {detail@place}"},
                     {"table": "accuracy", "color": ORANGE, "label": "accuracy {accuracy@place}"}]},
         {"kind": "curves", "marker": "place", "x": x,
          "y": {"min": 0, "max": most, "ticks": [[0, "0"], [0.2, "0.2"], [0.4, "0.4"]]},
-         "alt": "L1 against the place in the strip",
+         "alt": "L1 against λ",
          "curves": [{"table": "l1", "color": GREEN, "label": "L1 {l1@place}"}]},
     ]  # fmt: skip
