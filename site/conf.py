@@ -26,6 +26,7 @@ html_show_sourcelink = False
 html_show_sphinx = False
 html_show_copyright = False
 html_domain_indices = False
+html_use_index = False
 
 # -- Notebooks: what is stored is what is shown
 nb_execution_mode = "off"
@@ -65,6 +66,7 @@ napoleon_use_rtype = False
 add_module_names = False
 python_display_short_literal_types = True
 default_role = "code"
+smartquotes = False  # "eps" in a docstring is code
 
 # -- The theme
 html_theme = "sphinx_book_theme"
@@ -73,6 +75,7 @@ html_js_files = ["genlib.js", "host.js"]
 html_favicon = "static/mark.svg"
 html_theme_options = {
     "logo": {"text": "Generative models, computed", "image_light": "static/mark.svg", "image_dark": "static/mark.svg"},
+    "navbar_persistent": [],  # the search field stands in the sidebar
     "show_navbar_depth": 1,
     "show_toc_level": 2,
     "use_download_button": False,

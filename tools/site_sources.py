@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import site_landing
 import web
 
 ROOT = web.ROOT
@@ -181,6 +182,8 @@ def fill(index: Path, course: list[Entry], teach: list[str], pages: Pages) -> No
     text = index.read_text(encoding="utf-8")
     for name, lines in {"course": table, "tree": tree, "teach": [p.removesuffix(".md") for p in teach]}.items():
         text = text.replace(f"<!-- {name} -->", "\n".join(lines))
+    for name, shown in site_landing.parts(read).items():
+        text = text.replace(f"<!-- {name} -->", re.sub(r"\n\s*\n", "\n", shown))  # HTML ends at an empty line
     index.write_text(text, encoding="utf-8")
 
 
