@@ -290,7 +290,7 @@ function live({ model, el }, stage) {
 
 // Pictures of numbers in [−1, 1], side by side in a canvas: black to white.
 function sheet(canvas, numbers, side, columns) {
-  const n = numbers.length / side ** 2, gap = Math.max(1, side >> 3), step = side + gap;
+  const n = numbers.length / side ** 2, gap = Math.max(1, side >> 4), step = side + gap;
   canvas.width = columns * step - gap;
   canvas.height = Math.ceil(n / columns) * step - gap;
   const context = canvas.getContext("2d"), picture = context.createImageData(side, side);

@@ -22,13 +22,15 @@ from torch import Tensor, nn
 
 from gencourse import plots
 from gencourse.widgets.explorer import HERE, show
+from genlib.arguments import weight
 from genlib.common import evaluating
 
 RUNTIME_MB = 4.9  # of onnxruntime-web, as tools/live.py packs it; the button says what it loads
 
 
 class Graph(NamedTuple):
-    """What is computed: a module, an example of its inputs, and the names of what it returns. All is float32."""
+    """What is computed: a module, an example of its inputs, and the names of what it returns. All is float32,
+    unless the module has another dtype."""
 
     module: nn.Module
     inputs: dict[str, Tensor]
@@ -86,8 +88,9 @@ class LiveModel(anywidget.AnyWidget):
             came = tuple(inputs[name].shape) if name in inputs else "nothing"
             if came != tuple(x.shape):
                 raise ValueError(f"{name}: expected shape {tuple(x.shape)}, got {came}")
+        own = weight(module)
         with evaluating(module):
-            answers = module(*(inputs[name].float() for name in wanted))
+            answers = module(*(inputs[name].to(x if own is None else own) for name, x in wanted.items()))
         return dict(zip(names, answers, strict=True))
 
     def tables(self) -> dict[str, Tensor]:

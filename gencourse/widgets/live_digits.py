@@ -68,10 +68,8 @@ class DigitSampler(LiveModel):
             "labels": {name: _labels(name) for name in get_args(Digit)},
             "chains": {str(n): chain(ddpm.schedule, n) for n in STEPS},
         }  # fmt: skip
-        generator = torch.Generator().manual_seed(seed)
-        options = {"label": torch.tensor(_labels(label)), "guidance": guidance, "clip": True, "generator": generator}
-        x_T = torch.randn(N, 1, 8, 8, generator=generator, dtype=torch.float32)
-        x_0 = diffusion.last(diffusion.ddim(ddpm, x_T.shape, steps=steps, eta=eta, x_T=x_T, **options))
+        options = {"steps": steps, "eta": eta, "guidance": guidance, "clip": True, "shape": (1, 8, 8)}
+        x_0 = ddpm.sample(N, torch.tensor(_labels(label)), torch.Generator().manual_seed(seed), **options)
         super().__init__(ddpm, spec, {"x_t": x_0, "guess": x_0}, **values)
 
     def graphs(self) -> dict[str, Graph]:

@@ -54,7 +54,7 @@ class FlowBothWays(LiveModel):
             raise ValueError(f"flow: expected one of the plane, without classes, with base N(0, I), got {flow.shape}")
         if x is None:
             x = data.Moons(std=0.1).sample(N, generator=torch.Generator().manual_seed(1))
-        x = check("x", x.float(), Annotated[Float[Tensor, "{N} 2"], "finite"], N=N)
+        x = check("x", x.to(flow.like()), Annotated[Float[Tensor, "{N} 2"], "finite"], N=N)
         example = {"points": torch.zeros(N + 1, 2, dtype=torch.float32)}
         ways = {"forward": Way(flow, inverse=False), "inverse": Way(flow, inverse=True)}
         self._graphs = {name: Graph(way.eval(), example, ("to", "back")) for name, way in ways.items()}

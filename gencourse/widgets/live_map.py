@@ -15,11 +15,11 @@ from genlib.data.textures import TEXTURES
 CELLS, PIXELS = 8, 4  # the map is painted in 8 × 8 cells, each of 4 × 4 pixels
 SIDE = CELLS * PIXELS
 ANSWERS, BATCH = 4, 16
-Drawing = Literal["a path in the grass", "a wall on gravel", "three strips", "an island"]
+Drawing = Literal["a wall", "a path in the grass", "three strips", "an island"]
 Seed = Annotated[int, "[0, 9999]"]
 DRAWINGS: dict[str, str] = {  # b brick, g grass, s gravel (stones)
+    "a wall": "gggggggg gggggggg bbbbbbbb bbbbbbbb bbbbbbbb bbbbbbbb ssssssss ssssssss",
     "a path in the grass": "gggssggg gggssggg gggsssgg ggggssgg ggggssgg gggsssgg gggssggg gggssggg",
-    "a wall on gravel": "gggggggg gggggggg bbbbbbbb bbbbbbbb bbbbbbbb bbbbbbbb ssssssss ssssssss",
     "three strips": "bbbgggss bbbgggss bbbgggss bbbgggss bbbgggss bbbgggss bbbgggss bbbgggss",
     "an island": "ssssssss ssssssss ssbbbbss ssbbbbss ssbbbbss ssbbbbss ssssssss ssssssss",
 }
@@ -38,10 +38,10 @@ class MapPainter(LiveModel):
 
     kind = "map"
     _esm, _css = LiveModel.script("live_map.js"), LiveModel.style()
-    drawing, seed = Checked("a path in the grass", Drawing), Checked(0, Seed)
+    drawing, seed = Checked("a wall", Drawing), Checked(0, Seed)
 
     @checked
-    def __init__(self, G: gan.UNetGenerator, drawing: Drawing = "a path in the grass", seed: Seed = 0) -> None:
+    def __init__(self, G: gan.UNetGenerator, drawing: Drawing = "a wall", seed: Seed = 0) -> None:
         if G.in_channels != len(TEXTURES) or not G.noise:
             raise ValueError(f"G: expected 3 channels and noise, got {G.in_channels} and noise={G.noise}")
         x, z = to_map(DRAWINGS[drawing]), torch.zeros(BATCH, G.noise, SIDE, SIDE, dtype=torch.float32)
@@ -57,9 +57,7 @@ class MapPainter(LiveModel):
             "pixels": PIXELS,
         }
         z = torch.randn(z.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float32)
-        with torch.no_grad():
-            (y,) = self._graphs["answer"].module(x, z)
-        super().__init__(G, spec, {"y": y}, drawing=drawing, seed=seed)
+        super().__init__(G, spec, self.compute("answer", {"x": x, "z": z}), drawing=drawing, seed=seed)
 
     def graphs(self) -> dict[str, Graph]:
         return self._graphs
@@ -85,7 +83,7 @@ class Answer(nn.Module):
         self.register_buffer("company", data.textures(BATCH - ANSWERS, SIDE, seed=999).x)
 
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor]:
-        maps = torch.cat([x.expand(ANSWERS, -1, -1, -1), self.company])
+        maps = torch.cat([x.expand(ANSWERS, -1, -1, -1), self.company.to(x)])
         return (self.G(maps, z)[:ANSWERS],)
 
 
