@@ -777,10 +777,14 @@ window = {"extent": (-1.8, 1.8, -1.8, 1.8), "aspect": 1.0, "xlim": (-1.5, 1.5), 
 plots.figure(
     plots.lines(history.step, curves, yscale="log", xlabel="step", ylabel="nats", title="above the entropy"),
     plots.points({"samples": flow.sample(3000, generator=seed(0))}, size=3, title="samples"),
+    alt="The divergence of three flows falls with the steps. Samples of one of them: two moons.",
+)
+
+# %%
+plots.figure(
     plots.heatmap(log_q.exp().view(401, 401).T, title="density of the flow", **window),
     plots.heatmap(lost, diverging=True, title="p (log p − log p_θ)", **window),
-    columns=2,
-    alt="The divergence of three flows falls with the steps. Samples and density of one of them: two moons. A map of where the divergence arises: patches of both signs along both moons, and weaker ones in the space between them.",
+    alt="The density of the flow: two moons. A map of where the divergence arises: patches of both signs along both moons, and weaker ones in the space between them.",
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -929,6 +933,15 @@ for n in range(9):
     if n < 8:
         at_layer = warp.flow.layers[n](at_layer)[0].detach()
 print("mean |cos| after 0 to 8 layers:", *(f"{slant:.2f}" for slant in slants))
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# The same map in one go, and in both directions, with the first of the three flows that were trained for longer.
+# Data go to the base, where they should look like $N(0, I)$, or draws of the base go to data; every point keeps the colour of its quarter of the base.
+# *Temperature* is a factor of $z$ before it is sent to the data (Kingma and Dhariwal 2018): below 1 the draws stay near the middle of the base.
+# Which part of the moons is made from there, and where do points go that come from far outside?
+
+# %%
+widgets.FlowBothWays(longer_flows[0])
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 10. Digits
