@@ -1106,6 +1106,15 @@ plots.image_rows(
 # Here the input says nothing of where the bricks lie, so a generator without noise would have to make its texture out of constants and of the map's borders.
 # That may be why the noise is used here; we have not trained a generator without it.
 
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# Ask a question of your own.
+# Paint a map, and the generator of the best run, that with $x$ as a factor, answers four times, each time with other noise.
+# What do the four photos share, and what is left to chance?
+# A map of one texture alone is worth a try, and so is a brick of a single cell.
+
+# %%
+widgets.MapPainter(runs["factor"][0])
+
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 12. What the paper measured
 #

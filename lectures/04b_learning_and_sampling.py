@@ -38,7 +38,7 @@ import itertools
 import math
 
 import torch
-from gencourse import checks, plots
+from gencourse import checks, plots, widgets
 from gencourse.runs import run_file
 
 from genlib import data, diffusion, metrics, train
@@ -1111,6 +1111,16 @@ plots.image_rows(
     alt="Twelve samples of the digit 7 for three weights of guidance, from the same noise in each column: with a "
     "larger weight the strokes are bolder, and the shapes stay.",
 )
+
+# %% [markdown] slideshow={"slide_type": "subslide"}
+# Now it is your turn.
+# The stored model draws sixteen digits by (26), and shows $x_t$ and its guess of $x_0$ at each step; look back with the slider below them.
+# The same seed is the same noise, so keep the seed and change one thing at a time.
+# With $\eta = 0$, do twenty steps end in the digits of ten, and do they with $\eta = 1$?
+# In which of its steps does a digit get its class, and what becomes of it without one?
+
+# %%
+widgets.DigitSampler(stored)
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
 # What has changed?
