@@ -3,12 +3,14 @@
 import ast
 import functools
 import operator
+import os
 import re
 import sys
 import tomllib
 from pathlib import Path
 
 import course
+import course_commands
 import course_setup
 import lock
 import pytest
@@ -51,7 +53,31 @@ def test_conda_has_the_names_and_bounds_of_pyproject() -> None:
     theirs = {r.name: r.specifier for r in map(Requirement, environment[:-1])}
     assert theirs.pop("python") == SpecifierSet(PROJECT["requires-python"])
     assert theirs.pop("pip") == SpecifierSet()
-    assert theirs == {CONDA_NAMES.get(name, name): bounds for name, bounds in requirements("course", "dev").items()}
+    assert theirs == of_conda(requirements("notebooks", "course", "dev"))
+
+
+def of_conda(ours: dict[str, SpecifierSet]) -> dict[str, SpecifierSet]:
+    """Requirements by conda's names."""
+    return {CONDA_NAMES.get(name, name): bounds for name, bounds in ours.items()}
+
+
+def test_binder_has_what_notebooks_need_within_the_same_bounds() -> None:
+    environment = yaml.safe_load((ROOT / ".binder" / "environment.yml").read_text("utf-8"))["dependencies"]
+    python, *others = environment
+    assert python.removeprefix("python=") in SpecifierSet(PROJECT["requires-python"])
+    theirs = {r.name: r.specifier for r in map(Requirement, others)}
+    assert theirs.pop("pip") == SpecifierSet()
+    (builder,) = map(
+        Requirement, tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
+    )
+    assert theirs.pop(builder.name) == builder.specifier  # postBuild installs the course without another
+    assert theirs == of_conda(requirements("notebooks", "course"))
+    script = ROOT / ".binder" / "postBuild"
+    assert os.name == "nt" or os.access(script, os.X_OK)
+    words = script.read_text("utf-8")
+    assert "course_commands.copy_labs()" in words
+    assert callable(course_commands.copy_labs)
+    assert (ROOT / re.findall(r"^cp (\S+)", words, re.MULTILINE)[0]).exists()
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -111,7 +137,7 @@ def test_the_lock_pins_each_requirement_once_and_within_bounds(machine: dict[str
     here = [r for r in LOCK if r.marker is None or r.marker.evaluate(machine)]
     pins = {r.name: str(r.specifier).removeprefix("==") for r in here}
     assert len(pins) == len(here), "a package is pinned twice"
-    for name, bounds in requirements("course", "dev").items():
+    for name, bounds in requirements("notebooks", "course", "dev").items():
         assert name == "torch" or pins[name] in bounds, f"{name}=={pins[name]} is outside {bounds}"
     # What the site needs besides: each once, and nothing that is here in another version.
     more = [r for r in SITE_LOCK if r.marker is None or r.marker.evaluate(machine)]
@@ -134,28 +160,28 @@ def test_the_lock_holds_what_builds_genlib() -> None:
 
 
 def extra(name: str) -> set[str]:
-    """What the library needs, and with an extra what notebooks, tools and tests, or decks and site need besides."""
-    extras = ["none", "course", "dev", "site"]
+    """What the library needs, and with an extra what notebooks, tools, tests, or decks and site need besides."""
+    extras = ["none", "notebooks", "course", "dev", "site"]
     return set(requirements(*extras[: extras.index(name or "none") + 1]))
 
 
-RUN_BY_STUDENTS = ("course.py", "course_commands.py", "course_run.py", "course_setup.py", "check.py")
+RUN_BY_STUDENTS = ("course.py", "course_commands.py", "course_run.py", "course_setup.py", "check.py", "lab_server.py")
 SITE_TOOLS = ("build_site.py", "handouts.py", "slides.py", "web.py", "deck.py", "live.py", "pictures.py")
 
 
 def for_the_site(path: Path) -> bool:
     """Whether a file runs only where the site's packages are installed."""
     where = path.relative_to(ROOT)
-    return where.parts[0] == "site" or where.parts[:2] == ("tests", "browser") or where.name in SITE_TOOLS
+    return where.parts[0] == "site" or where.parts[:2] == ("tests", "browser") or where.name.startswith(("site_", *SITE_TOOLS))
 
 
 IMPORTERS = {
     "": [*(ROOT / "genlib").rglob("*.py")],
-    "course": [
+    "notebooks": [
         *(ROOT / "gencourse").rglob("*.py"),
-        *(ROOT / "tools" / name for name in RUN_BY_STUDENTS),
         *(p for folder in ("lectures", "solutions") for p in (ROOT / folder).glob("*.py")),
     ],
+    "course": [ROOT / "tools" / name for name in RUN_BY_STUDENTS],
     "dev": [p for folder in ("tools", "tests") for p in (ROOT / folder).rglob("*.py") if not for_the_site(p)],
     "site": [p for folder in ("site", "tools", "tests") for p in (ROOT / folder).rglob("*.py") if for_the_site(p)],
 }
