@@ -1,4 +1,5 @@
 # lab      set up (once), and open the course in JupyterLab      make lab ARGS=--no-browser, ARGS=--present (for a room)
+# update   bring the newest version, and say which labs have changed     make update ARGS="--beside lab_2_flows"
 # test     set up (once), and run every test                     make test ARGS="-k schedule"
 # check    run a lab as you left it, and list its exercises    make check NOTEBOOK=my_labs/lab_2_flows.ipynb
 # grade    grade a folder of submissions, none of which is trusted     make grade SUBMISSIONS=downloads OUT=grades.csv
@@ -39,10 +40,10 @@ export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
 export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 endif
 
-.PHONY: lab test setup check grade nbgrader notebooks runs mutants reruns map lint lock
+.PHONY: lab update test setup check grade nbgrader notebooks runs mutants reruns map lint lock
 .PHONY: slides site handouts test-browser
 
-lab test setup slides site handouts test-browser:
+lab update test setup slides site handouts test-browser:
 	@$(COURSE) $@ $(ARGS)
 
 check:

@@ -7,6 +7,7 @@
     python tools/course.py nbgrader                   write the labs for nbgrader
     python tools/course.py slides | site | handouts   write decks, the site, handouts into build/
     python tools/course.py test-browser               run the tests that need a browser
+    python tools/course.py update                     bring the newest version, and say which labs have changed
     python tools/course.py setup [site]               only make .venv; mend what is missing from it; for these four, too
 
 Everything goes into .venv, from the locks.  With `--no-venv` nothing is installed, and the Python that runs

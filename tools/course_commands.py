@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import course_setup
+import update
 from course_run import SetupError, isolate
 
 NOTHING_SELECTED = 5  # pytest's exit status where no test is
@@ -20,10 +21,12 @@ def main(arguments: list[str], usage: str | None = None) -> int:
     command, *rest = [argument for argument in arguments if argument != "--no-venv"] or [""]
     commands = {"setup": lambda _python, _arguments: 0, "lab": lab, "test": test, "check": check}
     commands |= {"grade": grade, "nbgrader": nbgrader, **FOR_THE_SITE}
-    if command not in commands:
+    if command not in [*commands, "update"]:
         print(usage)
         return 2
     try:
+        if command == "update":  # needs nothing of .venv
+            return update.update(rest)
         if not bare:
             isolate(course_setup.VENV)
         site = command in FOR_THE_SITE or (command == "setup" and "site" in rest)
@@ -87,6 +90,7 @@ def copy_labs() -> None:
             shutil.copy(path, part)
             if not os.path.lexists(os.path.join(mine, name)):  # a second `make lab` may have been faster
                 os.rename(part, os.path.join(mine, name))
+                update.note(name, path)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.remove(part)
