@@ -168,7 +168,7 @@ def _shown(kind: str, what: str, notebook: Any, codes: list[str]) -> str:
         inner = f"<pre>{highlight(_lines(cell.source, words), PythonLexer(), HtmlFormatter(nowrap=True))}</pre>"
     elif kind == "printed":
         text = "".join(output.text for output in cell.outputs if output.output_type == "stream")
-        inner = f"<pre>{html.escape(_lines(text, words))}</pre>"
+        inner = _narrow(_lines(text, words))
     elif kind in ("widget", "live"):
         output = _one(cell, lambda data: web.WIDGET_VIEW in data, "widget")
         inner = web.embedded(notebook, output)
@@ -191,6 +191,19 @@ def _one(cell: Any, fits: Callable[[Any], bool], kind: str) -> Any:
     if len(found) != 1:
         raise DeckError(f"expected a cell with one {kind}, got {len(found)}: {cell.source.splitlines()[0]!r}")
     return found[0]
+
+
+def _narrow(text: str) -> str:
+    """Printed lines in letters as large as they allow; where all lines have a gap, it is two blanks wide."""
+    lines = text.splitlines()
+    width = max(map(len, lines))
+    columns = list(zip(*(line.ljust(width) for line in lines), strict=True))
+    blank = [set(column) == {" "} for column in columns]
+    kept = [column for i, column in enumerate(columns) if not (blank[i] and all(blank[max(i - 2, 0) : i]) and i > 1)]
+    lines = ["".join(row).rstrip() for row in zip(*kept, strict=True)] if len(lines) > 1 else lines
+    longest = max(map(len, lines))
+    size = "" if longest < 80 else ' class="wide"' if longest < 95 else ' class="widest"'
+    return f"<pre{size}>{html.escape(chr(10).join(lines))}</pre>"
 
 
 def _lines(text: str, words: str) -> str:
