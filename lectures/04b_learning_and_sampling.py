@@ -574,7 +574,7 @@ for t in (5, 20, 35):
 for name, model in (("β", best), ("β̃", tilde), ("of x_t", per_x_t)):
     total = diffusion.vlb(model, held, batch_size=8192, generator=seeded(17)).nats().total
     error = total.std() / math.sqrt(len(held))
-    print(f"σ² {name:7} bound {total.mean():6.2f} nats, standard error {error:.2f}")
+    print(f"bound {total.mean():6.2f} nats, standard error {error:.2f}: σ² {name}")
     checks.identity(
         f"σ² {name}: vlb is (23), in standard errors", (total.mean() - bounds[name]) / error, 0.0, tol=3
     )
@@ -940,7 +940,7 @@ guesses = {i: stored.denoise(x_ts[i], torch.full((10,), 1000 - 40 * i), ten, cli
 plots.image_rows(
     **{f"t = {1000 - 40 * i}": x_ts[i] for i in shown},
     **{"t = 0": x_end},
-    **{f"guess at {1000 - 40 * i}": guesses[i] for i in shown},
+    **{f"guessed at t = {1000 - 40 * i}": guesses[i] for i in shown},
     alt="Ten samples on their way from pure noise at t = 1000 to clean digits at t = 0; below, the network's guesses of "
     "the end at the same steps, blurred averages of a class at first, and digits from t = 600 on.",
 )

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure as Canvas
+from matplotlib.text import Text
 from PIL import Image
 
 from gencourse import plots
 from gencourse.plots.figures import PIXELS_PER_INCH, WIDTH
+from gencourse.plots.notation import to_html, typeset
 
 
 def example() -> plots.Figure:
@@ -153,6 +155,37 @@ def test_a_legend_below_hides_nothing(kind) -> None:
     assert names is not None
     assert [text.get_text() for text in names.get_texts()] == ["one", "two"]
     assert 0 < names.get_window_extent().y1 < ax.xaxis.label.get_window_extent().y0 < ax.get_window_extent().y0
+
+
+@pytest.mark.parametrize(
+    ("plain", "formula", "page"),
+    [
+        ("variance of x_t", "variance of $x_{t}$", "variance of x<sub>t</sub>"),
+        ("q(x_{t−1} | x_t, x_0)", "q($x_{t-1}$ | $x_{t}$, $x_{0}$)", None),
+        ("L_simple", "$L_{simple}$", "L<sub>simple</sub>"),
+        ("p_θ(x_10) < 1", "$p_{θ}$($x_{10}$) < 1", "p<sub>θ</sub>(x<sub>10</sub>) &lt; 1"),
+        ("σ² = β\u0303", "σ² = $\\tilde{β}$", "σ² = β\u0303"),
+        ("β\u0303_t/β_t", "$\\tilde{β}_{t}$/$β_{t}$", "β\u0303<sub>t</sub>/β<sub>t</sub>"),
+        ("log_det, p_value, batch_size 2", "log_det, p_value, batch_size 2", "log_det, p_value, batch_size 2"),
+        ("$x_{t-1}$ and y_t", "$x_{t-1}$ and y_t", None),
+        ("a x_b_c", "a x_b_c", "a x_b_c"),
+    ],
+)
+def test_symbols_have_their_index_below(plain: str, formula: str, page: str | None) -> None:
+    assert typeset(plain) == formula
+    assert page is None or to_html(plain) == page
+    canvas = Canvas()
+    canvas.text(0, 0, plain)
+    canvas.add_subplot().set_title(plain)
+    plots.Figure(canvas, "texts")
+    assert [text.get_text() for text in canvas.findobj(Text) if text.get_text() == formula] == 2 * [formula]
+
+
+def test_an_accent_does_not_move_the_columns_of_a_table() -> None:
+    rows = [plots.Row("x\u0303", [1.0, 2.0]), plots.Row("xx", [1.0, 2.0], best="low")]
+    lines = repr(plots.table(["β", "β\u0303"], rows, caption="c")).splitlines()
+    assert lines[1].replace("\u0303", "") == f"{'':2}{'β':>12}{'β':>12}"
+    assert lines[2] == "x\u0303 " + f"{'1.00 ':>12}{'2.00':>11}"
 
 
 ROWS = [

@@ -18,6 +18,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from gencourse.plots.arrays import Place, few, words
+from gencourse.plots.notation import typeset
 from genlib.arguments import check, checked
 
 # Okabe & Ito's colours, told apart by every kind of colour vision; each has a line style of its own besides.
@@ -40,6 +41,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 13,
     "figure.facecolor": "white",
+    "mathtext.default": "regular",  # symbols in the letters of the words around them, bold in a title
     "figure.constrained_layout.use": True,
 }
 WIDTH = 11.0  # inches on the page, at 80 px each: fits a notebook in a window of 1280
@@ -107,6 +109,8 @@ class Figure:
     @checked
     def __init__(self, canvas: Canvas, alt: str, *, shades: bool = False) -> None:
         self.alt = _sentence(alt)
+        for text in canvas.findobj(Text):
+            text.set_text(typeset(text.get_text()))
         self.width, self.height = (round(inches * PIXELS_PER_INCH) for inches in canvas.get_size_inches())
         self.png = _png(canvas, SHADES if shades else COLOURS)
         sizes = [float(text.get_fontsize()) for text in _texts(canvas)]  # in points: 72 to the inch

@@ -1,6 +1,7 @@
 """Pictures: in a grid, and in named rows."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,7 +46,9 @@ def image_rows(
     """
     if not rows:
         raise ValueError("rows: expected at least one row of pictures, got none")
-    strips = {words(name, name.replace("_", " ")): _tiles(name, images, None, span) for name, images in rows.items()}
+    # Underscores are spaces, but for that of a symbol, x_t.
+    names = {name: name if re.fullmatch(r"[^\W\d_]_\w", name) else name.replace("_", " ") for name in rows}
+    strips = {words(name, names[name]): _tiles(name, images, None, span) for name, images in rows.items()}
     few("rows", rows)
     few("columns", columns or ())
     headings = [words("columns", text) for text in columns or ()]
@@ -67,7 +70,8 @@ def image_rows(
         for i, text in enumerate(headings):
             x = (margin + (i + 0.5) * (width - margin) / len(headings)) / width
             canvas.text(x, 1 - top / height, text, ha="center", va="bottom", fontsize=13)
-        return Figure(canvas, alt or f"rows of pictures: {', '.join(strips)}", shades=True)
+        said = ", ".join(strips).replace("_", " ")
+        return Figure(canvas, alt or f"rows of pictures: {said}", shades=True)
 
 
 def _tiles(name: str, images: Values, columns: int | None, span: Interval) -> np.ndarray:

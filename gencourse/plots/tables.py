@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from html import escape
 from typing import Literal, NamedTuple, get_type_hints
 
+from gencourse.plots.notation import padded, to_html
 from genlib.arguments import check, checked
 
 FORM = re.compile(r"[-+ ]?[,_]?(\.\d\d?)?[eEfFgG%]?")
@@ -46,30 +46,30 @@ class Table:
 
     def __repr__(self) -> str:
         first = max(len(row.name) for row, _, _ in self._rows)
-        lines = [self._caption, " " * first + "".join(f"{name:>12}" for name in self._columns)]
+        lines = [self._caption, " " * first + "".join(padded(name, 12, right=True) for name in self._columns)]
         for row, texts, won in self._rows:
-            cells = "".join(f"{text + ('*' if best else ' '):>12}" for text, best in zip(texts, won, strict=True))
-            lines.append(f"{row.name:<{first}}{cells}".rstrip())
+            marked = (text + ("*" if best else " ") for text, best in zip(texts, won, strict=True))
+            lines.append(padded(row.name, first) + "".join(padded(text, 12, right=True) for text in marked))
         return "\n".join(line.rstrip() for line in lines)
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col" style="text-align: right">{escape(name)}</th>' for name in self._columns)
+        head = "".join(f'<th scope="col" style="text-align: right">{to_html(name)}</th>' for name in self._columns)
         lines = [
-            f"<table><caption>{escape(self._caption)}</caption>",
+            f"<table><caption>{to_html(self._caption)}</caption>",
             f"<thead><tr><td></td>{head}</tr></thead><tbody>",
         ]
         for row, texts, won in self._rows:
             if not row.values:
                 span = len(self._columns) + 1
                 lines.append(
-                    f'<tr><th scope="rowgroup" colspan="{span}" style="text-align: left">{escape(row.name)}</th></tr>'
+                    f'<tr><th scope="rowgroup" colspan="{span}" style="text-align: left">{to_html(row.name)}</th></tr>'
                 )
                 continue
             cells = "".join(
-                f'<td style="text-align: right">{f"<b>{escape(text)}</b>" if best else escape(text)}</td>'
+                f'<td style="text-align: right">{f"<b>{to_html(text)}</b>" if best else to_html(text)}</td>'
                 for text, best in zip(texts, won, strict=True)
             )
-            lines.append(f'<tr><td style="text-align: left">{escape(row.name)}</td>{cells}</tr>')
+            lines.append(f'<tr><td style="text-align: left">{to_html(row.name)}</td>{cells}</tr>')
         return "\n".join([*lines, "</tbody></table>"])
 
 
