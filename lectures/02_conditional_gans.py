@@ -1056,10 +1056,10 @@ for name, text in cases.items():
 
 # %%
 plots.image_rows(
-    outline=held_out.x[:10],
-    **{text: drawn[name][0, :10] for name, text in cases.items()},
-    L1_skip_cut=drawn_here["its skip cut"][:10],
-    digit=held_out.y[:10],
+    outline=held_out.x[:12],
+    **{text: drawn[name][0, :12] for name, text in cases.items()},
+    L1_skip_cut=drawn_here["its skip cut"][:12],
+    digit=held_out.y[:12],
     alt="Outlines of digits. What L1 alone makes of them and what cGAN + L1 makes are both close to the digits; the cGAN's are less close, and some have another form. With its skip cut, L1's generator gives thick, blurred digits. In the last row the digits.",
 )
 
@@ -1175,10 +1175,16 @@ plots.figure(
                     xlabel="step", ylabel="mean logit", ylim=(-12, 12), title=faults[name], aspect=1.2)
         for name in ("cgan", "fast", "minimax")
     ],
-    plots.pictures(drawn["minimax"][0, :9], columns=3, title="minimax loss: answers"),
-    columns=2,
-    alt="Mean logits of real and fake digits over the training. cGAN: they part, and keep their distance. With a fast D they part further. With the minimax loss they run away to both sides. Below on the right the minimax run's answers to nine different outlines, which are alike and no digits.",
+    alt="Mean logits of real and fake digits over the training. cGAN: they part, and keep their distance. With a fast D they part further. With the minimax loss they run away to both sides.",
 )  # fmt: skip
+
+# %%
+plots.image_rows(
+    outline=held_out.x[:12],
+    cGAN=drawn["cgan"][0, :12],
+    minimax_loss=drawn["minimax"][0, :12],
+    alt="Twelve outlines of digits; the cGAN's answers, which are digits; those with the minimax loss, which are alike and no digits.",
+)
 
 # %% [markdown]
 # The loss is the cause.
