@@ -198,7 +198,7 @@ OTHER_NAMES |= {"markdown_it": "markdown-it-py", "mdit_py_plugins": "mdit-py-plu
 @pytest.mark.parametrize("name", IMPORTERS)
 def test_what_is_imported_is_asked_for(name: str) -> None:
     """By each part's own list: whoever uses the library alone has none of what notebooks or tests need."""
-    own = {path.stem for folder in ("tools", "tests", "site") for path in (ROOT / folder).glob("*.py")}
+    own = {path.stem for folder in ("tools", "tests", "site") for path in (ROOT / folder).rglob("*.py")}
     own |= {"genlib", "gencourse", "wrong_answers", *sys.stdlib_module_names}
     own |= {"slow_to_load"}  # a test writes it, and imports it
     missing: dict[str, set[str]] = {}
