@@ -23,6 +23,7 @@ side. Nothing that is computed is typed: a slide shows the cell's own output, an
 """
 
 import html
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -194,16 +195,24 @@ def _one(cell: Any, fits: Callable[[Any], bool], kind: str) -> Any:
 
 
 def _narrow(text: str) -> str:
-    """Printed lines in letters as large as they allow; where all lines have a gap, it is two blanks wide."""
+    """Printed lines in letters as large as they allow; a gap that all lines have is closed up to two blanks, or one."""
     lines = text.splitlines()
-    width = max(map(len, lines))
-    columns = list(zip(*(line.ljust(width) for line in lines), strict=True))
-    blank = [set(column) == {" "} for column in columns]
-    kept = [column for i, column in enumerate(columns) if not (blank[i] and all(blank[max(i - 2, 0) : i]) and i > 1)]
-    lines = ["".join(row).rstrip() for row in zip(*kept, strict=True)] if len(lines) > 1 else lines
+    for gap in (2, 1):
+        if max(map(len, lines)) > 93 or gap == 2:
+            lines = _closed(lines, gap)
     longest = max(map(len, lines))
-    size = "" if longest < 80 else ' class="wide"' if longest < 95 else ' class="widest"'
+    size = "" if longest < 78 else ' class="wide"' if longest < 94 else ' class="widest"'
     return f"<pre{size}>{html.escape(chr(10).join(lines))}</pre>"
+
+
+def _closed(lines: list[str], gap: int) -> list[str]:
+    """Lines without the columns of blanks that follow `gap` others."""
+    if len(lines) == 1:
+        return lines
+    columns = list(itertools.zip_longest(*lines, fillvalue=" "))
+    blank = [set(column) == {" "} for column in columns]
+    kept = [column for i, column in enumerate(columns) if i < gap or not all(blank[i - gap : i + 1])]
+    return ["".join(row).rstrip() for row in zip(*kept, strict=True)]
 
 
 def _lines(text: str, words: str) -> str:
