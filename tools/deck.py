@@ -202,7 +202,12 @@ def _narrow(text: str) -> str:
             lines = _closed(lines, gap)
     longest = max(map(len, lines))
     size = "" if longest < 78 else ' class="wide"' if longest < 94 else ' class="widest"'
-    return f"<pre{size}>{html.escape(chr(10).join(lines))}</pre>"
+    return f"<pre{size}>{_accented(html.escape(chr(10).join(lines)))}</pre>"
+
+
+def _accented(text: str) -> str:
+    """Letters such as β̃, whose accent is a character of its own: few fonts of one width set them well."""
+    return re.sub(r"\w[\u0300-\u036f]+", r'<span class="accented">\g<0></span>', text)
 
 
 def _closed(lines: list[str], gap: int) -> list[str]:
