@@ -8,12 +8,14 @@ NAME.0.js, NAME.1.js, ... each put a piece of one archive, in base64, where genc
 import argparse
 import base64
 import gzip
+import hashlib
 import json
 import logging
-import sys
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -50,15 +52,36 @@ def moons() -> LiveModel:
 WIDGETS: dict[str, Callable[[], LiveModel]] = {"digits": digits, "textures": textures, "moons": moons}
 
 
-def build(out: Path, names: tuple[str, ...] = tuple(WIDGETS)) -> dict[str, int]:
-    """Write onnxruntime-web, and the graphs of these widgets: {asset: bytes of its scripts}."""
+def build(out: Path) -> None:
+    """Fill the folder: from build/live, if nothing has changed of all that the assets are made of."""
+    made = web.ROOT / "build" / "live" / made_of()
+    if not made.exists():
+        made.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=made.parent, prefix="new-") as folder:
+            export(Path(folder) / "assets")
+            for old in made.parent.glob("[0-9a-f]*"):  # others may be at work on a new one
+                shutil.rmtree(old)
+            (Path(folder) / "assets").rename(made)
+    shutil.copytree(made, out, dirs_exist_ok=True)
+
+
+def made_of() -> str:
+    """A digest of sources, stored runs and versions."""
+    digest = hashlib.sha256(" ".join(map(version, ("torch", "onnx", "onnxscript", "numpy"))).encode())
+    files = [Path(__file__), web.SITE / "package-lock.json", *RUNS.glob("*.safetensors")]
+    files += [*web.ROOT.glob("genlib/**/*.py"), *web.ROOT.glob("gencourse/widgets/live*.py")]
+    for file in sorted(files):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def export(out: Path) -> None:
+    """Write onnxruntime-web, and the graphs of every live widget."""
     distribution = web.npm() / "onnxruntime-web" / "dist"
-    sizes = {"ort": write(out, "ort", {name: (distribution / file).read_bytes() for name, file in RUNTIME.items()})}
-    for name in names:
-        widget = WIDGETS[name]()
+    write(out, "ort", {name: (distribution / file).read_bytes() for name, file in RUNTIME.items()})
+    for widget in (make() for make in WIDGETS.values()):
         files = {f"{graph}.onnx": to_onnx(described) for graph, described in widget.graphs().items()}
-        sizes[widget.spec["asset"]] = write(out, widget.spec["asset"], files)
-    return sizes
+        write(out, widget.spec["asset"], files)
 
 
 def to_onnx(graph: Graph) -> bytes:
@@ -87,28 +110,24 @@ def stripped(file: Path) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
-def write(out: Path, name: str, files: Mapping[str, bytes]) -> int:
-    """Files as the scripts of one asset; how many bytes these have."""
+def write(out: Path, name: str, files: Mapping[str, bytes]) -> None:
+    """Files as the scripts of one asset."""
     out.mkdir(parents=True, exist_ok=True)
     head = json.dumps({file: len(data) for file, data in files.items()}).encode()
     archive = gzip.compress(len(head).to_bytes(4, "little") + head + b"".join(files.values()), mtime=0)
     pieces = [archive[start : start + PIECE] for start in range(0, len(archive), PIECE)]
-    size = 0
     for i, piece in enumerate(pieces):
         text = (
             f'(globalThis.genlibLiveParts["{name}"] ??= {{ total: {len(pieces)}, parts: [] }})'
             f'.parts[{i}] = "{base64.b64encode(piece).decode()}";\n'
         )
         (out / f"{name}.{i}.js").write_text(text, encoding="ascii")
-        size += len(text)
-    return size
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("out", type=Path, help="the folder to fill")
-    for name, size in build(parser.parse_args().out).items():
-        print(f"{name:20} {size / 1e6:5.2f} MB", file=sys.stderr)
+    build(parser.parse_args().out)
 
 
 if __name__ == "__main__":

@@ -185,7 +185,8 @@ function live({ model, el }, stage) {
   const values = () => Object.fromEntries(names.map((name) => [name, model.get(name)]));
   const page = Boolean(globalThis.genlibLive?.base), able = typeof WebAssembly === "object" && "DecompressionStream" in globalThis;
   const waiting = new Map(); // questions to the kernel
-  let compute, kernel = false, turn = 0, busy = Promise.resolve();
+  let compute, kernel = false, turn = 0, busy = Promise.resolve(), answer;
+  const answered = new Promise((done) => { answer = done; });
 
   function choose(name, value) {
     model.set(name, value);
@@ -196,7 +197,7 @@ function live({ model, el }, stage) {
   const bar = make("progress", { max: 1, value: 0, "aria-label": "loading" });
   const text = make("p", { role: "status" }), note = make("p", { class: "genlib-live-note", role: "status" });
   bar.hidden = true;
-  const art = stage({ spec, make, changed: () => compute && go() });
+  const art = stage({ spec, make, changed: () => (compute || kernel) && go() });
   const root = make("div", { class: "genlib-live", role: "group", "aria-label": spec.title, "data-prevent-swipe": "" },
     make("div", { class: "genlib-live-controls" }, ...controls.map(({ element }) => element), button), bar, art.element, note, text);
 
@@ -222,7 +223,7 @@ function live({ model, el }, stage) {
     }
     if (!kernel) {
       model.send("kernel?");
-      await new Promise((done) => setTimeout(done, PATIENCE));
+      await Promise.race([answered, new Promise((done) => setTimeout(done, PATIENCE))]);
       if (!kernel) throw new Error("no kernel answers: run this cell first");
     }
     return inKernel(model, spec, waiting);
@@ -235,12 +236,13 @@ function live({ model, el }, stage) {
     let free;
     busy = new Promise((done) => { free = done; });
     root.setAttribute("aria-busy", "true");
+    const slow = setTimeout(() => { if (kernel) note.textContent = "Waiting for the kernel, which is busy or gone."; }, PATIENCE);
     try {
       compute ??= await open();
       update();
-      note.textContent = "";
       const chosen = values(), began = performance.now();
       const result = await art.run({ values: chosen, compute, normal: normals(chosen.seed), current });
+      note.textContent = "";
       if (result) {
         text.textContent = [fill(spec.text, chosen), result.text].filter(Boolean).join(" ");
         const detail = { ...result, values: chosen, ms: performance.now() - began };
@@ -251,6 +253,7 @@ function live({ model, el }, stage) {
       text.textContent = fill(spec.text, values());
     } finally {
       free();
+      clearTimeout(slow);
       if (mine === turn) root.removeAttribute("aria-busy");
     }
   }
@@ -258,7 +261,7 @@ function live({ model, el }, stage) {
   function heard(content, buffers) {
     const asked = waiting.get(content?.id);
     waiting.delete(content?.id);
-    if (content === "here") kernel = true;
+    if (content === "here") answer((kernel = true));
     else if (content?.error) asked?.failed(new Error(content.error));
     else asked?.done(unpack(content.layout, buffers[0]));
   }

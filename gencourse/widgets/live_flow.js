@@ -75,13 +75,14 @@ function stage({ spec, make, changed }) {
     const points = new Float32Array(2 * n + 2);
     points.set(onward ? start : normal(2 * n).map((v) => values.temperature * v));
     if (own.key === from) points.set(own.at, 2 * n);
-    const { to, back } = await compute(onward ? "forward" : "inverse", { points });
+    const way = onward ? "forward" : "inverse", return_way = onward ? "inverse" : "forward";
+    const { to } = await compute(way, { points }), { to: back } = await compute(return_way, { points: to });
     const tables = { [from]: points.subarray(0, 2 * n), [onward ? "z" : "x"]: to.subarray(0, 2 * n) };
     let [here, there] = [points.subarray(2 * n), to.subarray(2 * n)];
     if (own.key !== from) { // the reader's point goes the other way
       const other = new Float32Array(2 * n + 2);
       other.set(own.at, 2 * n);
-      const answer = await compute(onward ? "inverse" : "forward", { points: other });
+      const answer = await compute(return_way, { points: other });
       [here, there] = [answer.to.subarray(2 * n), other.subarray(2 * n)];
     }
     mine = { [from]: [...here], [onward ? "z" : "x"]: [...there] };

@@ -57,11 +57,11 @@ class FlowBothWays(LiveModel):
         x = check("x", x.to(flow.like()), Annotated[Float[Tensor, "{N} 2"], "finite"], N=N)
         example = {"points": torch.zeros(N + 1, 2, dtype=torch.float32)}
         ways = {"forward": Way(flow, inverse=False), "inverse": Way(flow, inverse=True)}
-        self._graphs = {name: Graph(way.eval(), example, ("to", "back")) for name, way in ways.items()}
+        self._graphs = {name: Graph(way.eval(), example, ("to",)) for name, way in ways.items()}
         spec = {
             "title": "A flow in both directions",
             "action": "Send 600 points through",
-            "megabytes": 0.5,
+            "megabytes": 0.3,
             "controls": [
                 select("direction", "direction", get_args(Direction)),
                 slider("temperature", "temperature of the base", 0, 2, 0.1), seed_control(),
@@ -87,13 +87,12 @@ class FlowBothWays(LiveModel):
 
 
 class Way(nn.Module):
-    """A flow in one direction, and back again: (where the points go, where they come back to)."""
+    """A flow in one direction: (where the points go,)."""
 
     def __init__(self, flow: Flow, inverse: bool) -> None:
         super().__init__()
         self.flow, self.inverse = flow, inverse
 
-    def forward(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        there, again = (self.flow.inverse, self.flow) if self.inverse else (self.flow, self.flow.inverse)
-        to, _ = there(points)
-        return to, again(to)[0]
+    def forward(self, points: Tensor) -> tuple[Tensor]:
+        to, _ = self.flow.inverse(points) if self.inverse else self.flow(points)
+        return (to,)
