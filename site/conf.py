@@ -1,11 +1,11 @@
-"""Sphinx's settings for the site. `tools/site.py` copies this folder and the course into build/, and runs Sphinx there."""
+"""Sphinx's settings for the site: `tools/build_site.py` copies this folder and the course, and runs Sphinx there."""
 
 import os
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ROOT = Path(os.environ["COURSE_ROOT"])  # set by tools/site.py: the repository that the pages come from
+ROOT = Path(os.environ["COURSE_ROOT"])  # set by tools/build_site.py: the repository that the pages come from
 sys.path[:0] = [str(HERE), str(ROOT)]
 
 from pages import linkcode_resolve  # noqa: E402, F401  (sphinx.ext.linkcode looks for it here)

@@ -13,9 +13,10 @@ FAMILIES = (
 ABOVE = "05  Side by side: the same data, one table, every number with its spread"
 TRUTH = ("One truth", "a mixture of Gaussians: its density, its slope and its", "samples are known in closed form")
 ALT = (
-    "The course in one picture. At the bottom one truth, the density of a mixture of Gaussians that is known in closed "
-    "form. On it stand four families, and each learns something of it: the autoencoder a bound of log p of x, the GAN a "
-    "ratio of two densities, the flow the density itself, diffusion its slope. Above them all is a comparison, side by side."
+    "The course in one picture. At the bottom one truth, the density of a mixture of Gaussians that is known in "
+    "closed form. On it stand four families, and each learns something of it: the autoencoder a bound of log p of x, "
+    "the GAN a ratio of two densities, the flow the density itself, diffusion its slope. Above them all is a "
+    "comparison, side by side."
 )
 
 
@@ -47,7 +48,9 @@ def above(width: int) -> Iterator[str]:
     yield text(width / 2, 29, said, "middle strong")
 
 
-def panel(x: float, y: float, width: float, height: float, title: str, learns: str, what: str, kind: str) -> Iterator[str]:
+def panel(
+    x: float, y: float, width: float, height: float, title: str, learns: str, what: str, kind: str
+) -> Iterator[str]:
     yield f'<rect class="family" x="{x + 1}" y="{y}" width="{width - 2}" height="{height}" rx="8"/>'
     yield text(x + 14, y + 26, title, "strong")
     yield from GLYPHS[kind](x + width / 2, y + 66)
@@ -103,7 +106,8 @@ def warp(x: float, y: float) -> Iterator[str]:  # a square grid, and the same be
 
 def chain(x: float, y: float) -> Iterator[str]:  # noise becomes one place
     for i in range(5):
-        yield f'<circle class="glyph" cx="{x - 72 + 36 * i}" cy="{y}" r="{17 - 3 * i}" style="fill-opacity: {0.1 + 0.2 * i:.1f}"/>'
+        style = f'style="fill-opacity: {0.1 + 0.2 * i:.1f}"'
+        yield f'<circle class="glyph" cx="{x - 72 + 36 * i}" cy="{y}" r="{17 - 3 * i}" {style}/>'
     yield f'<path class="line" d="M{x - 80} {y + 27}h160m-6 -4l6 4l-6 4"/>'
 
 

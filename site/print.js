@@ -58,7 +58,10 @@ globalThis.genlibPaper = {
       const left = box.getBoundingClientRect().left, least = parseFloat(getComputedStyle(box).minWidth) || 0;
       const svg = box.matches("mjx-container") ? box.querySelector("svg").getBoundingClientRect().width : 0;
       const wide = Math.max(box.scrollWidth, svg, least), room = box.matches("span *") ? width - 40 : width - left;
-      if (wide > room + 0.5) box.style.zoom = Math.floor((room / wide) * 99) / 100;
+      if (wide <= room + 0.5) continue;
+      const zoom = box.style.zoom = Math.floor((room / wide) * 99) / 100;
+      const now = box.getBoundingClientRect().width; // what a least width in letters makes of it
+      if (now > room) box.style.zoom = Math.floor(zoom * (room / now) * 99) / 100;
     }
     const cut = [];
     for (const box of document.querySelectorAll("article *")) {

@@ -26,7 +26,11 @@ def pages(solutions: bool = True) -> Pages:
 
 
 def test_the_course_is_what_lies_in_its_folders() -> None:
-    there = {path.relative_to(web.ROOT).as_posix() for kind in ("lectures", "labs") for path in (web.ROOT / kind).glob("*.ipynb")}
+    there = {
+        path.relative_to(web.ROOT).as_posix()
+        for kind in ("lectures", "labs")
+        for path in (web.ROOT / kind).glob("*.ipynb")
+    }
     assert {entry.path for entry in COURSE} == there
     assert all((web.ROOT / entry.solution).exists() for entry in COURSE if entry.kind == "lab")
 
@@ -56,7 +60,10 @@ def test_a_file_that_is_linked_gets_a_page() -> None:
 
 
 def test_examples_become_code() -> None:
-    assert pages().text("genlib/OWN.md", "So:\n\n>>> 1 + 1\n2\n\nAnd on.") == "So:\n\n```pycon\n>>> 1 + 1\n2\n```\n\nAnd on."
+    assert (
+        pages().text("genlib/OWN.md", "So:\n\n>>> 1 + 1\n2\n\nAnd on.")
+        == "So:\n\n```pycon\n>>> 1 + 1\n2\n```\n\nAnd on."
+    )
 
 
 @pytest.mark.parametrize("path", ["solutions/lab_2_flows.ipynb", "gencourse/checks/lab_2_flows/affine.py"])
@@ -81,16 +88,24 @@ def test_answers_are_all_there_or_nowhere(written: tuple[Path, bool]) -> None:
     assert ("teach/exam_answers.md" in files) == solutions
     line = "return torch.cat([beta.new_ones(1), (1 - beta).cumprod(0)])"  # lab 3, its first answer
     assert any(line in path.read_text(encoding="utf-8") for path in files.values()) == solutions
-    assert any("solutions/" in path.read_text(encoding="utf-8") for name, path in files.items() if name.startswith("labs/")) == solutions
+    labs = [path.read_text(encoding="utf-8") for name, path in files.items() if name.startswith("labs/")]
+    assert any("solutions/" in text for text in labs) == solutions
+    sources = json.loads(files["sources.json"].read_text(encoding="utf-8"))
+    assert any(path.startswith(site_sources.ANSWERS) for path in sources) <= solutions
 
 
 def test_notes_of_a_speaker_and_stored_state_stay_out(written: tuple[Path, bool]) -> None:
-    work, solutions = written
+    work, _ = written
     for entry in COURSE:
         shown = json.loads((work / entry.path).read_text(encoding="utf-8"))
         assert "widgets" not in shown["metadata"]
         assert not any(cell["metadata"].get("slideshow", {}).get("slide_type") == "notes" for cell in shown["cells"])
-        views = [output for cell in shown["cells"] for output in cell.get("outputs", []) if web.WIDGET_VIEW in output.get("data", {})]
+        views = [
+            output
+            for cell in shown["cells"]
+            for output in cell.get("outputs", [])
+            if web.WIDGET_VIEW in output.get("data", {})
+        ]
         assert not views
 
 
@@ -120,14 +135,21 @@ def test_the_landing_page_shows_the_real_thing(written: tuple[Path, bool]) -> No
     ],
 )
 def test_a_docstring_is_shown_as_it_stands(line: str, text: str) -> None:
-    document = publish_doctree("\n".join(plain.rewritten([line])), settings_overrides={"report_level": 1, "halt_level": 2})
+    document = publish_doctree(
+        "\n".join(plain.rewritten([line])), settings_overrides={"report_level": 1, "halt_level": 2}
+    )
     assert document.astext() == text
 
 
 def test_an_equation_in_a_docstring_is_a_block() -> None:
     lines = ["The step:", "", "    x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε", "", "for each t.", "", ">>> 1 + 1", "2"]
     document = publish_doctree("\n".join(plain.rewritten(lines)), settings_overrides={"halt_level": 2})
-    assert [child.tagname for child in document.children] == ["paragraph", "literal_block", "paragraph", "doctest_block"]
+    assert [child.tagname for child in document.children] == [
+        "paragraph",
+        "literal_block",
+        "paragraph",
+        "doctest_block",
+    ]
 
 
 def test_the_picture_says_in_words_what_it_shows() -> None:

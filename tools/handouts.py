@@ -28,6 +28,13 @@ FOOTER = (
     'justify-content: space-between"><span class="title"></span>'
     '<span><span class="pageNumber"></span> / <span class="totalPages"></span></span></div>'
 )
+SETTINGS: dict[str, Any] = {
+    "tagged": True,
+    "outline": True,
+    "print_background": True,
+    "display_header_footer": True,
+    "margin": {"top": "16mm", "bottom": "18mm", "left": "16mm", "right": "16mm"},
+}
 EXERCISE = re.compile(r'@checks\.exercise\("([^"]+)"')
 
 
@@ -45,7 +52,8 @@ def worked(entry: Entry) -> str:
             title = html.escape(found[1])
             source = re.sub(r"^ *### (BEGIN|END) SOLUTION\n?", "", source, flags=re.M)
             parts.append(
-                f'<div class="genlib-answer genlib-worked" data-name="{title}"><h3><code>{title}</code></h3>{coded(source)}</div>'
+                f'<div class="genlib-answer genlib-worked" data-name="{title}">'
+                f"<h3><code>{title}</code></h3>{coded(source)}</div>"
             )
     return "".join(parts)
 
@@ -54,9 +62,10 @@ def printed(browser: Any, entry: Entry, site: Path, solutions: bool) -> list[str
     """Print one page on both papers; returns what was cut."""
     context = browser.new_context(viewport={"width": 800, "height": 1000}, color_scheme="light")
     page = context.new_page()
+    page.set_default_timeout(300_000)  # a busy machine may take long
     page.route(re.compile(r"/host\.js"), lambda route: route.abort())  # a widget's still picture stays
     page.goto((site / entry.path).with_suffix(".html").as_uri())
-    page.wait_for_selector('html[data-genlib="ready"]', state="attached", timeout=60_000)
+    page.wait_for_selector('html[data-genlib="ready"]', state="attached")
     page.emulate_media(media="print")
     page.add_script_tag(path=str(web.SITE / "print.js"))
     page.evaluate("(worked) => genlibPaper.prepare(worked)", worked(entry) if solutions and entry.kind == "lab" else "")
@@ -67,9 +76,7 @@ def printed(browser: Any, entry: Entry, site: Path, solutions: bool) -> list[str
         page.set_viewport_size({"width": width, "height": 1000})
         cut += [f"{folder}/{name(entry)}: {each}" for each in page.evaluate("(width) => genlibPaper.fit(width)", width)]
         path = OUT / folder / f"{name(entry)}.pdf"
-        page.pdf(path=str(path), format=paper, tagged=True, outline=True, prefer_css_page_size=False,
-                 print_background=True, display_header_footer=True, header_template="<span></span>",
-                 footer_template=FOOTER, margin={"top": "16mm", "bottom": "18mm", "left": "16mm", "right": "16mm"})  # fmt: skip
+        page.pdf(path=str(path), format=paper, footer_template=FOOTER, header_template="<span></span>", **SETTINGS)
     context.close()
     return cut
 
@@ -84,7 +91,8 @@ def index(course: list[Entry]) -> str:
     )
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        "<title>Handouts</title><style>:root { color-scheme: light dark } body { font: 1rem/1.5 system-ui; margin: 2rem; }"
+        "<title>Handouts</title><style>:root { color-scheme: light dark }"
+        "body { font: 1rem/1.5 system-ui; margin: 2rem }"
         "td { padding: 0.3rem 1rem 0.3rem 0 } a span { position: absolute; clip-path: inset(50%) }</style>"
         f'<main><h1>Handouts</h1><table>{rows}</table><p><a href="../index.html">The course</a></p></main></html>\n'
     )

@@ -1,4 +1,4 @@
-"""What the landing page shows, taken from the real thing: a panel, a claim with its cell, a widget, the course drawn."""
+"""What the landing page shows, taken from the real thing: a panel, a claim with its cell, a widget."""
 
 import html
 import re
@@ -68,7 +68,9 @@ def live(read: Any) -> str:
 
 
 def coded(source: str) -> str:
-    return f'<div class="highlight">{highlight(source, PythonLexer(), HtmlFormatter(nowrap=False, cssclass="code"))}</div>'
+    return (
+        f'<div class="highlight">{highlight(source, PythonLexer(), HtmlFormatter(nowrap=False, cssclass="code"))}</div>'
+    )
 
 
 def parts(read: Any) -> dict[str, str]:

@@ -77,7 +77,9 @@ class Pages:
         if Path(path).suffix not in WRITTEN:
             return text
         self.sources.add(path)
-        to = os.path.relpath(f"source/{path}.html", folder or ".") + (f"#{anchor.replace('L', 'L-', 1)}" if anchor else "")
+        to = os.path.relpath(f"source/{path}.html", folder or ".") + (
+            f"#{anchor.replace('L', 'L-', 1)}" if anchor else ""
+        )
         return f'<a href="{to}">{text}</a>'
 
     def text(self, page: str, text: str) -> str:
@@ -94,6 +96,8 @@ class Pages:
             example = bool((starts or example) and line.strip())
             free = not fenced and not example
             lines.append(LINK.sub(lambda m: self.link(page, m[1], m[2]), line) if free else line)
+            if free and line.strip() == "</details>":
+                lines.append("")  # or what follows is HTML still
         return "\n".join([*lines, "```"] if example else lines)
 
 
@@ -157,8 +161,8 @@ def write(work: Path, solutions: bool) -> None:
     labs = {entry.path: entry for entry in course if entry.kind == "lab"}
     for path in notebooks:
         size = (ROOT / path).stat().st_size
-        said = f"Download this notebook ({size / 1e6:.1f} MB)" if size > 1e6 / 2 else f"Download this notebook ({size // 1000} kB)"
-        buttons = [button(f"files/{path}", said, path, download=True)]
+        large = f"{size / 1e6:.1f} MB" if size > 500_000 else f"{size // 1000} kB"
+        buttons = [button(f"files/{path}", f"Download this notebook ({large})", path, download=True)]
         if path in labs and solutions:
             buttons.append(button(labs[path].solution.replace(".ipynb", ".html"), "Worked answers", path))
         aside = f'<p class="genlib-actions">{" ".join(buttons)}</p>'

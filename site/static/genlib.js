@@ -17,11 +17,18 @@
         }
       }
   }
+  function name() { // what the theme's controls are called
+    for (const summary of document.querySelectorAll(".bd-links summary"))
+      summary.setAttribute("aria-label", `Pages below ${summary.closest("li").querySelector("a").textContent.trim()}`);
+    document.querySelectorAll(".search-button-field[aria-label]").forEach((box) => box.removeAttribute("aria-label"));
+  }
+
   let waiting;
   const soon = () => { clearTimeout(waiting); waiting = setTimeout(mark, 150); };
   addEventListener("load", async () => {
     await globalThis.MathJax?.startup?.promise;
     mark();
+    name();
     document.documentElement.dataset.genlib = "ready"; // for those who print or measure the page
   });
   addEventListener("resize", soon);
