@@ -17,7 +17,8 @@
     **Ask** ... (*the answer*)
     :::
 
-`::: printed NEEDLE | WORDS` keeps the printed lines that contain WORDS. `::: fragment` comes at the next key, `::: key`
+`::: printed NEEDLE | WORDS` keeps the printed lines that contain WORDS, and `::: table NEEDLE | WORDS` the part of that
+name. `::: fragment` comes at the next key, `::: key`
 frames what the room is to remember (`::: fragment key` does both), and `:::: columns` holds `::: column` blocks side by
 side. Nothing that is computed is typed: a slide shows the cell's own output, and its code at the press of a key.
 """
@@ -177,6 +178,7 @@ def _shown(kind: str, what: str, notebook: Any, codes: list[str]) -> str:
         tag = "<img" if kind == "figure" else "<table"
         output = _one(cell, lambda data: tag in "".join(data.get("text/html", "")), kind)
         inner = "".join(output.data["text/html"])
+        inner = _part(inner, words) if words else inner
     return f'<div class="output {kind}">{inner}'
 
 
@@ -192,6 +194,15 @@ def _one(cell: Any, fits: Callable[[Any], bool], kind: str) -> Any:
     if len(found) != 1:
         raise DeckError(f"expected a cell with one {kind}, got {len(found)}: {cell.source.splitlines()[0]!r}")
     return found[0]
+
+
+def _part(table: str, words: str) -> str:
+    """Of a table in parts, each below a row that names it, the part whose name contains the words."""
+    head, *parts = re.split(r'(?=<tr><th scope="rowgroup")', table)
+    chosen = [part for part in parts if words in part[: part.index("</tr>")]]
+    if len(chosen) != 1:
+        raise DeckError(f"expected one part of the table that is named {words!r}, got {len(chosen)}")
+    return head + chosen[0].removesuffix("</tbody></table>") + "</tbody></table>"
 
 
 def _narrow(text: str) -> str:
