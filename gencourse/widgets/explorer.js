@@ -44,8 +44,10 @@ const setText = (element, text) => element.replaceChildren(...text.split(/_(\w)/
 
 const inUse = (control, values) =>
   Object.entries(control.when ?? {}).every(([name, allowed]) => allowed.includes(values[name]));
-const far = (a, b) => (a === b ? 0 : a > 0 && b > 0 ? Math.abs(Math.log(a / b)) : Infinity);
-const nearest = (list, value) => list.reduce((best, x) => (far(x, value) < far(best, value) ? x : best));
+function nearest(list, value) { // by the ratio, where all are positive
+  const bend = [value, ...list].every((x) => x > 0) ? Math.log : Number, far = (x) => Math.abs(bend(x) - bend(value));
+  return list.reduce((best, x) => (far(x) < far(best) ? x : best));
+}
 
 // The value of a control that goes through the entries `of` a table is a place; what it shows and takes is the entry.
 function makeControl(control, shared, choose) {
@@ -74,7 +76,7 @@ function makeControl(control, shared, choose) {
     const wanted = number.valueAsNumber;
     if (!Number.isFinite(wanted)) return;
     const value = clamp(wanted, Number(number.min), Number(number.max));
-    if (entries) choose(control.name, entries.reduce((best, v, i) => (Math.abs(v - value) < Math.abs(entries[best] - value) ? i : best), 0));
+    if (entries) choose(control.name, entries.indexOf(nearest(entries, value)));
     else choose(control.name, control.step === 1 ? Math.round(value) : value);
   });
   row.append(range, number);
@@ -109,6 +111,7 @@ function render({ model, el }) {
     make("div", { class: "controls" }, ...controls.map((control) => control.element)), grid, note, text, said));
   let kernel = false; // until one answers
   let drawn, computed = {}, waiting, resting, choosing = false, stale = true; // stale: sizes have changed since the last drawing
+  let width = 0, lines = 0; // the text keeps the room that it once needed, so that the panels stay where they are
 
   const current = () => Object.fromEntries(names.map((name) => [name, model.get(name)]));
 
@@ -156,7 +159,7 @@ function render({ model, el }) {
   }
 
   function draw() {
-    if (choosing || !root.isConnected) return;
+    if (choosing || !root.isConnected || !width) return; // no width: on a slide that is not shown
     const values = current(), tables = find(values);
     for (const { name, max } of spec.controls) if (max in values) values[name] = Math.min(values[name], values[max]);
     controls.forEach((control) => control.update(values, kernel || compute));
@@ -180,10 +183,10 @@ function render({ model, el }) {
     draw();
   }
 
-  let width = 0, lines = 0; // the text keeps the room that it once needed, so that the panels stay where they are
   const resize = new ResizeObserver(() => {
     if (root.clientWidth !== width) lines = 0;
     width = root.clientWidth;
+    if (!width) return;
     root.classList.toggle("genlib-narrow", width < 40 * em(root));
     if (lines === 0) text.style.minHeight = "";
     lines = Math.max(lines, text.offsetHeight);

@@ -75,10 +75,10 @@ function legend(caption, entries, shape = "") { // [colour, label], ...; the lab
   });
 }
 
-function images(panel) { // table (levels, n, height, width), uint8; `at` says which level
+function images(panel) { // table (levels, n, height, width), uint8; `at` says which level; `beside`: the caption stands there
   const caption = make("div", { class: "caption" });
   const strip = make("div", { class: "strip", role: "img", style: "--many: 10; --few: 5" });
-  const element = make("div", { class: `figure ${panel.wide ? "wide" : ""}` }, caption, strip);
+  const element = make("div", { class: `figure ${panel.wide ? "wide" : ""} ${panel.beside ? "beside" : ""}` }, caption, strip);
   function draw(state) {
     const { data, shape: [, n, height, width] } = state.tables[panel.table];
     const level = state.tables[panel.at.table].data[state.values[panel.at.by]];

@@ -7,6 +7,7 @@ KINDS.curve = ({ x, y }, question, choose, count = 41) => {
   let now = Array(count).fill(null), result = [], last, at = 0, across = () => 0, up = across, back = () => [0, 0];
 
   function frame() { // axes, for the size that there is
+    if (!svg.clientWidth) return; // on a slide that is not shown
     const size = em(svg), left = 3.6 * size, top = 0.6 * size, right = svg.clientWidth - size, bottom = svg.clientHeight - 2.9 * size;
     across = (i) => left + (i / (count - 1)) * (right - left);
     up = (v) => bottom - ((v - y[0]) / (y[1] - y[0])) * (bottom - top);

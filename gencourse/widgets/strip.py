@@ -119,12 +119,12 @@ def _panels(tables: Tables) -> list[dict[str, Any]]:
     top = max(1.0, float(np.ceil(10 * max(tables["detail"].max(), tables["accuracy"].max())) / 10))
     most = float(np.ceil(20 * tables["l1"].max()) / 20)
     return [
-        {"kind": "images", "table": "maps", "at": once, "selected": "", "wide": True,
+        {"kind": "images", "table": "maps", "at": once, "selected": "", "wide": True, "beside": True,
          "alt": f"{n} maps", "label": "maps"},
-        {"kind": "images", "table": "pictures", "at": {"table": "level", "by": "place"}, "selected": "", "wide": True,
+        {"kind": "images", "table": "pictures", "at": {"table": "level", "by": "place"}, "selected": "", "wide": True, "beside": True,
          "alt": f"what the generator that was trained with λ = {{lam@place}} makes of the {n} maps",
          "label": "generated, λ = {lam@place}"},
-        {"kind": "images", "table": "real", "at": once, "selected": "", "wide": True,
+        {"kind": "images", "table": "real", "at": once, "selected": "", "wide": True, "beside": True,
          "alt": f"real photos of the {n} maps", "label": "real"},
         {"kind": "curves", "marker": "place", "x": x,
          "y": {"min": 0, "max": top, "ticks": [[0, "0"], [0.5, "0.5"], [1, "1"]]},

@@ -20,7 +20,7 @@ EXPLORERS = {
 # The model that host.js hands to a widget, kept where a test can ask it.
 WATCHED = """function makeModel(state) {
     const model = unwatched(state);
-    (globalThis.models ??= []).push(model);
+    (globalThis.models ??= {})[state.kind ?? state.spec.title] = model;
     return model;
   }
   function unwatched(state)"""
@@ -81,8 +81,9 @@ def ready(page: Any) -> Any:
     return page
 
 
-def value(page: Any, name: str, widget: int = 0) -> Any:
-    return page.evaluate("([name, i]) => models[i].get(name)", [name, widget])
+def value(page: Any, name: str, which: str | None = None) -> Any:
+    """A value of the widget with this title, or of the prediction of this kind; of the only one, if none is named."""
+    return page.evaluate("([name, which]) => (models[which] ?? Object.values(models)[0]).get(name)", [name, which])
 
 
 def one_of_each() -> list[Prediction]:
