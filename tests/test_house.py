@@ -18,6 +18,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+import genlib
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 TEXTS = {path.name: path.read_text("utf-8") for path in lock.WRITTEN}
@@ -172,7 +174,11 @@ SITE_TOOLS = ("build_site.py", "handouts.py", "slides.py", "web.py", "deck.py", 
 def for_the_site(path: Path) -> bool:
     """Whether a file runs only where the site's packages are installed."""
     where = path.relative_to(ROOT)
-    return where.parts[0] == "site" or where.parts[:2] == ("tests", "browser") or where.name.startswith(("site_", *SITE_TOOLS))
+    return (
+        where.parts[0] == "site"
+        or where.parts[:2] == ("tests", "browser")
+        or where.name.startswith(("site_", *SITE_TOOLS))
+    )
 
 
 IMPORTERS = {
@@ -221,6 +227,7 @@ def test_the_version_is_the_same_everywhere() -> None:
     version = PROJECT["version"]
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
     assert citation["version"] == version
+    assert genlib.__version__ == version
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
