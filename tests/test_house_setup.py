@@ -22,6 +22,7 @@ import course
 import course_commands
 import course_run
 import course_setup
+import nbformat
 import pytest
 from packaging.requirements import Requirement
 
@@ -778,22 +779,21 @@ def run_tests(
 
 
 def test_the_tests_see_what_the_builder_saw(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    status, commands, environments = run_tests(house, monkeypatch, [0, 1, 0], ["-x"])
+    status, commands, environments = run_tests(house, monkeypatch, [1, 0], ["-x"])
     assert status == 1  # later successes do not hide a failure
-    assert [env.get("GENLIB_MAX_STEPS") for env in environments] == [None, None, "20"]
+    assert [env.get("GENLIB_MAX_STEPS") for env in environments] == [None, None]
     for env in environments:
         assert env.items() >= build_notebooks.KERNEL_ENV.items()
     assert commands[0][-1] == "--check"
-    assert {os.path.join("lectures", "a.ipynb"), os.path.join("solutions", "a.ipynb")} < set(commands[1])
+    assert {os.path.join(folder, "a.ipynb") for folder in ("lectures", "solutions", "labs")} < set(commands[1])
     assert commands[1][-1] == "-x"
-    assert commands[2][-2:] == [os.path.join("labs", "a.ipynb"), "-x"]
 
 
 @pytest.mark.parametrize(
     ("statuses", "expected"),
-    [([0, 0, 5], 0), ([0, 5, 0], 0), ([0, 5, 5], 1), ([1, 0, 5], 1), ([0, 1, 5], 1), ([0, 5, 2], 1), ([0, -9, 0], 1)],
+    [([0, 0], 0), ([0, 1], 1), ([0, 2], 1), ([0, 5], 1), ([0, -9], 1), ([1, 0], 1), ([1, 5], 1)],
 )
-def test_a_pass_without_a_test_is_no_failure_unless_all_are(
+def test_a_run_without_a_test_is_a_failure_and_says_so(
     house: House,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -801,4 +801,18 @@ def test_a_pass_without_a_test_is_no_failure_unless_all_are(
     expected: int,
 ) -> None:
     assert run_tests(house, monkeypatch, statuses, ["-k", "schedule"])[0] == expected
-    assert ("No test was run: none is selected by -k schedule." in capsys.readouterr().err) == (statuses == [0, 5, 5])
+    assert ("No test was run: none is selected by -k schedule." in capsys.readouterr().err) == (statuses[1] == 5)
+
+
+def test_kernels_of_blank_labs_alone_cut_trainings_short(tmp_path: Path) -> None:
+    """In the run that has lectures and solutions, too."""
+    cell = "import os\nassert os.environ.get('GENLIB_MAX_STEPS') == {!r}"
+    for folder, steps in (("labs", "20"), ("lectures", None)):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.format(steps))])
+        (tmp_path / folder).mkdir()
+        nbformat.write(notebook, tmp_path / folder / "a.ipynb")
+    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text("utf-8"), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider"]
+    environment = {name: value for name, value in os.environ.items() if name != "GENLIB_MAX_STEPS"}
+    done = subprocess.run([*command, "."], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "2 passed" in done.stdout, done.stdout
