@@ -5,6 +5,8 @@ const STYLE = `
   .jp-mod-presentationMode {
     --jp-content-presentation-font-size1: clamp(20px, 1.6vw, 40px);
     --jp-code-presentation-font-size: clamp(18px, 1.4vw, 36px);
+    --genlib-size: clamp(18px, 1.4vw, 36px);
+    --genlib-height: max(580px, calc(100vh - 140px));
   }
   .jp-mod-presentationMode .jp-Notebook .jp-Cell:not(#_) :is(.jp-InputPrompt, .jp-OutputPrompt) {
     flex: 0 0 16px; min-width: 0; visibility: hidden;

@@ -1,0 +1,202 @@
+"""JupyterLab as `make lab` opens it: reading changes no file, widgets fit, and a room sees large letters."""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted(f"{p.parent.name}/{p.name}" for f in ("lectures", "solutions") for p in (ROOT / f).glob("*.ipynb"))
+WITH_WIDGETS = [name for name in NOTEBOOKS if "widget-view+json" in (ROOT / name).read_text("utf-8")]
+HIGHEST = 590  # pixels, of a widget, at 1280 wide
+PATIENCE = 300  # seconds, on a machine that has much else to do
+
+IDLE = "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+TOLD = "() => jupyterapp.shell.currentWidget.model.getMetadata('language_info')?.version"
+SAVED = "() => !jupyterapp.shell.currentWidget.model.dirty"
+# Cells with a widget, by their number.
+SHOWS = """() => jupyterapp.shell.currentWidget.content.widgets
+    .map((cell, i) => JSON.stringify(cell.model.toJSON().outputs ?? "").includes("widget-view+json") ? i : -1)
+    .filter((i) => i >= 0)"""
+# A cell's widget when it has been drawn: its height, the room for it, and JupyterLab's mark above it.
+WIDGET = """async (i) => {
+  const notebook = jupyterapp.shell.currentWidget.content;
+  const root = () => notebook.widgets[i].node.querySelector('[class*="jupyter-widgets"] > [class^="genlib-"]');
+  for (let frames = 0; frames < 600 && !(root()?.offsetHeight > 20); frames++) {
+    if (frames % 20 === 0) await notebook.scrollToItem(i, "start");
+    await new Promise(requestAnimationFrame);
+  }
+  return { height: root()?.offsetHeight, room: notebook.node.clientHeight,
+    mark: root() && getComputedStyle(root().parentElement, "::before").content };
+}"""
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that one opens, and a git repository that says whether they have changed."""
+    root = tmp_path_factory.mktemp("lab") / "course"
+    shutil.copytree(ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in [*NOTEBOOKS, *(f"labs/{path.name}" for path in (ROOT / "labs").glob("*.ipynb")), ".gitignore"]:
+        (root / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    git = ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@b.example"]
+    for command in (["init"], ["add", "--all"], ["commit", "--message", "as stored"]):
+        subprocess.run([*git, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return root
+
+
+def answers(url: str) -> bool:
+    with contextlib.suppress(OSError):
+        return urllib.request.urlopen(url, timeout=PATIENCE).status == 200
+    return False
+
+
+@contextlib.contextmanager
+def started(course: Path, home: Path, *arguments: str) -> Iterator[Callable[[str], str]]:
+    """`make lab` without a screen, which saves every second; yields the address of a notebook."""
+    settings = home / "settings" / "@jupyterlab" / "docmanager-extension" / "plugin.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps({"autosaveInterval": 1}), encoding="utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    command = [sys.executable, str(course / "tools" / "course.py"), "lab", "--no-venv", "--no-browser", *arguments]
+    command += [f"--port={port}", f"--IdentityProvider.token={token}", "--LabApp.expose_app_in_browser=True"]
+    places = {"SETTINGS": "settings", "WORKSPACES": "workspaces"}
+    env = {**os.environ, **{f"JUPYTERLAB_{name}_DIR": str(home / folder) for name, folder in places.items()}}
+    with (home / "log.txt").open("w") as log:
+        server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+    base = f"http://127.0.0.1:{port}"
+    workspace = "workspaces/present/" if "--present" in arguments else ""
+    try:
+        while not answers(f"{base}/api?token={token}"):
+            if server.poll() is not None:
+                pytest.fail((home / "log.txt").read_text("utf-8"))
+            time.sleep(0.2)
+        yield lambda name: f"{base}/lab/{workspace}tree/{name}?token={token}"
+    finally:
+        server.terminate()
+        server.wait(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def lab(course: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    with started(course, tmp_path_factory.mktemp("home")) as address:
+        yield address
+
+
+def changed(course: Path) -> str:
+    return subprocess.check_output(["git", "-C", str(course), "status", "--porcelain"], text=True)
+
+
+def show(page: Any, name: str) -> None:
+    """Open a notebook, and wait until it has a kernel, has been told so, and has been saved by itself."""
+    page.evaluate("async (path) => { await jupyterapp.commands.execute('docmanager:open', { path }); }", name)
+    page.wait_for_function(f"() => jupyterapp.shell.currentWidget?.context?.path === {json.dumps(name)}")
+    page.wait_for_function(IDLE)
+    page.wait_for_function(TOLD)
+    page.wait_for_function(SAVED)
+
+
+def close(page: Any) -> None:
+    page.evaluate(
+        "() => { jupyterapp.shell.currentWidget.dispose(); void jupyterapp.serviceManager.sessions.shutdownAll(); }"
+    )
+
+
+def begin(page: Any, address: str) -> None:
+    page.set_default_timeout(1000 * PATIENCE)
+    page.goto(address)
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.context?.isReady")
+    page.wait_for_function(IDLE)
+
+
+def test_reading_changes_no_notebook_and_every_widget_fits(course: Path, lab: Any, open_page: Any) -> None:
+    """Opened, given a kernel, and saved by JupyterLab itself; the file browser is open, the window 1280 by 720."""
+    page = open_page()
+    begin(page, lab("lectures/00_start_here.ipynb"))
+    assert not page.evaluate("() => jupyterapp.shell.leftCollapsed")
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name in NOTEBOOKS:
+        show(page, name)
+        shows = page.evaluate(SHOWS)
+        some = shows if name.startswith("lectures") else shows[:1]  # a lab's predictions are alike
+        found[name] = [page.evaluate(WIDGET, i) for i in some]
+        close(page)
+    assert changed(course) == ""
+    assert [name for name, widgets in found.items() if widgets] == WITH_WIDGETS
+    too_high = {n: w for n, ws in found.items() for w in ws if not 20 < (w["height"] or 0) <= min(HIGHEST, w["room"])}
+    assert too_high == {}
+    assert {widget["mark"] for widgets in found.values() for widget in widgets} == {"none"}  # no broken link
+
+
+def test_a_widget_that_is_moved_changes_no_notebook(course: Path, lab: Any, open_page: Any) -> None:
+    page = open_page()
+    begin(page, lab("lectures/04_diffusion_models.ipynb"))
+    (cell,) = page.evaluate(SHOWS)
+    page.evaluate(WIDGET, cell)
+    slider = page.locator(".genlib-explorer input[type=range]").first
+    before = slider.input_value()
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    assert slider.input_value() != before
+    page.evaluate("() => jupyterapp.shell.currentWidget.model.dirty = true")  # as if a person had typed, and undone it
+    page.wait_for_function(SAVED)
+    assert changed(course) == ""
+    close(page)
+
+
+def test_what_a_person_writes_is_saved(course: Path, lab: Any, open_page: Any) -> None:
+    page = open_page()
+    name = "labs/lab_2_flows.ipynb"
+    before = (course / name).read_bytes()
+    begin(page, lab(name))
+    page.evaluate("() => jupyterapp.shell.currentWidget.content.widgets[0].model.sharedModel.setSource('my words')")
+    page.wait_for_function(SAVED)
+    assert json.loads((course / name).read_text("utf-8"))["cells"][0]["source"] == ["my words"]
+    close(page)
+    assert changed(course) == f" M {name}\n"
+    (course / name).write_bytes(before)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
+def test_a_room_sees_large_letters_and_no_code(
+    course: Path, open_page: Any, tmp_path: Path, width: int, height: int
+) -> None:
+    with started(course, tmp_path, "--present") as address:
+        page = open_page(width=width, height=height)
+        begin(page, address("lectures/04_diffusion_models.ipynb"))
+        page.wait_for_function("() => jupyterapp.shell.presentationMode && jupyterapp.shell.leftCollapsed")
+        assert page.evaluate("() => jupyterapp.shell.rightCollapsed")
+        assert not page.locator("#jp-main-statusbar").is_visible()
+        letters = (
+            "() => parseFloat(getComputedStyle(document.querySelector('.jp-Notebook .jp-RenderedMarkdown')).fontSize)"
+        )
+        assert page.evaluate(letters) >= width / 64
+        code = "jupyterapp.shell.currentWidget.content.widgets.filter((cell) => cell.model.type === 'code')"
+        assert page.evaluate(f"() => {code}.every((cell) => cell.inputHidden)")
+
+        figure = page.locator("img[data-text]").first
+        box, pane = figure.bounding_box(), page.locator(".jp-Notebook").first.bounding_box()
+        assert box["width"] > 0.9 * pane["width"] or box["height"] > 0.7 * pane["height"]
+        assert box["x"] + box["width"] <= pane["x"] + pane["width"]
+        at_first = float(figure.get_attribute("data-text")) / float(figure.get_attribute("width"))
+        assert at_first * box["width"] >= 18
+
+        page.locator(".jp-InputPlaceholder").first.click()
+        assert page.locator(".jp-CodeCell .jp-InputArea-editor").first.is_visible()
+        page.wait_for_function(SAVED)
+        assert changed(course) == ""
+        close(page)
