@@ -9,7 +9,6 @@ import handouts
 import pytest
 import site_sources
 import web
-from docutils.core import publish_doctree
 from site_sources import Pages
 
 sys.path[:0] = [str(web.SITE)]
@@ -135,15 +134,17 @@ def test_the_landing_page_shows_the_real_thing(written: tuple[Path, bool]) -> No
     ],
 )
 def test_a_docstring_is_shown_as_it_stands(line: str, text: str) -> None:
-    document = publish_doctree(
+    docutils = pytest.importorskip("docutils.core", reason="make site installs it")
+    document = docutils.publish_doctree(
         "\n".join(plain.rewritten([line])), settings_overrides={"report_level": 1, "halt_level": 2}
     )
     assert document.astext() == text
 
 
 def test_an_equation_in_a_docstring_is_a_block() -> None:
+    docutils = pytest.importorskip("docutils.core", reason="make site installs it")
     lines = ["The step:", "", "    x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε", "", "for each t.", "", ">>> 1 + 1", "2"]
-    document = publish_doctree("\n".join(plain.rewritten(lines)), settings_overrides={"halt_level": 2})
+    document = docutils.publish_doctree("\n".join(plain.rewritten(lines)), settings_overrides={"halt_level": 2})
     assert [child.tagname for child in document.children] == [
         "paragraph",
         "literal_block",

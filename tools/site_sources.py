@@ -113,7 +113,8 @@ def contents() -> list[Entry]:
 
 def teaching(solutions: bool) -> list[str]:
     """The instructor's pages, the way in first."""
-    found = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "teach").rglob("*.md"))
+    found = [path.relative_to(ROOT).as_posix() for path in (ROOT / "teach").rglob("*.md")]
+    found = [path for path in found if "/." not in path]  # what an editor keeps beside a file
     found = [path for path in found if solutions or not path.startswith(ANSWERS)]
     return sorted(found, key=lambda path: (path != "teach/README.md", path))
 
