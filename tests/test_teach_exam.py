@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import exam
 import pytest
 from exam_numbers import COMPUTED
 
@@ -70,6 +71,24 @@ def test_the_numbers_are_found_again(n: int) -> None:
         digits = len(text.partition(".")[2])
         # Half of the last digit that is given; a little more, where the number itself ends in a half.
         assert abs(float(found[name]) - float(text)) <= 0.5001 * 10**-digits, name
+
+
+def test_no_question_needs_another() -> None:
+    assert not re.search(r"\bquestion \d", QUESTIONS)
+
+
+def test_an_exam_is_put_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exam.main(["28", "1", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("8 points")
+    paper, answers = ((tmp_path / name).read_text("utf-8") for name in ("exam.md", "answers.md"))
+    assert re.findall(r"^## (.+)$", paper, re.MULTILINE) == ["1 · Three steps (4 points)", "2 · Two answers (4 points)"]
+    assert "Given: $" in paper
+    assert "answer:" not in paper
+    assert re.findall(r"`answer: (\w+) =", answers) == ["alpha_bar", "mean"]
+    for name, points in {"one": 24, "three": 60, "six": 100}.items():
+        assert exam.exam([name])[2] == points
+    with pytest.raises(ValueError, match="got 41"):
+        exam.exam(["1", "41"])
 
 
 def test_a_question_says_where_its_answer_is_taught() -> None:
