@@ -8,7 +8,7 @@
 #     name: python3
 # ---
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Start here
 #
 # This course teaches three families of generative models: conditional GANs, normalizing flows and diffusion models.
@@ -22,7 +22,7 @@
 #
 # **It takes** 10 minutes.
 
-# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
 # Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,13 +31,13 @@ if not find_spec("gencourse"):
     course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
     get_ipython().run_line_magic("pip", f"install --quiet {course}")
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Is everything installed?
 #
 # Run the next cell: click into it, then press Shift + Enter.
 # It looks at every package that the course needs, and does a small computation with each of the important ones.
 
-# %% slideshow={"slide_type": "-"}
+# %%
 from gencourse import checks
 
 checks.installation()
@@ -45,7 +45,7 @@ checks.installation()
 # %% [markdown]
 # If a line says that something is missing, it also says what to do.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## What we shall do, in one picture
 #
 # The top row shows real digits.
@@ -69,7 +69,7 @@ plots.image_rows(
     alt="Twelve handwritten digits, and the same digits under more and more noise; the last row is noise alone.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## How a lecture works
 #
 # - Read it top to bottom, and run every cell: Shift + Enter runs one and moves on.
@@ -94,7 +94,7 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 # If the data have variance 1, as we take them to have here, the two variances sum to one, and a signal of variance one keeps variance one at every step.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## How a lab works
 #
 # The labs are in the folder `my_labs`.
@@ -117,7 +117,7 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 # Nothing is graded and nothing is sent anywhere.
 # The worked solutions are in the folder `solutions`; they are most useful after you have tried.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## One name for one thing
 #
 # The same letters stand for the same things in every text, every plot and every line of code.
@@ -151,7 +151,7 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 # - $u$ is the noise that dequantizes a pixel, and in lecture 05 the velocity of a point. $v$ is a mixture of noise and data that a network may predict; the `v` of a learned variance is another one.
 # - $p$ is a density, and $P$ a probability. The p-value of lab 4 is neither.
 #
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## The map
 #
 # | | notebook | minutes | it asks |
@@ -172,7 +172,7 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 #
 # Each lecture ends with what the next one asks, so the order above is the one to read in.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Credit
 #
 # The course follows one lecture, taught by Pulkit Agrawal at MIT on 16 November 2021, with notes taken by Emily Liu.

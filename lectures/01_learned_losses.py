@@ -8,7 +8,7 @@
 #     name: python3
 # ---
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Learned losses
 #
 # *A network does what its loss asks for. Who asks the loss?*
@@ -25,7 +25,7 @@
 # **It takes** 60 minutes.
 # **You need** expectations, the Gaussian density and gradients; [Start here](00_start_here.ipynb) has the notation.
 
-# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
 # Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +34,7 @@ if not find_spec("gencourse"):
     course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
     get_ipython().run_line_magic("pip", f"install --quiet {course}")
 
-# %% slideshow={"slide_type": "skip"}
+# %%
 import math
 
 import torch
@@ -53,7 +53,7 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 1. A loss says what is good
 #
 # Suppose that a network must answer a question that has *several* right answers: colour a grey photo, draw the street that belongs to a map, write a three.
@@ -83,7 +83,7 @@ a = torch.linspace(-1.6, 1.6, 65)
 squared = torch.stack([expected((line - b) ** 2) for b in a])
 checks.identity("squared error = variance + distance to the mean (1)", squared, 1.01 + (a - 0.0) ** 2, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # And what does absolute error ask for?
 # Move $a$ a little to the right: its distance grows to every $y$ on its left, and shrinks to every $y$ on its right.
 # With $F(a) = P(y \le a)$, the derivative is therefore
@@ -110,7 +110,7 @@ plots.figure(
     alt="Left: a density with two narrow peaks at -1 and 1, and nothing at 0. Right: squared error is least at 0; absolute error is flat between the peaks.",
 )  # fmt: skip
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Both losses are content with the answer 0, which practically never occurs.
 # The network is not to blame for giving it, because the network found what it was asked for.
 # *The loss asked for the wrong thing.*
@@ -128,7 +128,7 @@ plots.figure(
 # To be better, the model would need a density that can have two modes.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 2. The average three
 #
 # Where a picture is asked for, there are nearly always many right answers: "draw a three" has as many as there are hands that write one.
@@ -156,7 +156,7 @@ plots.image_rows(
 for name, pictures in {"mean": means, "median": medians, "held-out": held_out}.items():
     print(f"detail, {name:9} {metrics.detail(pictures, real):.2f}")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Would cross-entropy do?
 #
 # A network that classifies is trained in another way: it gives a probability $q_k$ to every possible answer $k$, and pays $-\log q_k$ for the one that occurs.
@@ -178,7 +178,7 @@ paid = torch.nn.functional.cross_entropy(logits.expand(len(threes), 64, 17).flat
 (slope_ce,) = torch.autograd.grad(64 * paid, logits)  # the mean is over 64 pixels, too
 checks.identity("slope of cross-entropy (2a)", slope_ce, logits.softmax(1) - frequency, tol=1e-12)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Now we draw every pixel from its best distribution.
 # No pixel is an average any more, and the spectrum is nearly right.
 # Yet the pictures are ragged, because (2a) was asked for each pixel by itself, and nothing makes two neighbours agree.
@@ -213,7 +213,7 @@ plots.image_rows(
 # We need a distribution of *pictures* that a network can represent.
 # The next two sections build one.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 3. Through a narrow place
 #
 # An *autoencoder* sends a picture through a code $z = e(x)$ with few entries, and back, $\hat x = d(z)$.
@@ -233,11 +233,11 @@ history = train.fit(Reconstruction(autoencoder), pixels, steps=1200, seed=0)
 error = (held - autoencoder.reconstruct(held)).square().mean() / (held - pixels.mean(0)).square().mean()
 print(f"trained in {history.seconds:.0f} s; {error:.0%} of the held-out digits' variance is lost")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # A decoder looks like a machine that makes pictures, but the training says nothing about *which* codes are those of digits.
 # To draw new digits we also need a distribution of codes that we can sample from, and a decoder that was trained on such codes.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 4. The variational autoencoder
 #
 # Now the decoder becomes a model of the data.
@@ -257,7 +257,7 @@ print(f"trained in {history.seconds:.0f} s; {error:.0%} of the held-out digits' 
 # For every $u > 0$, $\log u \le u - 1$, with equality at $u = 1$ alone; with $u = p_\theta(z \mid x)/q(z)$, the mean over $q$ of $\log u$ is at most $\int p_\theta(z \mid x)\,dz - 1 = 0$.
 # The divergence is minus that mean, so it is at least 0, and it is 0 only if $q$ and $p_\theta(z \mid x)$ are the same density.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # The first part of (3) is therefore a *lower bound* of $\log p_\theta(x)$, the evidence lower bound or ELBO; and it contains only densities that we can evaluate.
 # We could search for the best $q$ of each $x$ by itself; a network that learns to map $x$ to its $q$ shares this work among all pictures, and answers at once for a new one.
 # This is called *amortised* inference, and the network is the *encoder*.
@@ -270,7 +270,7 @@ print(f"trained in {history.seconds:.0f} s; {error:.0%} of the held-out digits' 
 # The first term is the squared error of section 3, divided by $-2\sigma^2$, up to a constant, and averaged over codes that $q$ draws.
 # The second asks that these codes stay close to those of $p(z)$.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # If both networks are *linear*, every term has a closed form, and so has the truth: $p_\theta(x) = N(b,\ W W^\top + \sigma^2 I)$.
 # Then we can look at the gap in (3).
 
@@ -292,7 +292,7 @@ checks.at_most("ELBO ≤ log p(x)", elbo, log_p)
 draws = linear.elbo(x[:1].expand(200_000, -1), generator=seeded()).mean()
 checks.identity("one draw of z is right on average (4)", draws, elbo[0], tol=0.1)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # The penalty in (4) compares two Gaussians, one coordinate at a time.
 # There, $\log q - \log p$ at $z$ is $-s - (z - m)^2/2e^{2s} + z^2/2$, and under $q$ the two squares have the means $e^{2s}$ and $m^2 + e^{2s}$:
 #
@@ -302,7 +302,7 @@ checks.identity("one draw of z is right on average (4)", draws, elbo[0], tol=0.1
 torchs = kl_divergence(Normal(m, log_s.exp()), Normal(0.0, 1.0)).sum(1)
 checks.identity("KL of two Gaussians (5)", linear.kl(x), torchs, tol=1e-12)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### A gradient through a draw
 #
 # To train the two networks we need the gradient of $E_q[f(z)]$, with $f(z) = \log p_\theta(x \mid z)$.
@@ -335,7 +335,7 @@ by_m, by_s = torch.autograd.grad(average.sum(), (leaf_m, leaf_s))
 checks.identity("slope in m (4a)", by_m, (x - b - m @ W.T) @ W / sigma**2, tol=1e-9)
 checks.identity("slope in s (4a)", by_s, -(2 * log_s).exp() * W.square().sum(0) / sigma**2, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # There is another estimate, which needs no derivative of $f$: since $\partial_m q = q\,\partial_m \log q$, the same slope is $E_q[f(z)\,\partial_m \log q(z)]$.
 # It works for discrete codes as well, but it multiplies $f$ by noise.
 # The cell compares the two for one picture and the first entry of $m$; there one draw of the other tells less, even if the mean of $f$ is taken off first.
@@ -375,7 +375,7 @@ print(", ".join(f"{name} {one.std():.1f}" for name, one in ways.items()))
 #
 # Now we train, and the last line of the next cell estimates $\log p_\theta(x)$ in the naive way, from 1000 codes of the prior.
 
-# %% tags=["nbval-ignore-output"] slideshow={"slide_type": "subslide"}
+# %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
 vae = VAE(dim=64, latent=8, width=96, std=0.3).float()
 history = train.fit(ELBO(vae), pixels, steps=1200, seed=0)
@@ -394,7 +394,7 @@ print(f"from 1000 codes of the prior: {naive:.1f} nats, and the best code makes 
 # %% [markdown]
 # Both estimates are too small on average, but with one code in a thousand that counts the naive one is far smaller than the ELBO, which needs a single draw.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 5. Reconstructions and samples, told apart
 #
 # Two things are wrong with what these networks make, and to tell their causes apart we look at two kinds of pictures for each network: *reconstructions*, which are held-out digits that went through the code and back, and *samples*, which are decoded from codes that we drew.
@@ -425,7 +425,7 @@ plots.image_rows(
     "many of which are no digit at all: by the VAE from the prior's codes, by the autoencoder from codes of a Gaussian that was fitted.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### How far apart are two sets of pictures?
 #
 # A classifier of real digits turns each picture into a vector of 48 features, the last numbers before its answer; each set of features gets a mean $\mu$ and a covariance $\Sigma$, and the two Gaussians are compared.
@@ -478,7 +478,7 @@ stretched = [axes @ torch.diag(torch.tensor(stds)) ** 2 @ axes.T for stds in ([2
 shared = metrics.frechet_gaussian(mean_1, stretched[0], mean_2, stretched[1])
 checks.identity("shared axes (5a)", shared, 1.25 + (2 - 1) ** 2 + (0.5 - 0.8) ** 2, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Some warnings go with this number.
 # It is a *squared* distance.
 # It sees two moments alone: sets whose features agree in mean and covariance have the distance 0.
@@ -514,7 +514,7 @@ for n in (30, 75, 300, 1000):
 # *Coverage* asks the same with the balls of the real ones: it is the share of them that have a made picture in their ball (Naeem et al. 2020).
 
 
-# %% tags=["nbval-ignore-output"] slideshow={"slide_type": "subslide"}
+# %% tags=["nbval-ignore-output"]
 digit = data.digits("test").label
 print(f"{'':24}detail   Fréchet, × held-out   precision   recall   coverage   right digit")
 for name, pictures in made.items():
@@ -582,7 +582,7 @@ plots.figure(
 # %% [markdown]
 # The less a prior's code is used, the fewer of its pictures are digits.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### The penalty, taken apart
 #
 # Why does the training not close this gap, although the penalty in (4) pulls every $q(z \mid x)$ towards the prior?
@@ -647,14 +647,14 @@ for name, pictures in of_wide.items():
 # The mismatch has all but vanished, and the samples have as much detail as the reconstructions; but both are blurred, and no more of the samples are digits than before.
 # So a larger $\sigma$ closes the gap and pays with blur; at $\sigma = 0.3$ the prior would have to take the shape of the codes, which a fitted Gaussian cannot.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # And the blur: could we mend the loss on pixels by hand?
 # We might weigh the outer rings more, add a term for edges, and one for strokes that end.
 # Each such term is a new guess of what a good picture is, and a network will find what we forgot to say.
 #
 # There is a judge that tells real pictures from bad ones without a list of our reasons: a *classifier*, trained on both.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 6. So learn the loss
 #
 # A *generator* $G$ turns noise into a point, $G(z)$ with $z \sim N(0, I)$.
@@ -670,7 +670,7 @@ noise = torch.randn(100, 1, generator=seeded())
 known = Normal(0.0, 1.0).log_prob(noise)[:, 0] - math.log(0.6)  # an interval of z becomes 0.6 times as long
 checks.identity("G(z) has the density p_G", p_gen.log_prob(0.3 + 0.6 * noise), known, tol=1e-12)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # A *discriminator* $D$ is given a point $y$, and says with which probability it is real, that is, a sample of the data, and not *fake*, which means generated.
 # The two networks play a game for one number, the value $V$ (Goodfellow et al. 2014):
 #
@@ -680,7 +680,7 @@ checks.identity("G(z) has the density p_G", p_gen.log_prob(0.3 + 0.6 * noise), k
 # The generator can move the second term alone, and lowers $V$ by making points that $D$ takes for real.
 # *That* makes $D$ a loss, and that $D$ is trained as well makes it a *learned* one.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### What the best answer means
 #
 # For a fixed generator, (6) belongs to an experiment.
@@ -707,7 +707,7 @@ centres = (edges[1:] + edges[:-1]) / 2
 bayes = torch.sigmoid(p.optimal_discriminator(centres[:, None], p_gen))
 checks.identity("heads among the points of each bin (6a)", counts[0] / counts[1], bayes, tol=0.03)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### The best discriminator
 #
 # Is (6a) indeed the best $D$?
@@ -741,7 +741,7 @@ with torch.no_grad():
     likelihood = -softplus(torch.where(heads, -1, 1) * p.optimal_discriminator(drawn_y, p_gen)).mean()
 checks.identity("V is twice the labels' mean log-likelihood", 2 * likelihood, value_of(logit), tol=0.01)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Where the theorem stops
 #
 # The proof supposed that both densities are positive.
@@ -773,7 +773,7 @@ checks.identity(
 )
 checks.at_most("it rises with a", reached[:-1], reached[1:])
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### What the game is worth
 #
 # How large is the value at the best $D$?
@@ -801,7 +801,7 @@ equal = value_of(p.optimal_discriminator(y, p), v=u)  # p_G = p, so that D* = 1/
 checks.identity("equal densities: V = −2 log 2", equal, -2 * math.log(2), tol=1e-9)
 print(f"JS = {two_js / 2:.2f} nats")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### What the divergence says
 #
 # Our two densities have JS = 0.33 nats.
@@ -835,7 +835,7 @@ checks.identity("the same, counted in a million tosses (8a)", counted, told, tol
 limit = -gan.discriminator_loss(step_logit(at_real, 40.0), step_logit(at_fake, 40.0))  # (7a) with a = 40
 checks.identity("half an overlap: JS = ½ log 2 (8a)", math.log(2) + limit / 2, math.log(2) / 2, tol=1e-12)
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 7. A small network finds it
 #
 # In practice nobody knows the two densities.
@@ -893,7 +893,7 @@ plots.figure(
 # This is one reason for small steps, and for training $D$ again after each of them.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 8. What it tells a generated point
 #
 # A generator learns from the *gradient* of its loss at the points that it makes.
@@ -922,7 +922,7 @@ checks.identity("gradient of the best logit (9)", exact, modes.score(at) - middl
 by_hand = 3.2 * torch.tanh(3.2 * at[:, 0])  # here the logit is log cosh(3.2 y₁), and a constant
 checks.identity("the same by hand, for the coordinate across", exact[:, 0], by_hand, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Here are two situations that a training may reach.
 # In the upper row the generator covers the middle between two modes, at $\pm 0.8$.
 # Squared error sends every point to the middle, although *on average* the points are right already: it asks each of them to be the mean.
@@ -965,7 +965,7 @@ plots.figure(
 # A generator that makes some modes of the data alone, and gets hardly any help to leave them, is said to suffer from *mode collapse*.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 9. A loss that follows
 #
 # Must $D$ be trained again and again?
@@ -1009,7 +1009,7 @@ plots.figure(
 # A point at $y = 5$ is $e^{10}$ times as likely under the data as under $N(-1, 1)$, so the frozen $D$ takes it for real, and prefers larger $y$ still, although the generator of the moment makes many such points and the data next to none.
 # A $D$ that follows compares the data with what is generated *now*, and its slope vanishes everywhere once the two densities are the same.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 10. What the generator descends
 #
 # Section 6 found that the game is worth $2\,\mathrm{JS} - 2 \log 2$ at the best $D$.
@@ -1057,7 +1057,7 @@ minimax = torch.stack([with_frozen(t, lambda logit: -softplus(logit)) for t in t
 divergence = torch.stack([slope_of(two_js_of, t) for t in thetas])
 checks.identity("slope with D frozen = slope of 2 JS (9a)", minimax, divergence, tol=1e-7)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### The loss that is used instead
 #
 # Where $D$ is sure that a point is generated, $\log(1 - D)$ is nearly flat, and the generator learns next to nothing.
@@ -1096,7 +1096,7 @@ checks.identity(
 both_ways = [torch.stack([f(t) for t in thetas]) for f in (difference, softened)]
 checks.identity("KL(p_G ‖ p) − 2 JS = 2 KL(p̄ ‖ p) (9b)", *both_ways, tol=1e-7)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Formula (9b) explains a habit of GANs.
 # Points in an empty region, where $p$ is next to zero, are charged $\log(\bar p/p)$ each, which has no limit.
 # A mode that the generator leaves out is not charged at all: there $\bar p = p/2$, and the integrand is $p \log \tfrac12$, below 0; only the surplus elsewhere costs.
@@ -1121,7 +1121,7 @@ for name, (mean, std) in {"on one mode": (1.0, 0.2), "over both": (0.0, math.sqr
 # Maximum likelihood prefers the generator that covers; $2\,\mathrm{JS}$ prefers the one on a single mode by a little, and the non-saturating loss by far.
 # So where the generator cannot match $p$, its divergence may be one reason for mode collapse, and one that no training of $D$ removes.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 11. When the two do not overlap
 #
 # Early in a training no generated picture looks real, and a good $D$ tells all of them apart.
@@ -1151,7 +1151,7 @@ earned = torch.trapezoid(critic * (u - v)[1:], y[1:, 0])
 sorted_pairs = p.sample(1_000_000, seeded(1)).sort(0).values - p_gen.sample(1_000_000, seeded(2)).sort(0).values
 checks.identity("price of the pairing = what the critic earns (9c)", sorted_pairs.abs().mean(), earned, tol=0.01)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Now let $p$ be uniform on $[0, 1]$ and $p_G$ on $[\theta, 1 + \theta]$.
 # For $0 \le \theta \le 1$ they overlap on a length of $1 - \theta$, where $p = p_G = \bar p$ and the logarithms in (8) are 0; on the rest of each, $p/\bar p$ or $p_G/\bar p$ is 2.
 # So $2\,\mathrm{JS} = 2\,\theta \log 2$, and from $\theta = 1$ on it stays at $2 \log 2$, while $W = \theta$ for every $\theta \ge 0$.
@@ -1176,7 +1176,7 @@ plots.figure(
     alt="Against the shift θ, 2 JS rises in a straight line until 1 and is flat from there on; the Wasserstein distance goes on rising.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # A *Wasserstein GAN* trains a critic $f$ in place of $D$ (Arjovsky, Chintala and Bottou 2017).
 # That $f$ is nowhere too steep must be enforced, by clipping its weights, by a penalty on $\|\nabla f\|$ (Gulrajani et al. 2017), or layer by layer.
 #
@@ -1204,7 +1204,7 @@ flat = pull(lambda y: torch.func.functional_call(steep, {f"{i}.weight": steep[i]
 checks.at_most("with W / σ(W) none exceeds 1", flat.norm(dim=1).max(), 1.0)
 print(f"steepest slope {slopes.max():.0f} before, bound {norms.prod():.0f}; {flat.norm(dim=1).max():.2f} after")
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 12. Does the game come to an end?
 #
 # So far one network waited until the other was done, but in a training both take small steps, and it is not clear that they ever stop.
@@ -1219,7 +1219,7 @@ print(f"steepest slope {slopes.max():.0f} before, bound {norms.prod():.0f}; {fla
 #
 # $$\dot\theta = \varsigma(\psi\theta)\,\psi, \qquad \dot\psi = -\varsigma(\psi\theta)\,\theta - \gamma\,\psi. \tag{9e}$$
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Near the solution $\varsigma$ is $\tfrac12$, and (9e) is linear.
 # Its matrix and the eigenvalues, the roots of $\lambda^2 + \gamma\lambda + \tfrac14 = 0$, are
 #
@@ -1279,7 +1279,7 @@ for how, modulus in {"none": math.sqrt(1 + 0.1**2 / 4), "in turn": 1.0}.items():
         f"a step {said}: |eigenvalues|", torch.linalg.eigvals(J).abs(), torch.full((2,), modulus), tol=1e-9
     )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # We follow the game in steps of 0.1 from $(\theta, \psi) = (0.5, 0.5)$.
 # Beside the penalties we try a *cap* on the slope, which brings $\psi$ back into $[-1, 1]$ after each step.
 
@@ -1334,7 +1334,7 @@ plots.figure(
 # A cap changes nothing where $|\psi| < 1$, so the eigenvalues at the solution are those without a penalty, $\pm \tfrac{i}{2}$.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 13. Play
 #
 # Move and scale the generator's density against the data's.
@@ -1350,14 +1350,14 @@ widgets.LearnedLossExplorer()
 # The next lecture changes the generator's loss for this reason.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 14. What remains
 #
 # We have a loss that is learned from the data, but it judges a picture *by itself*.
 # Suppose that we want the photo that belongs to a map $x$.
 # A $D$ that sees only photos is content with any real one: its best logit is $\log p(y) - \log p_G(y)$, in which the map does not occur.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## What the notes said, and what holds
 #
 # - The generator without a condition was written $G(x)$. It takes noise, $G(z)$; $x$ enters with the condition (section 6; row [22](06_the_notes_corrected.ipynb#Row-22)).
@@ -1367,7 +1367,7 @@ widgets.LearnedLossExplorer()
 # - $\min_G \max_D E[\log D(G(x)) + \log(1 - D(y))]$ takes $D$ for the probability of *fake*. In (6) it is that of *real* (section 6; row [1](06_the_notes_corrected.ipynb#Row-1)).
 # - GANs were said to give "lower bounds" on the likelihood. (7) is a *ratio* of two densities, and neither of them; a lower bound is what the VAE gives, (3) (row [13](06_the_notes_corrected.ipynb#Row-13)).
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Where to read on
 #
 # - Goodfellow et al. 2014, *Generative Adversarial Nets*: proposition 1 and theorem 1 are (7) and (8).

@@ -8,7 +8,7 @@
 #     name: python3
 # ---
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Conditional GANs
 #
 # *A picture has many right answers. How do we train a network to give one of them, and not their mean?*
@@ -25,7 +25,7 @@
 # **It takes** 60 minutes.
 # **You need** [Learned losses](01_learned_losses.ipynb): the best discriminator, and the divergence it measures.
 
-# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
 # Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +34,7 @@ if not find_spec("gencourse"):
     course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
     get_ipython().run_line_magic("pip", f"install --quiet {course}")
 
-# %% slideshow={"slide_type": "skip"}
+# %%
 import math
 
 import torch
@@ -54,7 +54,7 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 1. From a label map to a photo
 #
 # Here is the task of this lecture.
@@ -77,7 +77,7 @@ plots.image_rows(
     alt="Eight label maps in three tones, and the photo of each: brick where the map is light, grass where it is grey, gravel where it is dark.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # A generator without a condition takes noise alone, $G(z)$.
 # Ours must answer a question, so it takes the question together with the noise, $G(x, z)$.
 # The input is there from the start, because without it there would be nothing to answer.
@@ -86,7 +86,7 @@ plots.image_rows(
 # A discriminator that sees the photo alone would be content with a fine wall where the map asks for a lawn.
 # So it is shown the pair, $D(x, y)$, and is asked not "is this a photo?" but "is this a photo *of that*?".
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 2. One game, two sign conventions
 #
 # Let $D(x, y)$ be the probability that the pair is *real*: a map together with the photo that came with it, and not with one that $G$ has made.
@@ -97,7 +97,7 @@ plots.image_rows(
 # Both pairs have the same distribution of maps, $p(x)$; they differ in what lies beside the map.
 # Write $p(y \mid x)$ for the density of real photos of $x$, and $p_G(y \mid x)$ for that of the generator's answers.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### What the game is worth
 #
 # The last lecture found the best $D$ at each point by itself ([Learned losses](01_learned_losses.ipynb), (7)), and a pair $(x, y)$ is such a point.
@@ -117,7 +117,7 @@ plots.image_rows(
 # An expectation of divergences is 0 only if each of them is (but for maps that do not occur).
 # The game is therefore won by the generator only if it has the right distribution of answers to *every* question: a good photo of something else does not help.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # The cell has three questions of unequal probability, and for each a density of right answers and one of the generator's.
 # It computes the divergence of the *pairs* by their entropies, $2\,\mathrm{JS} = 2 H(\text{mixture}) - H(\text{real}) - H(\text{made})$, with $p(x)$ in every density; the mean of the divergences given $x$; and the value (1) at the best $D$.
 
@@ -146,7 +146,7 @@ checks.identity("p(x) cancels in the best D of pairs (1a)", real_pairs, sigmoid(
 value = torch.trapezoid(joint * logsigmoid(logits) + joint_made * logsigmoid(-logits), line).sum()
 checks.identity("the game at the best D (2)", value, 2 * js_pairs - 2 * math.log(2), tol=1e-6)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### The other convention
 #
 # One may just as well let the discriminator be the probability of *fake*.
@@ -182,7 +182,7 @@ is_fake = fake / (real + fake).clamp(min=1e-300)  # D'
 theirs = game((1 - is_fake).clamp(min=1e-300).log(), is_fake.clamp(min=1e-300).log())
 checks.identity("both conventions, one number", ours, theirs, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # And what if one takes the formula of the right column with the $D$ of the left one?
 # Then a discriminator that maximises the formula learns the other probability: what it gives as $D$ is $p_G/(p + p_G)$, that of fake, and a generator that trusts it is sent the wrong way.
 # The cell takes each formula by itself, and looks at 41 points for the logit at which its slope is zero, by bisection, because both formulas are concave in the logit.
@@ -208,7 +208,7 @@ mixed_up = best_logit(lambda a: logsigmoid(-a), logsigmoid)  # log(1 − D) on r
 checks.identity("in its own formula the best D is P(real)", own, p.optimal_discriminator(spots, p_gen), tol=1e-9)
 checks.identity("in the other one it is P(fake)", mixed_up, p_gen.log_prob(spots) - p.log_prob(spots), tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 3. The loss in the theorem is not the one in the code
 #
 # Early in training $G$ is poor, and $D$ wins easily.
@@ -245,7 +245,7 @@ plots.figure(
     alt="How hard each loss pushes the logit of a fake up. Minimax: nothing where D wins. Non-saturating: one there, and nothing where G wins. Hinge: one everywhere. Least squares: a falling line.",
 )  # fmt: skip
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # What reaches the generator is this push, passed back through $D$.
 # For one generated picture $y$ with the logit $l(y)$ the chain rule gives
 #
@@ -270,7 +270,7 @@ checks.identity(
     tol=1e-12,
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # What do the weights do to a whole training?
 # Suppose that the data are $N(0, 1)$, the generator makes $N(\theta, 1)$, and $D$ is always the best one.
 # Then its logit is $l(y) = \theta^2/2 - \theta y$, with the slope $-\theta$.
@@ -335,7 +335,7 @@ plots.figure(
     alt="The generator's mean against the step. With the non-saturating loss it falls from 6 to 0 within about 40 steps; with minimax it hardly leaves 6.",
 )  # fmt: skip
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # But a weight can only multiply a slope that $D$ has.
 # Two Gaussians overlap everywhere, if only a little, and so the best $D$ has a slope everywhere.
 # Now let all data be at 0, and all generated points at 6: between the two nothing is ever seen, so that a $D$ which is sure of both may have any shape there, and may be flat at 6.
@@ -360,7 +360,7 @@ for name in ("minimax", "non_saturating"):
 # The price is that the game is no longer zero-sum, and that $G$ descends another divergence than JS, the one in (3b).
 # The library has four objectives; minimax and non-saturating share their best $D$, and the two others have one each, `gan.best_discriminator`.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 4. Why the discriminator must see the question
 #
 # Take three questions, $x \in \{0, 1, 2\}$, now equally probable, with three different answers $p(y \mid x) = N(\mu_x, 0.1)$; as everywhere, the second number is the variance.
@@ -423,7 +423,7 @@ blind, seeing = (torch.stack([table_finds(answer, sees_x) for answer in two_ways
 checks.identity("a D without x cannot tell either from the truth (4)", blind, torch.zeros(2), tol=1e-3)
 checks.identity("a D with x finds the mean JS of both (4)", seeing, torch.tensor([sees, shifted]), tol=5e-3)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Networks do the same.
 # Below are two trained generators, from stored runs; they differ in what their $D$ was shown, and in nothing else.
 
@@ -482,7 +482,7 @@ for name, images in {"D without x": photos["unconditional"], "D with x": photos[
 # With $x$, brick stands where it is asked for and nowhere else, if only in half of the windows of this run.
 # Grass and gravel are one grain; section 8 comes back to that, and to how much such numbers vary from run to run.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 5. What each loss sees
 #
 # A loss that adds up what every pixel costs treats the pixels as if, given the input, each were independent of all others.
@@ -497,7 +497,7 @@ for name, images in {"D without x": photos["unconditional"], "D with x": photos[
 # where $L_{cGAN}$ is the $V$ of (1).
 # With the paper's $\lambda = 100$, the norm is a *mean* over pixels and channels, as in its code; what the sum would do is in [the notes corrected, row 3](06_the_notes_corrected.ipynb#Row-3).
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # By (2) the game alone has the right optimum already.
 # What is L1 for, then?
 #
@@ -534,7 +534,7 @@ print(
     f"textures: a flat tone pays {scenes.y.abs().mean():.2f}, other real photos {(scenes.y - other).abs().mean():.2f}"
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # We train with L1 alone, which is soon done, and look at the *spectrum* ([Learned losses](01_learned_losses.ipynb), section 2), frequency by frequency.
 # Beside it stand two stored generators, trained with $D$ alone and with $D$ and L1.
 
@@ -581,7 +581,7 @@ plots.figure(
 # In ring 0 the run with $D$ alone has 2.23 times the photos' power, and the run with $D$ and L1 .75 times, which is nearer.
 # But L1 alone is further off than both, and with one run each we cannot say that L1 repaired it.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 6. A judge of patches
 #
 # If L1 takes care of low frequencies, $D$ need not see the whole picture.
@@ -636,7 +636,7 @@ plots.figure(
     alt="The gradient of one logit with respect to the picture: a square of 70 pixels, strong in the middle and weak at its edge.",
 )  # fmt: skip
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # The edge of the patch counts for about a quarter of the middle, because fewer paths through the layers lead there.
 # A judge of patches has few weights, sees many examples in each picture, and works on pictures of any size.
 #
@@ -655,7 +655,7 @@ for norm in ("none", "batch"):
         f"norm {norm}: the corner's logit depends on {corner:.0%} of the picture, one in the middle on {centre:.0%}"
     )
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 7. Skips: what need not be remembered
 #
 # A generator that turns a map into a photo first goes down: each convolution of stride 2 halves the picture and widens what one place knows of its surroundings.
@@ -677,7 +677,7 @@ for depth, norm in ((5, "none"), (3, "none"), (3, "batch")):  # a single place, 
         f"depth {depth}, norm {norm}: the corner depends on {corner:.0%} of the map, the centre on {centre:.0%}"
     )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Going down has a price.
 # What is large and coarse survives it, but where an edge lies to the pixel must be squeezed through few places, although the input shows it plainly.
 # A *U-Net* therefore hands every level of the way down across to the level of the same size on the way up, where it is put beside the features that come from below (Isola et al. 2017, section 3.2).
@@ -698,7 +698,7 @@ print(
     f"the paper's, for 256 × 256: G {counts[0]:,} and D {counts[1]:,} parameters; its narrowest level has 512 numbers"
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # What do the skips carry in a trained generator?
 # We take the best one of section 8, which has two, and cut one at a time: its reader on the way up gets zeros in its place.
 # If the pictures stay as they are, that skip was not needed.
@@ -783,7 +783,7 @@ for name, images in {
 # Other noise in this skip alone changes the pixels as much as other noise everywhere else, and the two squared changes add up to nearly that of all noise, so about half of the randomness takes this way; the noise enters beside the map, at the input.
 # And with the other map in this skip alone, hardly any gravel is left, and a third of the grass is no longer taken for grass.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 8. Three losses, one task
 #
 # Beside L1, trained above, we put two stored generators, each from a training of 900 steps: one with $D$ alone, the cGAN, and one with $D$ and L1, at $\lambda = 5$.
@@ -791,7 +791,7 @@ for name, images in {
 # The generator has about 0.2 million parameters, and the discriminator about 96 thousand and patches of 34 pixels, where the paper's have 54 and 2.8 million and 70 pixels.
 # As in the paper, $D$ gets $x$ beside $y$.
 
-# %% slideshow={"slide_type": "subslide"}
+# %%
 plots.image_rows(
     map=tones(scenes.x[few]),
     L1=photos["l1"][few],
@@ -809,7 +809,7 @@ for name, text in names.items():
     accuracy, l1 = metrics.texture_accuracy(scenes.x, images), (images - scenes.y).abs().mean()
     print(f"{text:<16} {detail:>7.2f} {error:>7.2f} {l1:>7.3f} {accuracy:>7.2f}")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # These are single runs, and a GAN's numbers depend on the seed.
 # So the trainings were repeated from three seeds, and what was measured is stored: below are the three numbers for each of the two generators with a $D$, and for two more that we shall need soon.
 
@@ -823,7 +823,7 @@ for name, text in whose.items():
     of_seeds = measured_runs[name][:, [0, 1, 4, 5, 6]].T.tolist()  # without L1 and the mean accuracy
     print(f"{text:18}" + "".join(f"{a:6.2f}{b:6.2f}{c:6.2f}  " for a, b, c in of_seeds))
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Read the first table from left to right.
 # Of the generators, L1 alone has nearly no detail, and yet the *lowest* L1, exactly as (6) says.
 # Its accuracy means little: the classifier takes all flat tones for brick, so it is the share of windows where brick is asked for.
@@ -845,7 +845,7 @@ for name, text in whose.items():
 # L1 prefers the blur.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Grass or gravel?
 #
 # We ask the classifier about each texture by itself.
@@ -893,7 +893,7 @@ for name, channels, projection in (("beside y", 4, 0), ("a factor", 1, 3)):
             gaps.append((D(own_map, lot) - D(own_map[:, [0, 2, 1]], lot)).flatten(1).mean(1))
     print(f"x {name}: " + ", ".join(f"{gap.mean():z.2f} ({(gap > 0).double().mean():.0%})" for gap in gaps))
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### The map as a factor
 #
 # After these 100 steps the second $D$ has begun to learn the difference: from each seed its logits fall on average, and for more than half of the photos, if far from all of them.
@@ -931,7 +931,7 @@ checks.identity(
     "the best D is linear in a one-hot x (8)", v_0 + one_hot @ (of_class - of_class_made), pairs_logit, tol=1e-9
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Four other changes
 #
 # In the runs below more is changed than the factor, and each change answers a weakness of the first recipe.
@@ -955,7 +955,7 @@ checks.identity(
 # $G$ pays where its answers to one map, with other noise, are alike (Yang et al. 2019).
 # A $D$ that judges patches of single photos asks for a good lawn, and a $G$ that has found one may draw that same lawn every time, whatever the noise; no single photo gives it away.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # What of all this does the factor do?
 # We load two runs, both with the four changes, which differ in nothing but where $D$ gets the map.
 
@@ -987,7 +987,7 @@ plots.image_rows(
 # Now each of the three is found, and can be seen: grass is fine and streaked, gravel has rounder and larger stones.
 # Some windows of gravel still pass for grass.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 9. From λ = 0 to λ = 100
 #
 # How much L1?
@@ -1011,7 +1011,7 @@ for k, lam in enumerate(strip["lam"].tolist()):
 # L1 is measured in units of pixels here, and the adversarial loss in nats, so what is a good balance depends on the data.
 # The paper uses 100; our textures do not bear it.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 10. Where one answer is right
 #
 # So is the learned loss always better?
@@ -1075,7 +1075,7 @@ plots.image_rows(
 # The paper compares the same losses from photos to *labels*, where one answer is right as well.
 # There L1 alone reaches a per-pixel accuracy of .86, L1 + cGAN .83, and cGAN .74 (Isola et al. 2017, arXiv version 3, table 6): cGAN alone is last, as here, and adding $D$ costs three points, which it does not here.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 11. Is the noise used?
 #
 # A conditional GAN may answer every question in one way only.
@@ -1106,7 +1106,7 @@ plots.image_rows(
 # Here the input says nothing of where the bricks lie, so a generator without noise would have to make its texture out of constants and of the map's borders.
 # That may be why the noise is used here; we have not trained a generator without it.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Ask a question of your own.
 # Paint a map, and the generator of the best run, that with $x$ as a factor, answers four times, each time with other noise.
 # What do the four photos share, and what is left to chance?
@@ -1115,7 +1115,7 @@ plots.image_rows(
 # %%
 widgets.MapPainter(runs["factor"][0])
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 12. What the paper measured
 #
 # Isola et al. 2017, Cityscapes, labels → photo: a network that was trained to segment real photos reads the generated ones, and its answer is compared with the labels.
@@ -1137,7 +1137,7 @@ widgets.MapPainter(runs["factor"][0])
 # Patches of 1, 16, 70 and 286 pixels, with L1 + cGAN, reach .39, .65, **.66** and .42 per pixel (table 3).
 # This is the same kind of measurement as our classifier of textures, at another size.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 13. What goes wrong, and how it looks
 #
 # | what happens | how it looks | what helps |
@@ -1152,7 +1152,7 @@ widgets.MapPainter(runs["factor"][0])
 # GAN losses do not fall as others do, because each is measured by an opponent that changes.
 # What to watch is how sure $D$ is, and how much the answers vary.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Here is the first line of the table, provoked in the cGAN of section 10.
 # Two changes are suspected: the minimax loss, which is flat where $D$ wins (section 3), and a $D$ that learns ten times as fast as $G$.
 # To tell which does the damage we change one at a time, and then both, with 300 steps and three seeds each, as before.
@@ -1193,7 +1193,7 @@ plots.image_rows(
 # The logits, which we show for seed 0 alone, say why: with minimax they come together a few times at first; from about step 200 on $D$ is sure of the pictures, the generator gets next to no gradient by (3), and the logits stay apart.
 # So a quick $D$ harms a generator whose loss is flat where $D$ is sure, and hardly one whose loss is steep there.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## What the notes said, and what holds
 #
 # - "$\operatorname{arg\,min}_G \max_D E_{x, y}[\log D(G(x)) + \log(1 - D(y))]$." Right only if $D$ is the probability of *fake* (section 2; row [1](06_the_notes_corrected.ipynb#Row-1)).
@@ -1201,7 +1201,7 @@ plots.image_rows(
 # - "$L_{L1}$ is the L1 norm." It is the *expected* norm of a difference, and with the paper's $\lambda = 100$ the mean over pixels and channels; the sum would weigh $C \cdot H \cdot W$ times more (section 5; row [3](06_the_notes_corrected.ipynb#Row-3)).
 # - cGANs "outperform deep learning with unstructured objectives". *Unstructured* means that the loss takes the pixels one by one (section 5). It depends on the task: where many answers are right, a pixel loss gives their blur; where one is right, L1 alone is enough, and the paper's L1 beats its cGAN (section 10; row [4](06_the_notes_corrected.ipynb#Row-4)).
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Where to read on
 #
 # - Goodfellow et al. 2014, *Generative Adversarial Nets*: the game, and the loss that does not saturate.

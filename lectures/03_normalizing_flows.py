@@ -8,7 +8,7 @@
 #     name: python3
 # ---
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Normalizing flows
 #
 # *Can a network give every picture a probability, exactly, and still draw new ones?*
@@ -24,7 +24,7 @@
 # **It takes** 65 minutes; the second part, [Other flows](03b_other_flows.ipynb), takes 15 more.
 # **You need** the chain rule, determinants of small matrices, and the Gaussian density; [Start here](00_start_here.ipynb) has the notation.
 
-# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
 # Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,7 +33,7 @@ if not find_spec("gencourse"):
     course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
     get_ipython().run_line_magic("pip", f"install --quiet {course}")
 
-# %% slideshow={"slide_type": "skip"}
+# %%
 import math
 import time
 
@@ -59,7 +59,7 @@ def jacobian(f, x):
     return torch.stack(each).reshape(len(x), x[0].numel(), x[0].numel())
 
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 1. What we want from a density
 #
 # We have data $x_1, \dots, x_N$, and the distribution that they come from is known to us through these samples alone.
@@ -85,7 +85,7 @@ integrand = Normal(a * codes, sigma).log_prob(pictures).exp() * Normal(0.0, 1.0)
 closed = Normal(0.0, math.sqrt(a**2 + sigma**2)).log_prob(pictures[:, 0]).exp()
 checks.identity("a linear decoder has a closed form (1)", torch.trapezoid(integrand, codes), closed, tol=1e-10)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Now suppose that the decoder adds no noise, and that it can be run backwards, so that each $x$ comes from exactly *one* code, $z = f(x)$.
 # Then there is nothing left to integrate over: only one code has to be looked at, and $f$ finds it.
 #
@@ -95,7 +95,7 @@ checks.identity("a linear decoder has a closed form (1)", torch.trapezoid(integr
 #
 # What remains is to say how the density of $x$ follows from that of $z$.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 2. Probability is conserved, lengths are not
 #
 # Begin in one dimension.
@@ -124,7 +124,7 @@ def density_of_x(x):
 line = torch.linspace(-6, 6, 12_001)
 checks.identity("the density integrates to one (2)", torch.trapezoid(density_of_x(line), line), 1.0, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # The picture shows three intervals of the $x$-axis and their images on the $z$-axis.
 # The two areas of one colour are equal, although the two intervals have different lengths.
 # Where $f$ is steep, a short interval of $x$ is stretched into a long one of $z$; all the probability that the long one holds has to fit above the short one, so the density of $x$ is high there.
@@ -145,7 +145,7 @@ plots.figure(
     alt="Two densities. Three coloured intervals under that of x have the same areas as their images under that of z, but other widths.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### A proof without small intervals
 #
 # The argument above shows why (2) should hold, but on each interval it treats $f$ as a straight line, which it is only nearly.
@@ -169,7 +169,7 @@ for name, F_X in {"falling": 1 - F_Z(f(x_at)[0]), "rising": F_Z(-f(x_at)[0])}.it
     (derivative,) = torch.autograd.grad(F_X.sum(), x_at)
     checks.identity(f"{name}: the slope of F_X is the density (2a)", derivative, density_of_x(x_at), tol=1e-12)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### A square, by hand
 #
 # How much is lost if the slope is forgotten?
@@ -225,7 +225,7 @@ def log_p_squashed(x):
 curvature = torch.func.grad(torch.func.grad(log_p_squashed))(torch.tensor(0.5))
 checks.identity("at the base's maximum, a minimum of the density", curvature, 4.0, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### In many dimensions
 #
 # In $D$ dimensions, lengths become volumes.
@@ -265,7 +265,7 @@ held = ((image > low) & (image < high)).all(1)
 by_formula = (Normal(0.0, 1.0).log_prob(image).sum(1).exp() * det.abs())[held].sum() * (6 / 2000) ** 2
 checks.identity("the mass of a region (3a)", by_formula, (F_Z(high) - F_Z(low)).prod(), tol=1e-3)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Why is (3) written with logarithms as well?
 # A flow will be a chain of many layers, whose determinants multiply (section 8), so the logarithms add.
 # A product of thousands of factors soon leaves the range of floating point, while their sum does not.
@@ -307,7 +307,7 @@ checks.identity("change of variables in 5 dimensions (3)", flow_says, exact, tol
 # What can be gained in $\log p_Z$ is bounded, because $p_Z$ has a maximum; what can be lost in $\log|\det J|$ has no bound.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Where the formula stops
 #
 # Everything so far asked $f$ to be a bijection, smooth in both directions.
@@ -339,7 +339,7 @@ its_density = torch.trapezoid(Normal(0.0, 1.0).log_prob(above).exp(), above)  # 
 atom = (rectified == 0).double().mean()
 checks.at_most("ReLU: its density lacks what lies on 0", (atom - (1 - its_density)).abs(), 4 * 0.5 / 1e5**0.5)
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 3. Why not just make the determinant large?
 #
 # The data become likely if (3) is large at the data, so training *maximises the sum* of its two terms.
@@ -371,7 +371,7 @@ plots.figure(
     alt="Against the scale c: the log-density of the codes falls, the log-determinant rises, and their sum has one maximum.",
 )  # fmt: skip
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 4. What a determinant costs
 #
 # For a general map, the Jacobian has $D^2$ entries, and its determinant takes of the order of $D^3$ operations.
@@ -411,7 +411,7 @@ plots.figure(
     alt="Seconds against dimension, measured, on logarithmic axes: the determinant approaches a cubic, the sum of a diagonal stays far below.",
 )  # fmt: skip
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Triangular matrices are not the only ones with a cheap determinant.
 # Three more kinds are in use, and sections 12 and 13, in the second part, build a layer from each.
 #
@@ -445,7 +445,7 @@ for name, J, cheap in [
 ]:
     checks.identity(f"{name}: the cheap log-det", cheap, torch.linalg.slogdet(J).logabsdet, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 5. The coupling layer
 #
 # We want a map that is flexible, easy to invert, and has a triangular Jacobian.
@@ -494,7 +494,7 @@ log_s_two, _ = kept_two.log_s_and_shift(x[:, :2])
 checks.identity("d = 2: four terms (5)", log_s_two.sum(1), torch.linalg.slogdet(J_two).logabsdet, tol=1e-9)
 checks.identity("d = 2: triangular (5)", J_two.triu(1), torch.zeros_like(J_two), tol=1e-12)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # On the left is the Jacobian of the first of these two layers, the one that keeps three of six coordinates, from autograd, at one point.
 # If the halves change their roles, so that the second one is left as it is, the block of derivatives moves to the upper right.
 
@@ -507,7 +507,7 @@ plots.figure(
     alt="Two six by six Jacobians. Left: lower triangular, with a dense block in the lower left. Right: upper triangular, with a dense block in the upper right.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 6. The way back, without inverting a network
 #
 # Given $z$, we know $x_1$ at once, because it is $z_1$.
@@ -526,7 +526,7 @@ checks.identity("the inverse is exact (6)", x_back, x, tol=1e-12)
 checks.identity("the Jacobians are inverse matrices", J_back @ J_layer, torch.eye(6).expand(50, 6, 6), tol=1e-9)
 checks.identity("its log-det, by autograd", log_det_back, torch.linalg.slogdet(J_back).logabsdet, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Why the exponential?
 # Without it, the layer would be $z_2 = s(x_1) \odot x_2 + t(x_1)$, and what matters is where $s$ is zero.
 # A negative $s$ would do no harm: the layer would turn $x_2$ round, and the log-determinant would be $\sum \log|s|$.
@@ -562,7 +562,7 @@ plots.figure(
 # A single layer then scales by a factor between $e^{-\texttt{bound}}$ and $e^{\texttt{bound}}$; several layers after one another reach larger and smaller factors.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### What the scale is good for
 #
 # The first coupling flow, NICE (Dinh et al. 2015), had no scale: with $s = 0$, (4) becomes $z_2 = x_2 + t(x_1)$, and by (5) its determinant is 1.
@@ -600,7 +600,7 @@ checks.at_most("−log p varies by D/2 (6a)", (half_square.var() - 6 / 2).abs(),
 of_moons = data.Moons(std=0.1).log_prob(data.Moons(std=0.1).sample(100_000, generator=seed(7))).var()
 print(f"the variance of log p: in an additive flow of the plane 1, of the moons {of_moons:.2f}")
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 7. How many layers until everything depends on everything?
 #
 # One coupling leaves half of the coordinates *unchanged*.
@@ -651,7 +651,7 @@ checks.identity("2-D: after two layers all four entries depend", pattern(plane, 
 # %%
 widgets.CouplingMaskExplorer()
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 8. Layers compose
 #
 # Let $f = f_N \circ \dots \circ f_1$.
@@ -674,7 +674,7 @@ for one in reversed(layers):
     h, _ = one.inverse(h)
 checks.identity("undone in reverse order", h, x, tol=1e-8)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # <details><summary><b>Question.</b> Why <i>normalizing</i>, and why <i>flow</i>?</summary>
 #
 # *Flow*: the data pass through a sequence of maps, as a fluid that is carried along in time.
@@ -712,7 +712,7 @@ by_one_layer = Normal(0.0, 1.0).log_prob(knothe_rosenblatt(on_moons)).sum(1) + J
 checks.identity("triangular, and all of the moons (7a)", by_one_layer, moons_8.log_prob(on_moons), tol=1e-6)
 checks.identity("lower triangular (7a)", J_moons.triu(1), torch.zeros_like(J_moons), tol=1e-12)
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 9. Maximum likelihood, where the truth is known
 #
 # Training maximises the mean of (3) over the data.
@@ -738,7 +738,7 @@ second_moment = (moons.means**2).sum(1).mean() + 2 * moons.std**2
 cross_entropy = math.log(2 * math.pi * 0.3) + second_moment / (2 * 0.3)
 checks.identity("cross-entropy = entropy + KL (8)", cross_entropy, moons.entropy() + kl, tol=1e-6)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Now train three flows of eight couplings, from three seeds; before each coupling stands a layer that scales and shifts every coordinate by itself, which section 10 will explain as *actnorm*.
 # What they lack is estimated as the mean of $\log p(x) - \log p_\theta(x)$ over 20,000 held-out points; it has a standard error of about 0.002 nats.
 
@@ -787,7 +787,7 @@ plots.figure(
     alt="The density of the flow: two moons. A map of where the divergence arises: patches of both signs along both moons, and weaker ones in the space between them.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Something remains, and there is a well-known suspect.
 # A continuous bijection cannot tear one piece into two, and a Gaussian is one piece; so where the data form two separate pieces, a flow from a Gaussian leaves a bridge of density between them.
 # The pictures do show some density in the space between the arcs.
@@ -912,7 +912,7 @@ with torch.no_grad():
     ]
 checks.identity("the flow's density integrates to one", sum(parts) * (12 / 800) ** 2, 1.0, tol=1e-2)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # What does such a flow do to space?
 # Walk through the layers of a trained flow that comes with the package.
 # The data become a Gaussian, step by step.
@@ -934,7 +934,7 @@ for n in range(9):
         at_layer = warp.flow.layers[n](at_layer)[0].detach()
 print("mean |cos| after 0 to 8 layers:", *(f"{slant:.2f}" for slant in slants))
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # The same map in one go, and in both directions, with the first of the three flows that were trained for longer.
 # Data go to the base, where they should look like $N(0, I)$, or draws of the base go to data; every point keeps the colour of its quarter of the base.
 # *Temperature* is a factor of $z$ before it is sent to the data (Kingma and Dhariwal 2018): below 1 the draws stay near the middle of the base.
@@ -943,7 +943,7 @@ print("mean |cos| after 0 to 8 layers:", *(f"{slant:.2f}" for slant in slants))
 # %%
 widgets.FlowBothWays(longer_flows[0])
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 10. Digits
 #
 # ### From levels to real numbers
@@ -996,7 +996,7 @@ checks.identity("one draw (9b)", means[0], bound / math.log(2), tol=0.03)
 checks.at_most("more draws, a tighter bound (9a)", means[1:], means[:-1] - 4 * errors[:-1] / 200_000**0.5)
 checks.at_most("and still a bound (9a)", -P.log2(), means[-1])
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Division by the number of levels
 #
 # It is convenient to have pixels in $[0, 1)$, so we divide by $L$ and let the flow model $y = (x + u)/L$ instead of $x + u$.
@@ -1041,7 +1041,7 @@ corners = torch.logit(alpha + (1 - 2 * alpha) * torch.stack([levels_2, levels_2 
 mass = Normal(0.0, 1.0).cdf(corners).diff(dim=0).log().sum()
 checks.identity("log P is the log of the cell's mass (10)", average - 2 * math.log(17), mass, tol=1e-6)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### What has to be beaten
 #
 # By (9b) and (10), the bits per pixel are $\big(E_u[-\log p_Y] + D \log L\big)/(D \log 2)$, and can be compared with codes that need no network.
@@ -1087,7 +1087,7 @@ print(f"uniform                    {math.log2(17):.2f} bits per pixel")
 print(f"Gaussian                   {one_gaussian:.2f}")
 print(f"Gaussians, given the class {given_class.mean():.2f}")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### The flow
 #
 # The flow has sixteen couplings on all 64 pixels, whose halves are drawn at random, and a logit layer in front.
@@ -1153,7 +1153,7 @@ print(
     f"together {sum(terms.values()) / (64 * math.log(2)):.2f}; without the class {without.mean() / (64 * math.log(2)):.2f}"
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Samples
 #
 # A sample is $f^{-1}(z)$ of a code $z$ from the base.
@@ -1182,7 +1182,7 @@ for tau in (1.0, 0.6):
     right = (judge((drawn / 8 - 1).float()).argmax(1) == many).double().mean()
     print(f"temperature {tau}: {right:.2f} read as their class; standard deviation of a pixel {apart:.2f} levels")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Between two digits
 #
 # Because the map is a bijection, every real digit has a code, and we can walk from one code to another and look at what lies between.
@@ -1270,7 +1270,7 @@ for name, values in results.items():
 # It does show what to look at before one says so: the length of the codes, more pairs than one, and the double exposure beside them.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 11. What is not crisp
 #
 # Flows are said to be less crisp than GANs.
@@ -1331,7 +1331,7 @@ print(f"all flow {bits.mean():.3f} bits per pixel, half of it noise {wasteful.me
 # On average the strokes are as dark, and their edges as soft, as before: the mean of the pixels on level 4 and above is 10.8 at both temperatures, and beside the strokes there are as many faint pixels as before, on 0.147 of all places.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## What the notes said, and what holds
 #
 # - "$x \sim \hat p(x)$, $z \sim \hat p(z)$." The data distribution is only seen through samples; the base density is chosen, and fixed (section 1; row [5](06_the_notes_corrected.ipynb#Row-5)).
@@ -1348,7 +1348,7 @@ print(f"all flow {bits.mean():.3f} bits per pixel, half of it noise {wasteful.me
 # - "Because this is called normalizing flow, this model is called a flow model." Section 8 says what both words mean (row [28](06_the_notes_corrected.ipynb#Row-28)).
 # - Flows give "exact likelihoods". For continuous data; on whole numbers a dequantized flow gives a bound (section 10; row [13](06_the_notes_corrected.ipynb#Row-13)).
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Where to read on
 #
 # - Tabak and Vanden-Eijnden 2010, *Density Estimation by Dual Ascent of the Log-Likelihood*; Tabak and Turner 2013, *A Family of Nonparametric Density Estimation Algorithms*: the idea, and the name.

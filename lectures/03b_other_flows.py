@@ -8,7 +8,7 @@
 #     name: python3
 # ---
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Normalizing flows: other flows
 #
 # *A coupling is one layer with an inverse and a cheap determinant: which others are there, and what do pictures ask for?*
@@ -21,7 +21,7 @@
 # **It takes** 15 minutes.
 # **You need** the first part, [Normalizing flows](03_normalizing_flows.ipynb), of which this is the second: sections and equations are numbered on, and those up to section 11 and up to (11) stand there.
 
-# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
 # Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,7 +30,7 @@ if not find_spec("gencourse"):
     course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
     get_ipython().run_line_magic("pip", f"install --quiet {course}")
 
-# %% slideshow={"slide_type": "skip"}
+# %%
 import math
 
 import torch
@@ -62,7 +62,7 @@ def randomise(module, n, std=0.3):
     return module
 
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 12. Other flows
 #
 # A flow needs two things of each layer: an inverse, and a cheap determinant.
@@ -119,7 +119,7 @@ checks.identity(
     "wᵀu = −3: 0.5 is reached three times", ((bent[1:] > 0.5) != (bent[:-1] > 0.5)).sum(), 3, tol=1e-12
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Autoregressive flows: a full triangle
 #
 # The Jacobian of a coupling is triangular in a thrifty way: one half of the coordinates gives, the other takes.
@@ -186,7 +186,7 @@ checks.identity("autoregressive: lower triangular", J_auto.triu(1), torch.zeros_
 checks.identity("autoregressive: all of the triangle", (J_auto[0].abs() > 1e-12).sum(), 6 * 7 / 2, tol=1e-12)
 checks.identity("autoregressive: there and back", x_6_back, x_6, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Splines: more than a scale and a shift
 #
 # Couplings and autoregressive layers do one thing to a single coordinate, given the others: they scale and shift it.
@@ -292,7 +292,7 @@ plots.figure(
     alt="A density with two humps, a Gaussian over both that misses the hollow, and a spline's density that follows the truth closely.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Very many small steps, and a trace
 #
 # One more answer gives up the cheap determinant itself.
@@ -334,7 +334,7 @@ epsilon = 1e-4
 log_det_step = torch.linalg.slogdet(torch.eye(64) + epsilon * A).logabsdet
 checks.identity("a small step: the trace is left", log_det_step / epsilon, A.trace(), tol=1e-2)
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 13. Larger pictures: mixing channels, several scales
 #
 # Two further layers of the library have not been used on our small digits; flows of larger pictures use one of them or both.
@@ -384,7 +384,7 @@ for name, chain in chains.items():
     print(f"{name:51} {changing:2} of 36 entries change")
 checks.identity("with a rotation between, all entries change", changing, 36, tol=1e-12)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Several scales
 #
 # A picture of $3 \times 32 \times 32$ has 3072 numbers, and a flow cannot throw one of them away.
@@ -426,7 +426,7 @@ checks.identity(
     "squeeze: log-det 0", flows.Squeeze()(squares)[1], torch.linalg.slogdet(squeezed).logabsdet, tol=1e-12
 )
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Where to read on
 #
 # - Rezende and Mohamed 2015, *Variational Inference with Normalizing Flows*: planar flows, from base to data.

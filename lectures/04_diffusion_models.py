@@ -8,7 +8,7 @@
 #     name: python3
 # ---
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Diffusion models
 #
 # *How can a machine that only removes a little noise make a picture out of nothing?*
@@ -25,7 +25,7 @@
 # **It takes** 50 minutes; the second part, [Learning and sampling](04b_learning_and_sampling.ipynb), takes 60 more.
 # **You need** the Gaussian density, Bayes' rule and expectations; [Start here](00_start_here.ipynb) has the notation.
 
-# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
 # Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +34,7 @@ if not find_spec("gencourse"):
     course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
     get_ipython().run_line_magic("pip", f"install --quiet {course}")
 
-# %% slideshow={"slide_type": "skip"}
+# %%
 import math
 
 import torch
@@ -51,7 +51,7 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 1. The question
 #
 # Destroying a picture needs no skill: we add noise until nothing can be seen.
@@ -65,7 +65,7 @@ def seeded(seed=0):
 # We first build the road, so that the distribution at every point on it is known in closed form.
 # Then we ask what it means to undo a step, and find the one quantity that a network has to supply.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Two examples go with us.
 # The *digits* are real, and nobody knows their distribution.
 # The *mixture* below is invented, and everything about its distribution is known: its density, its entropy, and, as we shall see, its density after any amount of noise.
@@ -83,7 +83,7 @@ plots.figure(
     "narrow one at 1. Right: eighteen handwritten digits.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 2. The chain, and why it shrinks
 #
 # Let $x_0$ be a data point.
@@ -106,7 +106,7 @@ plots.figure(
 #
 # $$q(x_t \mid x_{t-1}) = N\!\left(x_t;\ \sqrt{1 - \beta_t}\,x_{t-1},\ \beta_t I\right). \tag{1}$$
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Does the variance also *go* to 1 when it starts elsewhere?
 # Write $\alpha_t = 1 - \beta_t$ and subtract 1 from both sides of $\operatorname{Var}[x_t] = \alpha_t \operatorname{Var}[x_{t-1}] + 1 - \alpha_t$:
 #
@@ -128,7 +128,7 @@ checks.identity(
     "variance after t steps (2)", torch.stack(variance_of), 1 + schedule.alpha_bar * (0.05 - 1), tol=1e-12
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # And here are 5000 points of the mixture on their way, simulated with the factor and without it, from the same noise.
 
 # %%
@@ -148,7 +148,7 @@ plots.figure(
     "without it the curve grows past ten.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **Two chains, one rescaling.**
 # How different are the two chains?
 # Take the chain $y$ that only adds noise, and look at it through a lens that zooms out as the noise grows: $x_t = y_t / \sqrt{1 + s_t^2}$.
@@ -176,7 +176,7 @@ checks.identity(
 )
 checks.identity("its ᾱ_t is 1/(1 + s_t²) (3)", rescaled.alpha_bar, 1 / (1 + s2), tol=1e-12)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Shrinking at every step is not enough to forget the start.
 # By (2), what is left of the variance of the start is $\bar\alpha_t$, and this product must go to 0.
 # It does so exactly if the sum of all $\beta_t$ diverges.
@@ -190,7 +190,7 @@ checks.identity("its ᾱ_t is 1/(1 + s_t²) (3)", rescaled.alpha_bar, 1 / (1 + s
 fading = diffusion.Schedule(0.5 ** torch.arange(1, 51))
 checks.identity("β_t = 2^−t never forgets", fading.alpha_bar[-1], torch.tensor(0.288788095), tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 3. A thousand steps in one line
 #
 # To train a network we shall need $x_t$ for random $t$, millions of times.
@@ -222,7 +222,7 @@ splits = (older.log_prob(part) + newer.log_prob(both[:, None] - part)).exp()
 merged = N(0.0, math.sqrt(1 - a * b)).log_prob(both).exp()
 checks.identity("two noises merge into one (4)", torch.trapezoid(splits, part), merged, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # The merged step has the form of a single step, with $\alpha_t \alpha_{t-1}$ in place of $\alpha_t$.
 # So it can be merged with the step before it, in the same way, and so on down to $x_0$.
 # The product that collects is $\bar\alpha_t$:
@@ -245,7 +245,7 @@ checks.identity(
     "variance after T steps (5)", variance.view(1, 1), schedule.q_sample(zero, end, one) ** 2, tol=1e-12
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # For the mixture, (5) gives even the *whole* marginal $q(x_t)$.
 # Each component stays a Gaussian, because a Gaussian that is scaled and has Gaussian noise added is a Gaussian.
 # Its mean is scaled by $\sqrt{\bar\alpha_t}$, and its variance becomes $\bar\alpha_t \sigma_k^2 + 1 - \bar\alpha_t$.
@@ -267,7 +267,7 @@ plots.figure(
     "two peaks melt into one standard normal.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 4. Schedules, and the signal-to-noise ratio
 #
 # A *schedule* is the list $\beta_1, \dots, \beta_T$.
@@ -290,7 +290,7 @@ plots.figure(
 # Without $s$ the cosine would begin with a horizontal tangent, and $\beta_1$ would be so small that $x_1$ could not be told from a clean picture; its authors found that a network does badly at guessing noise of such a size.
 # They chose $s$ so that the standard deviation of the first noise, $\sqrt{\beta_1}$, is a little less than $1/127.5$, the distance of two grey levels of a picture with 256 of them.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Can (6) be measured from pairs of signal and noisy data, without knowing how they were mixed?
 # Draw signals of variance 1 and noise that is independent of them, mix them, and keep only the signals and the mixtures.
 # The regression of $x_t$ on the signal finds the factor of the signal; what the regression leaves over is noise.
@@ -308,7 +308,7 @@ noise_left = x_t - factor * signal
 ratio = (factor * signal).var(1) / noise_left.var(1) / cosine.snr(asked)[:, None]
 checks.identity("SNR, measured against (6)", ratio, torch.ones(3, 1), tol=0.03)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # In both schedules $\beta_t$ grows with $t$.
 # Does this not make the later steps larger than the earlier ones?
 # A step should be judged by what it does to the ratio (6).
@@ -332,7 +332,7 @@ for t, f in zip((100, 1000), factor, strict=True):
 for s in (0.008, 1e-9):
     print(f"cosine with s = {s:g}: √β_1 = 1/{1 / diffusion.Schedule.cosine(T=1000, s=s).beta[1].sqrt():.0f}")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # How do the two schedules spend their steps?
 # The linear one gives up the signal early, and spends its last third on what is almost pure noise.
 # The cosine one falls more evenly: its $\bar\alpha_t$ is nowhere further than 0.11 from the straight line $1 - t/T$, while that of the linear schedule departs from the line by 0.42.
@@ -368,7 +368,7 @@ plots.image_rows(
     "linear one it is gone by step 500.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Play with both.
 # Where does *your* eye lose the digit?
 # Then make $T$ small, and watch how large the single steps become.
@@ -400,7 +400,7 @@ checks.identity("L_T (7)", cut_off.prior_kl(digit), kl.flatten(1).sum(1), tol=1e
 # This is why the library scales both end points by $1000/T$.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 5. Why the steps must be small
 #
 # Now to the way back.
@@ -433,7 +433,7 @@ fine = torch.linspace(-4, 4, 8001)
 total = torch.trapezoid(reverse_step(0.4, 0.02, 0.95, fine).exp(), fine)
 checks.identity("Bayes' rule gives a density (8)", total, torch.tensor(1.0), tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Below is the exact $q(x_{t-1} \mid x_t)$ at $x_t = 0.4$, a point between the two peaks, where little noise has come in so far, $\bar\alpha_{t-1} = 0.95$.
 # It is shown for a small, a middling and a large step, beside the Gaussian with the same mean and variance.
 
@@ -455,7 +455,7 @@ plots.figure(
     "Gaussian bridges them.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # For a small $\beta$ the two can hardly be told apart.
 # For a large one, the true $x_{t-1}$ may have come from either peak, and no single Gaussian says so.
 #
@@ -468,7 +468,7 @@ plots.figure(
 # The sum of two parabolas is a parabola, and a density whose logarithm is a parabola is a Gaussian.
 # Its precision, the negative curvature, is the sum of both: $\alpha_t/\beta_t - \ell''$, with $\ell''$ taken at $x_t$, here and below.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # This sketch gives two rates, and they must be kept apart.
 #
 # *The best Gaussian*, with the exact mean and the exact variance, misses only the cubic term of $\ell$.
@@ -484,7 +484,7 @@ plots.figure(
 # The next section will bring a second variance that is fixed in advance, $\tilde\beta = \beta\,(1 - \bar\alpha_{t-1})/(1 - \bar\alpha_t)$.
 # As $1 - \bar\alpha_t = (1 - \bar\alpha_{t-1}) + \beta\bar\alpha_{t-1}$, it differs from $\beta$ by a factor $1 - O(\beta)$ too, so at a fixed noise level its rate is also $\beta^2$.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # We measure the three slopes, and the constant of (9), whose $\ell''$ autograd computes.
 
 
@@ -525,7 +525,7 @@ plots.figure(
     "Gaussian has slope three, those of the fixed variances have slope two and lie far above it."
 )  # fmt: skip
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Both rates are good news for the idea of diffusion models: many small steps, each of them nearly Gaussian, in place of one large step that could be anything.
 # How do they add up over a whole walk, from $T$ to 0?
 # Let the data have a smooth density, and let a walk of $T$ steps have steps of a size near $1/T$.
@@ -554,7 +554,7 @@ plots.figure(
 # With a variance fixed at $\beta$, the step must be small even here: for data $N(0, v)$ the right variance is $\beta_t v_{t-1}/v_t$, where $v_t$ is the variance of $x_t$, and this is $\beta_t$ only for $v = 1$ (section 10, in the second part).
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 6. The posterior, by completing the square
 #
 # The reverse step depends on the data, because many different pictures may have led to the same $x_t$.
@@ -574,7 +574,7 @@ plots.figure(
 #
 # Completing the square, $A x^2 - 2 B x = A (x - B/A)^2 - B^2/A$, shows a Gaussian with mean $B/A$ and variance $1/A$.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # It remains to simplify.
 # Put $A$ over a common denominator:
 #
@@ -598,7 +598,7 @@ mean, var = schedule.q_posterior(x_0, x_t, t)
 checks.identity("posterior variance (11)", var[:, 0], 1 / A, tol=1e-12)
 checks.identity("posterior mean (11)", mean[:, 0], B / A, tol=1e-10)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Then the meaning: multiply the two densities on a grid, normalise, and compare.
 # No algebra is involved here.
 
@@ -628,7 +628,7 @@ plots.figure(
     "towards the prior.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **The edge, t = 1.**
 # There $\bar\alpha_0 = 1$: before the first step there was no noise.
 # The variance $\tilde\beta_1$ is 0, the weight of $x_1$ is 0 and that of $x_0$ is 1.
@@ -665,7 +665,7 @@ plots.figure(
 # And in the last steps before $t = 0$ the weight becomes large; by then $x_t$ has little noise left, so the guess is good.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 7. Noise, data, velocity and score are one thing
 #
 # Equation (11) needs $x_0$, and on the way back we do not have it.
@@ -691,7 +691,7 @@ checks.identity("eps from v (13)", cosine.convert(v, x_t, t, "v", "eps"), eps, t
 checks.identity("eps from x_0 (12)", cosine.convert(x_0, x_t, t, "x_0", "eps"), eps, tol=1e-9)
 checks.identity("a rotation keeps lengths", x_t**2 + v**2, x_0**2 + eps**2, tol=1e-12)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Why guess the noise, of all things?
 # Put $x_0$ from (12) into the mean of (11), and use $\bar\alpha_t = \alpha_t \bar\alpha_{t-1}$.
 # The weight of $\varepsilon$ is then $-\beta_t / \sqrt{\alpha_t (1 - \bar\alpha_t)}$, and the two parts of the weight of $x_t$ add up to
@@ -715,7 +715,7 @@ checks.identity(
     "the posterior's mean, by the noise (13a)", schedule.q_posterior(x_0, x_t, t)[0], less_noise, tol=1e-9
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # The fourth is the *score*, the gradient of a log-density: the direction in which $x_t$ becomes more likely.
 # For the Gaussian (5) it is
 #
@@ -734,7 +734,7 @@ score = cosine.convert(eps, leaf.detach(), t, "eps", "score")
 scale = (1 - bar).sqrt()  # the score itself is large for small t, so we compare −ε with −ε
 checks.identity("score of q(x_t | x_0) (14)", scale * score, scale * gradient, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # What does a network find that is trained to guess $\varepsilon$?
 # Many pairs $(x_0, \varepsilon)$ lead to the same $x_t$, so no guess is always right.
 # Under squared error the best guess is the mean, $E[\varepsilon \mid x_t]$ ([Learned losses](01_learned_losses.ipynb), (1)).
@@ -764,7 +764,7 @@ leaf = x_t.clone().requires_grad_()
 checks.identity("E[eps | x_t] is the score (15)", mean_eps, -math.sqrt(1 - bar) * score, tol=1e-9)
 checks.identity("E[eps | x_t], as genlib has it", gmm.optimal_eps(x_t, step, cosine), mean_eps, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # So a network that removes noise *is* an estimate of the score, for every noise level at once.
 # Here it is, for the mixture: the best guess of the noise, and of the data.
 
@@ -783,7 +783,7 @@ plots.figure(
     "consists of two slanted lines, with a jump between them.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # If all four are one thing, does it matter which one a network predicts?
 # For the best possible network it does not.
 # For a network that errs it does, because an error in one is scaled on its way to the other.
@@ -802,7 +802,7 @@ plots.figure(
     "towards the last step; from v it never exceeds one.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## What the notes said, and what holds
 #
 # The course corrects the lecture notes where they slipped.
@@ -819,7 +819,7 @@ checks.identity(
     "ᾱ_1000, linear", diffusion.Schedule.linear(T=1000).alpha_bar[1000], torch.tensor(4.0358e-5), tol=1e-9
 )
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Where to read on
 #
 # - Sohl-Dickstein et al. 2015, *Deep Unsupervised Learning using Nonequilibrium Thermodynamics*: the chain and its reversal.

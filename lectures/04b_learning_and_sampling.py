@@ -8,7 +8,7 @@
 #     name: python3
 # ---
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Diffusion models: learning and sampling
 #
 # *A network is to walk the road back: what should it minimise, and how do we draw what it has learned?*
@@ -24,7 +24,7 @@
 # **It takes** 60 minutes.
 # **You need** the first part, [Diffusion models](04_diffusion_models.ipynb), of which this is the second: sections and equations are numbered on, so those up to section 7 and up to (15) stand there.
 
-# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
 # Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,7 +33,7 @@ if not find_spec("gencourse"):
     course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
     get_ipython().run_line_magic("pip", f"install --quiet {course}")
 
-# %% slideshow={"slide_type": "skip"}
+# %%
 import itertools
 import math
 
@@ -52,7 +52,7 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## What we bring along
 #
 # The first part built a chain that turns data into noise, and asked what it means to undo a step of it.
@@ -69,7 +69,7 @@ def seeded(seed=0):
 gmm = data.GaussianMixture(means=[[-0.5], [1.0]], covs=[[[0.01]], [[0.0025]]], weights=[0.9, 0.1])
 schedule, cosine = diffusion.Schedule.linear(T=1000), diffusion.Schedule.cosine(T=1000)
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 8. What should a model of the way back minimise?
 #
 # We have a chain from data to noise, and the form (10) of a model that goes from noise to data.
@@ -89,7 +89,7 @@ schedule, cosine = diffusion.Schedule.linear(T=1000), diffusion.Schedule.cosine(
 # The right side is the *variational bound*.
 # It is minus the ELBO of a VAE ([Learned losses](01_learned_losses.ipynb), (3)), with all of $x_1, \dots, x_T$ as the code, and with an encoder $q$ that is fixed, and not learned.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # As it stands, the bound compares whole paths.
 # We want one term for each step.
 # The model's probability of a path, in the denominator, is a product over steps from $t$ to $t - 1$.
@@ -148,7 +148,7 @@ by_step = sum(a - b for a, b in zip(log_posterior, log_p[1:], strict=True))
 split = (log_end - standard.log_prob(x[50])) + by_step - log_p[0]
 checks.identity("a path's log-ratio, split into steps (17)", split, whole, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Now take the expectation over paths.
 # In the term of step $t$, first average over $x_{t-1}$ with $x_t$ held fixed: that makes it a Kullback–Leibler divergence.
 # The bound has become a sum,
@@ -166,7 +166,7 @@ checks.identity("a path's log-ratio, split into steps (17)", split, whole, tol=1
 # That is what the detour through (16a) has gained.
 # Mind that (18) is an inequality, and that it holds in expectation over $x_1, \dots, x_T$.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **The last term, for grey levels.**
 # For points, $p_\theta(x_0 \mid x_1)$ is a density.
 # A pixel of a digit is no point of a line, but one of 17 levels, $-1, -\tfrac78, \dots, 1$.
@@ -184,7 +184,7 @@ checks.identity("a path's log-ratio, split into steps (17)", split, whole, tol=1
 # Neighbouring bins share a limit, $x + \delta = (x + 2\delta) - \delta$, so the sum of (19) over all levels telescopes to $\Phi(\infty) - \Phi(-\infty) = 1$.
 # Given $x_1$, the pixels of the last step are independent, hence $L_0 = -\sum_i \log P(x_{0,i} \mid x_1)$.
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
+# %% [markdown]
 # We ask the library for $L_0$ of each of the 17 levels, from a model whose guess of $x_0$, and so $\mu$, is the same number everywhere.
 # The 17 probabilities must sum to one; and each inner one must be the area under the Gaussian's density over its bin, which we integrate.
 
@@ -201,7 +201,7 @@ for mu in (-1.2, -0.3, 0.51):
     checks.identity(f"μ = {mu}: the 17 probabilities sum to one (19)", P.sum(), torch.tensor(1.0), tol=1e-12)
     checks.identity(f"μ = {mu}: an inner one is the area over its bin (19)", P[1:-1], area, tol=1e-7)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # How much is lost in the inequality?
 # For real data we could not say.
 # For the mixture we can, because in one dimension the integral over paths can be done after all, one step at a time, on a grid.
@@ -236,7 +236,7 @@ print(f"variational bound          {bound.total.mean():6.2f} nats, standard erro
 checks.at_most("the entropy is a bound for every model", gmm.entropy(), code_length(density))
 checks.at_most("the variational bound holds (16), (18)", code_length(density), bound.total.mean() - 4 * error)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # There are two gaps.
 # The model's *code length*, the mean of $-\log p_\theta(x_0)$ over the data, lies above the entropy, below which no model gets ([Normalizing flows](03_normalizing_flows.ipynb), (8)).
 # It is tempting to blame this gap on the 50 steps, which are Gaussian where the exact ones are not.
@@ -277,7 +277,7 @@ plots.figure(
 # The next section has a formula for this part, and finds 0.61 of about 0.8 nats at $t = 2$, and 1.03 nats over all steps.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 9. From the bound to the loss
 #
 # Let the model's step have a fixed variance $\sigma_t^2$, and the mean (11) with a guess of $x_0$ in the place of $x_0$.
@@ -311,7 +311,7 @@ print(
     f"σ² = β, t = 2: {fixed[0]:.2f} of about {bound.L_t[:, 0].mean():.1f} nats are fixed; all steps: {fixed.sum():.2f}"
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Ho, Jain and Abbeel found that pictures look better if the weights are left out:
 #
 # $$L_{\text{simple}} = E_{x_0,\,\varepsilon,\,t}\Big[\big\|\varepsilon - \varepsilon_\theta\big(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1 - \bar\alpha_t}\,\varepsilon,\ t\big)\big\|^2\Big], \qquad t \text{ uniform in } 1, \dots, T.$$
@@ -334,7 +334,7 @@ plots.figure(
     "t = 350, and double again until t = 1000; L-simple's are one throughout.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Is $L_{\text{simple}}$ still a bound of anything?
 # As a mean over steps it cannot be compared with the sum in (18), so take $T \cdot L_{\text{simple}}$, the sum of all errors, with norms that sum over coordinates.
 # For the linear schedule with $T = 1000$ every weight $w_t$ is below 1: at most $0.27$ with $\sigma^2 = \beta$, at most $0.60$ with $\sigma^2 = \tilde\beta$.
@@ -365,7 +365,7 @@ print(f"T · L_simple, of the steps from 2 on: {squared.sum():.0f} nats")
 # So $\|\varepsilon - \varepsilon_\theta\|^2$ has the weight $1/\bar\alpha_t$: the noisiest steps count more, which is where a guess of $\varepsilon$ says little about the picture.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 10. Which variance?
 #
 # The network's mean needs a companion $\sigma_t^2$.
@@ -385,7 +385,7 @@ for v in (0.25, 1.0, 4.0):
         f"data N(0, {v:g}): the variance is β_t v_(t−1)/v_t", spread, short.beta[t] * v_before / v_now, tol=1e-9
     )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Do other data lie between the two?
 # On average over $x_t$, and if their variance is at most 1 in each coordinate, yes.
 # Let $d_t^2(x_t)$ be the exact variance of $x_{t-1}$ given $x_t$, in one coordinate.
@@ -398,7 +398,7 @@ for v in (0.25, 1.0, 4.0):
 # Neither condition can be dropped.
 # Data $N(0, 4)$ need more than $\beta_t$, and at a single $x_t$, such as one between two peaks, the exact variance may be far above $\beta_t$ whatever the variance of the data.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # For the mixture we can compute $d_t^2$ at every $x_t$.
 # Write one step as $x_t = \sqrt{\alpha_t}\,x_{t-1} + \sqrt{\beta_t}\,\varepsilon_t$.
 # As in (14), differentiating the Gaussian $q(x_t \mid x_{t-1})$ by $x_t$ once gives the factor $-\varepsilon_t/\sqrt{\beta_t}$, and twice the factor $(\varepsilon_t^2 - 1)/\beta_t$.
@@ -453,7 +453,7 @@ plots.figure(
     alt="Three curves of the variance divided by beta. The average exact variance lies between beta-tilde and beta; all meet for large t.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **What a variance costs.**
 # Average the bound (16) over the data, in one dimension.
 # The chain's part is the logarithm of $T$ Gaussian densities of the variances $\beta_t$, in expectation $-\tfrac12 \log 2\pi e \beta_t$ each.
@@ -490,14 +490,14 @@ plots.table(
     caption=f"50 Gaussian steps with exact means, by variance; nats. The entropy is {gmm.entropy():.3f}.",
 )  # fmt: skip
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # All four models take the same 50 Gaussian steps with the same means, and only their variance differs.
 # With $\sigma^2 = \beta$ the code length lies 0.053 nats above the entropy.
 # The best constant leaves 0.004 of it, and the variance that depends on $x_t$ leaves 0.0001.
 # So for this chain the gap of section 8 is not the price of Gaussian steps: more than nine tenths of it is the price of $\sigma^2 = \beta$, and nearly all of the rest the price of using one variance for all $x_t$.
 # The bounds tell the same story on a larger scale, and $\tilde\beta$ is by far the worst in them: it is too narrow where $x_0$ is uncertain, and $d_t^2/\sigma_t^2$ in (23) punishes a variance that is too small harder than one that is too large.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **A price that more steps do not lower.**
 # Do these losses go to 0 as the steps become smaller?
 # By (23), a step that has the variance $\sigma^2$ instead of $d^2$ loses $\tfrac12 E[d^2/\sigma^2 - 1 - \log (d^2/\sigma^2)]$.
@@ -539,7 +539,7 @@ for T in (50, 200, 1000):
         sums += torch.stack([(weight * lost(variance, s2)).sum() for s2 in used])
     print(f"mixture, T = {T:4}: β loses {sums[0]:.4f}, the best constant {sums[1]:.4f}, β̃ {sums[2]:.2f} nats")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Does the library's `vlb` agree with (23)?
 # It draws $x_t$ at random and never uses $d_t^2$, so the two have nothing in common but the model.
 # A variance that depends on $x_t$ is given to it in the form of Nichol and Dhariwal, as a second output $r$ of the network, $\sigma_t^2 = \exp(r \log\beta_t + (1 - r) \log\tilde\beta_t)$.
@@ -579,7 +579,7 @@ for name, model in (("β", best), ("β̃", tilde), ("of x_t", per_x_t)):
         f"σ² {name}: vlb is (23), in standard errors", (total.mean() - bounds[name]) / error, 0.0, tol=3
     )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # What is it, then, that the bound adds to the entropy?
 # The chain's probability of a whole path can be written backwards too, $q(x_{0:T}) = q(x_T) \prod_t q(x_{t-1} \mid x_t)$, with the exact steps (8).
 # Since $q(x_{1:T} \mid x_0) = q(x_{0:T})/p(x_0)$, the average of (16) over the data is the entropy plus a divergence of paths, which splits into the divergences of their steps:
@@ -608,12 +608,12 @@ for t in range(1, 51):
 for name, total in step_kl.items():
     checks.identity(f"σ² {name}: (25) is (23)", gmm.entropy() + start_kl + total, bounds[name], tol=1e-5)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # DDPM fixes $\sigma_t^2$ at $\beta_t$ or $\tilde\beta_t$; its authors found learning it unstable.
 # Nichol and Dhariwal made it work, with the output $r$ above, and with the bound (18) added to the loss with a small weight, for the variance's sake alone.
 # Mind that $\mu_\theta$ and $\Sigma_\theta$ are *outputs* of the network, not its parameters.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 11. Sampling, with the best denoiser there is
 #
 # Nothing has been trained yet, and we can sample already.
@@ -628,7 +628,7 @@ for name, total in step_kl.items():
 # But larger steps back are worse Gaussians, as section 5 has shown.
 # Can the same network be used for long steps in another way?
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # *DDIM* (Song, Meng and Ermon 2021) can do so, and starts from what the denoiser says at $x_t$.
 # It guesses the noise, $\hat\varepsilon$, and thereby, with (12), the clean sample, $\hat x_0 = (x_t - \sqrt{1 - \bar\alpha_t}\,\hat\varepsilon)/\sqrt{\bar\alpha_t}$.
 # Suppose that both guesses are right.
@@ -660,7 +660,7 @@ for name, total in step_kl.items():
 # With $\sigma > 0$ in all steps but the last, whose term is $L_0$ as before, the bound of this family is therefore a sum of the same errors with other weights, as (20) is, and a network that minimises each error minimises all these bounds at once.
 # Where $\sigma = 0$ the factor is infinite and there is no bound, but the marginals are still right.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # We let 20,000 walkers who know their $x_0$ go from $T$ to 0 in 25 steps of (26), for several $\sigma$, named by $\eta$ as in the formula that follows.
 # At every point on the way, their distance to $\sqrt{\bar\alpha_s}\,x_0$ must have the variance $1 - \bar\alpha_s$.
 
@@ -677,7 +677,7 @@ for eta in (0.0, 0.5, 1.0):
         f"η = {eta}: variance of the family's marginals (26)", torch.stack(ratio), torch.ones(25), tol=0.05
     )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # The sampler replaces $x_0$ and $\varepsilon$ by guesses, and chooses $\sigma$ by a number $\eta$ from 0 to 1:
 #
 # $$x_s = \sqrt{\bar\alpha_s}\,\hat x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\;\hat\varepsilon + \sigma z, \qquad
@@ -720,7 +720,7 @@ for steps in (200, 25):
         tol=1e-9,
     )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # What was exact with the true $x_0$ and $\varepsilon$ is not exact with their best guesses.
 # Look at one coordinate.
 # Let $y = \sqrt{\bar\alpha_s}\,x_0 + \sqrt{1 - \bar\alpha_s}\,\varepsilon$ be made of the $x_0$ and the $\varepsilon$ that are in $x_t$; by (5) it has the marginal of $x_s$.
@@ -768,7 +768,7 @@ for n in (1, 4, 20, 200):
     )
 checks.identity("what one step lacks (27b)", missing[1], k**2 * unknown, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # In one step $x_{300}$ gets the variance $0.350$ instead of $0.380$.
 # With more steps the deficit goes, as $1/n$, because each step asks for a new guess at the level that it has reached.
 # In the limit of infinitely many steps, sampling with $\eta = 0$ follows an ordinary differential equation, the *probability-flow ODE*, and its marginals are exactly those of the chain (Song et al. 2021).
@@ -810,7 +810,7 @@ plots.figure(
     "between fifty and a hundred calls; ancestral sampling does so between one and two hundred.",
 )
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
+# %% [markdown]
 # For the numbers we leave these pairs out: then the estimate is right on average, and may fall below 0.
 
 # %%
@@ -819,7 +819,7 @@ for name, both in distances.items():
     at = "  ".join(f"{1e4 * float(d[:, i].mean()):6.1f} ± {1e4 * float(d[:, i].std()):4.1f}" for i in (3, 4, 6))
     print(f"{name:17} {at}   · 10⁻⁴, at 20, 50, 200 calls, mean and standard deviation of three seeds")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Two true samples are at $0.2 \pm 2.6$ in these units, so smaller numbers than 2.6 say nothing.
 # With 50 calls DDIM, at $1.3 \pm 0.9$, cannot be told from the truth, and ancestral sampling, at $10.3 \pm 3.9$, can.
 # With 200 calls neither can.
@@ -853,7 +853,7 @@ print(f"only adding, 200 steps: {d.mean():.1f} ± {d.std():.1f} · 10⁻⁴")
 # %% [markdown]
 # This cannot be told from the truth by three seeds either: shrinking is convenient, but not needed for the way back.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 12. Digits
 #
 # For digits nobody knows the best denoiser, so a network has to find it.
@@ -896,7 +896,7 @@ plots.figure(
     alt="The training loss of both runs against the number of steps: it falls quickly at first, then slowly.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Now we sample, from the same noise, with ten calls of the network for each digit.
 
 # %%
@@ -929,7 +929,7 @@ plots.image_rows(
 print("trained here\n" + repr(metrics.digits_report(ours, label)))
 print("\nstored run\n" + repr(metrics.digits_report(longer, label)))
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Ten paths, from noise to digits.
 # The upper rows show $x_t$, the lower ones what the network guesses of $x_0$ at the same steps.
 
@@ -945,7 +945,7 @@ plots.image_rows(
     "the end at the same steps, blurred averages of a class at first, and digits from t = 600 on.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # With $\eta = 0$ the start $x_T$ settles everything, the digit included.
 # When can one *see* which digit it will be?
 # Let the network draw without a class, and let the classifier read $x_t$, and the guess of $x_0$ made from it, and compare both with what it reads at the end.
@@ -1003,7 +1003,7 @@ for name, terms in choices_here.items():
         f"the same network with σ² = {name}: {terms.sum() / (D * math.log(2)) + bits.L_0.mean():.2f} bits per pixel"
     )
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 13. Guidance
 #
 # Ask the stored model for sevens, and it draws sevens as people wrote them, the careless ones among them.
@@ -1021,7 +1021,7 @@ for name, terms in choices_here.items():
 # The first term leads to where digits are, whatever their class.
 # The second leads to where a classifier becomes more certain of $c$, and is the whole influence of the class.
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
+# %% [markdown]
 # We check (28a) for two classes, $N(-0.5, 0.25)$ and $N(0.5, 0.25)$, equally frequent, where $c$ is the right one.
 # Both scores are known in closed form.
 # The classifier is made in another way: the probability $r(x_0) = p(c \mid x_0)$ of a clean point, averaged over the clean points that may have led to $x_t$.
@@ -1053,7 +1053,7 @@ print(
     f"at x_t = 0, t = 100: the class pulls by {pull[4, 0]:.2f}, a classifier of clean points by {misled[4, 0]:.2f}"
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **With a classifier.**
 # If the second term of (28a) is the influence of the class, turn it up by a factor $1 + w$:
 #
@@ -1073,7 +1073,7 @@ print(
 #
 # $$\hat\varepsilon = (1 + w)\,\varepsilon_\theta(x_t, t, c) - w\,\varepsilon_\theta(x_t, t). \tag{28}$$
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Which $w$ does what?
 #
 # - $w = -1$ gives $\varepsilon_\theta(x_t, t)$: a digit of any class.
@@ -1112,7 +1112,7 @@ plots.image_rows(
     "larger weight the strokes are bolder, and the shapes stay.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Now it is your turn.
 # The stored model draws sixteen digits by (26), and shows $x_t$ and its guess of $x_0$ at each step; look back with the slider below them.
 # The same seed is the same noise, so keep the seed and change one thing at a time.
@@ -1122,7 +1122,7 @@ plots.image_rows(
 # %%
 widgets.DigitSampler(stored)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # What has changed?
 # We ask the classifier how certain it is, and measure two variances, summed over all pixels: that *within* a class, on average, and that *between* the ten means of the classes.
 # The Fréchet distance is again a multiple of that of the held-out digits.
@@ -1164,7 +1164,7 @@ for name, samples in strength.items():
     within, between = within_and_between(features, label)
     print(f"{name:6} {means_apart:27.2f} {whole - means_apart:20.2f} {within:17.0f} {between:9.0f}")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **What guidance does not do.**
 # At $t = 0$ the guided score is that of the *tilted* density
 #
@@ -1183,7 +1183,7 @@ for name, samples in strength.items():
 # by Jensen's inequality, with equality only for $w = 0$, or where $x_t$ settles what $r(x_0)$ is, as it does at $t = 0$.
 # The two sides differ by a factor that in general depends on $x_t$; then their scores differ.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # How much does it matter?
 # Take the two classes of (28a) again, and exact scores.
 # The mean of $p_w$ comes from a grid.
@@ -1202,7 +1202,7 @@ for w in (0.0, 1.0, 4.0):
         f"w = {w:g}: mean of p_w {tilt:.3f}, guided ancestral {walked:.2f} ± {drawn.std() / 2000**0.5:.2f}, guided DDIM {ddim:.3f}"
     )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Without guidance all three agree; with $w = 4$ the tilted density has its mean at 0.81, guided ancestral sampling at about 1.03, and guided DDIM at 1.31.
 # Both samplers overshoot, by different amounts, although every score was exact.
 #
@@ -1238,7 +1238,7 @@ checks.at_most(
     "the power after the average is smaller (29)", class_given_x_t.exp() ** 5, posterior @ log_r.exp() ** 5
 )
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 14. What has come since
 #
 # - **Scores and continuous time.** Infinitely many steps give a stochastic differential equation, and with $\eta = 0$ an ordinary one, which good solvers integrate in few steps (Song et al. 2021; Karras et al. 2022).
@@ -1247,14 +1247,14 @@ checks.at_most(
 # - **Fewer steps.** Distil many steps into one or two (Salimans and Ho 2022; Song et al. 2023, *Consistency Models*).
 # - **Straighter paths.** Flow matching learns the velocity of a path between noise and data that we choose (Lipman et al. 2023).
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## What the notes said, and what holds
 #
 # - $\mu_\theta$ and $\Sigma_\theta$ were "parameters learned". They are outputs of the network; DDPM fixes $\Sigma$, and learning it came later (section 10; row [19](06_the_notes_corrected.ipynb#Row-19)).
 # - The posterior and the network were said to have a relation that is "equivalent to variational lower bound". The bound is an inequality, in expectation, and the loss used in training reweights its terms (sections 8 and 9; row [20](06_the_notes_corrected.ipynb#Row-20)).
 # - GANs were said to give "lower bounds" on the likelihood. A diffusion model gives one; a GAN gives none (section 8; row [13](06_the_notes_corrected.ipynb#Row-13)).
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Where to read on
 #
 # - Ho, Jain and Abbeel 2020, *Denoising Diffusion Probabilistic Models*: the bound and the loss; eq. 13 is our (19).

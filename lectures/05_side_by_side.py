@@ -8,7 +8,7 @@
 #     name: python3
 # ---
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Side by side
 #
 # *Four models draw from the same data. Which one shall we take, and how would we know?*
@@ -23,7 +23,7 @@
 # **It takes** 50 minutes.
 # **You need** the four families: [Learned losses](01_learned_losses.ipynb) for the VAE and the GAN, [Normalizing flows](03_normalizing_flows.ipynb), and diffusion models, of which [the second part](04b_learning_and_sampling.ipynb) is used most.
 
-# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
 # Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,7 +32,7 @@ if not find_spec("gencourse"):
     course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
     get_ipython().run_line_magic("pip", f"install --quiet {course}")
 
-# %% slideshow={"slide_type": "skip"}
+# %%
 import math
 import time
 from types import SimpleNamespace
@@ -48,7 +48,7 @@ from genlib.autoencoder import ELBO, VAE
 torch.set_num_threads(1)  # the clocks below are those of one thread
 g = torch.Generator().manual_seed(0)
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 1. What a summary leaves open
 #
 # The lecture that this course follows ends with a sentence for each family: the GAN learns its loss, the flow learns a map and has its inverse, the diffusion model learns to remove noise.
@@ -64,7 +64,7 @@ g = torch.Generator().manual_seed(0)
 # What is *not* equal is the tuning: each family has the settings that its own lecture found good, and other settings would move the numbers.
 # So the numbers describe these small models after a short training; they do not decide between the families.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # The networks for points, and those for digits.
 
 
@@ -98,7 +98,7 @@ def on_digits():
     }
 
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # All of them were trained before and are loaded here: on points from three seeds, on digits from one.
 # Each history names the command that repeats it.
 
@@ -126,7 +126,7 @@ for objectives, trainings in ((for_points[0], of_points), (for_digits, [of_digit
 # On digits the number of steps differs by more than a factor of ten, because one step of a U-Net costs that much more.
 # (A GAN's parameters are those of both networks, though only $G$ is needed for drawing.)
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 2. Points, where the truth is known
 #
 # The mixture has eight modes on a circle.
@@ -161,7 +161,7 @@ plots.figure(
     "The diffusion model: round spots where the ring is heavy, and a smear along it where it is light.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **How likely is a point?**
 # A density $p_\theta$ that a model gives to points of the truth is judged by its *code length*, the mean of $-\log p_\theta(x)$ over points $x$ of the truth.
 # No model's code length is below the entropy of the mixture, and the distance above the entropy is $\operatorname{KL}(p \,\|\, p_\theta)$.
@@ -196,7 +196,7 @@ for family, each in of.items():
 checks.at_most("in each training, the flow needs fewer nats than DDPM's bound", of["flow"], of["DDPM"])
 checks.at_most("and DDPM's bound is lower than the VAE's", of["DDPM"], of["VAE"])
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **Which modes were found, what does each weigh, and what lies between them?**
 # A sample $x$ is shared among the modes by Bayes' rule: mode $k$ gets $p(k \mid x)$, and the *share* of a mode is the mean of that over all samples.
 # But Bayes' rule divides every $x$ among the modes, also one that lies far from all of them.
@@ -237,7 +237,7 @@ for family in ("flow", "DDPM"):
 checks.at_most("no VAE does", found["VAE"], torch.full((3,), 7))
 
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **Is a mode filled?**
 # Coverage looks at how much mass a mode has, and not at the shape of that mass: a model that always drew the eight means would find all modes.
 # A mode of the truth is a round disc.
@@ -258,7 +258,7 @@ checks.at_most("every GAN draws modes that are too thin", widths["GAN"], torch.f
 checks.at_most("every VAE draws them too wide", torch.full((3,), 1.3), widths["VAE"])
 
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **How far apart are two clouds of points?**
 # A single number for all of that needs samples only, and so it can be had of a GAN as well: the *energy distance*
 #
@@ -311,7 +311,7 @@ on_average = {
 }
 of_truth = judged(again)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **Why does the VAE leave a third of its mass between the modes?**
 # Two things could put it there: the noise that the decoder adds to every point, and the codes, since the prior draws codes that the encoder gives to no point of the truth.
 # Each can be changed alone.
@@ -351,7 +351,7 @@ checks.at_most("the right codes take more away than no noise would", stray[True,
 checks.at_most("less than half is left with them", stray[True, True], stray[False, True] / 2)
 checks.at_most("but the modes stay too wide", torch.full((3,), 1.15), own_width)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **Is the diffusion model's smear the fault of its network, or of its chain?**
 # We give the same chain the best denoiser there is, which is known for a mixture, and change nothing else.
 # The bound is taken apart in the same way: what is left of it with the best denoiser is the chain's, whose fixed variance is $\sigma_t^2 = \beta_t$ ([Learning and sampling](04b_learning_and_sampling.ipynb), section 10).
@@ -370,7 +370,7 @@ print(
 )
 checks.at_most("less than a third of what the trained ones leave", best, outside["DDPM"].min() / 3)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **Are the flow's bridges what its code length pays for?**
 # A flow's density is positive everywhere and its map continuous, so some of its mass must lie between the modes.
 # What does that cost?
@@ -419,7 +419,7 @@ checks.at_most("the four parts are the gap, in each training", (parts.sum(1) - s
 checks.at_most("wrong mass far away is less than a third of it", parts[:, 0], parts.sum(1) / 3)
 checks.at_most("the shape of the modes is more than half of it", parts.sum(1) / 2, parts[:, 2])
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **How much of the plane does the GAN reach?**
 # Its density has no formula, but its samples can be counted: we draw 300,000 of them, in squares whose side is about half of a standard deviation, and ask which share of the true points lies in a square that got none of them.
 # As many samples of the truth itself show how much of that is chance.
@@ -463,7 +463,7 @@ plots.figure(
     "the eight places, brightest at the six heaviest; a little of it inside the ring, and a few squares outside at the right and lower right.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # So the four clouds differ in kind.
 #
 # - The **VAE** leaves a third of its mass between the modes, and loses modes with it. The larger part is due to the codes: with codes of true points 12 or 13 % are left instead of 33 %, while without noise, but with codes of the prior, 28 to 30 % would be. The decoder is continuous, so codes between those of two modes are decoded to points between the two. The smaller part is the noise: its standard deviation is that of a whole mode, so with what the decoder itself varies the modes become a quarter too wide where the codes are those of true points, and 1.78 times as wide as they should be with the codes of the prior.
@@ -480,7 +480,7 @@ plots.figure(
 # But maximum likelihood would punish it at every true point beside the band, by $-\log$ of a density that is nearly zero there.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 3. Digits, where it is not
 #
 # Of digits we have samples only, so every number comes from held-out digits or from a *judge*, a small classifier that was trained on real ones.
@@ -540,7 +540,7 @@ plots.image_rows(
     alt="Ten real digits, 0 to 9, and the same classes drawn by each family.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **How many bits does a pixel need?**
 # All numbers in this row are bounds.
 # The flow's density is exact, but it is the density of a *dequantized* digit, and its code length is never below that of the digit itself ([Normalizing flows](03_normalizing_flows.ipynb), section 10).
@@ -593,7 +593,7 @@ print(
 )
 checks.at_most("more than half of the bits is paid in the 49 steps with the least noise", bits["DDPM"] / 2, first)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **Does a short code mean a familiar picture?**
 # One would like to use a density to find what does not belong: a picture that needs many bits should be a strange one.
 # Nalisnick et al. (2019) found the opposite for flows on photographs, where pictures of another kind, smoother ones, got the *higher* density.
@@ -654,7 +654,7 @@ checks.at_most("the empty sheet is not", of_held_out.quantile(0.9).expand(10), o
 # As an eight the bar costs 0.45 bits per pixel more than as a one, which is 29 bits in all, so by Bayes' rule this flow holds the eight for some $2^{29}$ times less likely.
 # A code length by itself mixes how well a picture fits with how predictable its pixels are; a bar is mostly empty paper.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **How far apart are two sets of pictures?**
 # The energy distance of the last section would compare pixels, and a digit that is moved by one pixel is far away in pixels.
 # Heusel et al. (2017) therefore compare what a classifier sees: each picture becomes a vector of *features*, the last layer before the classes, and each set of pictures is summarised by the mean $\mu$ and the covariance $\Sigma$ of its features.
@@ -684,7 +684,7 @@ checks.identity("A carries one Gaussian to the other", A @ cov_1 @ A, cov_2, tol
 d_2 = metrics.frechet_gaussian(mean_1, cov_1, mean_2, cov_2)
 checks.identity("the Fréchet distance is the mean square of the way", d_2, mean_square, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Two warnings come with it.
 # First, $\mu$ and $\Sigma$ are estimated, and the errors of a covariance in 48 dimensions add to the distance whatever the pictures are: even *real* digits come out far from the training set if there are few of them.
 # So distances may only be compared at the same number of pictures, 300 here, and we give them as multiples of what the 297 held-out digits have.
@@ -723,7 +723,7 @@ checks.at_most(
 # On average the GAN's digits are the nearest, although the farthest of its five draws, × 1.94, is no nearer than the nearest of the VAE's, × 1.93.
 # The means of the flow and of the diffusion model differ by about two standard deviations of a draw, so one draw of each says little about their order.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **Too few kinds of pictures, or too many bad ones?**
 # A large Fréchet distance does not say which: a model that always draws the same perfect picture is far away, and so is one that draws every digit and much else.
 # *Precision* and *recall* ask the two questions apart (Sajjadi et al. 2018; in this form Kynkäänniemi et al. 2019).
@@ -782,7 +782,7 @@ for f in ("flow", "DDPM"):
 # By coverage every model leaves out more real digits than another set of real digits does, and the GAN fewest.
 # Neither number alone decides; where they disagree, look at the balls.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **Are they new?**
 # All numbers so far would be excellent for a model that stores the training set and draws from it.
 # Such a model is betrayed by how near its pictures lie to training pictures.
@@ -795,7 +795,7 @@ for f in ("flow", "DDPM"):
 # In the table, *detail* is the power on the outer rings over that of real digits, and the *error of the spectrum* is the mean difference of $\ln$ power over all rings.
 # Power says how much there is at a frequency and not whether it belongs there: the noise that a draw of the VAE adds to every pixel is power, too.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 4. What a picture costs
 #
 # VAE, GAN and flow make a picture in one pass.
@@ -861,7 +861,7 @@ for n, images in long_pictures.items():
 # With 25 calls there are no more near copies than among new digits, so the model has not stored the pictures.
 # What this distance sees are means and covariances of the judge's features; in these the samples follow the training digits, which are not quite those of all digits.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **Memory.**
 # Training needs more than the weights: autograd keeps, until the backward pass, whatever a derivative will ask for.
 # PyTorch lets us watch which tensors it puts away.
@@ -890,7 +890,7 @@ batches["VAE"] = (a_batch[0].flatten(1), a_batch[1])
 batches["flow"] = (data.digits("train", integers=True).x[:64].flatten(1), a_batch[1])
 memory = {f: kept(objective, batches[f]) / 64 / 1000 for f, objective in for_digits.items()}  # kB per digit
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 5. The table
 #
 # Everything so far, in one place.
@@ -955,7 +955,7 @@ plots.table(
     caption=f"Four families, the same data, about the same seconds of one processor. DDPM's digits took {calls} calls.",
 )  # fmt: skip
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # No family wins everywhere.
 #
 # - **The GAN** is first where *pictures* are judged one by one or by their Fréchet distance, and is as quick as a picture gets. The price is in other rows: it has no likelihood and no bound of one, and it draws threads in the place of discs. Its recall is the lowest of the four and its coverage the highest, because recall rewards scatter (section 3).
@@ -987,7 +987,7 @@ checks.at_most("with it, it passes the GAN", long[4], frechet["GAN"])
 # (The first is betrayed by copying alone; the second by recall and coverage, by the Fréchet distance and, where classes are asked for, by label accuracy.)
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 6. Where two of them meet
 #
 # A flow has an exact density, but its layers must be bijections with a cheap determinant.
@@ -1005,7 +1005,7 @@ checks.at_most("with it, it passes the GAN", long[4], frechet["GAN"])
 #
 # (This $t$ is continuous and runs from noise to data; the $t$ of DDPM counts steps, and runs the other way.)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Draw noise $z \sim N(0, I)$ and, independently, a data point $x$, and join them by a straight line:
 #
 # $$x_t = (1 - t)\,z + t\,x. \tag{3}$$
@@ -1022,7 +1022,7 @@ checks.at_most("with it, it passes the GAN", long[4], frechet["GAN"])
 # In [Learned losses](01_learned_losses.ipynb) a conditional mean was the trouble, because a mean of sharp pictures is a blurred one.
 # Why is a mean of velocities the right thing to follow?
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Let $p_t$ be the density of $x_t$ in (3): $p_0$ is noise, and $p_1$ the data.
 # Take any smooth function $\varphi$, and see how its mean changes along the straight lines:
 #
@@ -1041,7 +1041,7 @@ checks.at_most("with it, it passes the GAN", long[4], frechet["GAN"])
 #
 # $$\frac{\partial p_t}{\partial t} + \nabla \cdot (p_t\, u^*) = 0. \tag{7}$$
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # For the mixture, all of this has a closed form, because (3) is a noising process that differs from the diffusion chain by a rescaling only.
 # Divide (3) by $\rho = \sqrt{t^2 + (1 - t)^2}$: the squares of the two weights then sum to one, so $x_t / \rho$ is distributed as a state of the diffusion chain with $\sqrt{\bar\alpha} = t/\rho$.
 # The noise is the same $z$ in both, so its conditional mean is the best $\varepsilon$ there:
@@ -1085,7 +1085,7 @@ error, least = ((posterior * (x - z - v[:, None]).square().sum(-1)).sum(1) for v
 away = (u - best_velocity(here, t)).square().sum(-1)
 checks.identity("another velocity costs its squared distance (5)", error - least, away, tol=1e-8)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # The continuity equation (7) can be checked with derivatives by autograd.
 # The density $p_t$ of $(1 - t) z + t x$ is a mixture with means $t\mu_k$ and covariances $t^2\Sigma_k + (1 - t)^2 I$, because independent Gaussians add their variances.
 
@@ -1122,7 +1122,7 @@ wide = torch.cartesian_prod(*[torch.linspace(-4, 4, 401, dtype=torch.float64)] *
 flow_of_phi = -torch.sin(wide @ k) * (best_velocity(wide, 0.6) @ k)  # ∇φ · u*
 checks.identity("a mean moves with u* (6)", rate, (density(wide, 0.6) * flow_of_phi).sum() * 0.02**2, tol=1e-8)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Now train it.
 # This is all of it, in plain PyTorch: no schedule, no bound, no couplings.
 
@@ -1148,7 +1148,7 @@ for _ in range(1600):
 print(f"trained in {time.process_time() - began:.0f} s of one processor")
 
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # To draw a sample, follow (2) from noise in small steps.
 # The *midpoint rule* asks for the velocity twice in each step: at the start, to find the middle of the step, and there, to take that velocity for the whole step.
 
@@ -1177,7 +1177,7 @@ plots.figure(
     "and densest where the heavy modes are.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # **Its density is exact**, up to the step size.
 # Follow a point, $\frac{d}{dt}\log p_t(x_t) = \frac{1}{p_t}\big(\frac{\partial p_t}{\partial t} + u \cdot \nabla p_t\big)$.
 # By (7), $\frac{\partial p_t}{\partial t} = -u \cdot \nabla p_t - p_t \nabla \cdot u$, so all that remains is
@@ -1207,7 +1207,7 @@ few = mixture.sample(50, g).double()
 exact = log_density(few, best_velocity, n_steps=400)
 checks.identity("the mixture's own density, by following paths (10)", exact, mixture.log_prob(few), tol=1e-2)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # The divergence in (10) has its price.
 # It is the trace of a $D \times D$ matrix, and autograd gives one row of that matrix for each backward pass: two passes in the plane, 64 for our digits, 3072 for a small colour photo, at every step of the path.
 # *Hutchinson's estimator* takes one pass instead.
@@ -1226,7 +1226,7 @@ signs = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]], dtype
 one_pass = torch.stack([(slope((u * v).sum(1), where) * v).sum(1) for v in signs])
 checks.identity("the mean over all signs is the divergence", one_pass.mean(0), divergence, tol=1e-10)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # Now the network's velocity, whose density nobody knows beforehand.
 
 # %% tags=["nbval-ignore-output"]
@@ -1252,7 +1252,7 @@ checks.at_most("more of its mass is near no mode than of the flow's", on_average
 # What is won is freedom, because no layer had to be a bijection, and the likelihood is exact up to the step size.
 # (A diffusion model can have this likelihood too: the paths of DDIM, in the limit of small steps, are those of a velocity.)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # How near are the two, a flow with a velocity and a diffusion model with a denoiser?
 # Euler's rule takes the velocity at the start of a step for the whole of it: $x_{t'} = x_t + (t' - t)\,u(x_t, t)$.
 # Insert $u = \hat x - \hat z$, the conditional means of data and noise, and $x_t = (1 - t)\,\hat z + t\,\hat x$, which holds for the means because it holds for every pair:
@@ -1289,7 +1289,7 @@ checks.identity("Euler's steps are DDIM's (11)", torch.stack(by_euler), rho[:, N
 # (*Rectified flow* trains again on the pairs of start and end that the first model has made, and so gets straighter paths.)
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## What the notes said, and what holds
 #
 # - "Flow models are not as crisp as GANs." So it is here, and the table says by how much (section 5). It is a sentence about trained models, not about what the family can express.
@@ -1299,7 +1299,7 @@ checks.identity("Euler's steps are DDIM's (11)", torch.stack(by_euler), rho[:, N
 # - The samples' lack of detail was blamed on the loss alone. On the ring the larger part of what the VAE puts between the modes is due to codes that no data point uses (section 2; row [24](06_the_notes_corrected.ipynb#Row-24)).
 # - Diffusion ends in "an isotropic Gaussian". The straight line (3) has its noise end there exactly, while the chain of DDPM only comes near; the two noising processes differ by a rescaling (section 6; row [14](06_the_notes_corrected.ipynb#Row-14)).
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Where to read on
 #
 # - Theis, van den Oord and Bethge 2016, *A Note on the Evaluation of Generative Models*: why likelihood, looks and distance disagree.

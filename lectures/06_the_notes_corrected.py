@@ -8,7 +8,7 @@
 #     name: python3
 # ---
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # The notes, corrected
 #
 # *Thirty sentences in a set of lecture notes: which of them hold, and how would one find out?*
@@ -22,7 +22,7 @@
 # **It takes** 30 minutes, or two for the row that you came for.
 # **You need** the lecture that a row points to; [Start here](00_start_here.ipynb) has the notation.
 
-# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
 # Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +31,7 @@ if not find_spec("gencourse"):
     course = "..[notebooks]" if Path("../gencourse").is_dir() else "genlib-course[notebooks]==0.1.0"
     get_ipython().run_line_magic("pip", f"install --quiet {course}")
 
-# %% slideshow={"slide_type": "skip"}
+# %%
 import math
 
 import torch
@@ -46,7 +46,7 @@ g = torch.Generator().manual_seed(0)
 torch.manual_seed(0)  # of the networks' weights, none of which is trained
 torch.set_default_dtype(torch.float64)  # everything here is in double precision
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## How to read this
 #
 # The course follows one lecture of 2021, by Pulkit Agrawal, through the notes that Emily Liu took.
@@ -57,7 +57,7 @@ torch.set_default_dtype(torch.float64)  # everything here is in double precision
 # Derivations are not repeated here; each row names the section that has them.
 # Some formulas were only damaged when the page of the notes was saved, and these have no row.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## The rows
 #
 # | family | row | about |
@@ -93,7 +93,7 @@ torch.set_default_dtype(torch.float64)  # everything here is in double precision
 # | **Words** | [21](#Row-21) | a name |
 # |  | [28](#Row-28) | why it is called so |
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## GANs
 #
 # Which of the two networks is given what, and what does a GAN say about its data?
@@ -104,7 +104,7 @@ p = data.GaussianMixture([[-1.0], [1.0]], [[[0.04]], [[0.04]]])  # the data
 p_gen = data.GaussianMixture([[0.3]], [[[0.36]]])  # what the generator makes
 y = torch.linspace(-1.4, 1.4, 71)[:, None]
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 1
 #
 # **Which probability D is.**
@@ -123,7 +123,7 @@ usual = u * D.log() + v * (1 - D).log()
 checks.identity("the notes' best D is the probability of fake", D[notes.argmax(0), 0], v / (u + v), tol=2e-3)
 checks.identity("the usual best D is the probability of real", D[usual.argmax(0), 0], u / (u + v), tol=2e-3)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 2
 #
 # **Who is given x.**
@@ -155,7 +155,7 @@ for name, dropout in {"no noise": 0.0, "dropout": 0.5}.items():
     same = torch.equal(G(x, generator=g), G(x, generator=g))
     print(f"{name}: G answers the same x {'always alike' if same else 'differently each time'}")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 3
 #
 # **What the L1 term is.**
@@ -177,7 +177,7 @@ per_pixel = loss.detach() / 100
 checks.identity("λ · mean over pixels is what is trained", per_pixel, norm / (1 * 16 * 16), tol=1e-9)
 print(f"the norm is {norm / per_pixel:.0f} times as large as the mean")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 4
 #
 # **Whether the GAN wins.**
@@ -208,7 +208,7 @@ checks.identity("whoever always gives the mode is right with r", right["L1"], r,
 checks.at_most("which is never less", right["a perfect cGAN"], right["L1"])
 checks.identity("but only the cGAN's answers have the share r of 1", drawn.mean(0), r, tol=0.01)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 22
 #
 # **What G takes without a condition.**
@@ -232,7 +232,7 @@ checks.at_most(
     "noise does better than the best single point", metrics.energy_distance(G_of_z, real), distances.min()
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 23
 #
 # **Why D is a loss.**
@@ -257,7 +257,7 @@ by_hand = (-2 * torch.sigmoid(-2 * (mu + z))).mean()  # −log σ(l) has the der
 checks.identity("nothing about D changes, and there is a slope", slope, by_hand, tol=1e-12)
 checks.at_most("and a step down it lowers the loss", loss_of(mu - 0.5 * slope), loss_of(mu))
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 24
 #
 # **Why samples lack detail.**
@@ -293,7 +293,7 @@ plots.image_rows(
     "and twelve samples with codes from the prior, most of which are no digits.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 13
 #
 # **Who gives a likelihood.**
@@ -333,7 +333,7 @@ def bits(n):
 with torch.no_grad():
     checks.at_most("more draws, a lower code length: one draw gave a bound", bits(16), bits(1))
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Flows
 #
 # What does a flow compute, and what is chosen in it and what is learned?
@@ -353,7 +353,7 @@ def jacobian(layer, point):
     return torch.autograd.functional.jacobian(lambda v: layer(v[None])[0][0], point)
 
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 5
 #
 # **What is given and what is chosen.**
@@ -376,7 +376,7 @@ for name, z, log_p in (
     (slope,) = torch.autograd.grad(z.sum(), x, retain_graph=True)
     checks.identity(f"a flow onto a {name} base has the data's density", log_p + slope.log(), exact, tol=1e-8)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 6
 #
 # **Which integral is intractable.**
@@ -402,7 +402,7 @@ print(f"VAE: integral {log_p.mean():.2f} nats, bound {bound.mean():.2f} nats")
 checks.at_most("VAE: the bound lies below the integral", bound, log_p)
 checks.identity("flow: with nothing integrated, its density sums to one", total, 1.0, tol=1e-3)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 26
 #
 # **The base density.**
@@ -422,7 +422,7 @@ print("least rank of ∂z/∂xᵀ", int(torch.linalg.matrix_rank(J).min()))
 by_autograd = Normal(0.0, 1.0).log_prob(z).sum(1) + torch.linalg.slogdet(J)[1]
 checks.identity("five standard normals, not one", flow.log_prob(x), by_autograd, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 7
 #
 # **Change of variables.**
@@ -448,7 +448,7 @@ candidates = {
 for name, density in candidates.items():
     print(f"{name:22} integrates to {density.sum() * 0.04**2:6.3f}")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 8
 #
 # **What is maximised.**
@@ -472,7 +472,7 @@ checks.identity(
     "10 f has a larger log-det", torch.linalg.slogdet(scaled)[1], log_det[0] + 2 * math.log(10), tol=1e-9
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 9
 #
 # **The scale of a coupling.**
@@ -495,7 +495,7 @@ coupling, x = randomise(flows.AffineCoupling(flows.masks.halves(4))), torch.rand
 by_autograd = torch.linalg.slogdet(jacobian(coupling, x))[1]
 checks.identity("with exp, the log-determinant is the sum of s", coupling(x[None])[1][0], by_autograd, tol=1e-12)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 10
 #
 # **Lower, not upper.**
@@ -519,7 +519,7 @@ checks.identity(
     "either way, the determinant is the diagonal's", torch.linalg.det(J), J.diagonal().prod(), tol=1e-12
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 11
 #
 # **How many layers.**
@@ -548,7 +548,7 @@ x = torch.randn(8, 4, generator=g)
 one = randomise(flows.AffineCoupling(flows.masks.halves(4)))
 checks.identity("after one layer, half is unchanged", one(x)[0][:, :2], x[:, :2], tol=1e-12)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 12
 #
 # **The inverse of many maps.**
@@ -572,7 +572,7 @@ checks.identity("chain rule, the later map on the left", J_b @ J_a, J, tol=1e-10
 checks.at_most("the other order is another matrix", 0.01, (J_a @ J_b - J).abs().max())
 checks.identity("with the same determinant", torch.linalg.det(J_a @ J_b), torch.linalg.det(J), tol=1e-10)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 25
 #
 # **What is learned.**
@@ -591,7 +591,7 @@ x = torch.randn(50, 6, generator=g)
 checks.identity("untrained flow: there and back", flow.inverse(flow(x)[0])[0], x, tol=1e-8)
 checks.at_most("untrained autoencoder: lost", 0.5, (autoencoder.reconstruct(x) - x).square().mean())
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 27
 #
 # **What is coupled, and what is expressive.**
@@ -617,13 +617,13 @@ code_length = -(mass * (Normal(0.0, 1.0).log_prob(z).sum(1) - L.diagonal().log()
 print(f"entropy of the moons {moons.entropy():.2f} nats; with a triangular matrix {code_length:.2f} nats")
 checks.at_most("a quarter of a nat is out of its reach", moons.entropy() + 0.25, code_length)
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Diffusion
 #
 # Which way does the chain run, and where does it end?
 # Two chains serve most rows: the usual linear one with a thousand steps, and a short one with fifty steps, which is cheap to simulate.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 14
 #
 # **Where the chain ends.**
@@ -656,7 +656,7 @@ table, shrunk = torch.tensor([1.0, 1 / (1 + sigma**2)]), y / math.sqrt(1 + sigma
 eps = p.optimal_eps(shrunk, torch.ones(71, dtype=torch.int64), table)
 checks.identity("both chains have one denoiser", eps, -sigma * score, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 29
 #
 # **Noise and transition.**
@@ -679,7 +679,7 @@ x_t = linear.alpha[t].sqrt() * before + linear.beta[t].sqrt() * torch.randn(400_
 checks.identity("the transition's mean is no noise's", x_t.mean(), 2 * (1 - linear.beta[t]).sqrt(), tol=2e-3)
 checks.identity("its variance is that of this step", x_t.var(), linear.beta[t], tol=2e-3)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 15
 #
 # **Which way is back.**
@@ -707,7 +707,7 @@ for name, made in {"q(x_t | x_{t−1})": forth, "p_θ(x_{t−1} | x_t)": back}.i
     gap = metrics.energy_distance(made, real, unbiased=False)
     print(f"50 steps of {name:18} from noise: energy distance to the data {gap:.2f}")
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 30
 #
 # **The reverse step.**
@@ -735,7 +735,7 @@ same_side = (again.sign() == x_0.sign()).double().mean()
 print(f"after the way there and back, {same_side:.0%} are in the mode they started from")
 checks.at_most("and all are as the data are", metrics.energy_distance(again, x_0, unbiased=False), 0.02)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 16
 #
 # **Joint and marginal.**
@@ -757,7 +757,7 @@ marginal = Normal(two.alpha_bar[2].sqrt() * x_0, (1 - two.alpha_bar[2]).sqrt()).
 print(f"q(x_2 | x_0), whatever x_1 was:   {marginal:.3f}")
 checks.identity("the marginal is the joint, integrated", torch.trapezoid(joint, x_1), marginal, tol=1e-9)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 17
 #
 # **Where the product stops.**
@@ -778,7 +778,7 @@ for t in (1, 10, 100, 1000):
     print(f"{t:4}   {variance[t]:8.4f}  {1 - linear.alpha_bar[t]:8.4f}  {1 - linear.alpha_bar[1000]:8.4f}")
 checks.identity("the product up to t, at every t", variance, 1 - linear.alpha_bar, tol=1e-12)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 18
 #
 # **One noise, or two.**
@@ -799,7 +799,7 @@ print(f"a noise for each step {own:.2f},   one z for both {shared:.2f},   1 − 
 checks.identity("independent noises merge into one", own, 1 - a * b, tol=5e-3)
 checks.identity("a shared one adds standard deviations", shared, (math.sqrt(a * (1 - b)) + second) ** 2, tol=5e-3)
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 19
 #
 # **Outputs, not parameters.**
@@ -825,7 +825,7 @@ print("learned σ² there:", *(f"{float(v):.4f}" for v in var))
 checks.at_most("not below β̃", short.beta_tilde[25].expand(3, 1), var)
 checks.at_most("nor above β", var, short.beta[25].expand(3, 1))
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 20
 #
 # **Equal, or at most.**
@@ -867,12 +867,12 @@ for name, var in {"β": linear.beta, "β̃": linear.beta_tilde}.items():
 print(f"its Σ L_(t−1) {terms.sum(1).mean():.1f}, its T · L_simple {linear.alpha_bar[1:].sum():.0f} nats")
 checks.at_most("T · L_simple lies above it", terms.sum(1).mean(), linear.alpha_bar[1:].sum())
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Words
 #
 # Two rows are about words, and no cell can decide them.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 21
 #
 # **A name.**
@@ -882,7 +882,7 @@ checks.at_most("T · L_simple lies above it", terms.sum(1).mean(), linear.alpha_
 # - **Source.** The page of the MIT course.
 # - **In the course.** [Start here](00_start_here.ipynb), at its end.
 
-# %% [markdown] slideshow={"slide_type": "subslide"}
+# %% [markdown]
 # ### Row 28
 #
 # **Why it is called so.**
@@ -894,7 +894,7 @@ checks.at_most("T · L_simple lies above it", terms.sum(1).mean(), linear.alpha_
 # - **Source.** Tabak and Vanden-Eijnden 2010; Tabak and Turner 2013; Rezende and Mohamed 2015.
 # - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 8.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## All in one table
 #
 # | row | what holds |
@@ -938,7 +938,7 @@ checks.at_most("T · L_simple lies above it", terms.sum(1).mean(), linear.alpha_
 # To decide such a sentence one needs a number that depends on it, and finding that number is most of the work.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Where to read on
 #
 # - Goodfellow et al. 2014, *Generative Adversarial Nets*; Isola et al. 2017, *Image-to-Image Translation with Conditional Adversarial Networks*.

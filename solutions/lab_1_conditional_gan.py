@@ -1,4 +1,4 @@
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Lab 1 · A conditional GAN
 #
 # **You will do.**
@@ -14,7 +14,7 @@
 #
 # **It takes** about 2 hours, nearly all of them yours: the computer trains for less than a minute in all on an idle core, and for about two on a busy one.
 
-# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
 # Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
 from importlib.util import find_spec
 from pathlib import Path
@@ -67,7 +67,7 @@ torch.set_num_threads(1)  # small networks are quicker so
 #
 # `torch.nn.functional.softplus` is right for every a; the logarithm of a sigmoid is infinite as soon as the sigmoid rounds to 0.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 1 · A loss that is learned
 #
 # ## 1 · What D is asked for
@@ -133,7 +133,7 @@ fresh_loss.compare(discriminator_loss(torch.zeros(1), torch.zeros(1)))
 # It does not say whether there is none, or whether D has not found it yet.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 2 · What the best D answers
 #
 # Which logit a should D give to a picture y?
@@ -231,7 +231,7 @@ checks.identity(
 # And the prediction: with equal σ the squares of y cancel, and D\* is a straight line, 2y for the two Gaussians that you were asked about.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 3 · One wish, two losses
 #
 # G can move only the second term of L_D.
@@ -304,7 +304,7 @@ more_change.compare(["the minimax loss", "the non-saturating loss"][both_change.
 # At P(real) = 0.001 the second changes more, by far: how far is the next exercise.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 4 · How strongly they pull
 #
 # What reaches G is the slope of its loss at the logit, passed back through D.
@@ -355,7 +355,7 @@ for a in (0.0, -2.0, -5.0, -10.0, -20.0):
 # The price: it is no longer one game with one value, and what G minimises is no longer the JS divergence.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 2 · On condition
 #
 # ## 5 · What D sees
@@ -419,7 +419,7 @@ plots.image_rows(
 # The classes have no order, and a first layer would have to undo the one that we invented.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 6 · The whole objective
 #
 # D says whether a picture looks real.
@@ -495,7 +495,7 @@ best_grey.compare(min(candidates, key=lambda name: abs(candidates[name] - cheape
 # With a sum in place of the mean, λ would be multiplied by the number of pixels, and D would be outvoted.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 7 · Two losses, two gradients
 #
 # D follows the gradient of its own loss over its own weights, and G likewise.
@@ -572,7 +572,7 @@ print(f"length of G's gradient: {own.norm():.4f}, of the leak: {leak.norm():.4f}
 # In G's loss it would cut the only way from D's answer to G's weights, and G would get no gradient.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 8 · The step
 #
 # Now move the weights.
@@ -693,7 +693,7 @@ never_emptied.compare(shifted["never emptied"][never_emptied.places.round().long
 # The last exercise is about that.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 9 · How far a patch sees
 #
 # D is a stack of convolutions, and gives a logit for each *patch*.
@@ -771,7 +771,7 @@ patch_width.compare(min(patch_width.spec["options"], key=lambda option: abs(int(
 # And the prediction: 70 pixels, the paper's "70 × 70 PatchGAN".
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 3 · Train, and measure
 #
 # ## 10 · Detail, as a number
@@ -841,7 +841,7 @@ plots.figure(
 # Ring 0 even gains: each texture has mean 0, but its median need not be 0.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 11 · The noise's part, and the map's
 #
 # For one map there are many photos.
@@ -916,7 +916,7 @@ noise_share.compare(min(portions, key=lambda name: abs(portions[name] - float(of
 # And the second row shows the subtraction at work: with noise alone a K-th of it would be left, 0.5 with two draws.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ### The model
 #
 # Two networks, two optimizers, and your step, again and again.
@@ -998,7 +998,7 @@ plots.image_rows(
 # The last part of this lab shows what it takes.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ### Three losses, by numbers
 #
 # Which part of the objective does what?
@@ -1121,7 +1121,7 @@ plots.figure(
 # </details>
 
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 4 · Break it, and mend it
 #
 # ## Break it: D does not see x
@@ -1170,7 +1170,7 @@ found_blindly.compare(100 * metrics.texture_accuracy(held_out.x, paint(blind, se
 # </details>
 
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## A game on numbers
 #
 # The next two accidents are seen best where the truth is known.
@@ -1214,7 +1214,7 @@ def play(**accident):
     return game, train.fit(game, numbers, steps=500, batch_size=256)
 
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Break it: the gradient is not cut
 #
 # The fakes in D's loss are not detached, and nobody empties G's `.grad` in between.
@@ -1296,7 +1296,7 @@ for middle in (3.0, 3.5, 4.0):
 # `.detach()` in D's loss, or `torch.autograd.grad` over D's weights alone, or emptying G's `.grad` before its turn: each is enough.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Break it: sigmoid twice
 #
 # D's last layer is a sigmoid, "since D gives a probability", and your losses, which expect logits, apply another one.
@@ -1353,7 +1353,7 @@ least_loss.compare(discriminator_loss(torch.ones(1), torch.zeros(1)))
 # So the signs are a loss of D that never falls below 1.006, and one that is stuck at 1.63.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 12 · Mend it: a D that is not too steep
 #
 # Even with everything right, a GAN may go round in circles.
@@ -1445,7 +1445,7 @@ plots.figure(
 # In general they differ while fakes and data lie apart; near the solution they do not, and Mescheder and colleagues prove for both that a game that starts near enough is drawn in.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 5 · Walls, lawns and paths
 #
 # Your generator, and the longer runs, paint a grain in which only bricks show.
@@ -1493,7 +1493,7 @@ plots.image_rows(
 # That is how most of the many GANs differ: the game is the one that you have written.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Open questions
 #
 # **a.**
@@ -1543,7 +1543,7 @@ plots.image_rows(
 # The rest is what you have written.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Where you stand
 
 # %%

@@ -1,4 +1,4 @@
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Lab 2 · Normalizing flows
 #
 # **You will do.**
@@ -15,7 +15,7 @@
 # **It takes** about 2 hours, nearly all of them yours.
 # Six cells train a network or two, and each takes between a few seconds and a minute of an otherwise idle processor.
 
-# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
 # Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
 from importlib.util import find_spec
 from pathlib import Path
@@ -67,7 +67,7 @@ def seeded(n):
 # A *layer* is a function: `z, log_det = layer(x)`.
 # So is a whole flow.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 1 · What a map does to a density
 #
 # ## 1 · Mass is conserved
@@ -148,7 +148,7 @@ turned_round.compare(min(ratios, key=lambda name: abs(ratios[name] - ratio)))
 # For f(x) = −2x it is twice p_Z(0) as well, because f′ enters by its absolute value: a density is not negative, whether f rises or falls.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 2 · Scale and shift
 #
 # In D dimensions the slope becomes the Jacobian ∂z/∂xᵀ, and the factor is the absolute value of its *determinant*: the ratio of volumes.
@@ -211,7 +211,7 @@ volume.compare(min(volume.spec["options"], key=lambda option: abs(float(option.s
 # A product of thousands of scales would soon overflow or vanish in floating point, and that is why we add their logarithms instead.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 3 · The likelihood has two terms
 #
 # With a base N(0, I) in D dimensions, the logarithm of the change of variables is
@@ -279,7 +279,7 @@ plots.figure(
 # Data with standard deviation 0.5 become N(0, 1) if they are stretched by 2, so the maximum lies at s = log 2.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 2 · Layers that can be undone
 #
 # ## 4 · A coupling
@@ -365,7 +365,7 @@ checks.identity(
 # With s itself as the scale, wherever s is 0 all x_2 are sent to the same z_2: there is no way back, and the log-determinant is −∞.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 5 · The way back
 #
 # The part that was kept is still there, so the network can be asked the same question again:
@@ -420,7 +420,7 @@ checks.identity(
 # The log-determinant changes its sign, because the Jacobian of the inverse is the inverse matrix: where one map stretches, the other shrinks by the same factor.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 6 · Masks that take turns
 #
 # The pixels that one layer keeps are unchanged by it, so the next layer keeps the others and changes these.
@@ -485,7 +485,7 @@ board.compare("upright stripes" if upright else "lying stripes" if lying else "a
 # With an even width every row starts with an even number, so the odd numbers stand below one another and make upright stripes.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 7 · One after the other
 #
 # A flow is a composition, f = f_N ∘ … ∘ f_1.
@@ -575,7 +575,7 @@ exchange.compare(
 # The log-determinant changes too: numbers may be multiplied in any order, but after the exchange each layer receives another point, and its determinant is taken there.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 8 · How deep is deep enough?
 #
 # One layer leaves half of x unchanged.
@@ -653,7 +653,7 @@ mixing.compare(needed[4])
 # The picture of "two layers, and all is mixed" is drawn in the plane, where it happens to be true.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 3 · A flow learns
 #
 # ## 9 · The loop
@@ -938,7 +938,7 @@ plots.figure(
 # For pictures a temperature somewhat below 1 often looks better, but what it draws are no samples of p_X.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Break it: forget the log-det
 #
 # Now the loss is −log p_Z(f(x)) alone.
@@ -996,7 +996,7 @@ least.compare(-log_prob(torch.zeros(1, 2), lambda x: (x, x.new_zeros(len(x)))))
 # That is more than it can gain in the other term once the codes have variance 1: there the mean of ‖z‖²/2 is D/2, and no shrinking can take more than that away.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Break it: swap the mask in one direction only
 #
 # The flow that was trained above is correct.
@@ -1045,7 +1045,7 @@ noticed.compare("in the samples alone")
 # (On fresh weights it would find nothing, because these layers start as the identity, and so do their wrong inverses.)
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 4 · Pictures
 #
 # ## From levels to numbers
@@ -1080,7 +1080,7 @@ plots.figure(
     "gaps, highest for level 0.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 10 · From an interval to the line
 #
 # x lies in [0, 1], and the base N(0, I) on the whole line.
@@ -1157,7 +1157,7 @@ stretched.compare(logit(stretched.places[:, None], 0.01)[1])
 # A base density over z thereby becomes a density over x that may be high at 0 and at 1, as the left histogram wants it.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 11 · Bits per dimension
 #
 # All x that belong to one picture x_int form a box with sides 1/L, whose volume is L^(−D).
@@ -1331,7 +1331,7 @@ plots.image_rows(
 # With more draws of the noise the same model's number falls further: the bound is not the code's length, and a comparison of two models has to say with how many draws it was made.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Break it: no dequantization
 #
 # We leave the noise out, and train on x_int/17 as it is.
@@ -1407,7 +1407,7 @@ plots.figure(
 # A likelihood that looks too good is a reason to look for missing noise, missing terms, or a wrong sign.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Open questions
 #
 # **a.**
@@ -1459,7 +1459,7 @@ plots.figure(
 # Compare: `flows.RealNVP.for_vectors(dim=2)`.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Where you stand
 
 # %%

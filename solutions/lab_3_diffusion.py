@@ -1,4 +1,4 @@
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Lab 3 · Diffusion models
 #
 # **You will do.**
@@ -13,7 +13,7 @@
 #
 # **It takes** about two and a half hours, nearly all of it yours: three trainings take about 5, 35 and 25 seconds on a quiet machine, and two or three times as long on a busy one.
 
-# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
 # Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,7 +70,7 @@ def seeded(seed):
 #
 # $$q(x_t \mid x_{t-1}) = N\big(\sqrt{1-\beta_t}\,x_{t-1},\ \beta_t I\big)$$
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 1 · How much is left?
 #
 # Write α_t = 1 − β_t.
@@ -143,7 +143,7 @@ signal_left.compare(linear[signal_left.places.round().long()])
 # The logs add up: Σ log(1 − β_t) ≈ −Σ β_t ≈ −10, and e⁻¹⁰ is small.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 2 · A thousand steps in one
 #
 # To reach x_t nobody has to walk the chain.
@@ -257,7 +257,7 @@ checks.at_most(
 # The two chains differ by a rescaling only, as lecture 04 shows in section 2.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 3 · One step back, if you know where you came from
 #
 # To undo a step we need q(x_{t−1} | x_t).
@@ -378,7 +378,7 @@ variance_back.compare(smaller if (ratio < 1).all() else larger if (ratio > 1).al
 # That β̃_t is also at most the average variance of x_{t−1} given x_t alone, because x_0 is known as well, is another statement (lecture 04b, (21)).
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 4 · What should the network say?
 #
 # The walk back needs x_0, and has only x_t.
@@ -467,7 +467,7 @@ nearer.compare(neither if first == last else noise_first if first else data_firs
 # And the prediction: for small t √ᾱ_t is nearly 1, and v nearly the noise; near T, v is nearly −x_0, as in the last picture of its row.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 5 · The loss
 #
 # Draw a picture x_0, a step t and a noise ε; make x_t; ask the network; compare:
@@ -550,7 +550,7 @@ best_loss.compare(losses["the best network"])
 # What can be compared is the loss of two networks with the same target, at the same steps.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 6 · One step back, from a guess
 #
 # Now the guess ε̂ takes the place of the noise.
@@ -580,7 +580,7 @@ def reverse_step(x_t, t, eps_hat, z, beta, alpha_bar):
     ### END SOLUTION
 
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 7 · The sampler
 #
 # Start at x_T ~ N(0, I), and walk: t = T, T − 1, …, 1.
@@ -657,7 +657,7 @@ landed.compare(same_z.norm(dim=1).mean())
 # The noises add up where independent ones would partly cancel, and the points land about twice as far out as the circle.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 8 · Fewer steps: which?
 #
 # Two hundred calls of a network are many.
@@ -684,7 +684,7 @@ def ddim_steps(T, n):
 print(ddim_steps(1000, 50)[:4].tolist(), "...", ddim_steps(1000, 50)[-3:].tolist())
 print(ddim_steps(200, 7).tolist())
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 9 · Fewer steps: how?
 #
 # From step t straight to a step s < t, as DDIM does it (Song, Meng and Ermon 2021).
@@ -796,7 +796,7 @@ last_sigma.compare(moved[0] - moved[1])
 # The last step adds no noise, whatever η is.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 10 · One step of the training
 #
 # So far the network was a formula, known because the ring is known.
@@ -939,7 +939,7 @@ print(f"mean square of the difference of their answers {apart:.3f}")
 # So a curve that has come to rest far above 0 is no sign of a bad network, and where the line is not known, as for digits, the curve alone does not tell the two parts apart.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Train
 #
 # Digits are learned by the same step, many times.
@@ -1009,7 +1009,7 @@ plots.image_rows(
     "step 0 they are clean: 0 to 9, twice.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Measure
 #
 # Four numbers, read together, because each of them alone can be fooled.
@@ -1098,7 +1098,7 @@ def three_seeds(*names, what="Fréchet"):
 
 three_seeds("5 steps, η = 0", "25 steps, η = 0", "25 steps, η = 1")
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 11 · Guidance
 #
 # The network can guess the noise with the label, and without.
@@ -1186,7 +1186,7 @@ three_seeds("w = 0", "w = 1")
 # And it is often said that guidance samples p(x) p(c | x)^w up to a factor; lecture 04b shows in section 13 that it does not, even with exact scores.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 12 · One term of the bound
 #
 # How many nats does a step cost?
@@ -1276,7 +1276,7 @@ perfect_guess.compare(
 # And if the guess were x_0 itself, the means would agree, but one Gaussian has the variance β̃_t and the other β_t.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Break it: noise at the last step
 #
 # Everything works, so now we break it, one thing at a time.
@@ -1342,7 +1342,7 @@ plots.image_rows(
 # So whether a mistake shows depends on the setting and on the number that is watched.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Break it: off by one
 #
 # Some tables begin at t = 0, others at t = 1.
@@ -1379,7 +1379,7 @@ by_frechet.compare(sorted(frechet, key=frechet.get))
 # %%
 three_seeds("as it should be", "the sampler reads ᾱ_{t−1}", "the network is given t − 1")
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Break it: no root
 #
 # Leave the square roots out of the update, as so many first versions do.
@@ -1423,7 +1423,7 @@ measure("no root", rootless)
 # What finds it is a comparison with numbers that are known, as in your exercises.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Break it: a network that remembers
 #
 # Another network: no convolutions, 64 numbers in, 64 out, and its target is x_0 itself.
@@ -1511,7 +1511,7 @@ plots.image_rows(
 # - Mix the x_T of a 3 and an 8, so that the mixture still has variance 1. What lies in between?
 # - Which of the breaks above would your exercises have caught, and which would have passed them?
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Where you stand
 
 # %%

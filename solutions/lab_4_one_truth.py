@@ -1,4 +1,4 @@
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Lab 4 · One truth
 #
 # **You will do.**
@@ -15,7 +15,7 @@
 # **It takes** about 100 minutes, and two hours with exercise 6 and the last experiment, which are for those *with time to spare*.
 # Nearly all of it is yours: the computer trains for about a minute in all on a quiet machine, and for two or three on a busy one.
 
-# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
 # Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
 from importlib.util import find_spec
 from pathlib import Path
@@ -78,7 +78,7 @@ for k, (w, cov) in enumerate(zip(practice.weights, practice.covs, strict=True)):
     short, long = torch.linalg.eigvalsh(cov).sqrt()
     print(f"component {k}: weight {w:.2f}, standard deviations {short:.3f} and {long:.3f}")
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 1 · Instruments
 #
 # ## 1 · How far is far?
@@ -162,7 +162,7 @@ plots.figure(
 # With a larger radius there would be fewer; but the larger the radius, the more the circles of neighbours overlap, and then a point that lies between two modes is astray from neither.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 2 · Whose is it?
 #
 # Which component did x come from?
@@ -249,7 +249,7 @@ origin.compare("the narrow one's" if to_narrow > to_wide else "the wide one's")
 # At the same number of standard deviations its density is larger, by the ratio of the √det Σ.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 3 · Found, and how much of it
 #
 # Now a model's samples can be asked which modes it has found.
@@ -323,7 +323,7 @@ for name, made in makers.items():
 # And the prediction: the shares add up to 1 minus the share of points astray.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 4 · The exact gap of a flow
 #
 # A flow knows log p_θ(x).
@@ -399,7 +399,7 @@ below.compare(below.spec["options"][int(single_ones > 0) + int(averages > 0)])
 # But a gap that is below 0 by many standard errors is a mistake, or was measured on points that the model was trained on; we shall see that below.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 5 · The gap of a bound
 #
 # The chain of a diffusion model cannot say log p_θ(x) at a price that we would pay: it takes an integral over all paths.
@@ -526,7 +526,7 @@ for name, p in {"practice": practice, "single Gaussian": alone}.items():
 # So the gap of a bound is an upper bound on KL: if it is small, the model is good; if it is large, you do not know.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 6 · What the ELBO leaves out
 #
 # *With time to spare.*
@@ -622,7 +622,7 @@ tiny.compare(f"{average_weight:g} and {average_weight.log():g}")
 # `logsumexp` takes the largest weight out of the sum first.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 7 · Two samples
 #
 # A GAN has no density that we could compute, and no bound of one.
@@ -712,7 +712,7 @@ paired.compare("too large" if more > 2 * chance else "too small" if more < -2 * 
 # The averages within each sample become too small, because the zeros are counted in, and these averages are subtracted.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 8 · Could it be chance?
 #
 # If both samples come from one distribution, it does not matter which point belongs to which.
@@ -783,7 +783,7 @@ smallest.compare(float(p_value(far_away, x[50:100], shuffles(100), energy)))
 # And the smallest is 1/200: the observed deal itself is one of the 200.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 9 · A generator without a rival
 #
 # Your energy distance does more than measure: it has a slope, and what has a slope can be trained on.
@@ -898,7 +898,7 @@ learns.compare(sorted(halved, key=lambda what: sum(not half for half in halved[w
 # A GAN's discriminator is the opposite: it has learnt to see the small differences, and a mode that is lost may escape it.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 2 · Choose, train, measure, defend
 #
 # ## The task
@@ -1166,7 +1166,7 @@ for name, model in models.items():
             value, error = gap(truth.log_prob(held_out), torch.as_tensor(importance(model.log_w[:, :n])[1]))
             print(f"{'':10} at most {value:.2f} ± {error:.2f}, by {n} draws")
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## The curtain is raised
 #
 # The truth's own points, drawn anew, and your models'.
@@ -1242,7 +1242,7 @@ plots.figure(
     "those astray in another colour, between the modes and beyond their ends.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Break it: measure on what it has seen
 #
 # *With time to spare.*
@@ -1283,7 +1283,7 @@ own_gap.compare(
 # A gap that is many standard errors below 0 is the sign of a measurement on training data.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Your report
 #
 # One page for a reader who has to decide, and who has not seen this notebook.
@@ -1405,7 +1405,7 @@ Markdown(text)
 # - Give exercise 9's generator 1000 points at a time instead of 128. What does it see now?
 # - How many points does your test need to see your model's failure?
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Where you stand
 
 # %%

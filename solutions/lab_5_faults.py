@@ -1,4 +1,4 @@
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Lab 5 · Faults that happened
 #
 # **You will do.**
@@ -14,7 +14,7 @@
 # **It takes** about two and a half hours.
 # Nothing is trained for longer than a few seconds.
 
-# %% jupyter={"source_hidden": true} slideshow={"slide_type": "skip"} tags=["remove-cell"]
+# %% jupyter={"source_hidden": true} tags=["remove-cell"]
 # Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,7 +60,7 @@ torch.set_num_threads(1)  # all that is computed here is small
 # Where a *Predict* has a place below it, answer there: it is kept, and shown again beside what came out.
 # When you are stuck, `checks.hint(name)` says more and `checks.solution(name)` shows a worked test; with `raise NotImplementedError` back in its place, an exercise is left out, and the worked test stands in.
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 1 · Four kinds of test
 #
 # Every claim of this course is shown by a number that was computed twice.
@@ -206,7 +206,7 @@ fewest.compare(fewest.spec["options"][caught.index(min(caught))])
 # Only the second implementation refuses all four, on numbers that happened to be general: it drew them.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 2 · Shapes and tables
 #
 # ## 1 · A mean of too many squares
@@ -300,7 +300,7 @@ learned.compare(learned.spec["options"][2 if rise < 0.25 else 1 if rise < 0.75 e
 # A batch of one does not tell, nor do targets that are all alike; two pairs whose squares you add by hand do.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 2 · A root forgotten
 #
 # *Reported:* Ryota-Kawamura/How-Diffusion-Models-Work #1. In a notebook of a short course the noise is multiplied by 1 − ᾱ_t, where its root belongs; the reader who reports it quotes the formula of the DDPM paper.
@@ -376,7 +376,7 @@ dip.compare(from_0[dip.places.round().long()])
 # Tests at the two ends, or without noise, cannot see it; one at ᾱ = 1/2 sees a quarter of the variance missing.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 3 · Padded on the wrong side
 #
 # *Reported:* lucidrains/denoising-diffusion-pytorch #18. The table of ᾱ_{t−1} is made from that of ᾱ_t by leaving out the last entry and padding with a 1; after a change the 1 was put behind instead of in front. It was fixed on the same day.
@@ -443,7 +443,7 @@ plots.figure(
 # A later relative, reported against Stability-AI/stablediffusion (pull request 345), is a first entry that is ᾱ_1 instead of 1; you have met it among the hidden ones.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 3 · Samplers
 #
 # ## 4 · Another ᾱ
@@ -552,7 +552,7 @@ astray.compare(astray.spec["options"][0 if all(wrong) and last_wrong else 1 if a
 # A perfect guess of the noise makes the single step testable: from √ᾱ_t x_0 + √(1 − ᾱ_t) ε it has to arrive at √ᾱ_s x_0 + √(1 − ᾱ_s) ε.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 5 · Clipped, and not fitted
 #
 # *Reported:* lucidrains/denoising-diffusion-pytorch, pull request 84. The guess of x_0 is clipped to [−1, 1] and the guess of the noise left as it was, so that the two no longer make x_t; GLIDE's implementation computes the noise anew, and so the author proposes. The owner adopted it.
@@ -628,7 +628,7 @@ plots.figure(
 # Guesses inside [−1, 1] cannot tell, nor can s = 0.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 6 · Negative, behind a clamp
 #
 # *Reported:* jsboige/CoursIA, pull request 16158. A review finds that a DDIM sampler with η takes η²(1 − ᾱ_t) for the variance of the fresh noise. The measurement in the pull request: with a linear schedule, η = 1 and 20 steps of 1000, what should be left for the old noise is negative in 19 of 19 intermediate steps, and `clamp(min=0)` makes a 0 of it. It was corrected before the merge.
@@ -703,7 +703,7 @@ plots.figure(
 # A clamp, a nan_to_num or a try in the middle of a formula is a place to put an assert instead.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 4 · Flows and gradients
 #
 # ## 7 · There, and not back
@@ -782,7 +782,7 @@ plots.table(["largest error"], far, caption="There and back through the faulty c
 # Two numbers are wanted, then: autograd's log|det| for the way there, and the round trip for the way back, in more than two dimensions and with sizes that differ.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 8 · The wrong sign
 #
 # *Reported:* VincentStimper/normalizing-flows #27. In the model's way from the base to the data the layers' log-determinants were subtracted, where they have to be added; the reporter found it by comparing with autograd's Jacobian. Pull request 28 corrected it. The same sign was wrong in another library's numerical inverse (danielward27/flowjax #208); the maintainer's remark there is worth keeping: the test had used a map whose log_det is 0.
@@ -871,7 +871,7 @@ for name, density in densities.items():
 # Layers with log_det 0, shifts and permutations, cannot tell.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 9 · A masked branch
 #
 # *Reported:* jax-ml/jax #347: the gradient through `where` is NaN if the branch that was not taken is, and the example there is a root of a sum of squares. And keras-team/keras-io #624: in an example of the gradient penalty the root of a gradient's squares made NaN in training, as its derivative near 0 is not defined.
@@ -940,7 +940,7 @@ at_zero.compare(f"{lengths[1]:g} and {slopes[1, 0]:g}")
 # In a network this row's NaN goes into the gradient of every weight, and after one step all weights are NaN: the value looks right until then.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # # Part 5 · Training and drawing
 #
 # ## 10 · Evaluation mode
@@ -1032,7 +1032,7 @@ twice.compare(in_one if here != right else "here and in a right version" if here
 # What a function should leave as it found it, G's own mode, is a second thing to test, and one that a look at the pictures never shows.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 11 · The wrong one of two points
 #
 # *Reported:* atong01/conditional-flow-matching #126. A training from eight Gaussians to two moons does not work; in the loop that the report shows, the network is handed x_1, where the point x_t on the way belongs.
@@ -1150,7 +1150,7 @@ plots.figure(
 # What tells is what the network is *shown*; and a test can be that network.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 12 · A variance for a deviation
 #
 # *Reported:* eje24/iap-diffusion-labs #8: in lab three of a course on diffusion the sampler of a Gaussian multiplies by `std ** 2`; the teacher confirms it. And MaximeRobeyns/bayesian_flow_networks #1: a variance is handed to `torch.distributions.Normal`, which takes a deviation; samples and training improved when it was corrected.
@@ -1232,7 +1232,7 @@ plots.figure(
 # Where the variance is 1 or 0 nothing is seen, and a test with `torch.ones` passes for years.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## 13 · Steps that are never drawn
 #
 # *Reported:* Zhendong-Wang/Diffusion-GAN #29: under one of its distributions of t the first step has the probability 0, since the weights begin with `arange(t)[0]`. And lucidrains/imagen-pytorch #265: training draws times up to 0.999, while sampling begins at 1; the owner removed the limit.
@@ -1314,7 +1314,7 @@ unseen.compare("the first one of the walk" if never[-1] else last_or_none)
 # A count does: 0 against 2000 ± 42.
 # </details>
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## What a good test is
 #
 # - It asks on numbers where the fault shows: sizes that all differ, nothing that is 0 or 1, examples that differ from each other, more than two dimensions.
@@ -1333,7 +1333,7 @@ unseen.compare("the first one of the walk" if never[-1] else last_or_none)
 # - Write the guidance of lab 3 with w in the wrong place, and a test that tells the conventions (1 + w) and w apart.
 # - In exercise 12, how many draws does it take until a variance that is 1 % too large is found at five standard errors?
 
-# %% [markdown] slideshow={"slide_type": "slide"}
+# %% [markdown]
 # ## Where you stand
 
 # %%

@@ -150,17 +150,13 @@ def cell(source: Path) -> Any:
     return cells[1]
 
 
-def test_each_notebook_begins_with_the_same_cell_folded_and_on_no_slide() -> None:
+def test_each_notebook_begins_with_the_same_cell_folded() -> None:
     sources = build_notebooks.sources(ROOT)
     first = {source.name: cell(source) for source in sources}
     assert len(first) > 10
     assert len({(c.source, str(c.metadata)) for c in first.values()}) == 1
     (one, *_) = first.values()
-    assert one.metadata == {
-        "jupyter": {"source_hidden": True},
-        "slideshow": {"slide_type": "skip"},
-        "tags": ["remove-cell"],
-    }
+    assert one.metadata == {"jupyter": {"source_hidden": True}, "tags": ["remove-cell"]}
     assert len(one.source.splitlines()) <= 7
     (named,) = re.findall(r'"(genlib-course\[.*?)"', one.source)
     requirement = Requirement(named)

@@ -93,12 +93,11 @@ def test_answers_are_all_there_or_nowhere(written: tuple[Path, bool]) -> None:
     assert any(path.startswith(site_sources.ANSWERS) for path in sources) <= solutions
 
 
-def test_notes_of_a_speaker_and_stored_state_stay_out(written: tuple[Path, bool]) -> None:
+def test_stored_state_stays_out(written: tuple[Path, bool]) -> None:
     work, _ = written
     for entry in COURSE:
         shown = json.loads((work / entry.path).read_text(encoding="utf-8"))
         assert "widgets" not in shown["metadata"]
-        assert not any(cell["metadata"].get("slideshow", {}).get("slide_type") == "notes" for cell in shown["cells"])
         views = [
             output
             for cell in shown["cells"]

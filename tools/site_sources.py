@@ -124,8 +124,6 @@ def notebook(pages: Pages, path: str, aside: str = "") -> dict[str, Any]:
     stored = read(path)
     cells: list[dict[str, Any]] = []
     for cell in stored["cells"]:
-        if cell["metadata"].get("slideshow", {}).get("slide_type") == "notes":
-            continue  # what a speaker says
         cell = cell | {"source": "".join(cell["source"])}
         if cell["cell_type"] == "markdown":
             cell["source"] = pages.text(path, cell["source"])
