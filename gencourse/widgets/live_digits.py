@@ -84,7 +84,8 @@ class DigitSampler(LiveModel):
 class DDIMStep(nn.Module):
     """One step of DDIM, (27), from the model's own guess: (x_s, x_0-guess), as `diffusion.ddim` goes from t to s.
 
-    `chain` holds t, √ᾱ_s, 1 − ᾱ_s and β̃ of the step in a chain that visits only some, from genlib's tables.
+    `chain` holds t, √ᾱ_s, 1 − ᾱ_s and ρ, the share of the last that is no new noise even with η = 1: σ² is the rest of
+    it, η² (1 − ρ) (1 − ᾱ_s). Where ᾱ_t is nearly 0, so is ρ, and in float32 a difference would lose it.
     """
 
     def __init__(self, ddpm: diffusion.DDPM) -> None:
@@ -94,12 +95,12 @@ class DDIMStep(nn.Module):
     def forward(
         self, x_t: Tensor, label: Tensor, chain: Tensor, eta: Tensor, guidance: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
-        t, signal, variance, beta_tilde = chain.unbind()
+        t, signal, variance, kept = chain.unbind()
         each = t.long().expand(len(x_t))
         guess = self.ddpm.guess(x_t, each, label.long(), _Always(guidance), clip=True)  # type: ignore[arg-type]
-        sigma_2 = eta.square() * beta_tilde
-        x_s = signal * guess.x_0 + (variance - sigma_2).clamp(min=0).sqrt() * guess.eps + sigma_2.sqrt() * noise
-        return x_s, guess.x_0
+        of_eps = variance * ((1 - eta) * (1 + eta) + eta.square() * kept)
+        sigma = eta * (variance * (1 - kept)).sqrt()
+        return signal * guess.x_0 + of_eps.sqrt() * guess.eps + sigma * noise, guess.x_0
 
 
 class _Always:
@@ -116,10 +117,12 @@ class _Always:
 
 
 def chain(schedule: diffusion.Schedule, n: int) -> list[list[float]]:
-    """Of the n steps that a sampler visits, first T: [t, √ᾱ_s, 1 − ᾱ_s, β̃], s the next one."""
+    """Of the n steps that a sampler visits, first T: [t, √ᾱ_s, 1 − ᾱ_s, 1 − β̃/(1 − ᾱ_s)], s the next one."""
     visited = schedule.visited(n)
     few = schedule.respaced(visited)
-    rows = zip(visited, few.sqrt_alpha_bar, few.one_minus_alpha_bar, few.beta_tilde[1:], strict=False)
+    variance = few.one_minus_alpha_bar[:-1]  # 0 at the end, where nothing is left to share
+    kept = ((variance - few.beta_tilde[1:]) / variance).nan_to_num(0.0).clamp(min=0.0)
+    rows = zip(visited, few.sqrt_alpha_bar[:-1], variance, kept, strict=True)
     return [[float(value) for value in row] for row in rows][::-1]
 
 

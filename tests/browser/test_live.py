@@ -115,8 +115,8 @@ def close(mine: Any, wanted: Tensor) -> None:
 )
 def test_digits_are_those_of_ddim(show: Any, monkeypatch: Any, label: str, steps: int, eta: float, w: float) -> None:
     page = show("digits")
-    page.get_by_label("class").select_option(label)
-    page.get_by_label("steps").select_option(str(steps))
+    page.get_by_label("class", exact=True).select_option(label)
+    page.get_by_label("steps", exact=True).select_option(str(steps))
     for name, chosen in (("η, noise in each step, exact value", eta), ("w, guidance, exact value", w), ("seed", 3)):
         press(page, name, "Control+a", *str(chosen), "Enter")
     said = click(page)
@@ -136,7 +136,7 @@ def test_digits_are_those_of_ddim(show: Any, monkeypatch: Any, label: str, steps
 
 def test_photos_are_those_of_the_generator(show: Any) -> None:
     page = show("textures")
-    page.get_by_label("start from").select_option("three strips")
+    page.get_by_label("start from", exact=True).select_option("three strips")
     said = click(page)
     answer = page.widget.graphs()["answer"].module
     x, z = torch.tensor(said["x"]).view(1, 3, 32, 32), torch.tensor(said["z"]).view(16, 4, 32, 32)
@@ -158,7 +158,7 @@ def test_points_go_where_the_flow_takes_them(show: Any, temperature: float) -> N
         close(said["mine"]["z"], flow(torch.tensor([said["mine"]["x"]]))[0][0])
     close(said["back"], points)
 
-    page.get_by_label("direction").select_option("from base to data")
+    page.get_by_label("direction", exact=True).select_option("from base to data")
     drawn(page, 2)
     press(page, "temperature of the base, exact value", "Control+a", *str(temperature), "Enter")
     press(page, "seed", "Control+a", "5", "Enter")
@@ -219,7 +219,7 @@ def test_a_kernel_computes_the_same(open_page: Any, show: Any, name: str) -> Non
 
 def test_with_a_kernel_a_control_is_enough_and_nothing_is_left_behind(open_page: Any) -> None:
     page = kernel_page(open_page, "moons")
-    page.get_by_label("direction").select_option("from base to data")
+    page.get_by_label("direction", exact=True).select_option("from base to data")
     assert drawn(page)["values"]["direction"] == "from base to data"
     page.evaluate("model.set('temperature', 0.5)")  # from Python
     assert drawn(page, 2)["values"]["temperature"] == 0.5
@@ -233,8 +233,8 @@ def test_with_a_kernel_a_control_is_enough_and_nothing_is_left_behind(open_page:
 @pytest.mark.parametrize("name", live.WIDGETS)
 def test_assets_are_loaded_at_a_click_and_never_before(show: Any, serve: Any, site: Path, name: str) -> None:
     page = show(name, address=serve(site))
-    page.get_by_label("seed").fill("4")
-    page.get_by_label("seed").press("Enter")
+    page.get_by_label("seed", exact=True).fill("4")
+    page.get_by_label("seed", exact=True).press("Enter")
     assert page.asked == []
     assert "(loads 6 MB)" in page.locator(BUTTON).inner_text()
     page.evaluate(
