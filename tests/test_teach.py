@@ -10,7 +10,10 @@ from gencourse import checks, widgets
 
 ROOT = Path(__file__).parent.parent
 TEACH = ROOT / "teach"
-PAGES = {path.relative_to(TEACH).as_posix(): path.read_text("utf-8") for path in sorted(TEACH.rglob("*.md"))}
+PAGES = {
+    path.relative_to(TEACH).as_posix(): path.read_text("utf-8")
+    for path in sorted([*TEACH.glob("*.md"), *TEACH.glob("plans/*.md")])
+}
 PLANS = {name.removeprefix("plans/").removesuffix(".md"): text for name, text in PAGES.items() if "plans/" in name}
 README = (ROOT / "README.md").read_text("utf-8")
 MINUTES = {
