@@ -14,8 +14,10 @@ A break is an entry in tests/breaks/NAME.toml, where NAME is a notebook or `genl
     since = "..."                             # text of an earlier cell to start from; left out: the one that is broken
     test = "tests/test_schedule.py::test_snr" # in genlib.toml, in the place of red: a test that fails
 
-A notebook is run once. Before a cell that a break is about the process forks, and the child runs the cell broken.
-Another child runs it as it is: what then fails, or draws other numbers when it is run again, shows nothing.
+A notebook is run once. Its trainings take a few steps, unless its list begins with `trained = true`: where a check is
+about what they reach it would fail as it is, or a break be unseen.
+Before a cell that a break is about the process forks, and the child runs the cell broken. Another child runs it as it
+is: what then fails, or draws other numbers when it is run again, shows nothing.
 """
 
 import argparse
@@ -31,7 +33,7 @@ import sys
 import tempfile
 import tomllib
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -40,16 +42,22 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 BREAKS = ROOT / "tests" / "breaks"
 LIMIT = 180  # seconds for one break
+KINDS = ("identity", "at_most")  # of checks
 QUIET = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MPLBACKEND": "agg"}
+STEPS = {"GENLIB_MAX_STEPS": "20"}  # of a training in a notebook
 
 
 class BreakError(Exception):
     """A break that cannot be made: its text has changed, or stands somewhere else."""
 
 
-def breaks_of(name: str) -> list[dict[str, Any]]:
+def list_of(name: str) -> dict[str, Any]:
     path = BREAKS / f"{name}.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))["break"] if path.exists() else []
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def breaks_of(name: str) -> list[dict[str, Any]]:
+    return list_of(name).get("break", [])
 
 
 def replaced(text: str, old: str, new: str, where: str) -> str:
@@ -69,8 +77,14 @@ def codes(code: CodeType) -> Iterator[CodeType]:
             yield from codes(constant)
 
 
-def break_module(file: str, old: str, new: str) -> None:
-    """Give every function of a file that the break changes its new code, wherever that function is held."""
+def functions_of_genlib() -> list[FunctionType]:
+    """All that are loaded, wherever they are held. In a fork, a look at every object would copy all memory."""
+    place = str(ROOT)
+    return [f for f in gc.get_objects() if type(f) is FunctionType and f.__code__.co_filename.startswith(place)]
+
+
+def break_module(file: str, old: str, new: str, loaded: Iterable[FunctionType]) -> None:
+    """Give every function of a file that the break changes its new code."""
     path = ROOT / file
     source = path.read_text(encoding="utf-8")
     before, after = (
@@ -79,8 +93,7 @@ def break_module(file: str, old: str, new: str) -> None:
     if len(before) != len(after):
         raise BreakError(f"{old!r} in {file}: the break adds or takes away a function")
     changed = {b: a for b, a in zip(before, after, strict=True) if b != a and b.co_name != "<module>"}
-    functions = [f for f in gc.get_objects() if type(f) is FunctionType and f.__code__.co_filename == str(path)]
-    functions = [f for f in functions if f.__code__ in changed]
+    functions = [f for f in loaded if f.__code__.co_filename == str(path) and f.__code__ in changed]
     if not functions:
         raise BreakError(f"{old!r} in {file} stands in no function that is loaded")
     for function in functions:
@@ -125,7 +138,7 @@ class Notebook:
             str(cell.source) for cell in jupytext.read(path, fmt="py:percent").cells if cell.cell_type == "code"
         ]
         self.results: dict[str, bool] = {}  # by name: whether it holds
-        for kind in ("identity", "at_most"):
+        for kind in KINDS:
             setattr(checks, kind, self.noting(getattr(checks, kind)))
         module = ModuleType("__main__")
         self.space = module.__dict__
@@ -164,11 +177,18 @@ class Notebook:
         first = self.find(entry["since"]) if "since" in entry else last if broken is None else broken
         return first, last, broken
 
-    def under(self, entry: dict[str, Any] | None, first: int, last: int, broken: int | None) -> list[str]:
+    def under(
+        self,
+        entry: dict[str, Any] | None,
+        first: int,
+        last: int,
+        broken: int | None,
+        loaded: Iterable[FunctionType] = (),
+    ) -> list[str]:
         """The checks that fail in these cells under a break, or under none. A cell that ends early shows nothing."""
         source = None
         if entry is not None and broken is None:
-            break_module(entry["file"], entry["old"], entry["new"])
+            break_module(entry["file"], entry["old"], entry["new"], loaded)
         elif entry is not None and broken is not None:
             source = replaced(self.cells[broken], entry["old"], entry["new"], f"cell {broken} of {self.name}")
         self.results.clear()
@@ -195,8 +215,9 @@ def run_notebook(path: Path, entries: list[dict[str, Any]]) -> list[str]:
         for last in sorted({span[1] for _, span in planned.get(index, [])}):
             if answer := in_a_fork(partial(book.under, None, index, last, None)):
                 found.append(f"{name}: unbroken, {book.cells[last].splitlines()[0]!r} gives {answer}")
+        loaded = functions_of_genlib() if index in planned else []
         for entry, span in planned.get(index, []):
-            answer = in_a_fork(partial(book.under, entry, *span))
+            answer = in_a_fork(partial(book.under, entry, *span, loaded))
             said = f"{name}: {entry['old']!r} to {entry['new']!r} in {entry.get('file', 'the notebook')}"
             if isinstance(answer, dict):
                 found.append(f"{said}: {answer['error']}")
@@ -237,19 +258,17 @@ def run_tests(entries: list[dict[str, Any]]) -> list[str]:
         if not module.name.endswith("__main__"):
             __import__(module.name)
     os.chdir(ROOT)
-    left_out = (
-        "cacheprovider",
-        "xdist",
-        "unraisableexception",
-        "threadexception",
-    )  # the last two collect garbage, slowly
-    options = ["-x", "-q", *(part for name in left_out for part in ("-p", f"no:{name}"))]
+    # The last two collect garbage, slowly; and no text is made for an assertion that fails, for nobody reads it.
+    left_out = ("cacheprovider", "xdist", "unraisableexception", "threadexception")
+    options = ["-x", "-q", "--assert=plain", *(part for name in left_out for part in ("-p", f"no:{name}"))]
     with contextlib.redirect_stdout(io.StringIO()):  # so that what the tests import is there
         pytest.main([*{entry["test"].partition("::")[0] for entry in entries}, "--collect-only", *options])
 
+    loaded = functions_of_genlib()
+
     def failures(entry: dict[str, Any] | None) -> list[str]:
         if entry is not None:
-            break_module(entry["file"], entry["old"], entry["new"])
+            break_module(entry["file"], entry["old"], entry["new"], loaded)
         for name, module in list(sys.modules.items()):
             if str(getattr(module, "__file__", "")).startswith(str(ROOT / "tests")) and name != "conftest":
                 del sys.modules[name]  # what a test's module computes, it computes again
@@ -275,10 +294,18 @@ def run_tests(entries: list[dict[str, Any]]) -> list[str]:
 
 def run(name: str) -> list[str]:
     os.environ.update(QUIET)
+    entries = breaks_of(name)
+    if not entries and not any(f"{kind}(" in source_of(name).read_text(encoding="utf-8") for kind in KINDS):
+        print(f"{name}: no checks", flush=True)
+        return []
     import torch
 
     torch.set_num_threads(1)
-    return run_tests(breaks_of(name)) if name == "genlib" else run_notebook(source_of(name), breaks_of(name))
+    if name == "genlib":
+        return run_tests(entries)
+    if not list_of(name).get("trained"):
+        os.environ.update(STEPS)
+    return run_notebook(source_of(name), entries)
 
 
 def main() -> int:
