@@ -6,7 +6,9 @@ import importlib
 import math
 import os
 import pkgutil
+import signal
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from wrong_answers import GIVEN, Given
 
 from gencourse import checks
 from gencourse.checks import examine, limit
+from gencourse.checks.lab_5_faults import hunt
 from gencourse.checks.panel import Result
 from gencourse.checks.spec import Exercise
 
@@ -29,8 +32,10 @@ SEEDS = range(int(os.environ.get("ANSWER_SEEDS", 1)))  # further ones before a r
 for module in pkgutil.iter_modules(wrong_answers.__path__):
     importlib.import_module(f"wrong_answers.{module.name}")
 
-WRONG = [given for given in GIVEN if given.mistake]
-RIGHT = [given for given in GIVEN if not given.mistake]
+ORDER = list(EXERCISES)
+ANSWERS = sorted(GIVEN, key=lambda given: ORDER.index(given.exercise))  # the next one shares what is computed for one
+WRONG = [given for given in ANSWERS if given.mistake]
+RIGHT = [given for given in ANSWERS if not given.mistake]
 GENERAL = {"complex", "count", "detached", "dtype", "endless", "error", "factor", "foreign", "in_place", "mixing"}
 GENERAL |= {"negative", "none", "not_finite", "offset", "random", "rough", "shape", "signature", "slip", "type"}
 GENERAL |= {"unforeseen"}
@@ -49,6 +54,9 @@ def _here(monkeypatch):
     """In this process, and by no clock: what a fork and a warning are good for has tests of its own."""
     monkeypatch.setattr(sys.modules["gencourse.checks.exercise"], "possible", lambda: False)
     monkeypatch.setattr(examine, "_pace", lambda *_: "")
+    monkeypatch.setattr(hunt, "clock", time.process_time)
+    if hasattr(signal, "ITIMER_PROF"):
+        monkeypatch.setattr(limit, "TIMER", ("ITIMER_PROF", "SIGPROF"))
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -61,6 +69,7 @@ def answered(given: Given, seed: int) -> Result:
     with pytest.MonkeyPatch.context() as patch:
         if given.mistake == "endless":
             patch.setattr(limit, "SECONDS", 1.0)
+            patch.setattr(limit, "TIMER", ("ITIMER_REAL", "SIGALRM"))
         return checks.run(given.exercise, given.function, seed=seed)
 
 

@@ -9,7 +9,7 @@ import itertools
 import linecache
 import sysconfig
 import types
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -22,9 +22,10 @@ import genlib
 from gencourse.checks import limit
 from gencourse.checks.causes import error_hint, order_hint, shape_hint
 from gencourse.checks.compare import at, copies, difference, in_short, same, two_numbers
+from gencourse.checks.content import content
 from gencourse.checks.diagnose import TOL, Call, diagnose, foreign
 from gencourse.checks.limit import TooLong, TooMuch, limited
-from gencourse.checks.spec import Check
+from gencourse.checks.spec import Check, Exercise
 
 PLACES = [sysconfig.get_path(place) for place in ("stdlib", "purelib", "platlib")]
 ELSEWHERE = (11, 12, 13)  # seeds of the other numbers on which a mistake has to fit
@@ -60,25 +61,14 @@ class Answer(Call):
 
     def elsewhere(self) -> list[tuple[Any, ...]]:
         """What the check at work calls the answer with, at the same place, on other numbers."""
-        found: list[tuple[Any, ...]] = []
         if self._check is None:
-            return found
-        for seed in ELSEWHERE:
-            own = _Own(self.exercise, self.exercise.own)
-            torch.manual_seed(seed)
-            self._check.function(own, Generator().manual_seed(seed))
-            found += own.calls[self._calls - 1 : self._calls]
-        return found
+            return []
+        check, n = self._check, self._calls - 1
+        return [args for seed in ELSEWHERE for args in asked(self.exercise, check, seed)[n : n + 1]]
 
     def everywhere(self) -> list[tuple[Any, ...]]:
         """What each check calls the answer with at first."""
-        found: list[tuple[Any, ...]] = []
-        for check in self.exercise.checks:
-            own = _Own(self.exercise, self.exercise.own)
-            torch.manual_seed(ELSEWHERE[0])
-            check.function(own, Generator().manual_seed(ELSEWHERE[0]))
-            found += own.calls[:2]
-        return found
+        return [args for check in self.exercise.checks for args in asked(self.exercise, check, ELSEWHERE[0])[:2]]
 
     def __call__(self, *args: Any) -> Any:
         """The student's output on copies of `args`: one tensor, or a tuple where the exercise returns several."""
@@ -87,7 +77,7 @@ class Answer(Call):
         self.given = copies(args)
         raw = self.exercise.seen(self._call(), self.given)
         self._unchanged()
-        self.outputs = self._whole(raw, self.exercise.results(self.exercise.own, args))
+        self.outputs = self._whole(raw, self.exercise.truth(args))
         return self.outputs[0] if len(self.outputs) == 1 else self.outputs
 
     def gives(self, args: Sequence[Any], *expected: Tensor, tol: float = TOL) -> None:
@@ -311,6 +301,23 @@ class _Own(Answer):
     def __call__(self, *args: Any) -> Any:
         self.calls.append(copies(args))
         return super().__call__(*args)
+
+
+def asked(exercise: Exercise, check: Check, seed: int) -> list[tuple[Any, ...]]:
+    """What a check calls genlib's version with; asked again where an answer may have changed it since."""
+    key = exercise, check, seed
+    calls, as_it_was = _asked.get(key, ([], []))
+    if not calls or [content(args) for args in calls] != as_it_was:
+        own = _Own(exercise, exercise.own)
+        torch.manual_seed(seed)
+        check.function(own, Generator().manual_seed(seed))
+        calls, as_it_was = own.calls, [content(args) for args in own.calls]
+        if None not in as_it_was:
+            _asked[key] = calls, as_it_was
+    return calls
+
+
+_asked: dict[tuple[Exercise, Check, int], tuple[list[tuple[Any, ...]], list[Hashable]]] = {}
 
 
 class Place(NamedTuple):

@@ -9,7 +9,7 @@ a sign, a number that is added or multiplied everywhere; and slips in the worked
 import contextlib
 import types
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,14 @@ import torch
 from torch import Tensor
 
 from gencourse.checks.compare import copies, same
+from gencourse.checks.content import content
 from gencourse.checks.limit import called
-from gencourse.checks.slips import slips
+from gencourse.checks.slips import Slip, slips
 from gencourse.checks.spec import Exercise
 
 TOL = 1e-9  # for values computed in float64
+PLACES = 8  # in which it is remembered what slips give
+_tries: dict[tuple[Exercise, Hashable], tuple[list[tuple[Slip, tuple[Tensor, ...]]], Iterator[Slip]]] = {}
 
 
 @dataclass(eq=False)
@@ -45,7 +48,7 @@ class Call:
 def diagnose(call: Call, named_only: bool = False) -> tuple[str, str]:
     """The name of the mistake behind the outputs, and its hint; two empty strings where none is recognised."""
     exercise, args, outputs = call.exercise, call.args, call.outputs
-    own = exercise.results(exercise.own, args)
+    own = exercise.truth(args)
     off = [i for i, (output, truth) in enumerate(zip(outputs, own, strict=True)) if not same(output, truth, TOL)]
     if not off:
         return "", ""
@@ -56,7 +59,7 @@ def diagnose(call: Call, named_only: bool = False) -> tuple[str, str]:
                 return found
     for name, mistake in exercise.mistakes.items():
         with contextlib.suppress(Exception):  # a mistake may be impossible on these arguments
-            would = exercise.results(mistake.function, args)
+            would = exercise.remembered(mistake.function, args)
             alike = [same(would[i], outputs[i], TOL) for i in off]
             fits = any(alike) and all(a or _left_open(would[i]) for a, i in zip(alike, off, strict=True))
             if fits and all(_fits(call, mistake.function, args, off) for args in call.elsewhere()):
@@ -86,8 +89,7 @@ def _slipped(call: Call, off: list[int]) -> tuple[str, str]:
     wrong.sort(key=lambda place: sum(a.numel() for a in place[0] if isinstance(a, Tensor)))
     args, have = wrong[0] if wrong else ((), ())  # where it is least work; an answer may be wrong once and never again
     with warnings.catch_warnings(action="ignore"):  # of a slip's own
-        for slip in slips(call.exercise.own) if have else ():
-            would = _or_nothing(call, slip.function, args)
+        for slip, would in _tried(call, args) if have else ():
             for which in (whole, *([i] for i in off if i not in each)):
                 if _agree(would, have, which) and all(
                     _agree(_or_nothing(call, slip.function, there), then, which) for there, then in places
@@ -98,6 +100,22 @@ def _slipped(call: Call, off: list[int]) -> tuple[str, str]:
     if len(whole) == 1 or set(each) != set(off):
         return "", ""
     return "slip", " ".join(f"In {call.exercise.returns[i]}: {each[i]}" for i in off)
+
+
+def _tried(call: Call, args: tuple[Any, ...]) -> Iterator[tuple[Slip, tuple[Tensor, ...]]]:
+    """Each slip with what it gives here; of the latest places it is remembered, for another answer may come there."""
+    key = content(args)
+    if key is None:
+        yield from ((slip, _or_nothing(call, slip.function, args)) for slip in slips(call.exercise.own))
+        return
+    known, rest = _tries.pop((call.exercise, key), ([], slips(call.exercise.own)))
+    _tries[call.exercise, key] = known, rest
+    if len(_tries) > PLACES:
+        del _tries[next(iter(_tries))]
+    yield from known
+    for slip in rest:
+        known.append((slip, _or_nothing(call, slip.function, args)))
+        yield known[-1]
 
 
 def _or_nothing(call: Call, function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Tensor, ...]:
@@ -117,7 +135,7 @@ def _agree(a: tuple[Tensor, ...], b: tuple[Tensor, ...], which: Sequence[int]) -
 def _fits(call: Call, mistake: Callable[..., Any], args: tuple[Any, ...], off: list[int]) -> bool:
     """The mistake gives what the answer gives on these arguments, too; one that is impossible there says nothing."""
     try:
-        would, have = call.exercise.results(mistake, args), _again(call, args)
+        would, have = call.exercise.remembered(mistake, args), _again(call, args)
         return all(same(would[i], have[i], TOL) or _left_open(would[i]) for i in off)
     except Exception:
         return True
@@ -182,7 +200,7 @@ def _ignores(call: Call, own: tuple[Tensor, ...], i: int, elsewhere: list[tuple[
     for new in (*_moved(old), *(args[i] for args in elsewhere if _alike(args[i], old))):
         args = (*call.args[:i], new, *call.args[i + 1 :])
         with contextlib.suppress(Exception):
-            moved = call.exercise.results(call.exercise.own, args)
+            moved = call.exercise.truth(args)
             outputs = zip(call.outputs, own, moved, strict=True)
             if any(same(other, truth, TOL) and not same(output, truth, TOL) for output, truth, other in outputs):
                 continue  # an output is wrong that does not depend on it: ignoring it would not explain that

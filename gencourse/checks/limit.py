@@ -15,6 +15,7 @@ import torch
 
 HERE = str(Path(__file__).parent)
 SECONDS = 10.0  # that an answer may take for one call; honest ones need some milliseconds
+TIMER = "ITIMER_REAL", "SIGALRM"  # the clock's; "ITIMER_PROF", "SIGPROF" count this process's own time
 AGAIN = 0.01  # seconds until the alarm rings once more, if the answer caught what it raised
 LETTERS = 200_000  # that an answer may print in one call
 beats: list[Callable[[], None]] = []  # called before each call: a fork tells its parent that it lives
@@ -75,7 +76,8 @@ def _alarm() -> Iterator[None]:
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
-    if signal.getitimer(signal.ITIMER_REAL)[0]:
+    timer, alarm = (getattr(signal, name) for name in TIMER)
+    if signal.getitimer(timer)[0]:
         yield
         return
 
@@ -91,15 +93,15 @@ def _alarm() -> Iterator[None]:
         frame.f_trace = _next_line  # where a try catches what is raised inside it, the line after it may stand outside
         sys.settrace(_next_line)
 
-    traced, before = sys.gettrace(), signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS, AGAIN)
+    traced, before = sys.gettrace(), signal.signal(alarm, ring)
+    signal.setitimer(timer, SECONDS, AGAIN)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(timer, 0)
         if rings > 1:
             sys.settrace(traced)
-        signal.signal(signal.SIGALRM, before if before is not None else signal.SIG_DFL)
+        signal.signal(alarm, before if before is not None else signal.SIG_DFL)
 
 
 def _next_line(frame: FrameType, event: str, arg: Any) -> Any:

@@ -37,6 +37,7 @@ ROUNDS_OF_FAULTS = 2
 TRIED = 200  # wrong ones, on a test that refuses every right one
 EVEN_ROUNDS = 40  # as many of its numbers are still random
 SECONDS = 2.0  # after which no further round begins
+clock = time.monotonic
 ALARMS = 1  # wrong verdicts among all rounds that may be bad luck
 
 
@@ -216,7 +217,7 @@ class Hunt(Exercise):
 
     def _no_luck(self, answer: Answer, g: Generator) -> None:
         """All again with other random numbers, and in an order that nobody can count on."""
-        alarms, misses, rights, faults, end = [], [], 0, 0, time.monotonic() + SECONDS
+        alarms, misses, rights, faults, end = [], [], 0, 0, clock() + SECONDS
         for turn in range(ROUNDS):
             both = [*self.rights, *(self.faults if turn < ROUNDS_OF_FAULTS else [])]
             for i in torch.randperm(len(both), generator=g).tolist():
@@ -227,7 +228,7 @@ class Hunt(Exercise):
                     alarms.append(both[i])
                 if not is_right and not verdict.refused:
                     misses.append(both[i])
-            if time.monotonic() > end:
+            if clock() > end:
                 break
         if len(alarms) > ALARMS:
             answer.args = (alarms[0],)
