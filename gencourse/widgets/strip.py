@@ -121,8 +121,8 @@ def _panels(tables: Tables) -> list[dict[str, Any]]:
     return [
         {"kind": "images", "table": "maps", "at": once, "selected": "", "wide": True, "beside": True,
          "alt": f"{n} maps", "label": "maps"},
-        {"kind": "images", "table": "pictures", "at": {"table": "level", "by": "place"}, "selected": "", "wide": True, "beside": True,
-         "alt": f"what the generator that was trained with λ = {{lam@place}} makes of the {n} maps",
+        {"kind": "images", "table": "pictures", "at": {"table": "level", "by": "place"}, "selected": "",
+         "wide": True, "beside": True, "alt": f"what the generator that was trained with λ = {{lam@place}} makes of the {n} maps",
          "label": "generated, λ = {lam@place}"},
         {"kind": "images", "table": "real", "at": once, "selected": "", "wide": True, "beside": True,
          "alt": f"real photos of the {n} maps", "label": "real"},
