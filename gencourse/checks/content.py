@@ -64,5 +64,5 @@ def _held(value: Any, seen: dict[int, int]) -> Hashable:
 def _of_tensor(value: Tensor) -> Hashable:
     if value.layout is not torch.strided or value.numel() > LARGE or value.is_meta:
         raise Unknown
-    numbers = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    numbers = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
     return value.shape, value.dtype, value.device, value.requires_grad, hashlib.sha256(numbers).digest()
