@@ -12,7 +12,7 @@ import web
 from PIL import Image
 
 ASSETS = web.ROOT / "assets"
-WIDTH = 1000  # of the window, in CSS pixels
+WIDTHS = {"panel": 540, "claim": 540, "live": 860}  # of the window, in CSS pixels: two stand side by side
 COLOURS = 64  # in the file
 DRAW = """() => new Promise((drawn) => {
   addEventListener("live:drawn", drawn, { once: true });
@@ -25,6 +25,7 @@ PLACES |= {"live": "section[aria-labelledby=alive]"}
 def take(page: Any, name: str) -> Path:
     """One picture, in few colours."""
     path = ASSETS / f"{name}.png"
+    page.set_viewport_size({"width": WIDTHS[name], "height": 900})
     page.locator(PLACES[name]).screenshot(path=str(path))
     with Image.open(path) as picture:
         small = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
@@ -40,7 +41,7 @@ def main() -> None:
 
     with sync_playwright() as playwright:
         browser = web.launched(playwright)
-        page = browser.new_page(viewport={"width": WIDTH, "height": 900}, device_scale_factor=2)
+        page = browser.new_page(viewport={"width": WIDTHS["live"], "height": 900}, device_scale_factor=2)
         page.set_default_timeout(300_000)
         page.goto(index.as_uri())
         page.wait_for_selector("html[data-genlib=ready]", state="attached")
