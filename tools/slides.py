@@ -17,6 +17,7 @@ from typing import Any
 
 import deck as decks
 import jinja2
+import live
 import web
 from playwright.sync_api import sync_playwright
 
@@ -36,6 +37,8 @@ def build(source: Path, out: Path) -> decks.Deck:
     files += [npm / "mathjax/es5/tex-svg.js", *(web.SITE / name for name in ("host.js", "deck.css", "deck.js"))]
     for file in files:
         shutil.copy(file, assets)
+    if any('class="output live"' in slide.body for slide in deck.slides):
+        live.build(assets / "live")
     env = jinja2.Environment(loader=jinja2.FileSystemLoader(web.SITE), undefined=jinja2.StrictUndefined)
     minutes = f"{sum(slide.minutes for slide in deck.slides):g}"
     (out / "index.html").write_text(env.get_template("deck.html").render(deck=deck, minutes=minutes), encoding="utf-8")

@@ -128,6 +128,20 @@ def test_a_widget_answers_to_keys_and_mouse_and_the_slide_stays(opened: Any, nam
     assert page.evaluate("document.activeElement === document.body")
 
 
+@pytest.mark.parametrize("name", ["02_conditional_gans", "03_normalizing_flows", "04b_learning_and_sampling"])
+def test_a_live_model_computes_in_the_deck(opened: Any, name: str) -> None:
+    """Opened as a file: the network is loaded by the click, and draws."""
+    page = opened(name)
+    button = go_to(page, ".output.live").locator("button", has_text="loads")
+    widget = page.locator(".slides > section.present .output.live")
+    before = widget.screenshot()
+    page.evaluate("document.addEventListener('live:drawn', () => { globalThis.drawn = true; })")
+    button.click()
+    page.wait_for_function("globalThis.drawn")
+    assert widget.screenshot() != before
+    assert "stored stays" not in widget.inner_text()
+
+
 def test_fragments_come_one_at_a_time(opened: Any) -> None:
     page = opened("04_diffusion_models")
     go_to(page, ".fragment")
