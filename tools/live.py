@@ -91,8 +91,11 @@ def to_onnx(graph: Graph) -> bytes:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
-        names = {"input_names": list(graph.inputs), "output_names": list(graph.outputs)}
-        program = torch.onnx.export(module, tuple(graph.inputs.values()), dynamo=True, verbose=False, **names)
+        inputs, outputs = list(graph.inputs), list(graph.outputs)
+        example = tuple(graph.inputs.values())
+        program = torch.onnx.export(
+            module, example, input_names=inputs, output_names=outputs, dynamo=True, verbose=False
+        )
         assert program is not None
         file = Path(folder) / "graph.onnx"
         program.save(file, external_data=False)

@@ -54,7 +54,7 @@ class FlowBothWays(LiveModel):
             raise ValueError(f"flow: expected one of the plane, without classes, with base N(0, I), got {flow.shape}")
         if x is None:
             x = data.Moons(std=0.1).sample(N, generator=torch.Generator().manual_seed(1))
-        x = check("x", x.to(flow.like()), Annotated[Float[Tensor, "{N} 2"], "finite"], N=N)
+        points: Tensor = check("x", x.to(flow.like()), Annotated[Float[Tensor, "{N} 2"], "finite"], N=N)
         example = {"points": torch.zeros(N + 1, 2, dtype=torch.float32)}
         ways = {"forward": Way(flow, inverse=False), "inverse": Way(flow, inverse=True)}
         self._graphs = {name: Graph(way.eval(), example, ("to",)) for name, way in ways.items()}
@@ -70,8 +70,8 @@ class FlowBothWays(LiveModel):
             "colours": plots.PALETTE[1:5],
         }  # fmt: skip
         with evaluating(flow):
-            z, _ = flow(x)
-        super().__init__(flow, spec, {"x": x, "z": z}, direction=direction, temperature=temperature, seed=seed)
+            z, _ = flow(points)
+        super().__init__(flow, spec, {"x": points, "z": z}, direction=direction, temperature=temperature, seed=seed)
 
     def graphs(self) -> dict[str, Graph]:
         return self._graphs

@@ -14,9 +14,9 @@ import pytest
 import torch
 import web
 from torch import Tensor
-from widget_page import ready, stored, value, write_deck, write_page
+from widget_page import ready, value, write_deck, write_page
 
-from gencourse.widgets.live import LiveModel
+from gencourse.widgets import FlowBothWays
 from genlib import diffusion, gan
 
 FOLDER = "live/"
@@ -56,6 +56,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the assets of all live widgets, to which pages are written."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, str(web.ROOT / "tools" / "live.py"), str(folder / FOLDER)]
+    (folder / "favicon.ico").touch()  # browsers ask servers for one
     subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     return folder
 
@@ -204,7 +205,7 @@ def kernel_page(open_page: Any, name: str) -> Any:
     page.expose_function("kernel", kernel)
     state = {"spec": widget.spec, "still": widget.still | {"data": base64.b64encode(widget.still["data"]).decode()}}
     page.evaluate(WATCH)
-    page.evaluate(KERNEL, [str(widget._esm), state, widget.values()])
+    page.evaluate(KERNEL, [str(vars(type(widget))["_esm"]), state, widget.values()])
     return page
 
 
@@ -412,13 +413,11 @@ def test_an_asset_names_no_machine(site: Path) -> None:
         assert trace.encode() not in archive
 
 
-def test_a_graph_that_changed_is_not_run_by_a_page_that_did_not(show: Any, site: Path) -> None:
+def test_a_graph_that_changed_is_not_run_by_a_page_that_did_not(site: Path) -> None:
     """A widget asks for the asset of its own weights, so one of other weights finds none."""
-    widget = live.moons()
-    other = live.moons().graphs()["forward"].module.flow
+    way: Any = live.moons().graphs()["forward"].module
+    there = [(site / FOLDER / f"{FlowBothWays(way.flow).spec['asset']}.0.js").exists()]
     with torch.no_grad():
-        next(other.parameters()).add_(1e-3)
-    assert isinstance(widget, LiveModel)
-    assert (site / FOLDER / f"{widget.spec['asset']}.0.js").exists()
-    assert not (site / FOLDER / f"{type(widget)(other).spec['asset']}.0.js").exists()
-    assert stored(widget)
+        next(way.flow.parameters()).add_(1e-3)
+    there.append((site / FOLDER / f"{FlowBothWays(way.flow).spec['asset']}.0.js").exists())
+    assert there == [True, False]
