@@ -11,6 +11,7 @@ const STYLE = `
   .jp-mod-presentationMode .jp-Notebook .jp-Cell:not(#_) :is(.jp-InputPrompt, .jp-OutputPrompt) {
     flex: 0 0 16px; min-width: 0; visibility: hidden;
   }
+  .jp-mod-presentationMode .genlib-explorer { max-width: none; }
   .jp-mod-presentationMode img[data-text] {
     zoom: var(--genlib-zoom); max-width: 100%; max-height: calc((100vh - 150px) / var(--genlib-zoom));
     object-fit: contain; object-position: left;
