@@ -192,7 +192,8 @@ def test_noise_is_normal_and_the_same_for_the_same_seed(show: Any) -> None:
 
 
 def kernel_page(open_page: Any, name: str) -> Any:
-    page, widget = open_page("about:blank", width=1280), live.WIDGETS[name]()
+    page = open_page("about:blank", width=1280)
+    widget: Any = live.WIDGETS[name]()
     page.widget, page.alive = widget, True
     sent: list[Any] = []
     widget.send = lambda content, buffers=None: sent.append((content, buffers or []))
@@ -205,7 +206,7 @@ def kernel_page(open_page: Any, name: str) -> Any:
     page.expose_function("kernel", kernel)
     state = {"spec": widget.spec, "still": widget.still | {"data": base64.b64encode(widget.still["data"]).decode()}}
     page.evaluate(WATCH)
-    page.evaluate(KERNEL, [str(vars(type(widget))["_esm"]), state, widget.values()])
+    page.evaluate(KERNEL, [str(widget._esm), state, widget.values()])
     return page
 
 
