@@ -15,7 +15,7 @@ PACKAGES = ("genlib", "gencourse")
 LAYERS = [
     {"gencourse.grade"},
     {"gencourse.checks", "gencourse.widgets"},
-    {"gencourse.plots"},
+    {"gencourse.plots", "gencourse.runs"},
     {"genlib.recipes", "genlib.__main__"},
     {"genlib.metrics"},
     {"genlib.train"},
