@@ -85,6 +85,5 @@ html_theme_options = {
     "pygments_dark_style": "a11y-high-contrast-dark",
     "back_to_top_button": False,
     "footer_content_items": [],
-    "article_footer_items": ["prev-next"],
 }
 html_sidebars = {"**": ["navbar-logo", "icon-links", "search-button-field", "sbt-sidebar-nav"]}

@@ -43,6 +43,7 @@ def build(out: Path = OUT, solutions: bool = True) -> None:
         subprocess.run([sys.executable, str(ROOT / "tools" / "live.py"), str(out / "live")], check=True)
     for unused in ("objects.inv", ".buildinfo"):
         (out / unused).unlink(missing_ok=True)
+    shutil.rmtree(out / "_sources", ignore_errors=True)  # empty
 
 
 def add(name: str, out: Path = OUT) -> None:

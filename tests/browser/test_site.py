@@ -36,7 +36,7 @@ CUT = """() => {
   }).map((e) => `${e.tagName} ${e.className} ${e.textContent.slice(0, 40)}`);
 }"""
 STROKES = "document.querySelectorAll('mjx-container svg').forEach((svg) => svg.replaceChildren())"
-RAW = """() => { const copy = document.querySelector(".bd-article").cloneNode(true);
+RAW = """() => { const copy = document.querySelector(".bd-article, #main-content").cloneNode(true);
   copy.querySelectorAll("mjx-container, pre, code, script, style, .genlib-widget").forEach((e) => e.remove());
   return copy.textContent.match(/\\\\[a-zA-Z(\\[]+|\\$[^$\\n]+\\$/g) ?? []; }"""
 UNREACHED = """() => [...document.querySelectorAll(".bd-article *")].filter((e) => {
@@ -85,7 +85,7 @@ def test_on_a_phone_nothing_is_cut_and_nothing_is_raw(opened: Any, name: str) ->
     assert page.evaluate(RAW) == []
     structure = page.evaluate(STRUCTURE)
     levels = structure["levels"]
-    assert structure["titles"] == 1
+    assert structure["titles"] == 1 or name == "search"  # its title stands outside an article
     assert all(b <= a + 1 for a, b in itertools.pairwise(levels)), levels
     assert structure["silent"] == 0
 
@@ -132,11 +132,8 @@ def test_light_and_dark_are_chosen_by_a_button(opened: Any) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
     light = page.evaluate(ground)
-    button = page.locator(".bd-header-article .theme-switch-button").first
-    for _ in range(3):
-        button.click()
-        if page.evaluate("document.documentElement.dataset.theme") == "dark":
-            break
+    page.locator(".bd-header-article .theme-switch-button").first.click()
+    page.locator('.bd-header-article .theme-change-button[data-mode="dark"]').first.click()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert page.evaluate(ground) != light
 
@@ -211,8 +208,3 @@ def test_every_link_leads_somewhere_and_nothing_is_loaded_from_outside(site: Pat
                 there = unquote(to.fragment) in pages[target].anchors
             lost += [] if there else [f"{path.name}: {link}"]
     assert lost == []
-
-
-def test_what_is_downloaded_is_the_notebook(site: Path) -> None:
-    for entry in COURSE:
-        assert (site / "files" / entry.path).read_bytes() == (site_sources.ROOT / entry.path).read_bytes()
