@@ -111,7 +111,7 @@ def test_a_widget_answers_to_keys_and_mouse_and_the_slide_stays(opened: Any, nam
     page = opened(name)
     slider = go_to(page, ".genlib-explorer input[type=range]:not([disabled])")
     where = page.evaluate("Reveal.getIndices().h")
-    text = page.locator(".slides > section.present .genlib-explorer [aria-live]").first
+    text = page.locator(".slides > section.present .genlib-explorer .genlib-text").first
     before = text.inner_text()
     slider.focus()
     for _ in range(2):
