@@ -76,3 +76,8 @@ def still(output: Any) -> str:
     size = "".join(f' {side}="{about[side]}"' for side in ("width", "height") if side in about)
     source = "".join(picture).replace("\n", "")
     return f'<img src="data:image/png;base64,{source}" alt="{html.escape(about.get("alt", ""))}"{size}>'
+
+
+if __name__ == "__main__":
+    chromium()
+    npm()
