@@ -3,8 +3,9 @@
     python benchmarks/widget_latency.py [--presses 50] [--page ADDRESS]
 
 `drawn` is the time from `keydown` to the end of drawing, layout included; `painted` ends when the browser has produced
-the frame, so it includes up to 17 ms of waiting for the screen. With --page, a page that shows the widget is measured
-instead: a deck, or the site, where no kernel answers. Needs playwright and chromium.
+the frame, so it includes up to 17 ms of waiting for the screen. The first line is the harness's own floor: an input
+that draws nothing. With --page, a page that shows the β widget is measured instead, a deck or the site, where no kernel
+answers. Needs playwright and chromium.
 """
 
 import argparse
@@ -96,6 +97,25 @@ def press(page: Page, label: str, key: str, times: int) -> list[dict[str, Any]]:
     return page.evaluate("n => presses.slice(-n)", times)
 
 
+def floor(page: Page, times: int) -> list[dict[str, Any]]:
+    """Presses on an input that says at once that it has been drawn."""
+    page.evaluate(
+        """() => {
+          const input = Object.assign(document.createElement("input"), { type: "range", ariaLabel: "floor" });
+          const root = document.createElement("div");
+          root.className = "genlib-explorer";
+          root.dataset.lmSuppressShortcuts = "true";
+          input.addEventListener("input", () => input.dispatchEvent(
+            new CustomEvent("explorer:drawn", { bubbles: true, detail: { complete: true } })));
+          root.append(input);
+          document.querySelector(".genlib-explorer").parentElement.append(root);
+        }"""
+    )
+    found = press(page, "floor", "ArrowLeft", times)
+    page.evaluate("document.querySelector('[aria-label=floor]').parentElement.remove()")
+    return found
+
+
 def report(name: str, presses: list[dict[str, Any]]) -> None:
     cells = []
     for what in ("drawn", "painted"):
@@ -117,6 +137,9 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         if args.page:
             page.goto(args.page)
+            page.wait_for_selector(".genlib-explorer", state="attached", timeout=60_000)
+            page.evaluate("""globalThis.Reveal && Reveal.slide([...document.querySelectorAll(".slides > section")]
+              .findIndex((slide) => slide.querySelector("[aria-label='step t']")))""")
             page.wait_for_selector(".genlib-explorer svg path", timeout=60_000)
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -130,14 +153,15 @@ def main() -> None:
 
         print(f"{'milliseconds from keydown':<44} {'':>7}  {'drawn':^15}  {'painted':^15}")
         print(f"{'':<44} {'presses':>7}  {'median':>7} {'p95':>7}  {'median':>7} {'p95':>7}")
+        report("the harness alone", floor(page, args.presses))
         press(page, "step t", "ArrowRight", 3)  # to warm up
-        report("t, preloaded", press(page, "step t", "ArrowRight", args.presses))
-        report("digit, preloaded", press(page, "digit", "ArrowDown", 5))
-        steps = press(page, "number of steps T", "ArrowLeft", 1 if args.page else args.presses)
-        if computed := [step for step in steps if step["drawings"] > 1]:
-            report("T, computed by the kernel", computed)
-        if preloaded := [step for step in steps if step["drawings"] == 1]:
-            report("T, preloaded", preloaded)
+        report("step t", press(page, "step t", "ArrowRight", args.presses))
+        report("digit", press(page, "digit", "ArrowDown", 5))
+        for name in ("number of steps T", "last β T"):
+            steps = press(page, name, "ArrowLeft", args.presses)
+            for how, one in {"by the kernel": True, "in the page": False}.items():
+                if some := [step for step in steps if (step["drawings"] > 1) == one]:
+                    report(f"{name}, computed {how}", some)
         browser.close()
 
 
