@@ -65,7 +65,7 @@ globalThis.genlibPaper = {
     }
     const cut = [];
     for (const box of document.querySelectorAll("article *")) {
-      if (box.closest("svg, mjx-assistive-mml") && box.tagName !== "svg") continue;
+      if (box.parentElement.closest("svg") || box.closest("mjx-assistive-mml")) continue; // part of the svg around it
       const { left, right, width: w } = box.getBoundingClientRect();
       const hides = box.tagName !== "svg" && !box.matches("mjx-container, mjx-container *") &&
         getComputedStyle(box).overflowX !== "visible" && box.scrollWidth > box.clientWidth + 1;

@@ -107,6 +107,13 @@ def test_stored_state_stays_out(written: tuple[Path, bool]) -> None:
         assert not views
 
 
+def test_a_page_has_one_title(written: tuple[Path, bool]) -> None:
+    for entry in COURSE:
+        cells = json.loads((written[0] / entry.path).read_text(encoding="utf-8"))["cells"]
+        lines = [line for cell in cells if cell["cell_type"] == "markdown" for line in cell["source"].split("\n")]
+        assert len([line for line in lines if line.startswith("# ")]) == 1
+
+
 def test_what_is_downloaded_is_the_notebook_itself(written: tuple[Path, bool]) -> None:
     work, _ = written
     for entry in COURSE:

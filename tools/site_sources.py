@@ -130,6 +130,7 @@ def notebook(pages: Pages, path: str, aside: str = "") -> dict[str, Any]:
         else:
             cell["outputs"] = [output(stored, each) for each in cell.get("outputs", [])]
         cells.append(cell)
+    demote(cells)
     if aside:
         first = cells[0]["source"].split("\n", 1)
         cells[0]["source"] = "\n".join([first[0], "", aside, "", *first[1:]])
@@ -137,6 +138,20 @@ def notebook(pages: Pages, path: str, aside: str = "") -> dict[str, Any]:
     if path.startswith("solutions/"):
         metadata |= {"orphan": True, "nosearch": True}
     return stored | {"cells": cells, "metadata": metadata}
+
+
+def demote(cells: list[dict[str, Any]]) -> None:
+    """A page has one title: from the first part on that has a title like the notebook's, headings go down a level."""
+    titles = 0
+
+    def lower(heading: re.Match[str]) -> str:
+        nonlocal titles
+        titles += heading[0] == "# "
+        return f"#{heading[0]}" if titles > 1 else heading[0]
+
+    for cell in cells:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = re.sub(r"^#+ ", lower, cell["source"], flags=re.M)
 
 
 def output(stored: dict[str, Any], each: dict[str, Any]) -> dict[str, Any]:
