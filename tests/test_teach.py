@@ -68,7 +68,7 @@ def test_a_plan_names_what_is_in_its_lecture(name: str) -> None:
             assert plain(question) in text, question
     before = LECTURES["04_diffusion_models"] if name.startswith("04b") else ""
     tags = re.findall(r"\\tag\{(\w+)\}", LECTURES[name] + before)
-    named = set(re.findall(r"\((\d+[a-f]?)\)", PLANS[name]))
+    named = set(re.findall(r"\((\d+[a-z]?)\)", PLANS[name]))
     assert named <= set(tags), named - set(tags)
 
 
