@@ -3,10 +3,8 @@
 import re
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("mdit_py_plugins", reason="make slides installs what it needs")
 import deck as decks
+import pytest
 import slides
 import web
 
