@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import site_sources
@@ -18,7 +19,6 @@ import web
 
 ROOT = web.ROOT
 OUT = ROOT / "build" / "site"
-WORK = ROOT / "build" / "site-work"
 
 
 def solutions_wanted() -> bool:
@@ -27,23 +27,26 @@ def solutions_wanted() -> bool:
 
 
 def build(out: Path = OUT, solutions: bool = True) -> None:
-    """Build everything anew: what was there before is gone."""
-    for folder in (WORK, out):
-        shutil.rmtree(folder, ignore_errors=True)
-    ignore = shutil.ignore_patterns("package*.json", "deck*", "host.js", "__pycache__", "README.md")
-    shutil.copytree(ROOT / "site", WORK, ignore=ignore)
-    shutil.copy(ROOT / "site" / "host.js", WORK / "static")
-    (WORK / "static" / "mathjax").mkdir()
-    shutil.copy(web.npm() / "mathjax" / "es5" / "tex-svg-full.js", WORK / "static" / "mathjax")
-    site_sources.write(WORK, solutions)
-    environment = os.environ | {"COURSE_ROOT": str(ROOT), "PYTHONPATH": "", "PYTHONHASHSEED": "0"}
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going", "-E", "-j", "2"]
-    subprocess.run([*command, "-d", str(WORK / "doctrees"), str(WORK), str(out)], env=environment, check=True)
-    if (ROOT / "tools" / "live.py").exists():  # the trained networks that run in the page
-        subprocess.run([sys.executable, str(ROOT / "tools" / "live.py"), str(out / "live")], check=True)
-    for unused in ("objects.inv", ".buildinfo"):
-        (out / unused).unlink(missing_ok=True)
-    shutil.rmtree(out / "_sources", ignore_errors=True)  # empty
+    """Build everything anew; what was there before is gone once the new site stands, and stays if it fails."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix="site-") as folder:
+        work, site = Path(folder) / "source", Path(folder) / "site"
+        ignore = shutil.ignore_patterns("package*.json", "deck*", "host.js", "__pycache__")
+        shutil.copytree(web.SITE, work, ignore=ignore)
+        shutil.copy(web.SITE / "host.js", work / "static")
+        (work / "static" / "mathjax").mkdir()
+        shutil.copy(web.npm() / "mathjax" / "es5" / "tex-svg-full.js", work / "static" / "mathjax")
+        site_sources.write(work, solutions)
+        environment = os.environ | {"COURSE_ROOT": str(ROOT), "PYTHONPATH": "", "PYTHONHASHSEED": "0"}
+        command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going", "-E", "-j", "2"]
+        subprocess.run([*command, "-d", f"{folder}/doctrees", str(work), str(site)], env=environment, check=True)
+        # The trained networks that run in the page.
+        subprocess.run([sys.executable, str(ROOT / "tools" / "live.py"), str(site / "live")], check=True)
+        for unused in ("objects.inv", ".buildinfo"):
+            (site / unused).unlink(missing_ok=True)
+        shutil.rmtree(site / "_sources", ignore_errors=True)  # empty
+        shutil.rmtree(out, ignore_errors=True)
+        site.rename(out)
 
 
 def add(name: str, out: Path = OUT) -> None:
