@@ -123,8 +123,9 @@ def _markdown(shown: Callable[[str, str], str] | None = None) -> MarkdownIt:
     md.use(dollarmath_plugin, renderer=_mathematics, allow_space=False).use(attrs_plugin)
     for name in BLOCKS:
         container_plugin(md, name, render=_block(name))
-    for name in OUTPUTS if shown else ():
-        container_plugin(md, name, render=_output(name, shown))
+    if shown:
+        for name in OUTPUTS:
+            container_plugin(md, name, render=_output(name, shown))
     md.core.ruler.push("fragments", _fragments)
     return md
 
