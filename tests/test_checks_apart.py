@@ -183,6 +183,19 @@ def test_it_is_stopped_and_the_result_says_so(double, answer, capfd):
     assert checks.run("toy.double", lambda x: 2 * x).state == "passed", "and the next one is examined as ever"
 
 
+def test_time_in_which_other_programs_work_is_not_its_own(double, monkeypatch):
+    monkeypatch.setattr(limit, "PATIENCE", 1000.0)
+
+    def waits(x):
+        time.sleep(1.0)
+        return 2 * x
+
+    assert checks.run("toy.double", waits).state == "passed"
+    monkeypatch.setattr(limit, "PATIENCE", 1.0)
+    result = checks.run("toy.double", waits)
+    assert (result.state, result.mistake) == ("wrong", "endless"), "it may not sleep for ever"
+
+
 def test_what_it_changes_is_gone_with_it(double, monkeypatch):
     monkeypatch.setattr(limit, "SECONDS", 60.0)
     counted, threads = [], torch.get_num_threads()

@@ -6,7 +6,6 @@ import importlib
 import math
 import os
 import pkgutil
-import signal
 import sys
 import time
 from collections import Counter
@@ -55,8 +54,6 @@ def _here(monkeypatch):
     monkeypatch.setattr(sys.modules["gencourse.checks.exercise"], "possible", lambda: False)
     monkeypatch.setattr(examine, "_pace", lambda *_: "")
     monkeypatch.setattr(hunt, "clock", time.process_time)
-    if hasattr(signal, "ITIMER_PROF"):
-        monkeypatch.setattr(limit, "TIMER", ("ITIMER_PROF", "SIGPROF"))
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -69,7 +66,6 @@ def answered(given: Given, seed: int) -> Result:
     with pytest.MonkeyPatch.context() as patch:
         if given.mistake == "endless":
             patch.setattr(limit, "SECONDS", 1.0)
-            patch.setattr(limit, "TIMER", ("ITIMER_REAL", "SIGALRM"))
         return checks.run(given.exercise, given.function, seed=seed)
 
 

@@ -164,7 +164,7 @@ class Answer(Call):
                 "Does every loop come to its end? Look at what should stop it, and whether that ever changes. Or is "
                 "the same work done again and again, where what is there already could be used?",
                 expected="an answer within some milliseconds",
-                got=f"none after {limit.SECONDS:g} s; it was stopped at\n{students_line(error).text}".rstrip(),
+                got=f"none after {error.args[0]:g} s; it was stopped at\n{students_line(error).text}".rstrip(),
             )
         except TooMuch as error:
             self._printed = _shortened(page.getvalue())

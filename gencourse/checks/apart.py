@@ -27,6 +27,7 @@ from gencourse.checks.panel import Result
 MEMORY = 2 << 30  # bytes that an answer may ask for, beyond what the kernel holds
 FILES = 16 << 20  # bytes in a file
 SILENCE = 5.0  # seconds beyond those of one call, after which nothing will come any more
+LOOK = 0.2  # seconds until the parent looks again how long the fork has worked
 TOTAL = 240.0  # seconds for all checks together
 
 Told = Callable[[str], None]
@@ -51,7 +52,7 @@ def apart(name: str, work: Callable[[Told], Result]) -> Result:
         _work(write, work)
     os.close(write)
     try:
-        return _listen(name, read)
+        return _listen(name, read, child)
     finally:
         os.close(read)
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -95,11 +96,29 @@ def _bounds() -> None:
         resource.setrlimit(what, (most, most) if hard == resource.RLIM_INFINITY else (min(most, hard), hard))
 
 
-def _listen(name: str, read: int) -> Result:
+def _worked(child: int) -> float:
+    """Seconds in which a process has worked."""
+    with open(f"/proc/{child}/stat") as file:
+        after_its_name = file.read().rpartition(")")[2].split()
+    return sum(map(int, after_its_name[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def _silent(read: int, child: int, ends: float) -> float:
+    """Wait for a word; 0 when one comes, else the seconds after which none will."""
+    worked, heard, most = _worked(child), time.monotonic(), limit.SECONDS + SILENCE
+    while not select.select([read], [], [], LOOK)[0]:
+        now = time.monotonic()
+        if now > ends or now - heard > limit.PATIENCE * most:
+            return now - heard
+        if _worked(child) - worked > most:
+            return most
+    return 0.0
+
+
+def _listen(name: str, read: int, child: int) -> Result:
     check, rest, ends = "", b"", time.monotonic() + TOTAL
     while True:
-        wait = min(limit.SECONDS + SILENCE, ends - time.monotonic())
-        if wait <= 0 or not select.select([read], [], [], wait)[0]:
+        if seconds := _silent(read, child, ends):
             return Result(
                 name,
                 "wrong",
@@ -108,7 +127,7 @@ def _listen(name: str, read: int) -> Result:
                 hint="It did not come to an end, and could not be interrupted. Is there a loop without an end, a "
                 "number that is far too large, or an except that catches everything, the end of its time included?",
                 expected="an answer within some milliseconds",
-                got=f"none after {limit.SECONDS:g} s; its process was ended",
+                got=f"none after {seconds:.0f} s; its process was ended",
             )
         piece = os.read(read, 1 << 16)
         *lines, rest = (rest + piece).split(b"\n")

@@ -9,20 +9,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 HERE = str(Path(__file__).parent)
-SECONDS = 10.0  # that an answer may take for one call; honest ones need some milliseconds
-TIMER = "ITIMER_REAL", "SIGALRM"  # the clock's; "ITIMER_PROF", "SIGPROF" count this process's own time
+SECONDS = 10.0  # of the process's own time that an answer may take for one call; honest ones need some milliseconds
+PATIENCE = 6.0  # times as long by the clock, which also runs while an answer sleeps and while other programs work
 AGAIN = 0.01  # seconds until the alarm rings once more, if the answer caught what it raised
 LETTERS = 200_000  # that an answer may print in one call
 beats: list[Callable[[], None]] = []  # called before each call: a fork tells its parent that it lives
 
 
 class TooLong(BaseException):
-    """The time was up."""
+    """The time was up: so many seconds of it."""
 
 
 class TooMuch(BaseException):
@@ -46,12 +46,12 @@ class Page(io.StringIO):
 def limited() -> Iterator[Page]:
     """Catch what is printed inside the block, raise `TooMuch` beyond `LETTERS`, and `TooLong` after `SECONDS`.
 
-    The clock decides; a module that is being imported comes on top. (torch imports parts of itself when they are first
-    used. An import that is cut off leaves half a module behind.) Where the block catches what is raised, the alarm
-    rings again and again.
+    These are seconds in which the process works; by the clock it may take `PATIENCE` times as many. A module that is
+    being imported comes on top. (torch imports parts of itself when they are first used. An import that is cut off
+    leaves half a module behind.) Where the block catches what is raised, the alarm rings again and again.
 
-    The time is limited only in the main thread of a POSIX system, where cells and tests run; elsewhere, and where the
-    alarm is somebody else's already, nothing is.
+    The time is limited only in the main thread of a POSIX system, where cells and tests run; elsewhere, and by an
+    alarm that is somebody else's already, nothing is.
     """
     for beat in beats:
         beat()
@@ -76,11 +76,7 @@ def _alarm() -> Iterator[None]:
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
-    timer, alarm = (getattr(signal, name) for name in TIMER)
-    if signal.getitimer(timer)[0]:
-        yield
-        return
-
+    mine = [alarm for alarm in _alarms() if not signal.getitimer(alarm.timer)[0]]
     rings = 0
 
     def ring(number: int, frame: FrameType | None) -> None:
@@ -88,26 +84,43 @@ def _alarm() -> Iterator[None]:
         if frame is None or not _at_work(frame):
             return
         rings += 1
+        up = TooLong(next(alarm.seconds for alarm in mine if alarm.number == number))
         if rings % 2:
-            raise TooLong
-        frame.f_trace = _next_line  # where a try catches what is raised inside it, the line after it may stand outside
-        sys.settrace(_next_line)
+            raise up
 
-    traced, before = sys.gettrace(), signal.signal(alarm, ring)
-    signal.setitimer(timer, SECONDS, AGAIN)
+        def next_line(frame: FrameType, event: str, arg: Any) -> Any:
+            if event == "line":
+                raise up
+            return next_line
+
+        frame.f_trace = next_line  # where a try catches what is raised inside it, the line after it may stand outside
+        sys.settrace(next_line)
+
+    traced, before = sys.gettrace(), [signal.signal(alarm.number, ring) for alarm in mine]
+    for alarm in mine:
+        signal.setitimer(alarm.timer, alarm.seconds, AGAIN)
     try:
         yield
     finally:
-        signal.setitimer(timer, 0)
+        for alarm in mine:
+            signal.setitimer(alarm.timer, 0)
         if rings > 1:
             sys.settrace(traced)
-        signal.signal(alarm, before if before is not None else signal.SIG_DFL)
+        for alarm, handler in zip(mine, before, strict=True):
+            signal.signal(alarm.number, handler if handler is not None else signal.SIG_DFL)
 
 
-def _next_line(frame: FrameType, event: str, arg: Any) -> Any:
-    if event == "line":
-        raise TooLong
-    return _next_line
+class Alarm(NamedTuple):
+    timer: int
+    number: int  # of its signal
+    seconds: float
+
+
+def _alarms() -> tuple[Alarm, Alarm]:
+    return (
+        Alarm(signal.ITIMER_PROF, signal.SIGPROF, SECONDS),
+        Alarm(signal.ITIMER_REAL, signal.SIGALRM, PATIENCE * SECONDS),
+    )
 
 
 def _at_work(frame: FrameType | None) -> bool:
