@@ -6,6 +6,8 @@
     notebook: 04_diffusion_models
     ---
 
+    # The way there                                 a section: all slides up to the next one (a deck may have none)
+
     ## One message, as the heading                  a slide; its heading is a sentence or a question
 
     Text, mathematics in $...$ and $$...$$; a list written with + comes item by item, one with - at once.
@@ -21,6 +23,11 @@
 name. `::: fragment` comes at the next key, `::: key`
 frames what the room is to remember (`::: fragment key` does both), and `:::: columns` holds `::: column` blocks side by
 side. Nothing that is computed is typed: a slide shows the cell's own output, and its code at the press of a key.
+
+The sections are the outline on the title slide, and each slide names its own at the foot. Slides before the first
+section belong to none. `## A detail {optional}` marks a slide that may be skipped: notes and speaker's view say so, and
+the build sums up the minutes. What stands after **Say** is spoken at 130 words a minute, a formula as one word; it may
+take 15 % more than the slide's minutes (`slides.py --pace` lists the slides that take longer).
 """
 
 import html
@@ -31,6 +38,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import minutes as spoken
 import nbformat
 import web
 import yaml
@@ -44,6 +52,8 @@ from pygments.lexers.python import PythonLexer
 
 OUTPUTS = ("figure", "table", "printed", "widget", "live", "code")
 BLOCKS = ("fragment", "columns", "column", "key")
+WORDS_A_MINUTE = 130
+LONGER = 1.15  # how much longer than its minutes a slide's text may take
 
 
 class DeckError(Exception):
@@ -59,6 +69,18 @@ class Slide:
     minutes: float = 0.0
     notes: str = ""
     codes: list[str] = field(default_factory=list)
+    words: int = 0  # that are said
+    optional: bool = False
+    section: int = 0  # its number, from 1; 0 before the first
+    title: str = ""  # the heading as it is written
+
+    @property
+    def too_long(self) -> str:
+        """How long the text takes, where that is more than the slide's minutes allow."""
+        takes = self.words / WORDS_A_MINUTE
+        if takes <= self.minutes * LONGER:
+            return ""
+        return f"{self.words} words to say take {takes:.1f} min, the slide has {self.minutes:g}"
 
     @property
     def code(self) -> str:
@@ -74,6 +96,26 @@ class Deck:
     subtitle: str
     notebook: str
     slides: list[Slide]
+    sections: list[str] = field(default_factory=list)  # their titles, as HTML
+
+    @property
+    def minutes(self) -> float:
+        """Of all slides."""
+        return sum(slide.minutes for slide in self.slides)
+
+    @property
+    def optional(self) -> float:
+        """The minutes of the slides that may be skipped."""
+        return sum(slide.minutes for slide in self.slides if slide.optional)
+
+    @property
+    def outline(self) -> list[tuple[str, int, float]]:
+        """Of each section the title, its first slide (the title slide is 0) and its minutes."""
+        rows = []
+        for number, title in enumerate(self.sections, 1):
+            inside = [i for i, slide in enumerate(self.slides, 1) if slide.section == number]
+            rows.append((title, inside[0], sum(self.slides[i - 1].minutes for i in inside)))
+        return rows
 
 
 def read(path: Path) -> Deck:
@@ -89,15 +131,29 @@ def read(path: Path) -> Deck:
     if set(head) != {"title", "subtitle", "notebook"}:
         raise DeckError(f"{path.name}: expected title, subtitle and notebook at its head, got {', '.join(head)}")
     notebook = nbformat.read(web.ROOT / "lectures" / f"{head['notebook']}.ipynb", as_version=4)
-    parts = re.split(r"^## +", match[2], flags=re.MULTILINE)
-    slides = []
-    for part in parts[1:]:
-        heading, _, text = part.partition("\n")
+    slides: list[Slide] = []
+    sections: list[str] = []
+    _, *parts = re.split(r"^(##?) +(.*)\n", match[2], flags=re.MULTILINE)
+    for mark, heading, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         try:
+            if mark == "#":
+                sections.append(_section(heading.strip(), text))
+                continue
             slides.append(_slide(heading.strip(), text, notebook))
+            slides[-1].section = len(sections)
         except DeckError as error:
             raise DeckError(f"{path.name}, slide {len(slides) + 1} ({heading.strip()}): {error}") from None
-    return Deck(head["title"], head["subtitle"], head["notebook"], slides)
+    used = {slide.section for slide in slides}
+    if empty := [title for number, title in enumerate(sections, 1) if number not in used]:
+        raise DeckError(f"{path.name}, section {empty[0]}: has no slide")
+    return Deck(head["title"], head["subtitle"], head["notebook"], slides, sections)
+
+
+def _section(title: str, text: str) -> str:
+    """A section's title as HTML; what it has to show stands on slides."""
+    if text.strip():
+        raise DeckError("a section has slides and no text of its own")
+    return _markdown().renderInline(title)
 
 
 def _slide(heading: str, text: str, notebook: Any) -> Slide:
@@ -110,7 +166,10 @@ def _slide(heading: str, text: str, notebook: Any) -> Slide:
     if missing:
         raise DeckError(f"its notes lack {' and '.join(missing)}")
     text = re.sub(r"^::: notes .*?^:::$", "", text, flags=re.MULTILINE | re.DOTALL)
-    slide = Slide(_markdown().renderInline(heading), minutes=float(minutes), notes=_markdown().render(notes))
+    title = heading.removesuffix(" {optional}")
+    slide = Slide(_markdown().renderInline(title), title=title, optional=title != heading)
+    slide.minutes, slide.notes = float(minutes), _markdown().render(notes)
+    slide.words = sum(map(spoken.words, re.findall(r"\*\*Say\*\*(.*?)(?=\*\*Ask\*\*|\Z)", notes, re.DOTALL)))
     slide.body = _markdown(lambda kind, what: _shown(kind, what, notebook, slide.codes)).render(text)
     if ":::" in slide.body:
         raise DeckError("a ::: that opens or closes nothing; a block around another one has a colon more")

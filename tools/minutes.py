@@ -23,7 +23,7 @@ UNREAD = ("## Where to read on",)  # a list of titles
 
 def minutes(source: Path) -> float:
     """Of one lecture, not rounded. A formula in a line is read as one word."""
-    words, half, widgets = 0, 0, 0
+    spoken, half, widgets = 0, 0, 0
     for cell in read_source(source).cells:
         if cell.cell_type == "code":
             figures = len(re.findall(r"\bplots\.(?:figure|image_rows|table)\(", cell.source))
@@ -32,9 +32,13 @@ def minutes(source: Path) -> float:
         elif not cell.source.startswith(UNREAD):
             text = FOLDED.sub("", cell.source)
             half += len(EQUATION.findall(text))
-            text = LINK.sub(r"\1", INLINE.sub("x", EQUATION.sub("", text)))
-            words += len(WORD.findall(text))
-    return words / 130 + half / 2 + 1.5 * widgets
+            spoken += words(text)
+    return spoken / 130 + half / 2 + 1.5 * widgets
+
+
+def words(text: str) -> int:
+    """How many words are read aloud: a link by its name, a formula in a line as one, a displayed one not at all."""
+    return len(WORD.findall(LINK.sub(r"\1", INLINE.sub("x", EQUATION.sub("", text)))))
 
 
 def main() -> None:

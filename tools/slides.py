@@ -3,6 +3,7 @@
     slides.py                 build, measure and print every deck into build/slides
     slides.py --only NAME     build one; may be repeated
     slides.py --no-pdf        without the printed decks
+    slides.py --pace          build nothing: list the slides whose text takes longer than their minutes
 
 A deck comes from site/decks/NAME.md (tools/deck.py says how it is written) and from the lecture's stored outputs.
 Every slide is measured in a browser: where something lies outside 1280 by 720, or a text is smaller than 18 px, the
@@ -10,6 +11,7 @@ build fails and says which.
 """
 
 import argparse
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -20,6 +22,8 @@ import jinja2
 import live
 import web
 from playwright.sync_api import sync_playwright
+
+from genlib import __version__
 
 SOURCES, OUT = web.SITE / "decks", web.ROOT / "build" / "slides"
 LEAST = 18  # px, of any text at 1280 by 720
@@ -40,9 +44,29 @@ def build(source: Path, out: Path) -> decks.Deck:
     if any('class="output live"' in slide.body for slide in deck.slides):
         live.build(assets / "live")
     env = jinja2.Environment(loader=jinja2.FileSystemLoader(web.SITE), undefined=jinja2.StrictUndefined)
-    minutes = f"{sum(slide.minutes for slide in deck.slides):g}"
-    (out / "index.html").write_text(env.get_template("deck.html").render(deck=deck, minutes=minutes), encoding="utf-8")
+    page = env.get_template("deck.html").render(deck=deck, edition=edition())
+    (out / "index.html").write_text(page, encoding="utf-8")
     return deck
+
+
+def edition() -> str:
+    """The course's name, its version and its year, which is the licence's."""
+    year = re.search(r"Copyright \(c\) (\d{4})", (web.ROOT / "LICENSE").read_text(encoding="utf-8"))
+    return f"{web.COURSE} · genlib {__version__} · {year[1] if year else ''}"
+
+
+def pace(deck: decks.Deck, name: str) -> list[str]:
+    """The slides of a deck whose text takes longer than their minutes."""
+    return [
+        f"{name}, slide {i} ({slide.title}): {slide.too_long}"
+        for i, slide in enumerate(deck.slides, 2)
+        if slide.too_long
+    ]
+
+
+def length(deck: decks.Deck) -> str:
+    """How long a deck takes, and how much of it can be left out."""
+    return f"{deck.minutes:g} min" + (f" ({deck.optional:g} can be skipped)" if deck.optional else "")
 
 
 def faults(page: Any, address: str, pictures: Path | None = None) -> list[str]:
@@ -91,12 +115,18 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", metavar="NAME", help="a deck's name; may be repeated")
     parser.add_argument("--no-pdf", action="store_true", help="do not print")
+    parser.add_argument("--pace", action="store_true", help="list the slides whose text is too long, and build nothing")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="a picture of each slide, into DIR/NAME")
     parser.add_argument("--out", type=Path, default=OUT, help="where to (build/slides)")
     args = parser.parse_args(argv)
     sources = {path.stem: path for path in sorted(SOURCES.glob("*.md"))}
     if unknown := set(args.only or ()) - set(sources):
         parser.error(f"--only {min(unknown)}: no such deck; there are: {', '.join(sources)}")
+    if args.pace:
+        for name in args.only or sources:
+            deck = decks.read(sources[name])
+            print(f"{name}: {length(deck)}", *pace(deck, name), sep="\n  ")
+        return 0
     built, wrong = {}, []
     with sync_playwright() as playwright:
         browser = web.launched(playwright)
@@ -116,7 +146,8 @@ def main(argv: list[str] | None = None) -> int:
             if not args.no_pdf:
                 printed(page, address, out / f"{name}.pdf")
             page.close()
-            print(f"{name}: {len(built[name].slides) + 1} slides, {'all fit' if not found else f'{len(found)} faults'}")
+            fit = "all fit" if not found else f"{len(found)} faults"
+            print(f"{name}: {len(built[name].slides) + 1} slides, {length(built[name])}, {fit}")
         browser.close()
     if not args.only:
         contents(built, args.out)

@@ -13,6 +13,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "site"
 NPM = ROOT / "build" / "npm"
+COURSE = "Generative models, computed"
 WIDGET_STATE, WIDGET_VIEW = (f"application/vnd.jupyter.widget-{kind}+json" for kind in ("state", "view"))
 BROWSER_FLAGS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 

@@ -39,6 +39,44 @@ def test_outputs_come_from_the_notebook_with_their_code(tmp_path: Path) -> None:
     assert "<span" in slide.code
 
 
+def test_sections_make_an_outline(tmp_path: Path) -> None:
+    slide = f"text\n{NOTES}"
+    text = (
+        f"\n## Zero\n{slide}\n# The $x_t$\n\n## One\n{slide}\n## Two {{optional}}\n{slide}\n# Back\n\n## Three\n{slide}"
+    )
+    deck = read(tmp_path, text)
+    assert [slide.section for slide in deck.slides] == [0, 1, 1, 2]
+    assert [(first, minutes) for _, first, minutes in deck.outline] == [(2, 3.0), (4, 1.5)]
+    assert r"\(x_t\)" in deck.sections[0]
+    assert [slide.heading for slide in deck.slides if slide.optional] == ["Two"]
+    assert (deck.minutes, deck.optional) == (6.0, 1.5)
+    slides.build(tmp_path / "deck.md", tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert page.count('class="marker"') == 3
+    assert page.count("skip if late") == 1
+    assert page.count(" data-optional") == 1
+    assert '<a href="#/4">Back</a>' in page
+    assert "of which 1.5 can be skipped" in page
+    assert slides.edition() in page
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("# A\n\ntext\n", "has slides and no text"), (f"# A\n# B\n## C\n{NOTES}", "has no slide")]
+)
+def test_a_section_is_its_slides(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(decks.DeckError, match=says):
+        read(tmp_path, text)
+
+
+def test_a_text_takes_no_longer_than_its_slide(tmp_path: Path) -> None:
+    """130 words a minute, 15 % more at most; a formula is one word, and what is asked is not counted."""
+    notes = "\n::: notes 1 min\n**Say** {}\n\n**Ask** " + "b " * 200 + "?\n:::\n"
+    fits, long = (notes.format("$a_t + b$ " * (n - 100) + "word " * 100) for n in (149, 150))
+    deck = read(tmp_path, f"## A\n{fits}\n## B\n{long}")
+    assert [slide.words for slide in deck.slides] == [149, 150]
+    assert slides.pace(deck, "deck") == ["deck, slide 3 (B): 150 words to say take 1.2 min, the slide has 1"]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
