@@ -33,7 +33,7 @@ def rewritten(lines: list[str]) -> Iterator[str]:
         section = heading or (section and (indented or not bare))
         if example or heading:
             yield line
-        elif indented and not section:
+        elif indented and not section and (block or not before or before.endswith(":")):
             if not block:
                 yield from ("", "::", "")
             block = True
@@ -42,7 +42,7 @@ def rewritten(lines: list[str]) -> Iterator[str]:
             if (block or WORDS.match(bare)) and before and not indented:
                 yield ""
             block = False
-            yield escaped(line)
+            yield escaped(line if section else bare)
         before = bare
 
 

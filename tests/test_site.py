@@ -137,12 +137,13 @@ def test_the_landing_page_shows_the_real_thing(written: tuple[Path, bool]) -> No
         ("a * b * c, |x| and x_ are letters; `f(*a)` is code", "a * b * c, |x| and x_ are letters; f(*a) is code"),
         ("the `T`s of \\alpha", "the Ts of \\alpha"),
         ("Raises: ValueError for others.", "Raises: ValueError for others."),
+        ("Args: x, as for `f`,\n    `g` or h.", "Args: x, as for f,\ng or h."),
     ],
 )
 def test_a_docstring_is_shown_as_it_stands(line: str, text: str) -> None:
     docutils = pytest.importorskip("docutils.core", reason="make site installs it")
     document = docutils.publish_doctree(
-        "\n".join(plain.rewritten([line])), settings_overrides={"report_level": 1, "halt_level": 2}
+        "\n".join(plain.rewritten(line.split("\n"))), settings_overrides={"report_level": 1, "halt_level": 2}
     )
     assert document.astext() == text
 
