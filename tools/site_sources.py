@@ -47,7 +47,7 @@ class Entry:
         """The notebook's first heading, without the number that it may bear."""
         for cell in read(self.path)["cells"]:
             if found := re.match(r"# (.+)", "".join(cell["source"])):
-                return re.sub(r"^Lab \d+[:.]? *", "", found[1])
+                return re.sub(r"^Lab \d+[ ·:]*", "", found[1])
         raise ValueError(f"{self.path}: no heading")
 
 
@@ -128,6 +128,7 @@ def notebook(pages: Pages, path: str, aside: str = "") -> dict[str, Any]:
         if cell["cell_type"] == "markdown":
             cell["source"] = pages.text(path, cell["source"])
         else:
+            cell["source"] = re.sub(r"^ *### (BEGIN|END) SOLUTION\n?", "", cell["source"], flags=re.M)
             cell["outputs"] = [output(stored, each) for each in cell.get("outputs", [])]
         cells.append(cell)
     demote(cells)
@@ -196,7 +197,7 @@ def fill(index: Path, course: list[Entry], teach: list[str], pages: Pages) -> No
     """Put the course's table and its contents into the landing page."""
     rows = [f"| {e.number} | [{e.title}]({e.path}) | {e.minutes} | {e.able} |" for e in course]
     table = ["| | | minutes | what you will be able to do |", "|---|---|---|---|", *rows]
-    tree = [f"{e.number} {e.title} <{e.path.removesuffix('.ipynb')}>" for e in course]
+    tree = [f"{e.number}{' ·' * (e.kind == 'lab')} {e.title} <{e.path.removesuffix('.ipynb')}>" for e in course]
     text = index.read_text(encoding="utf-8")
     for name, lines in {"course": table, "tree": tree, "teach": [p.removesuffix(".md") for p in teach]}.items():
         text = text.replace(f"<!-- {name} -->", "\n".join(lines))
