@@ -22,8 +22,9 @@ OTHERS = ["index", "search", "lectures/proofs", "genlib/OWN", "CHANGELOG", "CONT
 FAMILIES = ("data", "gan", "autoencoder", "flows", "diffusion", "train", "metrics", "optimizers")
 REFERENCE = ["reference/index", *(f"reference/{name}" for name in FAMILIES)]
 NAMES = [path.removesuffix(".ipynb") for path in NOTEBOOKS] + OTHERS + REFERENCE
-KINDS = ["index", "search", "lectures/04_diffusion_models", "lectures/proofs", "labs/lab_3_diffusion"]
-KINDS += ["solutions/lab_3_diffusion", "reference/diffusion", "teach/README", "source/genlib/common.py"]
+# One page of each kind; a solution has all that its blank lab has, and the panels.
+KINDS = ["index", "search", "lectures/04_diffusion_models", "solutions/lab_3_diffusion", "reference/diffusion"]
+KINDS += ["teach/README", "source/genlib/common.py"]
 OPEN = "document.querySelectorAll('details').forEach((details) => (details.open = true))"
 # What sticks out of the page and is in no box that scrolls. A box that only hides what sticks out is none.
 CUT = """() => {
