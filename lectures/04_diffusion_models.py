@@ -20,7 +20,8 @@
 # - what a noise schedule decides, and how to read one;
 # - how nearly the reverse of a small step is a Gaussian, and what a variance fixed in advance costs;
 # - the posterior $q(x_{t-1} \mid x_t, x_0)$, from completing a square;
-# - why predicting the noise, the data, the velocity or the score is one and the same task.
+# - why predicting the noise, the data, the velocity or the score is one and the same task;
+# - that a walk back by the best guess of the noise ends in the data's distribution.
 #
 # **It takes** 50 minutes; the second part, [Learning and sampling](04b_learning_and_sampling.ipynb), takes 60 more.
 # **You need** the Gaussian density, Bayes' rule and expectations; [Start here](00_start_here.ipynb) has the notation.
@@ -358,12 +359,13 @@ digit = data.digits("test").x[4:5].double()
 speck = torch.randn(digit.shape, generator=seeded(6))
 ten_steps = torch.arange(100, 1001, 100)
 strip = [
-    s.q_sample(digit.expand(10, -1, -1, -1), ten_steps, speck.expand(10, -1, -1, -1)) for s in (schedule, cosine)
+    torch.cat([digit, s.q_sample(digit.expand(10, -1, -1, -1), ten_steps, speck.expand(10, -1, -1, -1))])
+    for s in (schedule, cosine)
 ]
 plots.image_rows(
     linear=strip[0],
     cosine=strip[1],
-    columns=[f"t = {int(i)}" for i in ten_steps],
+    columns=["t = 0", *(f"{int(i)}" for i in ten_steps)],
     alt="One digit noised at ten steps, under the linear and the cosine schedule. Under the "
     "linear one it is gone by step 500.",
 )
@@ -397,7 +399,7 @@ checks.identity("L_T (7)", cut_off.prior_kl(digit), kl.flatten(1).sum(1), tol=1e
 # The sum of all $\beta_t$ falls to a tenth, about 1.
 # So $\bar\alpha_T \approx e^{-1}$: more than a third of the signal's variance survives, and the chain does not end at $N(0, I)$.
 # Sampling would start from a distribution that the chain never reaches.
-# This is why the library scales both end points by $1000/T$.
+# This is why the library scales both end points by $1000/T$; the widget's schedule "linear, unscaled" does not.
 # </details>
 
 # %% [markdown]
@@ -801,6 +803,70 @@ plots.figure(
     alt="The error in x_0 caused by an error of one. From the noise it grows past a thousand "
     "towards the last step; from v it never exceeds one.",
 )
+
+# %% [markdown]
+# ## The road back, for the mixture
+#
+# For the mixture the best guess of the noise is known, so nothing has to be learned, and we can try the whole road back.
+# May the best guess stand in (13a) for the noise itself?
+# It may: (13a) is linear in $\varepsilon$, so averaging it over all the noises that could be in $x_t$ puts $E[\varepsilon \mid x_t]$ in the place of $\varepsilon$.
+# The average of the posteriors' means is the mean of the step back that does not know $x_0$, $E[x_{t-1} \mid x_t]$.
+# So we start at $x_T \sim N(0, I)$, fix the variance at $\beta_t$ as in (9), and draw for $t = T, \dots, 1$
+#
+# $$x_{t-1} = \frac{1}{\sqrt{\alpha_t}} \Big(x_t - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\,E[\varepsilon \mid x_t]\Big) + \sqrt{\beta_t}\,z_t, \qquad z_t \sim N(0, I). \tag{15a}$$
+#
+# In the last step, to $t = 0$, we leave the noise out and keep the mean.
+
+
+# %%
+def walk_back(density, n=5000):
+    """(1001, n, 1): x_t of n walkers for t = 0..1000, with the best guess of the noise for data of this density."""
+    g = seeded(10)
+    x = [torch.randn(n, 1, generator=g)]
+    for t in range(schedule.T, 0, -1):
+        beta, noise_std = schedule.beta[t], (1 - schedule.alpha_bar[t]).sqrt()
+        guess = density.optimal_eps(x[-1], torch.full((n,), t), schedule)
+        mean = (x[-1] - beta / noise_std * guess) / schedule.alpha[t].sqrt()  # (13a)
+        x.append(mean + (t > 1) * beta.sqrt() * torch.randn(n, 1, generator=g))
+    return torch.stack(x[::-1])
+
+
+back = walk_back(gmm)
+
+# %%
+steps = torch.arange(1000, -1, -4)
+walkers = back[steps, :9, 0]
+plots.figure(
+    plots.lines(steps, {f"walker {i}": walkers[:, i] for i in range(9)}, legend=False, xlabel="step t", ylabel="x_t",
+                xlim=(1000, 0), title="nine walks back"),
+    plots.histogram({"ends of 5000 walks": back[0]}, x=axis, density={"the mixture": gmm.log_prob(axis).exp()},
+                    span=(-1.5, 1.5), title="t = 0"),
+    alt="Left: nine paths that start anywhere between -2 and 2 at t = 1000 and end near -0.5 or, seldom, near 1. "
+    "Right: the histogram of 5000 ends under the density of the mixture; it has both peaks."
+)  # fmt: skip
+
+# %% [markdown]
+# The walkers knew nothing of the two peaks but a guess of the noise, and they end in both.
+# Do they end there in the right proportions, and with the right spread?
+# We compare the distribution function of the ends with that of the mixture.
+# If 5000 points are drawn from the mixture itself, the largest distance of the two functions stays below $1.36/\sqrt{5000}$ in 95 of 100 cases (Kolmogorov and Smirnov), and we ask the walkers for no less.
+# To see that this can fail, we also take walkers whose guess is the noise of a single Gaussian with the mixture's mean and variance.
+
+
+# %%
+def ks_distance(samples):
+    """The largest distance between the samples' distribution function and the mixture's."""
+    below = (samples.sort(0).values - gmm.means.mT) / gmm.covs[:, 0, 0].sqrt()
+    exact = (N(0.0, 1.0).cdf(below) * gmm.weights).sum(1)
+    counted = torch.arange(5001) / 5000
+    return torch.maximum((exact - counted[:-1]).abs(), (exact - counted[1:]).abs()).max()
+
+
+centre = (gmm.weights[:, None] * gmm.means).sum(0)
+spread = (gmm.weights[:, None] * (gmm.covs[:, 0] + gmm.means**2)).sum(0) - centre**2
+bell = data.GaussianMixture(centre[None], spread[None, None], [1.0])
+checks.at_most("walks by (15a) end in the mixture", ks_distance(back[0]), 1.36 / math.sqrt(5000))
+print(f"with the noise of one Gaussian the distance is {ks_distance(walk_back(bell)[0]):.2f}")
 
 # %% [markdown]
 # ## What the notes said, and what holds

@@ -199,6 +199,12 @@ def test_prior_kl_is_the_integral(name: str) -> None:
     assert float(s.prior_kl(x_0)) == pytest.approx(expected, abs=1e-8)
 
 
+def test_prior_kl_is_exact_where_hardly_any_signal_is_left() -> None:
+    forgotten = Schedule([0.99] * 10)  # ᾱ_T = 1e-20: 1 − ᾱ_T is 1 in float64
+    assert forgotten.prior_kl(torch.tensor([[2.0, 0.0]])).tolist() == pytest.approx([0.5e-20 * 4], rel=1e-6)
+    assert forgotten.prior_kl(torch.zeros(1, 2)) >= 0
+
+
 def test_nothing_is_changed_in_place_and_empty_batches_pass() -> None:
     s, x_0, eps, t = SCHEDULES["short"], normal(3, 2), normal(3, 2, seed=1), torch.tensor([1, 4, 7])
     kept = x_0.clone(), eps.clone(), t.clone()

@@ -31,6 +31,8 @@ def state_size(widget: widgets.BetaScheduleExplorer) -> int:
         ({}, Schedule.linear()),
         ({"T": 20, "beta_1": 0.005, "beta_T": 0.005}, Schedule.linear(20, 0.005, 0.005)),
         ({"T": 317, "beta_T": 0.0123}, Schedule.linear(317, 1e-4, 0.0123)),
+        ({"schedule": "linear, unscaled", "T": 3, "beta_1": 0.25, "beta_T": 0.5}, Schedule([0.25, 0.375, 0.5])),
+        ({"schedule": "linear, unscaled", "T": 1, "beta_1": 0.25, "beta_T": 0.5}, Schedule([0.5])),
         ({"schedule": "cosine", "T": 100}, Schedule.cosine(100)),
         ({"schedule": "cosine", "T": 1, "s": 0.3}, Schedule.cosine(1, 0.3)),
     ],
@@ -64,14 +66,14 @@ def test_no_frame_is_sent_for_the_page_computes_them() -> None:
 
 
 def test_every_step_has_one_of_the_stored_pictures() -> None:
-    for schedule in ("linear", "cosine"):
+    for schedule in ("linear", "cosine", "linear, unscaled"):
         level = widgets.BetaScheduleExplorer(schedule).drawn()["level"]
         assert level.shape == (1001,)
         assert (np.diff(level.astype(int)) >= 0).all()
         assert level.max() < LEVELS
 
 
-@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "linear, unscaled"])
 def test_the_pictures_are_the_noised_digits(schedule: str) -> None:
     # Undo it with the schedule's own ᾱ_t: where a pixel was not clipped, what is left must be one and the same ε.
     widget = widgets.BetaScheduleExplorer(schedule)
@@ -246,7 +248,7 @@ def test_the_stand_in_is_fixed() -> None:
 def test_the_text_says_what_the_schedule_says() -> None:
     # ᾱ_1000 = 4.04e-5 is the papers' number
     text = widgets.BetaScheduleExplorer(t=1000).text()
-    assert text.startswith("Step 1000 of 1000, linear schedule: ᾱ_t = 4.04e−5, log-SNR −10.1 nats. Digit 3 after")
+    assert text.startswith("Step 1000 of 1000, linear schedule: β_t = 0.0200, ᾱ_t = 4.04e−5, log-SNR −10.1 nats. Digit 3 after")
 
 
 @pytest.mark.parametrize(

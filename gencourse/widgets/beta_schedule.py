@@ -2,7 +2,7 @@
 
 import math
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import torch
 import traitlets
@@ -13,6 +13,7 @@ from gencourse.widgets.explorer import Checked, Explorer, Tables, pack, refusing
 from genlib.arguments import check
 from genlib.data import digits
 from genlib.diffusion import Schedule
+from genlib.diffusion.schedule import MAX_BETA
 
 MAX_T = 1000  # more steps than pixels of a curve would only be slower to draw
 Steps = Annotated[int, f"[1, {MAX_T}]"]
@@ -21,6 +22,9 @@ LEVELS = 64
 PIXELS = 64
 BLUE, ORANGE, GREEN = plots.PALETTE[:3]
 
+Named = Literal["linear", "cosine", "linear, unscaled"]
+SCHEDULES = get_args(Named)
+LINES = {"schedule": [name for name in SCHEDULES if name != "cosine"]}
 _STEPS = [*range(1, 10), *range(10, 20, 2), *range(20, 100, 5), *range(100, 500, 20), *range(500, MAX_T + 1, 50)]
 _BETAS = [m * 10**e for e in range(-4, -1) for m in (1, 1.5, 2, 3, 5, 7)]
 _BETAS = [float(f"{beta:.1e}") for beta in _BETAS]  # 0.005, not 0.0050000000000000001
@@ -28,13 +32,13 @@ _OFFSETS = [0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5]
 
 CONTROLS: list[dict[str, Any]] = [
     {"name": "t", "label": "step t", "kind": "slider", "min": 1, "max": "T", "step": 1, "wide": True},
-    {"name": "schedule", "label": "schedule", "kind": "select", "key": True, "presets": ["linear", "cosine"]},
+    {"name": "schedule", "label": "schedule", "kind": "select", "key": True, "presets": list(SCHEDULES)},
     {"name": "T", "label": "number of steps T", "kind": "slider", "key": True, "choices": _STEPS,
      "min": 1, "max": MAX_T, "step": 1},
-    {"name": "beta_1", "label": "first β_1", "kind": "slider", "key": True, "choices": _BETAS,
-     "min": 1e-4, "max": 0.999, "step": 1e-4, "when": {"schedule": ["linear"]}},
-    {"name": "beta_T", "label": "last β_T", "kind": "slider", "key": True, "choices": _BETAS,
-     "min": 1e-4, "max": 0.999, "step": 1e-4, "when": {"schedule": ["linear"]}},
+    {"name": "beta_1", "label": "β_1 at T = 1000", "kind": "slider", "key": True, "choices": _BETAS,
+     "min": 1e-4, "max": 0.999, "step": 1e-4, "when": LINES},
+    {"name": "beta_T", "label": "β_T at T = 1000", "kind": "slider", "key": True, "choices": _BETAS,
+     "min": 1e-4, "max": 0.999, "step": 1e-4, "when": LINES},
     {"name": "s", "label": "offset s", "kind": "slider", "key": True, "choices": _OFFSETS,
      "min": 1e-3, "max": 0.999, "step": 1e-3, "when": {"schedule": ["cosine"]}},
     {"name": "digit", "label": "digit", "kind": "select", "presets": list(range(10))},
@@ -58,7 +62,7 @@ PANELS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 TEXT = (
-    "Step {t} of {T}, {schedule} schedule: ᾱ_t = {alpha_bar@t}, log-SNR {log_snr@t} nats. "
+    "Step {t} of {T}, {schedule} schedule: β_t = {beta@t}, ᾱ_t = {alpha_bar@t}, log-SNR {log_snr@t} nats. "
     "Digit {digit} after all {T} steps: L_T = {L_T@digit} nats, {L_T_bits@digit} bits/dim."
 )
 
@@ -71,9 +75,10 @@ class BetaScheduleExplorer(Explorer):
     term of the chosen digit, `Schedule.prior_kl`.
 
     Args:
-        schedule: "linear" or "cosine".
+        schedule: "linear", "cosine", or "linear, unscaled".
         T: number of steps, 1..1000.
-        beta_1, beta_T: end points of the linear schedule, inside (0, 1), before the factor 1000/T.
+        beta_1, beta_T: end points of the linear schedule for T = 1000, inside (0, 1). With another T they are
+            multiplied by 1000/T, as in `Schedule.linear`; unscaled, they stay as they are.
         s: offset of the cosine schedule, inside (0, 1).
         t: the step, 1..T; a quarter of the way if left out.
         digit: whose L_T is given, 0..9.
@@ -83,7 +88,7 @@ class BetaScheduleExplorer(Explorer):
 
     _esm, computes = script("beta_schedule.js"), True
 
-    schedule = Checked("linear", Literal["linear", "cosine"])
+    schedule = Checked("linear", Named)
     T = Checked(1000, Steps)
     beta_1 = Checked(1e-4, Inside)
     beta_T = Checked(0.02, Inside)  # noqa: N815
@@ -151,6 +156,9 @@ class Shown(Schedule):
 
 
 def _schedule(schedule: str, T: int, **ends: float) -> Schedule:
+    if schedule == "linear, unscaled":
+        first, last = ends["beta_1" if T > 1 else "beta_T"], ends["beta_T"]
+        return Shown(torch.linspace(first, last, T, dtype=torch.float64).clamp(max=MAX_BETA))
     return {"linear": Shown.linear, "cosine": Shown.cosine}[schedule](T=T, **ends)
 
 

@@ -197,7 +197,8 @@ class Schedule:
         """L_T = KL(q(x_T | x_0) ‖ N(0, I)) = ½ Σ_i [ᾱ_T (x_0,i² − 1) − log(1 − ᾱ_T)], which no network can change.
         Returns: (B,), nats, float64, on the CPU. Ref: Ho et al. 2020, eq. 5; lecture 04 (7).
         """
-        kl = 0.5 * (self.alpha_bar[-1] * (exactly(x_0) ** 2 - 1) - self.one_minus_alpha_bar[-1].log())
+        left = self.alpha_bar[-1]
+        kl = 0.5 * (left * (exactly(x_0) ** 2 - 1) - torch.log1p(-left))
         return kl[:, None].flatten(1).sum(1)
 
 

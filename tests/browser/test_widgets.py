@@ -179,14 +179,14 @@ def test_parameters_are_continuous_though_no_kernel_answers(show: Any) -> None:
     shown = show("beta")
     shown.press("number of steps T, exact value", "Control+a", *"317", "Enter")
     assert (shown.get("T"), shown.get("t")) == (317, 79)  # t keeps its place
-    shown.press("last β T, exact value", "Control+a", *"0.0123", "Enter")
+    shown.press("β T at T = 1000, exact value", "Control+a", *"0.0123", "Enter")
     shown.check()
-    shown.press("first β 1", *["ArrowRight"] * 7)
+    shown.press("β 1 at T = 1000", *["ArrowRight"] * 7)
     assert shown.get("beta_1") == 0.0015
     shown.check()
     shown.press("schedule", "ArrowDown")
     assert shown.page.locator("[aria-label='offset s']").is_visible()
-    assert not shown.page.locator("[aria-label='last β T']").is_visible()
+    assert not shown.page.locator("[aria-label='β T at T = 1000']").is_visible()
     shown.press("offset s", "End")
     shown.check()
     assert shown.page.locator(".genlib-note").text_content() == ""

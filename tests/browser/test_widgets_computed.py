@@ -53,7 +53,8 @@ def random_schedules(many: int) -> list[dict[str, Any]]:
     ]
     cosine = [{"schedule": "cosine", "T": int(between(1, 1001)), "s": between(1e-3, 0.999)} for _ in range(many)]
     ends = itertools.product((1, 2, 1000), (1e-4, 0.999), (1e-4, 0.999))
-    corners = [{"schedule": "linear", "T": T, "beta_1": a, "beta_T": b} for T, a, b in ends]
+    lines = ("linear", "linear, unscaled")
+    corners = [{"schedule": s, "T": T, "beta_1": a, "beta_T": b} for s in lines for T, a, b in ends]
     return [*linear, *cosine, *corners, *({"schedule": "cosine", "T": T, "s": 0.008} for T in (1, 2, 1000))]
 
 
