@@ -37,8 +37,8 @@ def build(source: Path, out: Path) -> decks.Deck:
     assets.mkdir(parents=True)
     npm = web.npm()
     reveal = npm / "reveal.js"
-    files = [reveal / "dist/reveal.css", reveal / "dist/reveal.js", reveal / "plugin/notes/notes.js"]
-    files += [npm / "mathjax/es5/tex-svg.js", *(web.SITE / name for name in ("host.js", "deck.css", "deck.js"))]
+    files = [reveal / "dist/reveal.css", reveal / "dist/reveal.js", npm / "mathjax/es5/tex-svg.js"]
+    files += [web.SITE / name for name in ("host.js", "deck.css", "speaker.js", "deck.js")]
     for file in files:
         shutil.copy(file, assets)
     if any('class="output live"' in slide.body for slide in deck.slides):
