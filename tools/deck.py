@@ -20,9 +20,9 @@
     :::
 
 `::: printed NEEDLE | WORDS` keeps the printed lines that contain WORDS, and `::: table NEEDLE | WORDS` the part of that
-name. `::: fragment` comes at the next key, `::: key`
-frames what the room is to remember (`::: fragment key` does both), and `:::: columns` holds `::: column` blocks side by
-side. Nothing that is computed is typed: a slide shows the cell's own output, and its code at the press of a key.
+name; before the needle may stand another lecture, `04b_learning_and_sampling: NEEDLE`. `::: fragment` comes at the next
+key, `::: key` frames what the room is to remember (`::: fragment key` does both), and `:::: columns` holds
+`::: column` blocks side by side. Nothing that is computed is typed: a slide shows the cell's own output, and its code at the press of a key.
 
 The sections are the outline on the title slide, and each slide names its own at the foot. Slides before the first
 section belong to none. `## A detail {optional}` marks a slide that may be skipped: notes and speaker's view say so, and
@@ -35,6 +35,7 @@ import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def read(path: Path) -> Deck:
     head = yaml.safe_load(match[1])
     if set(head) != {"title", "subtitle", "notebook"}:
         raise DeckError(f"{path.name}: expected title, subtitle and notebook at its head, got {', '.join(head)}")
-    notebook = nbformat.read(web.ROOT / "lectures" / f"{head['notebook']}.ipynb", as_version=4)
+    notebook = _lecture(head["notebook"])
     slides: list[Slide] = []
     sections: list[str] = []
     _, *parts = re.split(r"^(##?) +(.*)\n", match[2], flags=re.MULTILINE)
@@ -147,6 +148,14 @@ def read(path: Path) -> Deck:
     if empty := [title for number, title in enumerate(sections, 1) if number not in used]:
         raise DeckError(f"{path.name}, section {empty[0]}: has no slide")
     return Deck(head["title"], head["subtitle"], head["notebook"], slides, sections)
+
+
+@cache
+def _lecture(name: str) -> Any:
+    path = web.ROOT / "lectures" / f"{name}.ipynb"
+    if not path.is_file():
+        raise DeckError(f"there is no lecture {name}")
+    return nbformat.read(path, as_version=4)
 
 
 def _section(title: str, text: str) -> str:
@@ -223,6 +232,8 @@ def _fragments(state: Any) -> None:
 def _shown(kind: str, what: str, notebook: Any, codes: list[str]) -> str:
     """The beginning of the block that shows an output; its code is kept."""
     needle, _, words = (part.strip() for part in what.partition(" | "))
+    if elsewhere := re.match(r"(\d\d\w+): *", needle):
+        notebook, needle = _lecture(elsewhere[1]), needle[elsewhere.end() :]
     cell = _cell(notebook, needle)
     if cell.source not in codes:
         codes.append(cell.source)
