@@ -22,7 +22,8 @@
 `::: printed NEEDLE | WORDS` keeps the printed lines that contain WORDS, and `::: table NEEDLE | WORDS` the part of that
 name; before the needle may stand another lecture, `04b_learning_and_sampling: NEEDLE`. `::: fragment` comes at the next
 key, `::: key` frames what the room is to remember (`::: fragment key` does both), and `:::: columns` holds
-`::: column` blocks side by side. Nothing that is computed is typed: a slide shows the cell's own output, and its code at the press of a key.
+`::: column` blocks side by side. Nothing that is computed is typed: a slide shows the cell's own output, and its code
+at the press of a key.
 
 The sections are the outline on the title slide, and each slide names its own at the foot. Slides before the first
 section belong to none. `## A detail {optional}` marks a slide that may be skipped: notes and speaker's view say so, and
