@@ -49,11 +49,13 @@ addEventListener("DOMContentLoaded", async () => {
     const code = previousSlide?.querySelector(".code-behind");
     if (code && !code.hidden) toggle(previousSlide);
   });
-  // Tab stays on the slide that is seen.
+  // Tab stays on the slide that is seen; on paper every slide is.
+  const paper = Reveal.isPrintView();
   const keep = () => Reveal.getSlides().forEach((slide) => {
-    slide.inert = slide !== Reveal.getCurrentSlide() && !Reveal.isOverview() && !Reveal.isPrintView();
+    slide.inert = slide !== Reveal.getCurrentSlide() && !Reveal.isOverview() && !paper;
+    if (paper) for (const name of ["hidden", "aria-hidden"]) slide.removeAttribute(name);
   });
-  for (const event of ["slidechanged", "overviewshown", "overviewhidden"]) Reveal.on(event, keep);
+  for (const event of ["slidechanged", "overviewshown", "overviewhidden", "pdf-ready"]) Reveal.on(event, keep);
   keep();
   document.documentElement.dataset.ready = "true";
 });

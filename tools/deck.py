@@ -28,7 +28,8 @@ at the press of a key.
 The sections are the outline on the title slide, and each slide names its own at the foot. Slides before the first
 section belong to none. `## A detail {optional}` marks a slide that may be skipped: notes and speaker's view say so, and
 the build sums up the minutes. What stands after **Say** is spoken at 130 words a minute, a formula as one word; it may
-take 15 % more than the slide's minutes (`slides.py --pace` lists the slides that take longer).
+take 15 % more than the slide's minutes (`slides.py --pace` lists the slides that take longer). In the notes, x_t or
+x_(t−1) without dollars is a subscript as well.
 """
 
 import html
@@ -178,12 +179,22 @@ def _slide(heading: str, text: str, notebook: Any) -> Slide:
     text = re.sub(r"^::: notes .*?^:::$", "", text, flags=re.MULTILINE | re.DOTALL)
     title = heading.removesuffix(" {optional}")
     slide = Slide(_markdown().renderInline(title), title=title, optional=title != heading)
-    slide.minutes, slide.notes = float(minutes), _markdown().render(notes)
+    slide.minutes, slide.notes = float(minutes), _markdown().render(_subscripts(notes))
     slide.words = sum(map(spoken.words, re.findall(r"\*\*Say\*\*(.*?)(?=\*\*Ask\*\*|\Z)", notes, re.DOTALL)))
     slide.body = _markdown(lambda kind, what: _shown(kind, what, notebook, slide.codes)).render(text)
     if ":::" in slide.body:
         raise DeckError("a ::: that opens or closes nothing; a block around another one has a colon more")
     return slide
+
+
+def _subscripts(notes: str) -> str:
+    """Notes in which x_t, α_(t−1) or L_simple, typed without dollars, have subscripts; code and formulas stay."""
+    typed = re.compile(r"\$[^$]*\$|`[^`]*`|\b(\w|alpha|beta|sigma|bar|tilde)_(?:\(([^()]*)\)|(\w+))")
+
+    def low(match: re.Match[str]) -> str:
+        return f"{match[1]}<sub>{match[2] or match[3]}</sub>" if match[1] else match[0]
+
+    return typed.sub(low, notes)
 
 
 def _markdown(shown: Callable[[str, str], str] | None = None) -> MarkdownIt:

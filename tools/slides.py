@@ -90,13 +90,18 @@ def faults(page: Any, address: str, pictures: Path | None = None) -> list[str]:
     return found
 
 
-def printed(page: Any, address: str, path: Path) -> None:
-    """The deck as a PDF, a slide a page."""
+def printed(page: Any, address: str, path: Path) -> list[str]:
+    """The deck as a PDF, a slide a page; returns what does not fit there."""
     page.goto(f"{address}?print-pdf")
     page.wait_for_selector("html[data-ready]", timeout=60_000)
     page.evaluate("globalThis.genlibWidgets")
     page.wait_for_selector(".pdf-page")
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    measure, found = (web.SITE / "measure.js").read_text(encoding="utf-8"), []
+    for number, slide in enumerate(page.query_selector_all(".pdf-page > section"), 1):
+        found += [f"page {number}: {fault}" for fault in page.evaluate(measure, [slide, LEAST])]
     page.pdf(path=path, prefer_css_page_size=True, print_background=True, tagged=True, outline=True)
+    return found
 
 
 def contents(names: dict[str, decks.Deck], out: Path) -> None:
@@ -142,9 +147,9 @@ def main(argv: list[str] | None = None) -> int:
             if args.pictures:
                 (args.pictures / name).mkdir(parents=True, exist_ok=True)
             found = faults(page, address, args.pictures and args.pictures / name)
-            wrong += [f"{name}, {fault}" for fault in found]
             if not args.no_pdf:
-                printed(page, address, out / f"{name}.pdf")
+                found += printed(page, address, out / f"{name}.pdf")
+            wrong += [f"{name}, {fault}" for fault in found]
             page.close()
             fit = "all fit" if not found else f"{len(found)} faults"
             print(f"{name}: {len(built[name].slides) + 1} slides, {length(built[name])}, {fit}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import deck as decks
+import pypdf
 import pytest
 import slides
 
@@ -77,14 +78,106 @@ def test_every_slide_has_notes_and_time_for_the_speaker(opened: Any, name: str) 
     assert lacking == 0
 
 
-def test_the_speakers_view_opens_without_a_server(opened: Any) -> None:
-    page = opened("04_diffusion_models")
-    with page.expect_popup() as popup:
-        page.keyboard.press("s")
+@pytest.fixture
+def planned(open_page: Any, tmp_path: Path) -> Any:
+    """A deck of three slides in two sections, 2, 3 and 4 minutes; the first has code, the second may be skipped."""
+    notes = "\n::: notes {} min\n**Say** At $x_t$, or x_(t−1).\n\n**Ask** b?\n:::\n"
+    text = "---\ntitle: A\nsubtitle: B\nnotebook: 04_diffusion_models\n---\n"
+    text += "# First\n## One\n\n+ now\n\n::: widget BetaScheduleExplorer\n:::\n" + notes.format(2)
+    text += "## Two {optional}\n\ntext\n" + notes.format(3) + "# Second\n## Three\n\ntext\n" + notes.format(4)
+    (tmp_path / "deck.md").write_text(text, encoding="utf-8")
+    slides.build(tmp_path / "deck.md", tmp_path / "out")
+    page = open_page((tmp_path / "out" / "index.html").as_uri())
+    page.wait_for_selector("html[data-ready]")
+    page.evaluate("globalThis.genlibWidgets")
+    return page
+
+
+def test_the_speakers_view_shows_notes_section_and_pace_without_a_server(planned: Any) -> None:
+    with planned.expect_popup() as popup:
+        planned.keyboard.press("s")
     view = popup.value
-    view.wait_for_selector(".speaker-controls-notes .value p", state="attached")
-    page.keyboard.press("ArrowRight")
-    view.wait_for_function("document.querySelector('.speaker-controls-notes .value').textContent.includes('Say')")
+
+    def says(name: str) -> str:
+        return view.locator(f"#{name}").inner_text()
+
+    assert says("pace") == "time starts with slide 2"
+    view.keyboard.press("ArrowRight")
+    assert planned.evaluate("Reveal.getIndices().h") == 1, "its keys turn the slides"
+    assert says("where") == "2 / 4"
+    assert says("section").split() == ["1", "First"]
+    assert says("pace") == "on time"
+    pace = "of 9:00 · by the plan now at slide 2 · this slide 2 min, until 2:00; then 7 min, of which 3 min"
+    assert pace in says("times")
+    notes = view.locator("#notes")
+    assert notes.locator("mjx-container svg").bounding_box()["width"] > 5
+    assert notes.locator("sub").inner_text() == "t−1"
+    assert view.locator("#now h2").inner_text() == "One"
+    assert view.locator("#coming h2").inner_text() == "Two"
+    shown = view.locator("#now li").evaluate("(item) => getComputedStyle(item).opacity")
+    assert float(shown) < 0.5, "what is still to come is faint"
+    planned.keyboard.press("ArrowRight")
+    planned.keyboard.press("ArrowRight")
+    assert view.locator("#optional").is_visible()
+    assert says("pace") in ("1:59 ahead", "1:58 ahead", "1:57 ahead")
+
+    planned.evaluate("sessionStorage.setItem(`genlib-began ${location.pathname}`, Date.now() - 400_000)")
+    view.wait_for_function("document.getElementById('pace').className === 'behind'")
+    assert says("pace") in ("1:40 behind", "1:41 behind")
+    assert "at slide 4" in says("times")
+    view.get_by_role("button", name="Time starts at this slide").click()
+    assert says("pace") == "on time"
+    assert says("times").startswith("2:00 of 9:00")
+    assert view.evaluate("[innerHeight - document.body.scrollHeight, innerWidth - document.body.scrollWidth]") == [0, 0]
+
+
+def test_the_speakers_view_can_be_read_by_all(planned: Any, axe: Any) -> None:
+    with planned.expect_popup() as popup:
+        planned.keyboard.press("s")
+    planned.keyboard.press("ArrowRight")
+    assert axe(popup.value) == []
+
+
+def test_long_code_is_scrolled_and_closed_by_keys(planned: Any) -> None:
+    planned.keyboard.press("ArrowRight")
+    planned.evaluate("document.querySelector('section.present .code-behind pre').append('\\n'.repeat(90))")
+    code = planned.locator(".slides > section.present .code-behind")
+
+    def top() -> float:
+        return code.evaluate("(code) => code.scrollTop")
+
+    planned.keyboard.press("c")
+    planned.keyboard.press("ArrowDown")
+    assert top() == 60
+    planned.evaluate("document.activeElement.blur()")  # the focus need not be there
+    planned.keyboard.press("PageDown")
+    assert top() > 300
+    planned.keyboard.press("End")
+    assert top() > 1000
+    planned.keyboard.press("Home")
+    assert top() == 0
+    assert planned.evaluate("Reveal.getIndices().h") == 1
+    planned.keyboard.press("Escape")
+    assert code.is_hidden()
+    assert not planned.evaluate("Reveal.isOverview()")
+    planned.keyboard.press("c")
+    planned.keyboard.press("End")
+    planned.keyboard.press("PageDown")  # nothing is left: the key of a remote control turns the slide
+    planned.keyboard.press("PageDown")
+    assert planned.evaluate("Reveal.getIndices().h") == 2
+
+
+def test_tab_stays_on_the_slide_that_is_seen(opened: Any) -> None:
+    page = opened("04_diffusion_models")
+    go_to(page, ".show-code")
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.closest('section')?.matches('.present') ?? true")
+    page.keyboard.press("Escape")
+    page.wait_for_function("Reveal.isOverview()")
+    page.evaluate("Reveal.getSlides()[3].click()")
+    assert page.evaluate("Reveal.getIndices().h") == 3
+    assert page.evaluate("Reveal.getSlides().filter((slide) => !slide.inert).length") == 1
 
 
 def test_c_shows_the_code_and_hides_it(opened: Any) -> None:
@@ -182,7 +275,24 @@ def test_a_slide_that_does_not_fit_is_found(open_page: Any, tmp_path: Path) -> N
     source = tmp_path / "deck.md"
     source.write_text(text + "".join(f"\n## Bad {i}\n\n{bad}\n{notes}" for i, bad in enumerate(too_much)))
     slides.build(source, tmp_path / "out")
-    found = slides.faults(open_page(), (tmp_path / "out" / "index.html").as_uri())
+    address = (tmp_path / "out" / "index.html").as_uri()
+    found = slides.faults(open_page(), address)
+    on_paper = slides.printed(open_page(), address, tmp_path / "deck.pdf")
+    assert {fault.partition(": ")[2] for fault in found} == {fault.partition(": ")[2] for fault in on_paper}
     for number, words in enumerate(("outside", "12.0 px", "outside")):
         assert any(f"(Bad {number})" in fault and words in fault for fault in found), found
     assert not any("(Fine)" in fault or "slide 1 " in fault for fault in found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_printed_slide_is_as_on_the_screen(open_page: Any, built: Any, tmp_path: Path, name: str) -> None:
+    """A page for each, with its margins; nothing cut (`slides.printed` measures), and no page without words."""
+    deck, address = built(name)
+    page = open_page()
+    assert slides.printed(page, address, tmp_path / "deck.pdf") == []
+    left = "(part) => part.getBoundingClientRect().left - part.closest('.pdf-page').getBoundingClientRect().left"
+    assert {heading.evaluate(left) for heading in page.query_selector_all(".pdf-page :is(h1, h2)")} == {56}
+    pages = pypdf.PdfReader(tmp_path / "deck.pdf").pages
+    assert len(pages) == len(deck.slides) + 1
+    assert {tuple(map(float, sheet.mediabox[2:])) for sheet in pages} == {(960, 540)}
+    assert min(len(sheet.extract_text()) for sheet in pages) > 10
