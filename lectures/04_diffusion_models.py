@@ -144,7 +144,7 @@ curves = {
     "noise added alone": torch.stack(without).var((1, 2)),
 }
 plots.figure(
-    plots.lines(torch.arange(1001), curves, xlabel="step t", ylabel="variance of x_t", aspect=2.2),
+    plots.lines(torch.arange(1001), curves, xlabel="step t", ylabel="variance at step t", aspect=2.2),
     alt="Variance against the step. With the factor the curve rises to one and stays there; "
     "without it the curve grows past ten.",
 )
@@ -835,17 +835,18 @@ back = walk_back(gmm)
 
 # %%
 steps = torch.arange(1000, -1, -4)
-walkers = back[steps, :9, 0]
+left, right = (back[steps][:, side.flatten()] for side in (back[0] < 0.25, back[0] > 0.25))
+walkers = {f"walker {i + 1}": walk for i, walk in enumerate([*left[:, :5].unbind(1), right[:, 0]])}
 plots.figure(
-    plots.lines(steps, {f"walker {i}": walkers[:, i] for i in range(9)}, legend=False, xlabel="step t", ylabel="x_t",
-                xlim=(1000, 0), title="nine walks back"),
-    plots.histogram({"ends of 5000 walks": back[0]}, x=axis, density={"the mixture": gmm.log_prob(axis).exp()},
+    plots.lines(steps, walkers, legend=False, xlabel="step t", ylabel="x_t", xlim=(1000, 0), title="six walks back"),
+    plots.histogram({"5000 ends": back[0]}, x=axis, density={"the mixture": gmm.log_prob(axis).exp()},
                     span=(-1.5, 1.5), title="t = 0"),
-    alt="Left: nine paths that start anywhere between -2 and 2 at t = 1000 and end near -0.5 or, seldom, near 1. "
+    alt="Left: six paths that start anywhere between -2 and 2 at t = 1000; five of them end near -0.5, one near 1. "
     "Right: the histogram of 5000 ends under the density of the mixture; it has both peaks."
 )  # fmt: skip
 
 # %% [markdown]
+# The sixth walker was picked because it ends on the right, as one in ten does.
 # The walkers knew nothing of the two peaks but a guess of the noise, and they end in both.
 # Do they end there in the right proportions, and with the right spread?
 # We compare the distribution function of the ends with that of the mixture.

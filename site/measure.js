@@ -14,7 +14,7 @@
 
     const sides = [frame.left - box.left, box.right - frame.right, frame.top - box.top, box.bottom - frame.bottom];
     const over = Math.round(Math.max(...sides) / scale);
-    if (over > 1 && !el.closest("mjx-container svg")) tell(el, `lies ${over} px outside`);
+    if (over > 1 && !el.parentElement.closest("mjx-container svg")) tell(el, `lies ${over} px outside`);
 
     const scrolls = el.scrollWidth > el.clientWidth + 1 || el.scrollHeight > el.clientHeight + 1;
     const box_of_words = !el.closest("svg") && !["input", "select", "canvas", "img"].includes(el.localName);
