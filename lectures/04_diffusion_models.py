@@ -836,7 +836,7 @@ back = walk_back(gmm)
 # %%
 steps = torch.arange(1000, -1, -4)
 left, right = (back[steps][:, side.flatten()] for side in (back[0] < 0.25, back[0] > 0.25))
-walkers = {f"walker {i + 1}": walk for i, walk in enumerate([*left[:, :5].unbind(1), right[:, 0]])}
+walkers = {f"walker {i + 1}": walk for i, walk in enumerate([*left[:, :5].unbind(1), *right[:, :1].unbind(1)])}
 plots.figure(
     plots.lines(steps, walkers, legend=False, xlabel="step t", ylabel="x_t", xlim=(1000, 0), title="six walks back"),
     plots.histogram({"5000 ends": back[0]}, x=axis, density={"the mixture": gmm.log_prob(axis).exp()},
