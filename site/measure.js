@@ -21,6 +21,7 @@
     if (style.overflow !== "visible" && scrolls && box_of_words) tell(el, "is cut");
 
     const words = [...el.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim());
+    if (words && /[$\\]/.test(el.textContent) && !el.closest("pre, code, [class*=genlib]")) tell(el, "holds raw TeX");
     if (words && !el.closest("mjx-container, sub, sup") && !el.matches("[baseline-shift]")) {
       const size = parseFloat(style.fontSize) * (el.ownerSVGElement ? el.getScreenCTM().d / scale : 1);
       if (size < least - 0.05) tell(el, `has ${size.toFixed(1)} px`);
