@@ -11,7 +11,7 @@ import torch
 from ipywidgets.embed import dependency_state
 
 from gencourse import widgets
-from gencourse.widgets.live import LiveModel, fingerprint, pack, unpack
+from gencourse.widgets.live import LiveModel, fingerprint, normals, pack, unpack
 from gencourse.widgets.live_digits import STEPS, DDIMStep
 from gencourse.widgets.live_map import ANSWERS, BATCH, DRAWINGS, to_map
 from genlib import data, diffusion, flows, gan
@@ -216,6 +216,25 @@ def test_a_step_keeps_to_the_graph_that_is_exported(ddpm: diffusion.DDPM) -> Non
         inputs = graph.inputs | {"x_t": torch.randn(16, 1, 8, 8, generator=generator), "guidance": torch.tensor(w)}
         for mine, wanted in zip(exported(*inputs.values()), graph.module(*inputs.values()), strict=True):
             torch.testing.assert_close(mine, wanted)
+
+
+def test_points_are_stored_as_they_went(flow: flows.Flow) -> None:
+    tables = widgets.FlowBothWays(flow, direction="from base to data", temperature=0.5, seed=2).tables()
+    assert torch.equal(tables["z"], 0.5 * normals(2)(600, 2))
+    with torch.no_grad():
+        torch.testing.assert_close(tables["x"], flow.inverse(tables["z"])[0])
+    data = widgets.FlowBothWays(flow).tables()
+    assert set(data) == {"x", "z"}
+    assert torch.equal(tables["data"], data["x"])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 9999])
+def test_noise_of_a_seed_is_normal(seed: int) -> None:
+    """Numbers that fit N(0, 1), by Kolmogorov and Smirnov; seeds next to each other have nothing in common."""
+    x, other = normals(seed)(100, 50).flatten(), normals(seed + 1)(5000)
+    gap = torch.distributions.Normal(0.0, 1.0).cdf(x.sort().values) - torch.arange(1, 5001) / 5000
+    assert float(gap.abs().max()) < 2 / 5000**0.5
+    assert abs(float(torch.corrcoef(torch.stack([x, other]))[0, 1])) < 4 / 5000**0.5
 
 
 def test_the_widgets_need_nothing_that_only_pages_need() -> None:

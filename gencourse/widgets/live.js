@@ -69,7 +69,7 @@ function runScript(src) {
   const script = make("script", { src });
   return new Promise((done, failed) => {
     script.addEventListener("load", done);
-    script.addEventListener("error", () => failed(new Error(`${src.split("/").at(-1)} is not there`)));
+    script.addEventListener("error", () => failed(new Error(`this page lacks its file ${src.split("/").at(-1)}`)));
     document.head.append(script);
   }).finally(() => script.remove());
 }
@@ -195,11 +195,11 @@ function live({ model, el }, stage) {
   const controls = spec.controls.map((control) => makeControl(control, choose));
   const button = make("button", { type: "button", "data-lm-suppress-shortcuts": "true" });
   const bar = make("progress", { max: 1, value: 0, "aria-label": "loading" });
-  const text = make("p", { role: "status" }), note = make("p", { class: "genlib-live-note", role: "status" });
+  const text = make("p", { role: "status" }), note = make("span", { class: "genlib-live-note", role: "status" });
   bar.hidden = true;
   const art = stage({ spec, make, changed: () => (compute || kernel) && go() });
   const root = make("div", { class: "genlib-live", role: "group", "aria-label": spec.title, "data-prevent-swipe": "" },
-    make("div", { class: "genlib-live-controls" }, ...controls.map(({ element }) => element), button), bar, art.element, note, text);
+    make("div", { class: "genlib-live-controls" }, ...controls.map(({ element }) => element), button, bar, note), art.element, text);
 
   function update() {
     const now = values();
@@ -208,7 +208,7 @@ function live({ model, el }, stage) {
     button.textContent = page && !compute && able ? `${spec.action} (loads ${all} MB)` : spec.action;
   }
 
-  function stay(why) { // the picture that came with the page
+  function stay(why) { // the picture that is there, and what is said of it
     note.textContent = why;
     button.disabled = page && !able;
     for (const { inputs } of controls) for (const one of inputs) one.disabled = button.disabled;
@@ -218,7 +218,7 @@ function live({ model, el }, stage) {
   async function open() {
     if (page) {
       bar.hidden = false;
-      text.textContent = "Loading the network …";
+      note.textContent = "Loading the network …";
       return onPage(spec, (share) => { bar.value = share; }).finally(() => { bar.hidden = true; });
     }
     if (!kernel) {
@@ -249,8 +249,7 @@ function live({ model, el }, stage) {
         root.dispatchEvent(new CustomEvent("live:drawn", { bubbles: true, detail }));
       }
     } catch (error) {
-      stay(`The picture that was stored stays: ${error.message}.`);
-      text.textContent = fill(spec.text, values());
+      stay(`Nothing new is drawn: ${error.message}.`);
     } finally {
       free();
       clearTimeout(slow);

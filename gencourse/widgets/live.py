@@ -12,7 +12,7 @@ with an example of their inputs. live.js draws noise, asks for one computation a
 import base64
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import anywidget
@@ -129,6 +129,31 @@ def _answer(widget: LiveModel, content: Any, buffers: Sequence[Any]) -> None:
         widget.send({"id": content["id"], "layout": packed["layout"]}, [packed["data"]])
     except (ValueError, LookupError, TypeError) as error:
         widget.send({"id": content.get("id"), "error": str(error)} if isinstance(content, dict) else "not understood")
+
+
+def normals(seed: int) -> Callable[..., Tensor]:
+    """draw(*shape), of N(0, 1): the numbers that live.js draws for this seed, so that a stored picture is the one that
+    the first press draws. Xorshift of 32 bits (Marsaglia 2003), and Box and Muller's transform."""
+    stream = _normals(seed)
+    return lambda *shape: torch.tensor([next(stream) for _ in range(math.prod(shape))], dtype=torch.float32).view(shape)
+
+
+def _normals(seed: int) -> Iterator[float]:
+    state = ((seed + 1) * 0x9E3779B1 | 1) % 2**32
+
+    def uniform() -> float:  # in (0, 1)
+        nonlocal state
+        state ^= state << 13 & 0xFFFFFFFF
+        state ^= state >> 17
+        state ^= state << 5 & 0xFFFFFFFF
+        return (state + 0.5) / 2**32
+
+    for _ in range(20):  # near seeds part
+        uniform()
+    while True:
+        radius, angle = math.sqrt(-2 * math.log(uniform())), 2 * math.pi * uniform()
+        yield radius * math.cos(angle)
+        yield radius * math.sin(angle)
 
 
 def pack(tables: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ function stage({ spec, make }) {
   const element = make("div", { class: "genlib-live-digits" },
     make("div", { class: "genlib-live-panels" }, noisy.element, guess.element),
     make("label", { class: "genlib-live-wide" }, make("span", {}, "look back"), back, shown));
-  let frames = [];
+  let frames = []; // of the picture that is shown
 
   function draw({ t, x_t, guess: x_0 }) {
     sheet(noisy.canvas, x_t, SIDE, 4);
@@ -33,11 +33,16 @@ function stage({ spec, make }) {
     const eta = Float32Array.of(values.eta), guidance = Float32Array.of(values.guidance);
     const noises = [normal(N * SIDE * SIDE)];
     let x_t = noises[0];
+    const before = frames;
     frames = [];
     for (const [i, row] of chain.entries()) {
       const noise = normal(x_t.length), t = row[0];
       noises.push(noise);
-      const { x_s, x_0 } = await compute("step", { x_t, label, chain: Float32Array.from(row), eta, guidance, noise });
+      const { x_s, x_0 } = await compute("step", { x_t, label, chain: Float32Array.from(row), eta, guidance, noise })
+        .catch((error) => { // half a picture is none
+          draw((frames = before).at(-1));
+          throw error;
+        });
       if (!current()) return undefined;
       frames.push({ t, x_t, guess: x_0 });
       if (i + 1 === chain.length) frames.push({ t: 0, x_t: x_s, guess: x_0 });
@@ -49,7 +54,7 @@ function stage({ spec, make }) {
     return { noises, frames, x_0: x_t };
   }
 
-  return { element, run, draw: ({ x_t, guess: x_0 }) => draw({ t: 0, x_t, guess: x_0 }) };
+  return { element, run, draw: ({ x_t, guess }) => draw((frames = [{ t: 0, x_t, guess }])[0]) };
 }
 
 export default { render: (context) => live(context, stage) };

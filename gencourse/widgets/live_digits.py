@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gencourse import plots
 from gencourse.widgets.explorer import Checked
-from gencourse.widgets.live import Graph, LiveModel, seed_control, select, slider
+from gencourse.widgets.live import Graph, LiveModel, normals, seed_control, select, slider
 from genlib import diffusion
 from genlib.arguments import checked
 
@@ -68,9 +68,20 @@ class DigitSampler(LiveModel):
             "labels": {name: _labels(name) for name in get_args(Digit)},
             "chains": {str(n): chain(ddpm.schedule, n) for n in STEPS},
         }  # fmt: skip
-        options = {"steps": steps, "eta": eta, "guidance": guidance, "clip": True, "shape": (1, 8, 8)}
-        x_0 = ddpm.sample(N, torch.tensor(_labels(label)), torch.Generator().manual_seed(seed), **options)
-        super().__init__(ddpm, spec, {"x_t": x_0, "guess": x_0}, **values)
+        x_0, guess = self._sample(spec["chains"][str(steps)], _labels(label), eta, guidance, seed)
+        super().__init__(ddpm, spec, {"x_t": x_0, "guess": guess}, **values)
+
+    def _sample(
+        self, chain: list[list[float]], label: list[int], eta: float, w: float, seed: int
+    ) -> tuple[Tensor, Tensor]:
+        """What live_digits.js draws: x_0, and the last guess of it."""
+        draw = normals(seed)
+        x_t = guess = draw(N, 1, 8, 8)
+        fixed = {"label": torch.tensor(label), "eta": torch.tensor(eta), "guidance": torch.tensor(w)}
+        for row in chain:
+            inputs = fixed | {"x_t": x_t, "chain": torch.tensor(row), "noise": draw(N, 1, 8, 8)}
+            x_t, guess = self.compute("step", inputs).values()
+        return x_t, guess
 
     def graphs(self) -> dict[str, Graph]:
         return self._graphs

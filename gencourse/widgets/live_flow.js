@@ -42,7 +42,7 @@ function stage({ spec, make, changed }) {
       canvas.setAttribute("aria-label", `${name}: ${points.length / 2} points${mine[key] ? `, yours at ${text(mine[key])}` : ""}. `
         + "Arrow keys move your point.");
     }
-    where.textContent = mine.x ? `Your point, to be moved by mouse or arrow keys: x = ${text(mine.x)}, z = ${text(mine.z)}.` : "";
+    where.textContent = mine.x ? `Your point, to be moved by mouse, finger or arrow keys: x = ${text(mine.x)}, z = ${text(mine.z)}.` : "";
   }
 
   function put({ key, edge }, at) {
@@ -94,7 +94,7 @@ function stage({ spec, make, changed }) {
   }
 
   let start;
-  return { element, run, draw(tables) { start = tables.x; draw(tables); } };
+  return { element, run, draw(tables) { start = tables.data ?? tables.x; draw(tables); } };
 }
 
 export default { render: (context) => live(context, stage) };

@@ -8,10 +8,9 @@ from torch import Tensor, nn
 
 from gencourse import plots
 from gencourse.widgets.explorer import Checked
-from gencourse.widgets.live import Graph, LiveModel, seed_control, select, slider
+from gencourse.widgets.live import Graph, LiveModel, normals, seed_control, select, slider
 from genlib import data
 from genlib.arguments import check, checked
-from genlib.common import evaluating
 from genlib.flows import Flow
 from genlib.flows.flow import Normal
 
@@ -69,19 +68,25 @@ class FlowBothWays(LiveModel):
             "text": TEXT,
             "colours": plots.PALETTE[1:5],
         }  # fmt: skip
-        with evaluating(flow):
-            z, _ = flow(points)
-        super().__init__(flow, spec, {"x": points, "z": z}, direction=direction, temperature=temperature, seed=seed)
+        tables = {"x": points, "z": self._sent("forward", points)}
+        if direction == "from base to data":
+            z = temperature * normals(seed)(N, 2)
+            tables = {"x": self._sent("inverse", z), "z": z, "data": points}
+        super().__init__(flow, spec, tables, direction=direction, temperature=temperature, seed=seed)
 
     def graphs(self) -> dict[str, Graph]:
         return self._graphs
+
+    def _sent(self, way: str, points: Tensor) -> Tensor:
+        """Where the flow takes the points that are not the reader's."""
+        return self.compute(way, {"points": torch.cat([points, points.new_zeros(1, 2)])})["to"][:N]
 
     def picture(self) -> plots.Figure:
         tables = self.tables()
         return plots.figure(
             plots.points({"points": tables["x"]}, title="data x", xlim=(-2, 2), ylim=(-2, 2)),
             plots.points({"points": tables["z"]}, title="base z", xlim=(-4, 4), ylim=(-4, 4)),
-            alt="Left: 600 data points. Right: the same points in the base, where they look like a Gaussian.",
+            alt=f"Left: 600 points as data. Right: the same points in the base. They went {self.direction}.",
             title="A still picture: run this cell in Jupyter to send points through",
         )
 

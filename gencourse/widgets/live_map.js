@@ -10,15 +10,20 @@ function stage({ spec, make, changed }) {
   const map = make("div", { class: "genlib-live-map", role: "group",
     "aria-label": "map: arrow keys move, space paints, 1 to 3 choose the texture" }, ...cells);
   const canvas = make("canvas", { role: "img", "aria-label": "four photos of the map" });
-  const keys = "Paint with the mouse, or with the arrow keys and the space bar; 1, 2, 3 choose.";
+  const keys = "Paint with mouse or finger, or with the arrow keys and the space bar; 1, 2, 3 choose.";
+  const caption = make("figcaption");
   const element = make("div", { class: "genlib-live-panels genlib-live-painter" },
     make("figure", {}, make("figcaption", {}, "your map"), map, make("div", { class: "genlib-live-brushes" }, ...brushes)),
-    make("figure", { class: "genlib-live-photos" }, make("figcaption", {}, "four photos of it"), canvas, make("small", {}, keys)));
-  let brush = 1, drawing, classes = [], at = 0, stroke = false, before;
+    make("figure", { class: "genlib-live-photos" }, caption, canvas, make("small", {}, keys)));
+  let brush = 1, drawing, classes = [], at = 0, stroke = false, before, asked;
 
+  function name() { // the photos may be of a map that has been painted over since
+    caption.textContent = asked === classes.join("") ? "four photos of it" : "four photos of the map as it was";
+  }
   function colour(i, c) {
     classes[i] = c;
     cells[i].className = `genlib-live-cell genlib-live-texture-${c}`;
+    name();
     cells[i].setAttribute("aria-label", `row ${1 + Math.floor(i / CELLS)}, column ${1 + (i % CELLS)}: ${spec.textures[c]}`);
   }
   function choose(c) {
@@ -68,9 +73,11 @@ function stage({ spec, make, changed }) {
       x[classes[cell] * side ** 2 + i] = 1;
     }
     const z = normal(spec.graphs.answer.z.reduce((a, b) => a * b, 1));
-    const { y } = await compute("answer", { x, z });
+    const map = [...classes], { y } = await compute("answer", { x, z });
     sheet(canvas, y, side, ANSWERS / 2);
-    const share = spec.textures.map((name, c) => `${name} ${Math.round((100 * classes.filter((k) => k === c).length) / CELLS ** 2)} %`);
+    asked = map.join("");
+    name();
+    const share = spec.textures.map((texture, c) => `${texture} ${Math.round((100 * map.filter((k) => k === c).length) / CELLS ** 2)} %`);
     return { x, z, y, text: `The map is ${share.join(", ")}.` };
   }
 
@@ -80,7 +87,7 @@ function stage({ spec, make, changed }) {
     choose(values) { // a ready-made drawing, only where another one is chosen
       if (values.drawing !== before) spec.drawings[(before = values.drawing)].forEach((c, i) => colour(i, c));
     },
-    draw: ({ y }) => { sheet(canvas, y, CELLS * spec.pixels, ANSWERS / 2); choose(brush); },
+    draw: ({ y }) => { sheet(canvas, y, CELLS * spec.pixels, ANSWERS / 2); asked = classes.join(""); name(); choose(brush); },
     still: (stands) => { for (const one of [...cells, ...brushes]) one.disabled = stands; },
   };
 }

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gencourse import plots
 from gencourse.widgets.explorer import Checked
-from gencourse.widgets.live import Graph, LiveModel, seed_control, select
+from gencourse.widgets.live import Graph, LiveModel, normals, seed_control, select
 from genlib import data, gan
 from genlib.arguments import checked
 from genlib.data.textures import TEXTURES
@@ -23,7 +23,7 @@ DRAWINGS: dict[str, str] = {  # b brick, g grass, s gravel (stones)
     "three strips": "bbbgggss bbbgggss bbbgggss bbbgggss bbbgggss bbbgggss bbbgggss bbbgggss",
     "an island": "ssssssss ssssssss ssbbbbss ssbbbbss ssbbbbss ssbbbbss ssssssss ssssssss",
 }
-TEXT = "Four photos of the map: the same question with four kinds of noise, seed {seed}."
+TEXT = "Four photos of one map: the same question with four kinds of noise, seed {seed}."
 
 
 class MapPainter(LiveModel):
@@ -56,7 +56,7 @@ class MapPainter(LiveModel):
             "drawings": {name: classes(rows) for name, rows in DRAWINGS.items()},
             "pixels": PIXELS,
         }
-        z = torch.randn(z.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float32)
+        z = normals(seed)(*z.shape)
         super().__init__(G, spec, self.compute("answer", {"x": x, "z": z}), drawing=drawing, seed=seed)
 
     def graphs(self) -> dict[str, Graph]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from widget_page import ready, value, write_deck, write_page
 
 from gencourse.widgets import FlowBothWays
+from gencourse.widgets.live import normals
 from genlib import diffusion, gan
 
 FOLDER = "live/"
@@ -27,7 +28,7 @@ WATCH = """document.addEventListener("live:drawn", ({ detail }) => {
     : x && typeof x === "object" ? Object.fromEntries(Object.entries(x).map(([k, v]) => [k, plain(v)])) : x;
   (globalThis.drawn ??= []).push(plain(detail));
 });"""
-INK = "k => document.querySelectorAll('canvas')[k].toDataURL()"
+INK = "k => [...document.querySelectorAll('canvas')].at(k).toDataURL()"
 BUTTON = ".genlib-live-controls > button"
 # A model as anywidget hands it to `render`, whose kernel is the widget in the test's own process.
 KERNEL = """async ([esm, state, values]) => {
@@ -123,6 +124,7 @@ def test_digits_are_those_of_ddim(show: Any, monkeypatch: Any, label: str, steps
     said = click(page)
     assert said["values"] == {"label": label, "steps": steps, "eta": eta, "guidance": w, "seed": 3}
 
+    assert said["noises"][0] == pytest.approx(normals(3)(16 * 64).tolist(), abs=1e-6), "as Python draws them"
     x_T, *noises = (torch.tensor(noise).view(16, 1, 8, 8) for noise in said["noises"])
     ddpm, left = page.widget.graphs()["step"].module.ddpm, iter(noises)
     monkeypatch.setattr("genlib.diffusion.samplers.draw", lambda *_: next(left))
@@ -169,6 +171,31 @@ def test_points_go_where_the_flow_takes_them(show: Any, temperature: float) -> N
     with torch.no_grad():
         close(said["to"], flow.inverse(z)[0])
         close(said["mine"]["z"], flow(torch.tensor([said["mine"]["x"]]))[0][0])
+
+
+@pytest.mark.parametrize("name", live.WIDGETS)
+def test_the_first_press_draws_what_was_stored(show: Any, name: str) -> None:
+    """Below both stands the same caption: the same settings, the same seed."""
+    page = show(name)
+    caption = page.locator(".genlib-live > p").last.inner_text()
+    stored, said = page.widget.tables(), click(page)
+    mine, its = {"digits": ("x_0", "x_t"), "textures": ("y", "y"), "moons": ("to", "z")}[name]
+    close(said[mine][: stored[its].numel()], stored[its])
+    assert page.locator(".genlib-live > p").last.inner_text().startswith(caption)
+
+
+def test_points_from_the_base_are_stored_as_the_first_press_sends_them(open_page: Any, site: Path) -> None:
+    way: Any = live.moons().graphs()["forward"].module
+    widget = FlowBothWays(way.flow, direction="from base to data", temperature=0.5, seed=4)
+    page = open_page(width=1280)
+    page.add_init_script(WITH_ASSETS + WATCH)
+    page.goto(write_page(site / "base.html", widget))
+    ready(page)
+    said = click(page)
+    close(said["points"][:1200], widget.tables()["z"])
+    close(said["to"][:1200], widget.tables()["x"])
+    page.get_by_label("direction", exact=True).select_option("from data to base")
+    close(drawn(page, 2)["points"][:1200], widget.tables()["data"])
 
 
 def test_noise_is_normal_and_the_same_for_the_same_seed(show: Any) -> None:
@@ -229,6 +256,26 @@ def test_with_a_kernel_a_control_is_enough_and_nothing_is_left_behind(open_page:
     assert page.evaluate("listeners()") == 0
 
 
+def test_a_kernel_that_fails_on_the_way_leaves_the_picture_before(open_page: Any) -> None:
+    page = kernel_page(open_page, "digits")
+    first = click(page)
+    end = page.evaluate(INK, 0)
+    compute, left = page.widget.compute, iter([True, True])
+
+    def fails(graph: str, inputs: Any) -> Any:
+        if not next(left, False):
+            raise ValueError("out of memory")
+        return compute(graph, inputs)
+
+    page.widget.compute = fails
+    press(page, "seed", "ArrowUp")
+    page.wait_for_function("document.querySelector('.genlib-live-note').textContent.includes('out of memory')")
+    assert page.evaluate(INK, 0) == end
+    assert "seed 0" in page.locator(".genlib-live > p").last.inner_text()
+    press(page, "look back at a step", "Home")
+    assert page.locator("figcaption").first.inner_text() == f"xt at t = {first['frames'][0]['t']}"
+
+
 # -- What is loaded, and when
 
 
@@ -279,11 +326,28 @@ def test_where_nothing_computes_the_stored_picture_stays_and_says_why(show: Any)
     assert count(page) == 0
 
 
-def test_assets_that_are_not_there_are_named(show: Any) -> None:
-    page = show("moons", script="globalThis.genlibLive = { base: 'elsewhere/' };")
+@pytest.mark.parametrize("name", live.WIDGETS)
+@pytest.mark.parametrize("width", [1280, 390])
+def test_assets_that_are_not_there_are_named(show: Any, name: str, width: int) -> None:
+    """Beside the button; and what is said of the picture stays true, whatever the controls say by then."""
+    page = show(name, script="globalThis.genlibLive = { base: 'elsewhere/' };", width=width)
+    text = page.locator(".genlib-live > p").last
+    caption, before = text.inner_text(), page.evaluate(INK, -1 if name == "textures" else 0)
+    assert page.locator("figcaption").last.inner_text() == {
+        "digits": "the last guess of x0", "textures": "four photos of it", "moons": "base z = f(x)"
+    }[name]  # fmt: skip
+    page.locator("select").first.select_option(index=1)
+    page.get_by_label("seed", exact=True).fill("7")
+    page.get_by_label("seed", exact=True).press("Enter")
     page.locator(BUTTON).click()
-    page.wait_for_function("document.querySelector('.genlib-live-note').textContent.includes('is not there')")
+    page.wait_for_function("document.querySelector('.genlib-live-note').textContent.includes('lacks its file')")
     assert page.locator("progress").is_hidden()
+    assert text.inner_text() == caption
+    assert page.evaluate(INK, -1 if name == "textures" else 0) == before
+    if name == "textures":
+        assert page.locator("figcaption").last.inner_text() == "four photos of the map as it was"
+    note, art = (page.locator(one).bounding_box() for one in (".genlib-live-note", ".genlib-live-panels"))
+    assert note["y"] + note["height"] <= art["y"]
     assert page.faults, "the browser tells of the missing script"
     page.faults.clear()
 
@@ -326,6 +390,22 @@ def test_a_map_is_painted_by_keyboard_and_by_mouse(show: Any) -> None:
     page.wait_for_function("!document.querySelector('[aria-busy]')")
     at = torch.tensor(page.evaluate("drawn.at(-1)")["x"]).view(3, 8, 4, 8, 4)[:, :, 0, :, 0].argmax(0)
     assert at[0].tolist() == [2] * 8
+
+
+def test_a_map_is_painted_by_a_finger(show: Any) -> None:
+    page = show("textures", has_touch=True, width=390)
+    click(page)
+    page.get_by_role("button", name="3 gravel").tap()
+    cell = page.locator(".genlib-live-cell")
+    cell.first.scroll_into_view_if_needed()
+    start, end = (cell.nth(i).bounding_box() for i in (0, 7))
+    finger = page.context.new_cdp_session(page)
+    for i in range(31):
+        at = {"x": start["x"] + 5 + (end["x"] - start["x"]) * i / 30, "y": start["y"] + 5}
+        finger.send("Input.dispatchTouchEvent", {"type": "touchMove" if i else "touchStart", "touchPoints": [at]})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_function("!document.querySelector('[aria-busy]')")
+    assert [cell.nth(i).get_attribute("aria-label").split(": ")[1] for i in range(9)] == ["gravel"] * 8 + ["grass"]
 
 
 def test_a_point_of_ones_own_is_moved_by_keyboard_and_by_mouse(show: Any) -> None:

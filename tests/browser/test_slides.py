@@ -227,12 +227,15 @@ def test_a_live_model_computes_in_the_deck(opened: Any, name: str) -> None:
     page = opened(name)
     button = go_to(page, ".output.live").locator("button", has_text="loads")
     widget = page.locator(".slides > section.present .output.live")
+    box, art = widget.bounding_box(), widget.locator(".genlib-live-panels").bounding_box()
+    assert art["x"] + art["width"] == box["x"] + box["width"], "the slide is used in its width"
+    assert art["height"] > 420
     before = widget.screenshot()
     page.evaluate("document.addEventListener('live:drawn', () => { globalThis.drawn = true; })")
     button.click()
     page.wait_for_function("globalThis.drawn")
     assert widget.screenshot() != before
-    assert "stored stays" not in widget.inner_text()
+    assert "Nothing new" not in widget.inner_text()
 
 
 def test_fragments_come_one_at_a_time(opened: Any) -> None:
