@@ -1033,7 +1033,8 @@ class VAE(Family):
         return self.vae.sample(n, generator=seeded(number), noise=True)
 
     def measured(self, x, draws=200):
-        self.log_w = log_weights(self.vae, x, draws)
+        with torch.no_grad():
+            self.log_w = log_weights(self.vae, x, draws)
         self.elbo, log_p_theta = map(torch.as_tensor, importance(self.log_w))
         return *gap(truth.log_prob(x), log_p_theta), f"{draws} draws", len(x)
 
