@@ -304,6 +304,12 @@ def test_assets_are_loaded_at_a_click_and_never_before(show: Any, serve: Any, si
     assert len(page.asked) == before
 
 
+def test_a_browser_of_last_year_loads_them_too(show: Any) -> None:
+    page = show("moons", script="delete Uint8Array.fromBase64;" + WITH_ASSETS)
+    said = click(page)
+    close(said["to"][:1200], page.widget.tables()["z"])
+
+
 def test_two_widgets_of_a_page_share_the_runtime(open_page: Any, site: Path) -> None:
     page = open_page(width=1280)
     page.add_init_script(WITH_ASSETS + WATCH)
