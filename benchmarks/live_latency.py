@@ -8,6 +8,7 @@ compiling of onnxruntime-web included; each later one from the choice of another
 """
 
 import argparse
+import os
 import statistics
 import sys
 from pathlib import Path
@@ -46,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=25, help="pictures after the first")
     times = parser.parse_args().times
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
     print(f"{'milliseconds':<28} {'first, of 3 pages':>20} {'later, median':>14} {'largest':>8}")
     with sync_playwright() as playwright:
         for what, name in DECKS.items():

@@ -87,11 +87,13 @@ def run_notebook(page: Page) -> None:
 
 
 def press(page: Page, label: str, key: str, times: int) -> list[dict[str, Any]]:
-    """Press a key on one input, again and again, each time waiting for the picture."""
-    page.locator(f".genlib-explorer [aria-label='{label}']").first.focus()
+    """Press a key on one input, again and again, each time waiting for the picture; every ten presses the other way,
+    so that no slider comes to its end."""
+    back = {"ArrowLeft": "ArrowRight", "ArrowRight": "ArrowLeft", "ArrowDown": "ArrowUp"}[key]
+    page.locator(f".genlib-explorer [aria-label*='{label}']").first.focus()
     for i in range(times):
         seen = page.evaluate("presses.length")
-        page.keyboard.press(key)
+        page.keyboard.press(back if i // 10 % 2 else key)
         page.wait_for_function("seen => presses.length > seen", arg=seen, timeout=10_000)
         page.wait_for_timeout(20 + 7 * (i % 5))  # so that presses fall anywhere between two frames
     return page.evaluate("n => presses.slice(-n)", times)
@@ -104,7 +106,7 @@ def floor(page: Page, times: int) -> list[dict[str, Any]]:
           const input = Object.assign(document.createElement("input"), { type: "range", ariaLabel: "floor" });
           const root = document.createElement("div");
           root.className = "genlib-explorer";
-          root.dataset.lmSuppressShortcuts = "true";
+          input.dataset.lmSuppressShortcuts = "true";
           input.addEventListener("input", () => input.dispatchEvent(
             new CustomEvent("explorer:drawn", { bubbles: true, detail: { complete: true } })));
           root.append(input);
@@ -151,13 +153,14 @@ def main() -> None:
         page.wait_for_timeout(3000)
         page.evaluate(STOPWATCH)
 
+        print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
         print(f"{'milliseconds from keydown':<44} {'':>7}  {'drawn':^15}  {'painted':^15}")
         print(f"{'':<44} {'presses':>7}  {'median':>7} {'p95':>7}  {'median':>7} {'p95':>7}")
         report("the harness alone", floor(page, args.presses))
         press(page, "step t", "ArrowRight", 3)  # to warm up
         report("step t", press(page, "step t", "ArrowRight", args.presses))
         report("digit", press(page, "digit", "ArrowDown", 5))
-        for name in ("number of steps T", "last β T"):
+        for name in ("number of steps T", "β T"):
             steps = press(page, name, "ArrowLeft", args.presses)
             for how, one in {"by the kernel": True, "in the page": False}.items():
                 if some := [step for step in steps if (step["drawings"] > 1) == one]:
