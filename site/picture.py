@@ -1,6 +1,7 @@
 """The course in one picture, drawn: four families over one truth. Wide for a screen, tall for a phone."""
 
 import math
+import re
 from collections.abc import Iterator
 from html import escape
 
@@ -81,7 +82,9 @@ def truth(width: int, y: float, columns: int) -> Iterator[str]:
 
 
 def text(x: float, y: float, said: str, kind: str) -> str:
-    return f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}">{escape(said)}</text>'
+    lower = r'<tspan dy="4" font-size="11">\1</tspan><tspan dy="-4">​</tspan>'  # an index; then the line again
+    said = re.sub(r"_(\w)", lower, escape(said))
+    return f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}">{said}</text>'
 
 
 def code(x: float, y: float) -> Iterator[str]:  # wide, narrow, wide
