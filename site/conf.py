@@ -40,14 +40,16 @@ myst_heading_slug_func = "pages.slug"
 myst_links_external_new_tab = False
 suppress_warnings = ["mystnb.mime_priority"]
 
-# -- Mathematics: MathJax from beside the pages, as pictures of strokes that need no fonts
+# -- Mathematics: MathJax from beside the pages, in strokes that need no fonts; its lines break where a page ends
 myst_update_mathjax = False
-mathjax_path = "mathjax/tex-svg-full.js"
-mathjax3_config = {
-    "svg": {"fontCache": "global", "displayAlign": "center"},
+mathjax_path = "mathjax/tex-svg.js"
+SPOKEN = {"speech": False, "braille": False, "enrich": False, "collapsible": False, "assistiveMml": True}
+mathjax4_config = {
+    "loader": {"load": ["a11y/assistive-mml"], "paths": {"mathjax-newcm": "[mathjax]/newcm"}},
+    "svg": {"fontCache": "global", "displayAlign": "center", "displayOverflow": "linebreak"},
     "options": {
         "enableMenu": False,  # it would make every formula a stop of the tab key
-        "enableAssistiveMml": True,
+        "menuOptions": {"settings": SPOKEN},  # MathML for screen readers, which asks for no worker
         "ignoreHtmlClass": "tex2jax_ignore|mathjax_ignore|document",
         "processHtmlClass": "tex2jax_process|mathjax_process|math|output_area|genlib-math",
     },

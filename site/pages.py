@@ -10,6 +10,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+
 ROOT = Path(os.environ["COURSE_ROOT"])
 HIDDEN = ("solutions/", "teach/exam")  # one click before they are seen
 LEXERS = {".py": "python", ".toml": "toml", ".js": "js", ".css": "css", ".md": "markdown", "": "text"}
@@ -18,7 +20,21 @@ LEXERS = {".py": "python", ".toml": "toml", ".js": "js", ".css": "css", ".md": "
 def setup(app: Any) -> dict[str, bool]:
     app.connect("html-collect-pages", source_pages)
     app.connect("html-page-context", behind_a_click)
+    app.connect("doctree-read", formulas)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def formulas(_app: Any, document: nodes.document) -> None:
+    """A formula's lines end, where they must, between its statements.
+
+    One of several lines is set as it is written: Sphinx would put it into a split, where no tag may stand.
+    """
+    for formula in document.findall(nodes.math_block):
+        tex = re.sub(r"\\q?quad(?![a-zA-Z])", r"\g<0>\\goodbreak ", formula.astext())
+        if r"\\" in tex and not formula.get("nowrap"):
+            tex = rf"\[{tex}\]"
+            formula["no-wrap"] = True
+        formula[:] = [nodes.Text(tex)]
 
 
 def slug(title: str) -> str:

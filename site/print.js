@@ -50,8 +50,9 @@ globalThis.genlibPaper = {
   },
 
   // Everything at most `width` pixels wide; what still is wider is returned.
-  fit(width) {
+  async fit(width) {
     document.documentElement.style.setProperty("--paper", `${width}px`);
+    await globalThis.genlibPage?.lines();
     const boxes = [...document.querySelectorAll("div.math mjx-container, span.math mjx-container, table, .cell_output .output > div")];
     for (const box of boxes) box.style.zoom = "";
     for (const box of boxes) {

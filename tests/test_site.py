@@ -160,6 +160,34 @@ def test_an_equation_in_a_docstring_is_a_block() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("x_0, L_{t−1} and p_θ(x), σ_G²", "x<sub>0</sub>, L<sub>t−1</sub> and p<sub>θ</sub>(x), σ<sub>G</sub>²"),
+        ("ᾱ_t and β̃_1.", "ᾱ<sub>t</sub> and β̃<sub>1</sub>."),
+        ("`x_0`, $x_0$, log_s, a/x_t.md", "`x_0`, $x_0$, log_s, a/x_t.md"),
+        ("$$\nx_0\n$$\n```\nx_0\n```", "$$\nx_0\n$$\n```\nx_0\n```"),
+        ('# x_0\n<a href="x_0">[to](#x_0)', '# x_0\n<a href="x_0">[to](#x_0)'),
+    ],
+)
+def test_letters_bear_their_indices_below(written: str, shown: str) -> None:
+    assert site_sources.lettered(written) == shown
+
+
+def test_a_formula_of_several_lines_may_bear_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = pytest.importorskip("docutils.nodes", reason="make site installs it")
+    utils = pytest.importorskip("docutils.utils", reason="make site installs it")
+    monkeypatch.setenv("COURSE_ROOT", str(web.ROOT))
+    import pages as extension  # of Sphinx
+
+    document = utils.new_document("")
+    tex = r"a = \begin{pmatrix} 1 \\ 2 \end{pmatrix}, \qquad b \tag{1}"
+    document += nodes.math_block(tex, tex, nowrap=False)
+    extension.formulas(None, document)
+    assert document[0]["no-wrap"]  # or Sphinx puts it into a split
+    assert document.astext() == rf"\[{tex.replace('qquad', 'qquad' + chr(92) + 'goodbreak ')}\]"
+
+
 def test_the_picture_says_in_words_what_it_shows() -> None:
     drawn = picture.picture()
     assert 'role="img"' in drawn

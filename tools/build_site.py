@@ -34,8 +34,7 @@ def build(out: Path = OUT, solutions: bool = True) -> None:
         ignore = shutil.ignore_patterns("package*.json", "deck*", "host.js", "__pycache__")
         shutil.copytree(web.SITE, work, ignore=ignore)
         shutil.copy(web.SITE / "host.js", work / "static")
-        (work / "static" / "mathjax").mkdir()
-        shutil.copy(web.npm() / "mathjax" / "es5" / "tex-svg-full.js", work / "static" / "mathjax")
+        mathematics(work / "static" / "mathjax")
         site_sources.write(work, solutions)
         environment = os.environ | {"COURSE_ROOT": str(ROOT), "PYTHONPATH": "", "PYTHONHASHSEED": "0"}
         command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going", "-E", "-j", "2"]
@@ -47,6 +46,15 @@ def build(out: Path = OUT, solutions: bool = True) -> None:
         shutil.rmtree(site / "_sources", ignore_errors=True)  # empty
         shutil.rmtree(out, ignore_errors=True)
         site.rename(out)
+
+
+def mathematics(folder: Path) -> None:
+    """MathJax with its letters, of which a page asks for those that it needs."""
+    packages = web.npm()
+    for name in ("tex-svg.js", "a11y/assistive-mml.js"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(packages / "mathjax-4" / name, folder / name)
+    shutil.copytree(packages / "@mathjax" / "mathjax-newcm-font" / "svg", folder / "newcm" / "svg")
 
 
 def add(name: str, out: Path = OUT) -> None:

@@ -20,6 +20,12 @@ PAGES = ("lectures/proofs.md", "genlib/OWN.md", "genlib/data/textures.md", "CONT
 ANSWERS = ("solutions/", "teach/exam_answers", "gencourse/checks/lab_", "tests/wrong_answers/")
 WRITTEN = (".py", ".md", ".toml", ".cff", ".js", ".css", ".yml", ".txt", "")  # what has a page of its source
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")
+# A letter with an index, as in x_t or L_{t−1}; or what holds none: code, formulas, tags, targets of links, headings.
+LETTER = re.compile(
+    r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$\n]+\$|<[^<>]+>|\]\([^)]*\)|^#.*?$"
+    r"|(?<![\w\\/.])(?P<letter>[^\W\d_][\u0300-\u036f]?)_(?:\{(?P<long>[^{}\s]+)\}|(?P<index>[^\W_²³]+))(?![^\W²³])",
+    re.S | re.M,
+)
 ROW = re.compile(r"\| (lecture|lab) \| \[[^\]]+\]\(([^)]+)\) \| ([^|]+) \| ([^|]+) \|")
 
 
@@ -101,6 +107,11 @@ class Pages:
         return "\n".join([*lines, "```"] if example else lines)
 
 
+def lettered(text: str) -> str:
+    """Markdown whose letters bear their indices below the line, as its formulas do."""
+    return LETTER.sub(lambda m: f"{m['letter']}<sub>{m['long'] or m['index']}</sub>" if m["letter"] else m[0], text)
+
+
 def read(path: str) -> dict[str, Any]:
     return json.loads((ROOT / path).read_text(encoding="utf-8"))
 
@@ -126,7 +137,7 @@ def notebook(pages: Pages, path: str, aside: str = "") -> dict[str, Any]:
     for cell in stored["cells"]:
         cell = cell | {"source": "".join(cell["source"])}
         if cell["cell_type"] == "markdown":
-            cell["source"] = pages.text(path, cell["source"])
+            cell["source"] = lettered(pages.text(path, cell["source"]))
         else:
             cell["source"] = re.sub(r"^ *### (BEGIN|END) SOLUTION\n?", "", cell["source"], flags=re.M)
             cell["outputs"] = [output(stored, each) for each in cell.get("outputs", [])]
@@ -184,7 +195,7 @@ def write(work: Path, solutions: bool) -> None:
         save(work / path, json.dumps(notebook(pages, path, aside), ensure_ascii=False))
         save(work / "extra" / "files" / path, (ROOT / path).read_text(encoding="utf-8"))
     for path in (*PAGES, *teach):
-        text = pages.text(path, (ROOT / path).read_text(encoding="utf-8"))
+        text = lettered(pages.text(path, (ROOT / path).read_text(encoding="utf-8")))
         hidden = "---\nnosearch: true\n---\n\n" if path.startswith(ANSWERS) else ""
         save(work / path, hidden + text)
     own = [path.relative_to(ROOT).as_posix() for path in (ROOT / "genlib").rglob("*.py")]
@@ -196,7 +207,7 @@ def write(work: Path, solutions: bool) -> None:
 def fill(index: Path, course: list[Entry], teach: list[str], pages: Pages) -> None:
     """Put the course's table and its contents into the landing page."""
     rows = [f"| {e.number} | [{e.title}]({e.path}) | {e.minutes} | {e.able} |" for e in course]
-    table = ["| | | minutes | what you will be able to do |", "|---|---|---|---|", *rows]
+    table = ["{.genlib-contents}", "| | | minutes | what you will be able to do |", "|---|---|---|---|", *rows]
     tree = [f"{e.number}{' ·' * (e.kind == 'lab')} {e.title} <{e.path.removesuffix('.ipynb')}>" for e in course]
     text = index.read_text(encoding="utf-8")
     for name, lines in {"course": table, "tree": tree, "teach": [p.removesuffix(".md") for p in teach]}.items():

@@ -37,6 +37,12 @@ CUT = """() => {
   }).map((e) => `${e.tagName} ${e.className} ${e.textContent.slice(0, 40)}`);
 }"""
 STROKES = "document.querySelectorAll('mjx-container svg').forEach((svg) => svg.replaceChildren())"
+# TeX that was not understood: MathJax shows it, or its error, as text.
+TEX = """() => [...document.querySelectorAll("mjx-merror, [data-mjx-error], mjx-assistive-mml mtext")]
+  .filter((e) => !e.matches("mtext") || e.textContent.includes("\\\\")).map((e) => e.textContent.slice(0, 60))"""
+WIDE = """() => [...document.querySelectorAll(".bd-article .genlib-scrolls")].filter((e) =>
+  e.matches(".math, .pst-scrollable-table-container")).map((e) => e.textContent.slice(0, 60))"""
+SMALL = "axe.run({ runOnly: ['target-size'], preload: false }).then((found) => found.violations.length)"
 RAW = """() => { const copy = document.querySelector(".bd-article, #main-content").cloneNode(true);
   copy.querySelectorAll("mjx-container, pre, code, script, style, .genlib-widget").forEach((e) => e.remove());
   return copy.textContent.match(/\\\\[a-zA-Z(\\[]+|\\$[^$\\n]+\\$/g) ?? []; }"""
@@ -79,9 +85,11 @@ def opened(open_page: Any, site: Path) -> Callable[..., Any]:
 def test_on_a_phone_nothing_is_cut_and_nothing_is_raw(opened: Any, name: str) -> None:
     page = opened(name, width=390, height=844)
     page.evaluate(OPEN)
-    page.wait_for_timeout(300)  # what is wide is marked after a moment
+    page.evaluate("genlibPage.settle()")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.evaluate(CUT) == []
+    assert page.evaluate(WIDE) == []  # formulas break, tables are stacked
+    assert page.evaluate(TEX) == []
     assert page.evaluate(UNREACHED) == []
     assert page.evaluate(RAW) == []
     structure = page.evaluate(STRUCTURE)
@@ -101,19 +109,63 @@ def test_axe_finds_nothing(opened: Any, axe: Any, name: str, dark: bool) -> None
     assert [found for found in axe(page) if not any(re.search(theme, found) for theme in known)] == []
 
 
-def test_a_wide_formula_is_reached_by_the_keyboard_from_its_first_letter(opened: Any) -> None:
+def test_what_is_wide_is_reached_by_the_keyboard_and_shows_how_far_it_goes(opened: Any) -> None:
     page = opened("lectures/04_diffusion_models", width=390, height=844)
-    box = page.locator("div.math.genlib-scrolls").first
-    assert box.evaluate(
-        "(box) => box.querySelector('svg').getBoundingClientRect().left >= box.getBoundingClientRect().left - 1"
-    )
+    box = page.locator("pre.genlib-scrolls").first
+    there = "(box) => ['--before', '--after'].map((name) => box.style.getPropertyValue(name)).join(' ')"
+    assert box.evaluate(there) == "0 1"
     box.focus()
-    page.keyboard.press("End")
-    for _ in range(40):
+    for _ in range(60):
         page.keyboard.press("ArrowRight")
     page.wait_for_timeout(600)
-    assert box.evaluate("(box) => box.scrollLeft + box.clientWidth >= box.scrollWidth - 1")
-    assert "formula" in box.get_attribute("aria-label")
+    assert box.evaluate(there) == "1 0"
+    assert "code" in box.get_attribute("aria-label")
+
+
+def test_a_formula_breaks_its_lines_where_the_page_is_narrow(opened: Any) -> None:
+    page = opened("lectures/04b_learning_and_sampling", width=390, height=844)
+    page.evaluate(OPEN)
+    page.evaluate("genlibPage.settle()")
+    count = "document.querySelectorAll('[data-mjx-lineno=\"1\"]').length"
+    narrow = page.evaluate(count)
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.evaluate("genlibPage.settle()")
+    assert narrow > 20
+    assert page.evaluate(count) < narrow / 2
+
+
+def test_a_figure_opens_in_a_size_that_can_be_read(opened: Any) -> None:
+    page = opened("lectures/04_diffusion_models", width=390, height=844)
+    button = page.locator(".genlib-larger").nth(1)
+    small = page.locator(".cell_output img").nth(1).bounding_box()
+    button.click()
+    shown = page.locator("dialog.genlib-enlarged img")
+    assert shown.bounding_box()["width"] >= 2 * small["width"]
+    assert shown.get_attribute("alt")
+    page.keyboard.press("Escape")
+    assert page.locator("dialog.genlib-enlarged").count() == 0
+    assert button.evaluate("(button) => button === document.activeElement")
+
+
+def test_a_widgets_controls_stay_beside_what_they_move(opened: Any) -> None:
+    page = opened("lectures/04_diffusion_models", width=390, height=844)
+    page.evaluate("globalThis.genlibWidgets")
+    page.locator(".genlib-strip").first.scroll_into_view_if_needed()
+    page.wait_for_timeout(600)
+    controls, pictures = (page.locator(f".genlib-{name}").first.bounding_box() for name in ("controls", "strip"))
+    assert controls["y"] >= 0
+    assert controls["y"] + controls["height"] <= pictures["y"] <= 844
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("name", KINDS)
+def test_axe_finds_nothing_on_a_phone(opened: Any, axe: Any, name: str, dark: bool) -> None:
+    page = opened(name, width=390, height=844, dark=dark)
+    page.evaluate(OPEN)
+    page.evaluate("genlibPage.settle()")
+    page.evaluate(STROKES)
+    assert axe(page) == []
+    assert page.evaluate(SMALL) == 0
 
 
 def test_search_works_from_the_disk_and_does_not_tell_answers(opened: Any, open_page: Any, site: Path) -> None:
@@ -128,15 +180,23 @@ def test_search_works_from_the_disk_and_does_not_tell_answers(opened: Any, open_
     assert not any("solutions/" in to or "exam_answers" in to for to in found)
 
 
-def test_light_and_dark_are_chosen_by_a_button(opened: Any) -> None:
-    page = opened("lectures/00_start_here")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_light_and_dark_are_chosen_by_a_button(opened: Any, axe: Any, width: int) -> None:
+    page = opened("lectures/00_start_here", width=width)
     ground = "getComputedStyle(document.body).backgroundColor"
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
     light = page.evaluate(ground)
-    page.locator(".bd-header-article .theme-switch-button").first.click()
-    page.locator('.bd-header-article .theme-change-button[data-mode="dark"]').first.click()
+    button = page.locator(".bd-header-article .theme-switch-button").first
+    choice = page.locator('.bd-header-article .theme-change-button[data-mode="dark"]').first
+    button.click()
+    assert axe(page, ".bd-header-article") == []
+    choice.click()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert page.evaluate(ground) != light
+    assert not choice.is_visible()
+    button.click()
+    page.keyboard.press("Escape")
+    assert not choice.is_visible()
 
 
 def test_previous_and_next_follow_the_course(opened: Any) -> None:
