@@ -33,7 +33,7 @@ SHOWS = """() => jupyterapp.shell.currentWidget.content.widgets
 WIDGET = """async (i) => {
   const notebook = jupyterapp.shell.currentWidget.content;
   const root = () => notebook.widgets[i].node.querySelector('[class*="jupyter-widgets"] > [class^="genlib-"]');
-  for (let frames = 0; frames < 600 && !(root()?.offsetHeight > 20); frames++) {
+  for (let frames = 0, until = Date.now() + 120_000; Date.now() < until && !(root()?.offsetHeight > 20); frames++) {
     if (frames % 20 === 0) await notebook.scrollToItem(i, "start");
     await new Promise(requestAnimationFrame);
   }
@@ -164,7 +164,7 @@ def test_a_widget_that_is_moved_changes_no_notebook(course: Path, lab: Any, open
     page = open_page()
     begin(page, lab, "lectures/04_diffusion_models.ipynb")
     (cell,) = page.evaluate(SHOWS)
-    page.evaluate(WIDGET, cell)
+    assert page.evaluate(WIDGET, cell)["height"]
     slider = page.locator(".genlib-explorer input[type=range]").first
     before = slider.input_value()
     slider.focus()
@@ -195,7 +195,7 @@ FIGURE = """async () => {
   const outputs = notebook.widgets.map((cell) => JSON.stringify(cell.model.toJSON().outputs ?? ""));
   const i = outputs.findIndex((output) => output.includes("data-text"));
   const image = () => notebook.widgets[i].node.querySelector("img[data-text]");
-  for (let frames = 0; frames < 600 && !(image()?.offsetHeight > 20); frames++) {
+  for (let frames = 0, until = Date.now() + 120_000; Date.now() < until && !(image()?.offsetHeight > 20); frames++) {
     if (frames % 20 === 0) await notebook.scrollToItem(i, "start");
     await new Promise(requestAnimationFrame);
   }
