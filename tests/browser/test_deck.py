@@ -115,4 +115,5 @@ def test_a_deck_takes_the_minutes_that_the_readme_gives(name: str) -> None:
     assert deck.notebook == name
     row = re.search(rf"\[{name}\]\(.*?\) \| (\d+) \|", (web.ROOT / "README.md").read_text(encoding="utf-8"))
     assert row, f"README.md has no row for {name}"
-    assert sum(slide.minutes for slide in deck.slides) == float(row[1])
+    assert deck.minutes - deck.optional <= float(row[1]), "what may be skipped is enough to come to an end in time"
+    assert abs(deck.minutes - float(row[1])) <= 10
