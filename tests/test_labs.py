@@ -7,7 +7,6 @@ import math
 import os
 import pkgutil
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from wrong_answers import GIVEN, Given
 
 from gencourse import checks
 from gencourse.checks import examine, limit
-from gencourse.checks.lab_5_faults import hunt
 from gencourse.checks.panel import Result
 from gencourse.checks.spec import Exercise
 
@@ -53,7 +51,6 @@ def _here(monkeypatch):
     """In this process, and by no clock: what a fork and a warning are good for has tests of its own."""
     monkeypatch.setattr(sys.modules["gencourse.checks.exercise"], "possible", lambda: False)
     monkeypatch.setattr(examine, "_pace", lambda *_: "")
-    monkeypatch.setattr(hunt, "clock", time.process_time)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

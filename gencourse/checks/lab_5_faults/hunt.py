@@ -36,8 +36,8 @@ ROUNDS = 8  # with other random numbers, in which each right candidate comes onc
 ROUNDS_OF_FAULTS = 2
 TRIED = 200  # wrong ones, on a test that refuses every right one
 EVEN_ROUNDS = 40  # as many of its numbers are still random
-SECONDS = 2.0  # after which no further round begins
-clock = time.monotonic
+SECONDS = 2.0  # of its own, after which no further round begins
+clock = time.process_time
 ALARMS = 1  # wrong verdicts among all rounds that may be bad luck
 
 
