@@ -63,7 +63,9 @@ def behind_a_click(_app: Any, pagename: str, _template: str, context: dict[str, 
         head, rest = context["body"].split("</h1>", 1)
         rest, end = rest.rsplit("</section>", 1)
         said = "<summary>Show the answers on this page</summary>"
-        context["body"] = f'{head}</h1><details class="genlib-answers">{said}{rest}</details></section>{end}'
+        lab = f'<a class="genlib-button" href="../{pagename.replace("solutions", "labs")}.html">Back to the lab</a>'
+        head += f'</h1><p class="genlib-actions">{lab}</p>' if pagename.startswith("solutions/") else "</h1>"
+        context["body"] = f'{head}<details class="genlib-answers">{said}{rest}</details></section>{end}'
 
 
 def linkcode_resolve(_domain: str, info: dict[str, str]) -> str | None:

@@ -44,6 +44,7 @@ def test_the_course_is_what_lies_in_its_folders() -> None:
         ("[`VAE`](../genlib/autoencoder.py#L7)", '<a href="../source/genlib/autoencoder.py.html#L-7">`VAE`</a>'),
         ("[folder](../labs)", "folder"),
         ("[answer](../solutions/lab_2_flows.ipynb)", "[answer](../solutions/lab_2_flows.ipynb)"),
+        ("`my_labs/lab_2_flows.ipynb`", "[`my_labs/lab_2_flows.ipynb`](../labs/lab_2_flows.ipynb)"),
         ("$[f](x_1)$", "$[f](x_1)$"),
         ("```\n[own](../README.md)\n```", "```\n[own](../README.md)\n```"),
     ],

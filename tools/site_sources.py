@@ -20,6 +20,7 @@ PAGES = ("lectures/proofs.md", "genlib/OWN.md", "genlib/data/textures.md", "CONT
 ANSWERS = ("solutions/", "teach/exam_answers", "gencourse/checks/lab_", "tests/wrong_answers/")
 WRITTEN = (".py", ".md", ".toml", ".cff", ".js", ".css", ".yml", ".txt", "")  # what has a page of its source
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")
+MINE = re.compile(r"(?<!\[)(`my_labs/(lab_\w+\.ipynb)`)(?!\])")  # a lab as it is worked on: here it has a page
 # A letter with an index, as in x_t or L_{t−1}; or what holds none: code, formulas, tags, targets of links, headings.
 LETTER = re.compile(
     r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$\n]+\$|<[^<>]+>|\]\([^)]*\)|^#.*?$"
@@ -101,6 +102,7 @@ class Pages:
                 lines.append("```")
             example = bool((starts or example) and line.strip())
             free = not fenced and not example
+            line = MINE.sub(r"[\1](../labs/\2)", line) if free else line
             lines.append(LINK.sub(lambda m: self.link(page, m[1], m[2]), line) if free else line)
             if free and line.strip() == "</details>":
                 lines.append("")  # or what follows is HTML still
@@ -149,6 +151,7 @@ def notebook(pages: Pages, path: str, aside: str = "") -> dict[str, Any]:
     metadata = {name: value for name, value in stored["metadata"].items() if name != "widgets"}
     if path.startswith("solutions/"):
         metadata |= {"orphan": True, "nosearch": True}
+        cells[0]["source"] = re.sub(r"^# .*", r"\g<0>: worked answers", cells[0]["source"], count=1)
     return stored | {"cells": cells, "metadata": metadata}
 
 

@@ -216,8 +216,11 @@ def test_worked_answers_show_after_one_click(opened: Any, entry: Any) -> None:
     page = opened(entry.solution.removesuffix(".ipynb"))
     cell = page.locator(".genlib-answers div.cell").first
     assert not cell.is_visible()
+    assert "worked answers" in page.title()
     page.locator(".genlib-answers > summary").click()
     assert cell.is_visible()
+    page.get_by_role("link", name="Back to the lab").click()
+    assert page.url.endswith(entry.path.replace(".ipynb", ".html"))
 
 
 def test_a_widget_answers_in_the_page(opened: Any) -> None:
