@@ -157,10 +157,9 @@ def test_a_widgets_controls_stay_beside_what_they_move(opened: Any) -> None:
     assert controls["y"] + controls["height"] <= pictures["y"] <= 844
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("name", KINDS)
-def test_axe_finds_nothing_on_a_phone(opened: Any, axe: Any, name: str, dark: bool) -> None:
-    page = opened(name, width=390, height=844, dark=dark)
+def test_axe_finds_nothing_on_a_phone(opened: Any, axe: Any, name: str) -> None:
+    page = opened(name, width=390, height=844)
     page.evaluate(OPEN)
     page.evaluate("genlibPage.settle()")
     page.evaluate(STROKES)
