@@ -23,8 +23,13 @@ globalThis.genlibSpeaker = (() => {
   function copy(slide, all) { // as it stands, drawings included; `all`: with what comes by and by
     const twin = slide.cloneNode(true), drawings = slide.querySelectorAll("canvas");
     twin.querySelectorAll("aside, script, button").forEach((part) => part.remove());
-    twin.querySelectorAll("canvas").forEach((canvas, i) => canvas.getContext("2d").drawImage(drawings[i], 0, 0));
-    if (all) twin.querySelectorAll(".fragment").forEach((part) => part.classList.add("visible"));
+    twin.querySelectorAll("canvas").forEach((canvas, i) => {
+      if (drawings[i].width && drawings[i].height) canvas.getContext("2d").drawImage(drawings[i], 0, 0);
+    });
+    if (all) {
+      twin.querySelectorAll(".fragment").forEach((part) => part.classList.add("visible"));
+      twin.querySelectorAll(".genlib-widget").forEach((widget) => (widget.textContent = "(a widget, drawn when its slide is shown)"));
+    }
     twin.className = `${slide.classList.contains("title") ? "title " : ""}present`;
     twin.hidden = false;
     twin.inert = true;
@@ -107,21 +112,18 @@ globalThis.genlibSpeaker = (() => {
       event.preventDefault();
       if (event.key !== "s") Reveal.triggerKey(event.keyCode);
     });
-    view.addEventListener("resize", fit);
+    new view.ResizeObserver(fit).observe(place("now")); // also when styles have come
     Reveal.on("slidechanged", turned);
     for (const event of ["fragmentshown", "fragmenthidden"]) Reveal.on(event, draw);
-    ticking = setInterval(() => (view.closed ? close() : (drawCanvases(), tell())), 1000);
+    ticking = setInterval(() => (view.closed ? close() : (drawWidgets(), tell())), 1000);
     addEventListener("pagehide", () => { if (!view.closed) place("pace").textContent = "the deck was left: press s in it again"; });
     turned();
     return view;
   }
 
-  function drawCanvases() { // what a live model has drawn since
-    const mine = Reveal.getCurrentSlide().querySelectorAll("canvas"), copies = place("now").querySelectorAll("canvas");
-    copies.forEach((canvas, i) => {
-      Object.assign(canvas, { width: mine[i].width, height: mine[i].height });
-      canvas.getContext("2d").drawImage(mine[i], 0, 0);
-    });
+  function drawWidgets() { // what a widget or a live model has drawn since
+    const slide = Reveal.getCurrentSlide();
+    if (slide.querySelector(".genlib-widget")) place("now").replaceChildren(copy(slide));
   }
 
   return open;
