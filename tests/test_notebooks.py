@@ -257,6 +257,10 @@ PIXEL = base64.b64encode(b"\x89PNG\r\n").decode()
         (f"print('x' * {build.OUTPUT_LIMIT})", "the limit is 400,000"),
         (f"import ipywidgets\nipywidgets.HTML('x' * {build.OUTPUT_LIMIT})", "the limit is 400,000"),
         ("object()", "prints a memory address"),
+        (
+            "from IPython.display import display\ndisplay({'text/plain': 'wrong: toy.f\\n  check: y is x'}, raw=True)",
+            "holds an answer that does not pass",
+        ),
         ("import warnings\nwarnings.warn('oh')", "writes to stderr"),
         ("print('HERE')", "prints a path of this machine"),
         (f"from IPython.display import display\ndisplay({{'image/png': {PIXEL!r}}}, raw=True)", "without alt text"),

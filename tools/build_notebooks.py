@@ -237,7 +237,8 @@ def widget_models(notebook: NotebookNode) -> dict[str, NotebookNode]:
 
 
 def check_outputs(notebook: NotebookNode, path: Path) -> None:
-    """Raise where an output is too large, names this machine, changes with every run, or shows a picture unnamed."""
+    """Raise where an output is too large, names this machine, changes with every run, shows a picture unnamed, or says
+    that the worked answer is wrong."""
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
@@ -268,6 +269,8 @@ def output_faults(output: NotebookNode, ignored: bool) -> Iterator[str]:
             yield f"prints a memory address, {found[0]}: give that object a fixed repr"
         if found := re.search(re.escape(str(ROOT)) + r"|/tmp/ipykernel_\d+|/(?:home|Users)/\w+", text):
             yield f"prints a path of this machine, {found[0]!r}"
+    if found := re.match(r"(wrong|not attempted): .*(?:\n.*)?", data.get("text/plain", "")):
+        yield f"holds an answer that does not pass, {found[0]!r}"
     for kind in data:
         if kind.startswith("image/") and kind != "image/png":
             yield f"shows a figure as {kind}; figures are image/png"
