@@ -137,6 +137,7 @@ def close(page: Any) -> None:
 def begin(page: Any, address: Callable[[str], str], name: str) -> None:
     """Open JupyterLab on a notebook."""
     page.set_default_timeout(1000 * PATIENCE)
+    page.of_others = ("Could not restore the debugger state",)  # JupyterLab's own, of a kernel that is shut down
     page.goto(address(name))
     settled(page, name)
 

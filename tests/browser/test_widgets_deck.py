@@ -17,11 +17,25 @@ def deck(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_deck(tmp_path_factory.mktemp("deck"), *shown)
 
 
+# What a slide shows has come to its place: nothing in it has moved for ten frames.
+STANDS = """async () => {
+  const all = () => [...document.querySelectorAll("section.present *")].map((el) => el.getBoundingClientRect());
+  const places = () => JSON.stringify(all());
+  for (let before = "", same = 0; same < 10; ) {
+    await new Promise(requestAnimationFrame);
+    const now = places();
+    same = now === before ? same + 1 : 0;
+    before = now;
+  }
+}"""
+
+
 def opened(page: Any, slide: int) -> Any:
     ready(page)
     page.wait_for_function("Reveal.isReady()")
     page.evaluate("slide => Reveal.slide(slide)", slide)
     page.wait_for_selector("section.present :is(svg, input, button)")
+    page.evaluate(STANDS)
     return page.locator("section.present")
 
 
