@@ -2,6 +2,7 @@
 
 import json
 import sys
+import zipfile
 from pathlib import Path
 
 import build_site
@@ -83,7 +84,9 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def test_answers_are_all_there_or_nowhere(written: tuple[Path, bool]) -> None:
     work, solutions = written
-    files = {path.relative_to(work).as_posix(): path for path in work.rglob("*") if path.is_file()}
+    files = {
+        path.relative_to(work).as_posix(): path for path in work.rglob("*") if path.is_file() and path.suffix != ".zip"
+    }
     assert any("solutions/" in name for name in files) == solutions
     assert ("teach/exam_answers.md" in files) == solutions
     line = "return torch.cat([beta.new_ones(1), (1 - beta).cumprod(0)])"  # lab 3, its first answer
@@ -120,6 +123,17 @@ def test_what_is_downloaded_is_the_notebook_itself(written: tuple[Path, bool]) -
     for entry in COURSE:
         assert (work / "extra" / "files" / entry.path).read_bytes() == (web.ROOT / entry.path).read_bytes()
         assert f"files/{entry.path}" in (work / entry.path).read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not (web.ROOT / ".git").exists(), reason="what is no repository cannot be packed")
+def test_the_course_is_there_to_be_downloaded_if_its_solutions_may_be(written: tuple[Path, bool]) -> None:
+    work, solutions = written
+    path = work / "extra" / "files" / "genlib-course.zip"
+    assert path.exists() == solutions
+    assert ("download the course" in (work / "index.md").read_text("utf-8")) == solutions
+    if solutions:
+        with zipfile.ZipFile(path) as packed:
+            assert {"genlib-course/Makefile", "genlib-course/requirements.lock"} <= set(packed.namelist())
 
 
 def test_the_landing_page_shows_the_real_thing(written: tuple[Path, bool]) -> None:

@@ -7,6 +7,8 @@ repository leads to a page of its source; an output that is a widget becomes HTM
 import json
 import os
 import re
+import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -205,6 +207,23 @@ def write(work: Path, solutions: bool) -> None:
     pages.sources.update(own)
     save(work / "sources.json", json.dumps(sorted(pages.sources), indent=1))
     fill(work / "index.md", course, teach, pages)
+    archive(work, solutions)
+
+
+def archive(work: Path, solutions: bool) -> None:
+    """Put the whole course, which holds its solutions, beside the pages, and a link to it on the landing page; a copy
+    of the course that is no git repository has none."""
+    path, index = work / "extra" / "files" / "genlib-course.zip", work / "index.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    command = ["git", "archive", "--format=zip", "--prefix=genlib-course/", "-o", str(path), "HEAD"]
+    with suppress(OSError):
+        if solutions:
+            subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    link = ""
+    if path.exists():
+        size = f"{path.stat().st_size / 1e6:.0f} MB"
+        link = f'<a href="files/{path.name}" download>download the course</a> ({size}), unpack it; in its folder, '
+    index.write_text(index.read_text(encoding="utf-8").replace("<!-- archive -->", link), encoding="utf-8")
 
 
 def fill(index: Path, course: list[Entry], teach: list[str], pages: Pages) -> None:

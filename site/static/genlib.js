@@ -114,6 +114,10 @@
     shown.showModal();
   }
 
+  document.addEventListener("click", ({ target }) => { // the page's contents, over the page on a phone, give way to it
+    target.closest("dialog[open] a[href^='#']")?.closest("dialog").close();
+  });
+
   function name() { // what the theme's controls are called
     for (const summary of document.querySelectorAll(".bd-links summary"))
       summary.setAttribute("aria-label", `Pages below ${summary.closest("li").querySelector("a").textContent.trim()}`);
