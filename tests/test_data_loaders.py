@@ -327,3 +327,29 @@ def test_where_files_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert fetch.data_folder("here") == Path("here")
     monkeypatch.delenv("GENLIB_DATA")
     assert fetch.data_folder().name == "genlib"
+
+
+@pytest.mark.parametrize("read", [data.mnist, data.fashion_mnist, data.cifar10, data.facades, data.edges2shoes])
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"split": "tran"}, "split: .*'tran'. Did you mean 'train'"),
+        ({"split": 3}, "split: .*3"),
+        ({"data_dir": 3}, "data_dir: .*3"),
+        ({"mirrors": "http://127.0.0.1/"}, "mirrors: expected .*'http://127.0.0.1/'"),
+        ({"mirrors": [3]}, "mirrors.*3"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_anything_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, read: Any, wrong: dict[str, Any], says: str
+) -> None:
+    monkeypatch.setattr(loaders, "fetched", lambda *_: pytest.fail("it was asked for"))
+    with pytest.raises(ValueError, match=says):
+        read(**wrong)
+
+
+@pytest.mark.parametrize("size", [7, 257, 64.5, "64"])
+def test_a_size_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, size: Any) -> None:
+    monkeypatch.setattr(loaders, "fetched", lambda *_: pytest.fail("it was asked for"))
+    with pytest.raises(ValueError, match="size: expected .*got"):
+        data.facades(size=size)

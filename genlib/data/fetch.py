@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm.auto import tqdm
-
 BLOCK = 1 << 16  # bytes that are written at once
 PATIENCE = 30  # seconds without a byte, after which a server is given up
 
@@ -72,6 +70,7 @@ def fetched(file: Remote, folder: Path, mirrors: Sequence[str] = ()) -> Path:
 def _download(address: str, part: Path) -> str:
     """Write what is missing of a file, and say what went wrong."""
     import requests
+    from tqdm.auto import tqdm
 
     have = _size(part)
     headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
