@@ -3,6 +3,7 @@
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from genlib import data
 
 MODULE = sys.modules["genlib.data.emoji"]
 ROOT = Path(__file__).resolve().parents[1]
-PICTURES = {split: data.emoji(split) for split in ("train", "test", "all")}
+SPLITS: tuple[Any, ...] = ("train", "test", "all")
+PICTURES = {split: data.emoji(split) for split in SPLITS}
 NAMES = {split: data.emoji_names(split) for split in PICTURES}
 
 
@@ -23,7 +25,7 @@ def colour_of(name: str) -> torch.Tensor:
 
 
 def test_two_splits_make_the_whole() -> None:
-    assert [len(PICTURES[split].x) for split in ("train", "test", "all")] == [1500, 144, 1644]
+    assert [len(PICTURES[split].x) for split in SPLITS] == [1500, 144, 1644]
     assert sorted(NAMES["train"] + NAMES["test"]) == sorted(NAMES["all"])
     for split, (x, y) in PICTURES.items():
         assert (x.shape[1:], y.shape[1:], len(x), len(y)) == ((1, 32, 32), (3, 32, 32), len(NAMES[split]), len(x))

@@ -147,7 +147,7 @@ def test_it_is_what_the_embedded_sets_are(mnist: Server, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("split", ["train", "test", "all"])
-def test_cifar_is_what_was_written(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: str) -> None:
+def test_cifar_is_what_was_written(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Any) -> None:
     rows = {
         name: RANDOM.integers(0, 256, (2, 3073)).astype(np.uint8) for name in [f"data_batch_{i}" for i in range(1, 6)]
     }
@@ -351,5 +351,5 @@ def test_wrong_arguments_are_refused_before_anything_is_asked_for(
 @pytest.mark.parametrize("size", [7, 257, 64.5, "64"])
 def test_a_size_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, size: Any) -> None:
     monkeypatch.setattr(loaders, "fetched", lambda *_: pytest.fail("it was asked for"))
-    with pytest.raises(ValueError, match="size: expected .*got"):
+    with pytest.raises(ValueError, match=r"size: expected .*got"):
         data.facades(size=size)
