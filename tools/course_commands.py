@@ -147,7 +147,8 @@ def handouts(python: str, arguments: list[str]) -> int:
 def test_browser(python: str, arguments: list[str]) -> int:
     """Run the tests that need a browser: tests/browser."""
     os.environ.update(TQDM_DISABLE="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    pytest = [python, "-m", "pytest", "-q", os.path.join("tests", "browser"), *arguments]
+    pytest = [python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", os.path.join("tests", "browser")]
+    pytest += arguments
     return tool(python, "web.py", []) or call(pytest)  # first whether the browser is there, in one line
 
 
