@@ -196,6 +196,17 @@ def test_time_in_which_other_programs_work_is_not_its_own(double, monkeypatch):
     assert (result.state, result.mistake) == ("wrong", "endless"), "it may not sleep for ever"
 
 
+def test_one_that_never_ends_to_speak_is_ended(monkeypatch):
+    monkeypatch.setattr(apart, "TOTAL", 0.5)
+
+    def work(told):
+        while True:
+            told("again")
+
+    result = apart.apart("toy.double", work)
+    assert (result.state, result.mistake, result.check) == ("wrong", "endless", "again")
+
+
 def test_what_it_changes_is_gone_with_it(double, monkeypatch):
     monkeypatch.setattr(limit, "SECONDS", 60.0)
     counted, threads = [], torch.get_num_threads()

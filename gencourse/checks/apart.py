@@ -106,13 +106,14 @@ def _worked(child: int) -> float:
 def _silent(read: int, child: int, ends: float) -> float:
     """Wait for a word; 0 when one comes, else the seconds after which none will."""
     worked, heard, most = _worked(child), time.monotonic(), limit.SECONDS + SILENCE
-    while not select.select([read], [], [], LOOK)[0]:
-        now = time.monotonic()
-        if now > ends or now - heard > limit.PATIENCE * most:
+    while (now := time.monotonic()) < ends:
+        if select.select([read], [], [], LOOK)[0]:
+            return 0.0
+        if now - heard > limit.PATIENCE * most:
             return now - heard
         if _worked(child) - worked > most:
             return most
-    return 0.0
+    return TOTAL
 
 
 def _listen(name: str, read: int, child: int) -> Result:
