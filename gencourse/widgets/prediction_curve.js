@@ -44,9 +44,11 @@ KINDS.curve = ({ x, y }, question, choose, count = 41) => {
     last = { i, v };
     trace();
   }
+  // A line is drawn from where it is begun: a finger that comes from elsewhere, and turns the slide, draws none.
+  const drawing = (event) => svg.hasPointerCapture(event.pointerId);
   svg.addEventListener("pointerdown", (event) => { svg.setPointerCapture(event.pointerId); last = undefined; touch(event); });
-  svg.addEventListener("pointermove", (event) => { if (event.buttons) touch(event); });
-  svg.addEventListener("pointerup", () => choose([...now]));
+  svg.addEventListener("pointermove", (event) => { if (drawing(event)) touch(event); });
+  svg.addEventListener("pointerup", (event) => { if (drawing(event)) choose([...now]); });
   svg.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     if (!step) return;

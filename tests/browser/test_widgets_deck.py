@@ -121,6 +121,18 @@ def test_a_finger_inside_draws_and_outside_turns_the_slide(open_page: Any, deck:
     answer = value(page, "value", "curve")
     if where == "h2":
         page.wait_for_function(f"{SLIDE} === {CURVE + 1}")
+        assert answer is None
     else:
         assert len([height for height in answer if height is not None]) > 20
         assert page.evaluate(SLIDE) == CURVE
+
+
+def test_a_line_that_is_begun_elsewhere_is_none(open_page: Any, deck: str) -> None:
+    page = open_page(deck)
+    present = opened(page, CURVE)
+    heading, frame = (present.locator(where).bounding_box() for where in ("h2", "svg rect"))
+    page.mouse.move(heading["x"] + 5, heading["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + 100, frame["y"] + 40, steps=5)
+    page.mouse.up()
+    assert value(page, "value", "curve") is None
