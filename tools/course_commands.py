@@ -12,6 +12,7 @@ import course_setup
 import update
 from course_run import SetupError, isolate
 
+TESTS_FAILED = 1  # pytest's
 NOTHING_SELECTED = 5  # pytest's exit status where no test is
 
 
@@ -145,11 +146,16 @@ def handouts(python: str, arguments: list[str]) -> int:
 
 
 def test_browser(python: str, arguments: list[str]) -> int:
-    """Run the tests that need a browser: tests/browser."""
+    """Run the tests that need a browser: tests/browser; those that fail once more, alone, for a browser may be starved.
+
+    What fails at first is shown, and fails the run if it fails again.
+    """
     os.environ.update(TQDM_DISABLE="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    pytest = [python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", os.path.join("tests", "browser")]
-    pytest += arguments
-    return tool(python, "web.py", []) or call(pytest)  # first whether the browser is there, in one line
+    pytest = [python, "-m", "pytest", "-q", os.path.join("tests", "browser"), *arguments]
+    if absent := tool(python, "web.py", []):  # whether the browser is there, in one line
+        return absent
+    status = call([*pytest, "-n", "2", "--dist", "loadfile"])
+    return call([*pytest, "--last-failed"]) if status == TESTS_FAILED else status
 
 
 # These need more packages than a student's, which the set-up adds when they are called.

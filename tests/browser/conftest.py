@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import web
 
+PATIENCE = 120  # seconds that a page may take, on a machine that has much else to do
 LOCAL = ("http://127.0.0.1", "http://localhost", "http://widget.test", "file:", "data:", "blob:", "about:")
 
 
@@ -37,8 +38,9 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     def open_one(url: str | None = None, width: int = 1280, height: int = 720, dark: bool = False, **more: Any) -> Any:
         scheme = "dark" if dark else "light"
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **more)
+        context.set_default_timeout(1000 * PATIENCE)
         page = context.new_page()
-        page.faults = []
+        page.faults, page.of_others = [], ()
         page.on("pageerror", lambda error: page.faults.append(str(error)))
         page.on("console", lambda message: message.type == "error" and page.faults.append(message.text))
         page.on("request", lambda request: request.url.startswith(LOCAL) or page.faults.append(request.url))
