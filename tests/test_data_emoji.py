@@ -68,6 +68,20 @@ def test_groups_are_those_of_the_names() -> None:
     assert set(data.emoji_groups("all").label.tolist()) == set(range(len(data.EMOJI_GROUPS)))
 
 
+def test_kinds_are_drawings_that_are_alike() -> None:
+    """Of every kind there is one that anybody would look for there, and none of the others."""
+    known = {"face": "grinning face", "person": "cook", "hand": "raised hand", "heart": "blue heart"}
+    known |= {"animal": "dog face", "clock": "three o’clock"}
+    assert tuple(known) == tuple(data.EMOJI_KINDS)
+    x, label = data.emoji_kinds("all")
+    for place, name in enumerate(known.values()):
+        (i,) = (i for i, one in enumerate(NAMES["all"]) if one.name == name)
+        found = (x == PICTURES["all"].y[i]).all(dim=(1, 2, 3))  # some have a twin by another name
+        assert set(label[found].tolist()) == {place}
+    arrow = next(i for i, one in enumerate(NAMES["all"]) if one.subgroup == "arrow")
+    assert not (x == PICTURES["all"].y[arrow]).all(dim=(1, 2, 3)).any()
+
+
 def test_nobody_can_change_them() -> None:
     data.emoji("test").y.zero_()
     assert data.emoji("test").y.std() > 0.1

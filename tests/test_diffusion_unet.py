@@ -87,6 +87,22 @@ def test_any_width_will_do(width: int) -> None:
             assert part.num_groups == 1 or part.num_channels // part.num_groups >= 4
 
 
+def test_patches_become_channels() -> None:
+    """A network with patches is one without, on pictures whose squares are laid into channels by hand."""
+    plain = awake(UNet(12, 8, (1, 2), 1, n_classes=3)).double()
+    patched = UNet(3, 8, (1, 2), 1, n_classes=3, patch=2).double()
+    patched.load_state_dict(plain.state_dict())
+    x, t = torch.randn(2, 3, 8, 12, generator=generator(1), dtype=torch.float64), torch.tensor([2, 900])
+
+    def laid(x: torch.Tensor) -> torch.Tensor:  # row and column inside a square become channels, fastest last
+        return torch.stack([x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)], 2).flatten(1, 2)
+
+    assert torch.allclose(laid(patched(x, t, t * 0)), plain(laid(x), t, t * 0), atol=1e-12)
+    assert patched.config() != plain.config()
+    with pytest.raises(ValueError, match=r"x_t: .*divisible by 4"):
+        patched(x[:, :, :6], t)
+
+
 def test_group_norm_has_the_papers_groups() -> None:
     with torch.device("meta"):
         unet = UNet.paper()

@@ -1,5 +1,6 @@
 """Emoji, each drawn twice: an outline, and the same in colour (OpenMoji; see emoji.md). Small, real, and free."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,11 @@ EMOJI_GROUPS = (
     "smileys-emotion", "people-body", "animals-nature", "food-drink", "travel-places", "activities", "objects",
     "symbols",
 )  # fmt: skip
+
+EMOJI_KINDS = {  # six kinds of drawings that are alike among themselves, and their subgroups
+    "face": "face-.*", "person": "person(-role|-gesture|-fantasy)?", "hand": "hand.*", "heart": "heart",
+    "animal": "animal-mammal|cat-face|monkey-face", "clock": "time",
+}  # fmt: skip
 
 
 class EmojiName(NamedTuple):
@@ -54,6 +60,22 @@ def emoji_groups(split: Split = "train") -> Images:
     """
     label = [EMOJI_GROUPS.index(name.group) for name in emoji_names(split)]
     return Images(emoji(split).y, torch.tensor(label))
+
+
+@checked
+def emoji_kinds(split: Split = "train") -> Images:
+    """The drawings of `emoji_groups(split)` that are of a kind in `EMOJI_KINDS`, and its place there, (N,) int64.
+
+    >>> x, label = emoji_kinds("train")
+    >>> len(x), label.bincount().tolist()
+    (437, [111, 159, 40, 24, 72, 31])
+    """
+    kinds = [
+        [place for place, subgroups in enumerate(EMOJI_KINDS.values()) if re.fullmatch(subgroups, name.subgroup)]
+        for name in emoji_names(split)
+    ]
+    shown = torch.tensor([bool(kind) for kind in kinds])
+    return Images(emoji(split).y[shown], torch.tensor([kind[0] for kind in kinds if kind]))
 
 
 @checked
