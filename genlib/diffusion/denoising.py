@@ -61,11 +61,7 @@ class Denoising(nn.Module):
         model, schedule, B = self.model, self.model.schedule, len(x_0)
         where = x_0.device if generator is None else generator.device
         t = torch.randint(1, schedule.T + 1, (B,), generator=generator, device=where).to(x_0.device)
-        eps = draw(x_0.shape, x_0, generator)
-        if label is not None and self.label_dropout:
-            hidden = torch.rand(B, generator=generator, device=where).to(x_0.device) < self.label_dropout
-            label = label.masked_fill(hidden.view(-1, *[1] * (label.dim() - 1)), none(label))
-        x_t = q_sample(schedule, x_0, t, eps)
+        x_t, eps, label = self._noised(x_0, label, t, generator)
         value, v = model(x_t, t, label)
         target = convert(schedule, eps, x_t, t, "eps", model.predict)
         if self.weight is None:
@@ -82,6 +78,17 @@ class Denoising(nn.Module):
         term = step_term(schedule, x_0, x_t, t, mean, log_var, model.levels)
         vlb = schedule.T * term.mean() * (BITS / x_0[0].numel())  # one random t stands for the sum over all T
         yield "net", simple + self.lam * vlb, {"simple": simple.detach(), "vlb": vlb.detach()}
+
+    def _noised(
+        self, x_0: Tensor, label: Tensor | None, t: Tensor, generator: Generator | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """x_t, the ε in it, and the labels, some of them hidden."""
+        eps = draw(x_0.shape, x_0, generator)
+        if label is not None and self.label_dropout:
+            where = x_0.device if generator is None else generator.device
+            hidden = torch.rand(len(x_0), generator=generator, device=where).to(x_0.device) < self.label_dropout
+            label = label.masked_fill(hidden.view(-1, *[1] * (label.dim() - 1)), none(label))
+        return q_sample(self.model.schedule, x_0, t, eps), eps, label
 
     def check(self, batch: Any) -> None:
         """Look at a batch once; the model remembers the shape of an x, if it knew none.
