@@ -15,6 +15,7 @@ An *objective* is a Module with the first two of these; the others count if they
 
 from genlib.train.history import History, Interrupted, NotFiniteError
 from genlib.train.loop import fit
+from genlib.train.processes import ProcessLostError
 from genlib.train.weights import load, save
 
-__all__ = ["History", "Interrupted", "NotFiniteError", "fit", "load", "save"]
+__all__ = ["History", "Interrupted", "NotFiniteError", "ProcessLostError", "fit", "load", "save"]

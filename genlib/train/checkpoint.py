@@ -23,7 +23,7 @@ from genlib.train.weights import config_of, crc_of, differences, kind_of, put, r
 
 FORMAT = "genlib training state, version 2"
 MAY_CHANGE = ("log_every", "checkpoint_every", "calls back")  # when a training goes on; its budget may grow
-NO_SETTINGS = ("objective", "data", "checkpoint", "resume", "progress", "callback")
+NO_SETTINGS = ("objective", "data", "checkpoint", "resume", "progress", "callback", "report")
 
 
 class Stored:

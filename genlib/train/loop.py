@@ -41,6 +41,7 @@ def fit(
     log_every: Count = 10,
     progress: bool = True,
     callback: Callback | None = None,
+    report: Callable[[dict[str, float]], object] | None = None,
 ) -> History:
     """Train an objective, where its parameters are, and leave it in evaluation mode with the averaged weights.
 
@@ -74,6 +75,7 @@ def fit(
         progress: whether to show a bar (tqdm); TQDM_DISABLE=1 hides it as well.
         callback: called as callback(step, objective) at each entry, the objective in evaluation mode with the weights
             that `fit` would leave. A dict of numbers that it returns goes into the history; False ends the training.
+        report: called with each entry once it is in the history: "step", "seconds", "lr", and what is logged.
     Returns: the history, with `seconds`, how long it took.
     Raises:
         ValueError: for wrong arguments and for a checkpoint that is damaged or another training's, before anything

@@ -46,7 +46,8 @@ class Processes(Alone):
     def gather(self, value: Any) -> list[Any]:
         """What each of them has."""
         values = [value] * self.size
-        dist.all_gather_object(values, value)
+        with all_there():
+            dist.all_gather_object(values, value)
         return values
 
     @contextmanager
@@ -66,7 +67,8 @@ class Processes(Alone):
         """Everybody gets the weights and buffers of the first one, in place."""
         for tensor in (*objective.parameters(), *objective.buffers()):
             whole = tensor.detach().contiguous()
-            dist.broadcast(whole, 0)
+            with all_there():
+                dist.broadcast(whole, 0)
             tensor.copy_(whole)
 
     def mean(self, player: Player, loss: Tensor, stop: bool, clock: float) -> tuple[Tensor, bool, float]:
@@ -81,12 +83,28 @@ class Processes(Alone):
         tail = own[0].new_tensor([*present, 0.0, float(stop), clock * self.size * self.first])
         tail[-3] = loss
         message = torch.cat([*(piece.reshape(-1) for piece in pieces), tail])
-        dist.all_reduce(message)
+        with all_there():
+            dist.all_reduce(message)
         *pieces, tail = (message / self.size).split([*(p.numel() for p in own), len(tail)])
         *present, stops, clock = (*tail[:-3].tolist(), *tail[-2:].tolist())
         for p, piece, n in zip(own, pieces, present, strict=True):
             p.grad = torch.empty_like(p).copy_(piece.view_as(p)) if n else None
         return tail[-3], stops > 0, clock
+
+
+class ProcessLostError(RuntimeError):
+    """Another process of the training has ended, or does not answer: this one cannot go on alone."""
+
+
+@contextmanager
+def all_there() -> Iterator[None]:
+    """What the library says of a lost process, in one line of ours."""
+    try:
+        yield
+    except RuntimeError as error:
+        says = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        advice = "start all of them again, with resume=True to go on from the last checkpoint"
+        raise ProcessLostError(f"processes: another one has ended or does not answer; {advice} ({says})") from None
 
 
 def processes_here() -> Alone:

@@ -128,6 +128,9 @@ class Training(Stored):
         means, self.sums = {name: float(total) / n for name, (total, n) in self.sums.items()}, {}
         answer = {} if callback is None else self.answered(callback)
         self.history.append(self.step, self.elapsed, lr, means | answer)
+        if self.asked.report is not None and self.processes.first:
+            rate = {"lr" if len(lr) == 1 else f"lr_{name}": value for name, value in lr.items()}
+            self.asked.report({"step": self.step, "seconds": self.elapsed, **rate, **means, **answer})
 
     def show(self) -> None:
         """How far it is, on the bar."""
