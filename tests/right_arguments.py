@@ -72,6 +72,9 @@ RIGHT: dict[str, Callable[[], dict[str, Any]]] = {
     # metrics
     "metrics.Judge": lambda: of(width=2, n_features=2, x=pictures()),
     "metrics.classify": lambda: of(x=pictures()),
+    "metrics.colour_intersection": lambda: of(images=noise(2, 3, 4, 4), truth=noise(3, 3, 4, 4)),
+    "metrics.lab": lambda: of(images=noise(2, 3, 4, 4)),
+    "metrics.saturation": lambda: of(images=noise(2, 3, 4, 4)),
     "metrics.copying": lambda: of(x=DIGITS.x[:4], train=DIGITS.x[4:9], held_out=DIGITS.x[9:14]),
     "metrics.coverage": lambda: of(made=X, real=noise(5, 2)),
     "metrics.detail": lambda: of(images=pictures(), truth=pictures()),
@@ -115,6 +118,7 @@ RIGHT: dict[str, Callable[[], dict[str, Any]]] = {
         more=of(guidance=1.0, clip=True, eta=0.5),
     ),
     "diffusion.Denoising": lambda: of(ddpm=ddpm(), batch=(X, LABEL)),
+    "diffusion.VariationalBound": lambda: of(ddpm=ddpm(), batch=(X, LABEL)),
     "diffusion.Chain": lambda: of(**SAMPLED, guidance=1.0, clip=False, generator=torch.Generator()),
     "diffusion.ancestral": lambda: SAMPLED,
     "diffusion.ddim": lambda: of(**SAMPLED, more=of(eta=0.5)),

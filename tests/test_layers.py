@@ -16,7 +16,8 @@ LAYERS = [
     {"gencourse.grade"},
     {"gencourse.checks", "gencourse.widgets"},
     {"gencourse.plots", "gencourse.runs"},
-    {"genlib.recipes", "genlib.__main__"},
+    {"genlib.__main__"},
+    {"genlib.recipes"},
     {"genlib.metrics"},
     {"genlib.train"},
     {"genlib.autoencoder", "genlib.gan", "genlib.flows", "genlib.diffusion"},
@@ -24,7 +25,7 @@ LAYERS = [
     {"genlib.common", "genlib.optimizers"},
     {"genlib.arguments"},
 ]
-FAMILIES = LAYERS[6]
+FAMILIES = LAYERS[7]
 MAY_NOT_KNOW = {"gencourse.plots": {"genlib.train", *FAMILIES}, "genlib.train": FAMILIES}
 DEPTH = {name: depth for depth, layer in enumerate(LAYERS) for name in layer}
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]

@@ -151,11 +151,11 @@ def test_browser(python: str, arguments: list[str]) -> int:
     What fails at first is shown, and fails the run if it fails again.
     """
     os.environ.update(TQDM_DISABLE="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    pytest = [python, "-m", "pytest", "-q", os.path.join("tests", "browser"), *arguments]
+    pytest, what = [python, "-m", "pytest", "-q"], [os.path.join("tests", "browser"), *arguments]
     if absent := tool(python, "web.py", []):  # whether the browser is there, in one line
         return absent
-    status = call([*pytest, "-n", "2", "--dist", "loadfile"])
-    return call([*pytest, "--last-failed"]) if status == TESTS_FAILED else status
+    status = call([*pytest, "-n", "2", "--dist", "loadfile", *what])
+    return call([*pytest, "--last-failed", *what]) if status == TESTS_FAILED else status
 
 
 # These need more packages than a student's, which the set-up adds when they are called.
