@@ -160,7 +160,7 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 # | lecture | [02 Conditional GANs](02_conditional_gans.ipynb) | 60 | a picture has many right answers: how do we get one of them, and not their mean? |
 # | lab | `my_labs/lab_1_conditional_gan.ipynb` | 120 | build one: walls, lawns and paths where a map asks for them |
 # | lecture | [03 Normalizing flows](03_normalizing_flows.ipynb) | 65 | can a network give every picture a probability, exactly, and still draw new ones? |
-# | lecture | [03b Other flows](03b_other_flows.ipynb) | 15 | a coupling is one layer with a cheap determinant: which others are there? |
+# | lecture | [03b Other flows](03b_other_flows.ipynb) | 25 | a coupling is one layer with a cheap determinant: which others are there? |
 # | lab | `my_labs/lab_2_flows.ipynb` | 120 | build a flow, for points and for digits |
 # | lecture | [04 Diffusion models](04_diffusion_models.ipynb) | 50 | how can a machine that only removes a little noise make a picture out of nothing? |
 # | lecture | [04b Learning and sampling](04b_learning_and_sampling.ipynb) | 60 | what should a network that walks the road back minimise, and how do we draw what it has learned? |

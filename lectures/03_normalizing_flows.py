@@ -21,7 +21,7 @@
 # - how many couplings it takes until every output depends on every input;
 # - what maximum likelihood reaches, on data whose entropy is known and on digits.
 #
-# **It takes** 65 minutes; the second part, [Other flows](03b_other_flows.ipynb), takes 15 more.
+# **It takes** 65 minutes; the second part, [Other flows](03b_other_flows.ipynb), takes 25 more.
 # **You need** the chain rule, determinants of small matrices, and the Gaussian density; [Start here](00_start_here.ipynb) has the notation.
 
 # %% jupyter={"source_hidden": true} tags=["remove-cell"]

@@ -18,6 +18,7 @@ CASES = {
     "not square, as in the paper": lambda: RealNVP.for_images(
         (1, 4, 8), 17, n_scales=3, width=4, n_blocks=1, norm=True, n_classes=3
     ),
+    "1×1 convolutions": lambda: RealNVP.for_images((3, 4, 4), 256, n_scales=2, width=6, n_blocks=1, one_by_one=True),
 }
 
 
@@ -98,6 +99,46 @@ def test_masks_and_layers_at_two_scales() -> None:
     assert flow.layers[5].net.first.out_channels == 8  # type: ignore
 
 
+def test_a_1x1_convolution_before_each_coupling_at_every_scale_each_its_own() -> None:
+    flow = RealNVP.for_images((3, 8, 8), n_scales=2, width=4, n_blocks=1, one_by_one=True)
+    pairs = ["InvertibleConv", "AffineCoupling"] * 3
+    assert [type(layer).__name__ for layer in flow.layers] == [
+        "Logit",
+        *pairs,
+        "Squeeze",
+        *pairs,
+        "FactorOut",
+        "Inverse",
+    ]
+    inner = flow.layers[-2].inner  # type: ignore
+    assert [type(layer).__name__ for layer in inner] == ["InvertibleConv", "AffineCoupling"] * 4  # type: ignore
+    convs = [m for m in flow.modules() if isinstance(m, flows.InvertibleConv)]
+    assert [conv.n for conv in convs] == [3] * 3 + [12] * 3 + [6] * 4
+    assert not torch.allclose(convs[0].weight(), convs[1].weight())
+    assert not any(isinstance(m, flows.InvertibleConv) for m in RealNVP.for_images((3, 8, 8), width=4).modules())
+
+
+def test_the_networks_start_alike_with_and_without_1x1_convolutions() -> None:
+    """So that two trainings differ in what mixes the channels alone."""
+
+    def networks(one_by_one: bool) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        flow = RealNVP.for_images((3, 8, 8), width=4, one_by_one=one_by_one)
+        return [p for m in flow.modules() if isinstance(m, flows.ConvNet) for p in m.parameters()]
+
+    assert all(map(torch.equal, networks(True), networks(False)))
+
+
+def test_the_colours_of_a_pixel_see_each_other_through_a_1x1_convolution() -> None:
+    """A checkerboard, as every mask of a picture here, keeps or changes a pixel's three colours together."""
+    for one_by_one in (False, True):
+        flow = randomised(RealNVP.for_images((3, 2, 2), n_scales=1, width=4, one_by_one=one_by_one).double(), 0.3)
+        first = flows.Compose(list(flow.layers)[1 : 3 if one_by_one else 2])
+        J = jacobian(lambda x, first=first: first(x)[0], torch.rand(3, 2, 2, dtype=torch.float64))
+        within = J.reshape(3, 4, 3, 4).diagonal(dim1=1, dim2=3)  # of a pixel's colours, by another of its own
+        assert bool((within[0, 1] != 0).all()) == one_by_one
+
+
 @pytest.mark.parametrize(
     ("shape", "n"), [((1, 8, 8), 2), ((3, 32, 32), 4), ((1, 4, 4), 1), ((1, 28, 28), 3), ((1, 5, 8), 1)]
 )
@@ -170,6 +211,7 @@ PAPER_PARAMETERS = 18_424_153
         (lambda: RealNVP.for_images((8, 8)), "shape"),  # type: ignore
         (lambda: RealNVP.for_images((1, 8, 8), levels=1), "levels"),
         (lambda: RealNVP.for_images((1, 8, 8), width=0), "width"),
+        (lambda: RealNVP.for_images((1, 8, 8), one_by_one=1), "one_by_one"),  # type: ignore
         (lambda: RealNVP.for_images((1, 8, 8), 17)(torch.zeros(2, 1, 8, 7)), "x"),
         (lambda: RealNVP.for_images((1, 8, 8), 17)(torch.zeros(2, 3, 8, 8)), "x"),
         (lambda: RealNVP.for_images((1, 8, 8), 17)(torch.zeros(2, 64)), "x"),

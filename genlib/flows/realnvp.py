@@ -11,7 +11,7 @@ from genlib.flows import masks
 from genlib.flows.coupling import AffineCoupling, Bound
 from genlib.flows.flow import Density, Flow
 from genlib.flows.layer import Compose, Inverse
-from genlib.flows.linear import ActNorm, BatchNorm
+from genlib.flows.linear import ActNorm, BatchNorm, InvertibleConv
 from genlib.flows.nets import MLP, Blocks, ConvNet
 from genlib.flows.preprocessing import Logit
 from genlib.flows.shape import FactorOut, Squeeze
@@ -80,6 +80,7 @@ class RealNVP(Flow):
         norm: bool = False,
         dropout: Dropout = 0.0,
         bound: Bound = 2.0,
+        one_by_one: bool = False,
         base: Density | None = None,
     ) -> "RealNVP":
         """The multi-scale flow of the paper, for pictures.
@@ -95,8 +96,9 @@ class RealNVP(Flow):
             width, n_blocks, dropout: as for `ConvNet`; the width is doubled each time that H and W are halved.
             norm: batch norm and weight norm in the networks, batch norm after each coupling, log_s of learned scale.
             bound: log_s stays inside ±bound; with `norm`, where the learned scale starts.
+            one_by_one: an `InvertibleConv` before each coupling, as in Glow: channels are mixed, not only exchanged.
         Raises: ValueError for sizes that cannot be halved so often, and numbers out of range.
-        Ref: Dinh et al. 2017, §3.4–3.7 and §4.1.
+        Ref: Dinh et al. 2017, §3.4–3.7 and §4.1; 1×1 convolutions: Kingma & Dhariwal 2018, §3.2.
         """
         C, H, W = shape
         if n_scales is None:
@@ -112,6 +114,7 @@ class RealNVP(Flow):
         def couplings(kept: Sequence[Tensor], width: int) -> list[nn.Module]:
             layers: list[nn.Module] = []
             for mask in kept:
+                layers += [InvertibleConv(len(mask), seed=len(layers))] if one_by_one else []
                 n_in, n_out = AffineCoupling.sizes(mask)
                 net = ConvNet(n_in, 2 * n_out, width, n_blocks, n_classes or n_condition or 0, norm, dropout)
                 layers.append(AffineCoupling(mask, net, bound=bound, learned=norm))
