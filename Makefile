@@ -7,13 +7,14 @@
 # notebooks  build lectures, labs and solutions from sources     make notebooks ONLY=04_diffusion_models
 # mutants  break the mathematics, one line at a time: every check has to fail     make mutants ONLY=03_normalizing_flows
 # reruns   run every cell of the labs twice: nothing may change     make reruns ONLY=lab_2_flows
-# map      write lectures/proofs.md: where each equation is shown, written, tested and asked for
+# map      write lectures/proofs.md, where each equation is shown, written, tested and asked for; and genlib/RECIPES.md
 # lint     style and types
 # runs     train again what lectures load from lectures/runs      make runs ONLY=ddpm_digits
 # lock     choose new versions for the locks (needs uv)      make lock ARGS=--keep
 # slides   write the lectures' decks into build/slides
 # site     write the site into build/site, with solutions or without    make site SOLUTIONS=0
 # handouts  write lectures and labs on paper into build/handouts
+# gpu      what the papers' sizes cost on a GPU, eight minutes of it: tests, speed, memory; then the model in colour
 # test-browser  run the tests that need a browser
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -41,7 +42,7 @@ export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 endif
 
 .PHONY: lab update test setup check grade nbgrader notebooks runs mutants reruns map lint lock
-.PHONY: slides site handouts test-browser
+.PHONY: slides site handouts test-browser gpu
 
 lab update test setup slides site handouts test-browser:
 	@$(COURSE) $@ $(ARGS)
@@ -61,6 +62,9 @@ notebooks: setup
 runs: setup
 	@$(VENV) tools/runs.py $(if $(ONLY),--only $(ONLY))
 
+gpu: setup
+	@$(VENV) benchmarks/gpu.py $(ARGS)
+
 mutants: setup
 	@$(VENV) tools/mutants.py $(ONLY)
 
@@ -69,6 +73,7 @@ reruns: setup
 
 map: setup
 	@$(VENV) tools/proofs.py
+	@$(VENV) tools/recipes_page.py
 
 lint: setup
 	@$(VENV) -m ruff check .

@@ -1,9 +1,10 @@
 """The commands that the README and the landing page name: each is run, those that take long in a form that is cheap.
 
-`make ...` runs dry (`make -n`), which shows what it would start: that has to be a command of tools/course.py, or a tool
-that is there and says `--help`. `python tools/...` runs with `--help`, tools/minutes.py as it stands. conda would
-install for minutes: its file is read instead. What the long ones do is tested where it is written: test_house_setup.py,
-test_check.py, test_grade.py, tests/browser.
+`make ...` runs dry (`make -n`), which shows what it would start: that has to be a command of tools/course.py, or a
+tool that is there and says `--help`. `python tools/...` runs with `--help`, tools/minutes.py as it stands;
+`python -m genlib` is parsed, its recipe and settings looked up. conda would install for minutes: its file is read
+instead. What the long ones do is tested where it is written: test_house_setup.py, test_check.py, test_grade.py,
+test_recipes.py, tests/browser.
 """
 
 import re
@@ -15,6 +16,10 @@ import sys
 import pytest
 import web
 import yaml
+
+import genlib.__main__
+from genlib import recipes
+from genlib.recipes.recipe import settings_in
 
 COMMAND = re.compile(r"(?:`|<code>)((?:make|python|conda) [^`<]+)(?:`|</code>)|^((?:make|python|conda) [^#\n]+)", re.M)
 PAGES = [web.ROOT / "README.md", web.SITE / "index.md"]
@@ -39,6 +44,11 @@ def usage() -> set[str]:
 
 def check_tool(words: list[str], usage: set[str]) -> None:
     """`tools/x.py ...` is there and can be asked; one of the course's commands is known to it."""
+    if words[:2] == ["-m", "genlib"]:  # its words are parsed, and its recipes and settings found
+        asked = genlib.__main__.parser().parse_args(words[2:])
+        if asked.command == "train":
+            recipes.find(asked.name).changed(settings_in(asked.set))
+        return
     path = web.ROOT / words[0]
     assert path.exists()
     if path.name == "course.py":
@@ -60,7 +70,7 @@ def test_each_command_runs(command: str, usage: set[str]) -> None:
         if not shutil.which("make"):
             pytest.skip("no make here")
         shown = run("make", "-n", *words)
-        started = re.findall(r"(tools/\w+\.py)([^\n]*)", shown)
+        started = re.findall(r"((?:tools|benchmarks)/\w+\.py)([^\n]*)", shown)
         assert started, shown
         for tool, rest in started:
             check_tool([tool, *shlex.split(rest)], usage)

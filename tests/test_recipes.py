@@ -362,6 +362,15 @@ def test_the_list_names_all_and_the_settings_of_one(capsys: pytest.CaptureFixtur
     assert "Nichol & Dhariwal" in said
 
 
+def test_the_page_of_recipes_is_up_to_date() -> None:
+    """`make map` writes it; what it says of a training stands in that training's card."""
+    import recipes_page
+
+    assert recipes_page.PAGE.read_text("utf-8") == recipes_page.page()
+    for card in recipes_page.CARDS.glob("*.json"):
+        assert json.loads(card.read_text("utf-8"))["recipe"] == card.stem
+
+
 def test_help_loads_no_torch() -> None:
     code = "import sys; from genlib.__main__ import parser; parser(); print('torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"

@@ -18,7 +18,8 @@ import site_landing
 import web
 
 ROOT = web.ROOT
-PAGES = ("lectures/proofs.md", "genlib/OWN.md", "genlib/data/textures.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = ("lectures/proofs.md", "genlib/RECIPES.md", "genlib/OWN.md", "genlib/data/textures.md")
+PAGES += ("CONTRIBUTING.md", "CHANGELOG.md")
 ANSWERS = ("solutions/", "teach/exam_answers", "gencourse/checks/lab_", "tests/wrong_answers/")
 WRITTEN = (".py", ".md", ".toml", ".cff", ".js", ".css", ".yml", ".txt", "")  # what has a page of its source
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")

@@ -58,10 +58,10 @@ def pix2pix_emoji(
     lam: NonNegative = 100.0,
     adversarial: NonNegative = 1.0,
     conditional: bool = True,
-    dropout: Dropout = 0.3,
-    lr: Positive = 4e-4,
+    noise: Width = 2,
+    lr: Positive = 2e-4,
 ) -> nn.Module:
-    G = gan.UNetGenerator(1, 3, width=width, depth=depth, dropout=dropout)
+    G = gan.UNetGenerator(1, 3, width=width, depth=depth, noise=noise)
     D = gan.PatchDiscriminator(4 if conditional else 3, width=width, n_layers=n_layers)
     return gan.Pix2Pix(G, D, lam=lam, lr=lr, adversarial=adversarial, conditional=conditional)
 
@@ -135,7 +135,7 @@ LAPTOP = [
         emoji,
         "four minutes on one core",
         "lecture 02; the losses of Isola et al. 2017",
-        {"steps": 3000, "batch_size": 16, "decay": "linear", "channels_last": True},
+        {"steps": 3000, "batch_size": 16, "channels_last": True},
     ),
     Recipe(
         "pix2pix-textures",
