@@ -1,6 +1,7 @@
 """Data sets that are downloaded: small files in the true formats, from a server that also does all that servers do."""
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -311,6 +312,46 @@ def test_a_file_of_another_form_is_refused(
     with pytest.raises(ValueError, match=says) as error:
         data.mnist(data_dir=tmp_path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "says"),
+    [
+        ("facades/train/1.jpg", b"no picture", "facades/train/1.jpg is no picture that can be read"),
+        (
+            "facades/train/1.jpg",
+            jpeg((9, 9, 9), (9, 9, 9))[:-400],
+            "facades/train/1.jpg is no picture that can be read",
+        ),
+        ("facades/train/front.jpg", jpeg((9, 9, 9), (9, 9, 9)), "named FOLDER/NUMBER.jpg, got facades/train/front.jpg"),
+    ],
+    ids=["none", "cut", "name"],
+)
+def test_a_picture_in_an_archive_that_cannot_be_read_is_told(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, picture: bytes, says: str
+) -> None:
+    monkeypatch.setattr(loaders, "FACADES", offered(server, "facades.tar.gz", archive({name: picture})))
+    with pytest.raises(ValueError, match=says) as error:
+        data.facades(data_dir=tmp_path)
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.rglob("*.npz*"))
+
+
+def test_a_disk_that_fills_up_while_pictures_are_decoded_is_told(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    files = {"facades/train/1.jpg": jpeg((9, 9, 9), (9, 9, 9))}
+    monkeypatch.setattr(loaders, "FACADES", offered(server, "facades.tar.gz", archive(files)))
+
+    def full(out: Any, **pictures: Any) -> None:
+        out.write(b"some of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match=r"not written \(No space left on device\)") as error:
+        data.facades(data_dir=tmp_path)
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.rglob("*.npz*"))
 
 
 def test_a_class_that_there_is_not_is_refused(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -55,6 +55,12 @@ def test_grey_pictures_have_their_lightness_in_common_alone() -> None:
     assert found["L"] > 0.7
 
 
+def test_what_is_nearly_white_has_the_colour_of_white() -> None:
+    """A background that is off by a hair is no other colour."""
+    white, nearly = torch.ones(1, 3, 4, 4), torch.ones(1, 3, 4, 4) - 0.01 * torch.rand(1, 3, 4, 4)
+    assert metrics.colour_intersection(nearly, white) == {"L": 1.0, "a": 1.0, "b": 1.0}
+
+
 def test_wrong_pictures_are_refused() -> None:
     with pytest.raises(ValueError, match="images"):
         metrics.saturation(torch.zeros(1, 1, 4, 4))

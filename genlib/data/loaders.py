@@ -10,6 +10,7 @@ And all raise `DownloadError` where a file cannot be had, and ValueError for one
 import gzip
 import io
 import os
+import re
 import struct
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -192,15 +193,25 @@ def _decode(path: Path, size: int, kept: Path) -> None:
 
     pictures: dict[str, list[tuple[int, np.ndarray]]] = {}
     for name, data in _members(path, ".jpg"):
-        *_, part, number = name.removesuffix(".jpg").split("/")
-        picture = Image.open(io.BytesIO(data)).convert("RGB")
+        found = re.search(r"(\w+)/(\d+)[^/]*$", name)
+        try:
+            picture = Image.open(io.BytesIO(data)).convert("RGB")
+        except (OSError, SyntaxError) as error:  # Pillow's, for what it cannot read
+            raise ValueError(f"{path}: {name} is no picture that can be read ({error})") from None
+        if found is None:
+            raise ValueError(f"{path}: expected pictures named FOLDER/NUMBER.jpg, got {name}")
         if picture.width != 2 * picture.height:
             raise ValueError(f"{path}: expected two squares side by side in {name}, got {picture.size}")
         box = (2 * size, size)
         shrunk = picture if picture.size == box else picture.resize(box, Image.Resampling.BOX)
-        pictures.setdefault(part, []).append((int(number.split("_")[0]), np.asarray(shrunk)))
+        pictures.setdefault(found[1], []).append((int(found[2]), np.asarray(shrunk)))
     stacked = {part: np.stack([one for _, one in sorted(some, key=lambda s: s[0])]) for part, some in pictures.items()}
     unfinished = kept.with_name(f"{kept.name}.part")
-    with unfinished.open("wb") as out:
-        np.savez(out, **stacked)  # pyright: ignore[reportArgumentType]
-    unfinished.replace(kept)
+    try:
+        with unfinished.open("wb") as out:
+            np.savez(out, **stacked)  # pyright: ignore[reportArgumentType]
+        unfinished.replace(kept)
+    except OSError as error:
+        raise OSError(error.errno, f"not written ({error.strerror or error})", str(kept)) from None
+    finally:
+        unfinished.unlink(missing_ok=True)
