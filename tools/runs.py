@@ -11,16 +11,16 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import side_by_side
 import torch
 from lab_seeds import lab_3_seeds
 from safetensors.torch import save_file
 
-from genlib import data, diffusion, flows, gan, metrics, train
+from genlib import data, diffusion, flows, gan, metrics, recipes, train
 
 RUNS = Path(__file__).parents[1] / "lectures" / "runs"
-UNFINISHED = RUNS.parents[1] / "build" / "runs"
 LARGEST, FLAGSHIP = 500_000, 3_000_000  # bytes
 FLAGSHIPS = ("emoji_ddpm", "emoji_colours")  # the two that draw in colour
 LAMBDAS = (0.0, 1.0, 5.0, 20.0, 100.0)
@@ -31,12 +31,11 @@ SEEDS = (0, 1, 2)
 OUTLINE_STEPS = 300
 EMOJI_FLOW_STEPS = 2000
 MIXING = ("learned", "rotation", "fixed")  # 1×1 convolutions; such as stay as they were drawn; none
-EMOJI_STEPS = 3000
-EMOJI = {  # what differs from run to run, in the arguments of `gan.Pix2Pix`
-    "l1": {"lam": 100.0, "adversarial": 0.0},
+EMOJI = {  # what differs from run to run, in the settings of the recipe pix2pix-emoji
     "both": {"lam": 100.0},
     "cgan": {"lam": 0.0},
     "unconditional": {"lam": 0.0, "conditional": False},
+    "l1": {"lam": 100.0, "adversarial": 0.0},
 }
 OUTLINES = {  # what differs from run to run, in the arguments of `gan.Pix2Pix`
     "l1": {"lam": 100.0, "adversarial": 0.0},
@@ -58,19 +57,10 @@ def ddpm_digits() -> tuple[torch.nn.Module, train.History]:
 
 
 def emoji_ddpm() -> tuple[torch.nn.Module, train.History]:
-    """The model in colour of lecture 04: six kinds of emoji and their mirror images; an hour and a half of one core.
-
-    What has been trained is kept in build/runs: stopped, it goes on from there.
-    """
-    torch.manual_seed(0)
-    ddpm = emoji_denoiser()
-    objective = diffusion.Denoising(ddpm, lr=2e-3)
-    x, label = data.emoji_kinds("train")
-    pictures = torch.cat([x, x.flip(3)]), label.repeat(2)
-    UNFINISHED.mkdir(parents=True, exist_ok=True)
-    settings = {"steps": 16_000, "batch_size": 32, "warmup": 200, "ema_decay": 0.9995, "seed": 0, "log_every": 100}
-    place = {"checkpoint": UNFINISHED / "emoji_ddpm.pt", "checkpoint_every": 500, "resume": True}
-    return ddpm, train.fit(objective, pictures, **settings, **place)
+    """The model in colour of lectures 04 and 04b: a recipe, an hour and a half of one core; stopped, it goes on."""
+    recipe, out = recipes.find("ddpm-emoji"), RUNS.parents[1] / "trained" / "ddpm-emoji"
+    history = recipes.train(recipe, out, resume=out.exists(), device="cpu")
+    return recipes.load(recipe, out, device="cpu"), history
 
 
 def emoji_pairs() -> None:
@@ -80,18 +70,16 @@ def emoji_pairs() -> None:
     saturation over that of the real drawings, what L, a and b have in common with theirs, and the diversity of eight
     answers to one outline. Of the case that the live model runs, the generator of seed 0 is kept as well.
     """
-    x, y = data.emoji("train")
-    pairs, held_out = data.Pairs(torch.cat([x, x.flip(3)]), torch.cat([y, y.flip(3)])), data.emoji("test")
-    tensors = {}
-    for name, settings in EMOJI.items():
+    recipe, held_out = recipes.find("pix2pix-emoji"), data.emoji("test")
+    pairs, settings, tensors = recipe.data("train", None), recipe.defaults(), {}
+    given = {name: settings[name] for name in ("steps", "batch_size")}
+    for name, changes in EMOJI.items():
         rows, shown = [], []
         for seed in SEEDS:
             torch.manual_seed(seed)
-            G = emoji_generator()
-            D = gan.PatchDiscriminator(4 if settings.get("conditional", True) else 3, width=24, n_layers=2)
-            objective = gan.Pix2Pix(G, D, lr=2e-4, **settings)  # type: ignore[arg-type]
-            objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            history = train.fit(objective, pairs, steps=EMOJI_STEPS, batch_size=16, seed=seed, log_every=50)
+            objective: Any = recipe.objective(settings | changes)
+            objective.to(memory_format=torch.channels_last)
+            history, G = train.fit(objective, pairs, seed=seed, log_every=50, **given), objective.G
             many = torch.stack([G.sample(144, held_out.x, torch.Generator().manual_seed(k)) for k in range(8)])
             made = many[0]
             common = metrics.colour_intersection(made, held_out.y)
@@ -99,22 +87,16 @@ def emoji_pairs() -> None:
             l1 = (made - held_out.y).abs().mean()
             rows.append([float(l1), float(ratio), *common.values(), metrics.diversity(many)])
             shown.append(to_bytes(made[::12]))
-            print(
-                f"{name}, seed {seed}, {history.seconds:.0f} s: " + " ".join(f"{v:.3f}" for v in rows[-1]), flush=True
-            )
+            numbers = " ".join(f"{value:.3f}" for value in rows[-1])
+            print(f"{name}, seed {seed}, {history.seconds:.0f} s: {numbers}", flush=True)
             if name == "both" and seed == 0:
                 keep("emoji_colours", G, history, made_by="emoji_pairs")
         tensors |= {name: torch.stack(shown), f"{name}.measured": torch.tensor(rows)}
-    store_tensors("emoji_pairs", tensors, EMOJI_STEPS)
+    store_tensors("emoji_pairs", tensors, settings["steps"])
 
 
 def emoji_generator() -> gan.UNetGenerator:
     return gan.UNetGenerator(1, 3, width=24, depth=4, noise=2)
-
-
-def emoji_denoiser() -> diffusion.DDPM:
-    net = diffusion.UNet(3, width=48, mults=(1, 2), n_blocks=1, n_classes=6, dropout=0.1, patch=2)
-    return diffusion.DDPM(net, diffusion.Schedule.cosine(T=1000), predict="v", levels=256)
 
 
 def emoji_flow(mixing: str = "learned", seed: int = 0) -> tuple[torch.nn.Module, train.History]:

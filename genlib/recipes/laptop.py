@@ -135,7 +135,7 @@ LAPTOP = [
         emoji,
         "four minutes on one core",
         "lecture 02; the losses of Isola et al. 2017",
-        {"steps": 3000, "batch_size": 16, "channels_last": True},
+        {"steps": 2500, "batch_size": 16, "channels_last": True},
     ),
     Recipe(
         "pix2pix-textures",
