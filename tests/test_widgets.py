@@ -276,7 +276,7 @@ def test_tables_come_back_as_they_were_packed() -> None:
 
 
 def test_what_is_joined_is_the_same_code_in_fewer_bytes() -> None:
-    for name in ("explorer.js", "prediction.js", "explorer.css", "prediction.css"):
+    for name in ("explorer.js", "prediction.js", "live.js", "live_paint.js", "explorer.css", "prediction.css"):
         text = joined(name)
         assert not any(line.startswith((" ", "//", "/*")) or not line for line in text.splitlines())
         whole = (HERE / name).read_text(encoding="utf-8")

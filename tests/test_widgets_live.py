@@ -11,9 +11,10 @@ import torch
 from ipywidgets.embed import dependency_state
 
 from gencourse import widgets
-from gencourse.widgets.live import LiveModel, fingerprint, normals, pack, unpack
+from gencourse.widgets.live import LiveModel, fingerprint, from_text, normals, pack, to_text, unpack
 from gencourse.widgets.live_digits import STEPS, DDIMStep
 from gencourse.widgets.live_map import ANSWERS, BATCH, DRAWINGS, to_map
+from gencourse.widgets.live_outline import BLANK
 from genlib import data, diffusion, flows, gan
 
 T = 60
@@ -36,6 +37,12 @@ def generator() -> gan.UNetGenerator:
 
 
 @pytest.fixture(scope="module")
+def colours() -> gan.UNetGenerator:
+    torch.manual_seed(0)
+    return gan.UNetGenerator(1, 3, width=4, depth=4, noise=2).float().eval()
+
+
+@pytest.fixture(scope="module")
 def flow() -> flows.Flow:
     torch.manual_seed(0)
     flow = flows.RealNVP.for_vectors(dim=2, n_couplings=4, width=8, actnorm=True).float().eval()
@@ -44,9 +51,10 @@ def flow() -> flows.Flow:
     return flow
 
 
-@pytest.fixture(params=["digits", "map", "flow"])
-def widget(request: Any, ddpm: Any, generator: Any, flow: Any) -> LiveModel:
+@pytest.fixture(params=["digits", "map", "outline", "flow"])
+def widget(request: Any, ddpm: Any, generator: Any, colours: Any, flow: Any) -> LiveModel:
     made = {"digits": lambda: widgets.DigitSampler(ddpm), "map": lambda: widgets.MapPainter(generator)}
+    made["outline"] = lambda: widgets.OutlinePainter(colours)
     return made.get(request.param, lambda: widgets.FlowBothWays(flow))()
 
 
@@ -106,6 +114,50 @@ def test_a_drawing_is_a_map() -> None:
         assert torch.equal(x.sum(1), torch.ones(1, 32, 32))
     wall = to_map(DRAWINGS["a wall"])[0]
     assert [int(wall[:, row, 0].argmax()) for row in (0, 7, 8, 23, 24, 31)] == [1, 1, 0, 0, 2, 2]
+
+
+def test_an_outline_goes_through_among_others(colours: gan.UNetGenerator) -> None:
+    widget = widgets.OutlinePainter(colours, drawing="beer mug", seed=3)
+    x = from_text(widget.spec["drawings"]["beer mug"]).view(1, 1, 32, 32)
+    answer: Any = widget.graphs()["answer"].module
+    company = answer.company
+    assert company.shape == (15, 1, 32, 32)
+    assert all(any(torch.equal(one, other) for other in data.emoji("train").x) for one in company)
+    z = normals(3)(16, 2, 32, 32)
+    wanted = gan.generate(colours, torch.cat([x, company]), z)[:1]
+    torch.testing.assert_close(widget.compute("answer", {"x": x, "z": z})["y"], wanted)
+    torch.testing.assert_close(widget.tables()["y"], wanted, atol=1 / 63 + 1e-6, rtol=0)
+    assert not torch.equal(widget.tables()["y"], widgets.OutlinePainter(colours, drawing="beer mug").tables()["y"])
+
+
+def test_outlines_to_start_from_are_held_out(colours: gan.UNetGenerator) -> None:
+    names = [each.name for each in data.emoji_names("test")]
+    widget = widgets.OutlinePainter(colours)
+    for name, text in widget.spec["drawings"].items():
+        wanted = data.emoji("test").x[names.index(name)]
+        torch.testing.assert_close(from_text(text).view(1, 32, 32), wanted, atol=1 / 63 + 1e-6, rtol=0)
+    assert {*widget.spec["drawings"], BLANK} == {*widget.spec["controls"][0]["options"]}
+    blank = widgets.OutlinePainter(colours, drawing=BLANK)
+    assert torch.equal(blank.graphs()["answer"].inputs["x"], torch.ones(1, 1, 32, 32))
+
+
+def test_without_noise_an_outline_has_one_answer() -> None:
+    """Dropout that is left on would be drawn inside the graph, so it is off here, and that is said."""
+    torch.manual_seed(0)
+    dropping = gan.UNetGenerator(1, 3, width=4, depth=4, dropout=0.5).float().eval()
+    widget = widgets.OutlinePainter(dropping)
+    assert [control["name"] for control in widget.spec["controls"]] == ["drawing"]
+    assert "dropout" in widget.text()
+    assert "dropout" not in widgets.OutlinePainter(gan.UNetGenerator(1, 3, width=4, depth=4).float()).text()
+    x = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(*(widget.compute("answer", {"x": x})["y"] for _ in range(2)))
+    assert dropping.dropout == 0.5, "the reader's own is left alone"
+
+
+def test_a_picture_as_text_comes_back_in_64_levels() -> None:
+    x = torch.linspace(-1.2, 1.2, 1000)
+    torch.testing.assert_close(from_text(to_text(x)), x.clamp(-1, 1), atol=1 / 63 + 1e-6, rtol=0)
+    assert to_text(torch.tensor([[-1.0, 1.0], [1 / 31.5 - 1, 0.999]])) == "A/B/"
 
 
 def test_points_go_both_ways(flow: flows.Flow) -> None:
@@ -200,6 +252,8 @@ def test_networks_that_do_not_fit_are_refused(flow: flows.Flow) -> None:
         widgets.DigitSampler(short)
     with pytest.raises(ValueError, match="G: expected 3 channels and noise"):
         widgets.MapPainter(gan.UNetGenerator(1, 1, width=4, depth=2, noise=1))
+    with pytest.raises(ValueError, match="G: expected one channel and three, got 3 and 3"):
+        widgets.OutlinePainter(gan.UNetGenerator(3, 3, width=4, depth=2))
     with pytest.raises(ValueError, match="flow: expected one of the plane"):
         widgets.FlowBothWays(flows.RealNVP.for_vectors(dim=3, n_couplings=2, width=4))
     with pytest.raises(ValueError, match="x: expected"):

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+import runs
 import torch
 import web
 
@@ -43,13 +44,20 @@ def textures() -> LiveModel:
     return widgets.MapPainter(train.load(G, RUNS / "textures_factor.safetensors"))
 
 
+def outlines() -> LiveModel:
+    """As in lecture 02."""
+    return widgets.OutlinePainter(train.load(runs.emoji_generator(), RUNS / "emoji_colours.safetensors"))
+
+
 def moons() -> LiveModel:
     """As in lecture 03."""
     flow = flows.RealNVP.for_vectors(dim=2, n_couplings=8, width=64, actnorm=True)
     return widgets.FlowBothWays(train.load(flow, RUNS / "moons_0.safetensors"))
 
 
-WIDGETS: dict[str, Callable[[], LiveModel]] = {"digits": digits, "textures": textures, "moons": moons}
+WIDGETS: dict[str, Callable[[], LiveModel]] = {
+    "digits": digits, "textures": textures, "outlines": outlines, "moons": moons,
+}  # fmt: skip
 
 
 def build(out: Path) -> None:
@@ -68,7 +76,7 @@ def build(out: Path) -> None:
 def made_of() -> str:
     """A digest of sources, stored runs and versions."""
     digest = hashlib.sha256(" ".join(map(version, ("torch", "onnx", "onnxscript", "numpy"))).encode())
-    files = [Path(__file__), web.SITE / "package-lock.json", *RUNS.glob("*.safetensors")]
+    files = [Path(__file__), Path(runs.__file__), web.SITE / "package-lock.json", *RUNS.glob("*.safetensors")]
     files += [*web.ROOT.glob("genlib/**/*.py"), *web.ROOT.glob("gencourse/widgets/live*.py")]
     for file in sorted(files):
         digest.update(file.name.encode() + file.read_bytes())

@@ -7,6 +7,7 @@ from gencourse.widgets.learned_loss import LearnedLossExplorer
 from gencourse.widgets.live_digits import DigitSampler
 from gencourse.widgets.live_flow import FlowBothWays
 from gencourse.widgets.live_map import MapPainter
+from gencourse.widgets.live_outline import OutlinePainter
 from gencourse.widgets.prediction import Prediction
 from gencourse.widgets.strip import LambdaExplorer
 
@@ -19,5 +20,6 @@ __all__ = [
     "LambdaExplorer",
     "LearnedLossExplorer",
     "MapPainter",
+    "OutlinePainter",
     "Prediction",
 ]

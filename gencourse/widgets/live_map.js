@@ -3,8 +3,6 @@
 const CELLS = 8, ANSWERS = 4;
 
 function stage({ spec, make, changed }) {
-  const brushes = spec.textures.map((name, c) => make("button", { type: "button", "aria-pressed": "false",
-    class: `genlib-live-brush genlib-live-texture-${c}`, "data-lm-suppress-shortcuts": "true" }, `${c + 1} ${name}`));
   const cells = Array.from({ length: CELLS ** 2 }, (_, i) => make("button", { type: "button", tabindex: i ? -1 : 0,
     "data-lm-suppress-shortcuts": "true" }));
   const map = make("div", { class: "genlib-live-map", role: "group",
@@ -12,10 +10,7 @@ function stage({ spec, make, changed }) {
   const canvas = make("canvas", { role: "img", "aria-label": "four photos of the map" });
   const keys = "Paint with mouse or finger, or with the arrow keys and the space bar; 1, 2, 3 choose.";
   const caption = make("figcaption");
-  const element = make("div", { class: "genlib-live-panels genlib-live-painter" },
-    make("figure", {}, make("figcaption", {}, "your map"), map, make("div", { class: "genlib-live-brushes" }, ...brushes)),
-    make("figure", { class: "genlib-live-photos" }, caption, canvas, make("small", {}, keys)));
-  let brush = 1, drawing, classes = [], at = 0, stroke = false, before, asked;
+  let classes = [], at = 0, before, asked;
 
   function name() { // the photos may be of a map that has been painted over since
     caption.textContent = asked === classes.join("") ? "four photos of it" : "four photos of the map as it was";
@@ -26,45 +21,28 @@ function stage({ spec, make, changed }) {
     name();
     cells[i].setAttribute("aria-label", `row ${1 + Math.floor(i / CELLS)}, column ${1 + (i % CELLS)}: ${spec.textures[c]}`);
   }
-  function choose(c) {
-    brush = c;
-    brushes.forEach((button, i) => button.setAttribute("aria-pressed", String(i === c)));
-  }
-  function paint(i) {
-    if (classes[i] === brush) return;
-    colour(i, brush);
-    changed();
-  }
-  function move(i) {
-    cells[at].tabIndex = -1;
-    cells[(at = i)].tabIndex = 0;
-    cells[i].focus();
-  }
-  const under = ({ clientX, clientY }) => cells.indexOf(document.elementFromPoint(clientX, clientY));
-
-  brushes.forEach((button, c) => button.addEventListener("click", () => choose(c)));
-  cells.forEach((cell, i) => cell.addEventListener("click", (event) => event.detail === 0 && paint(i))); // of a keyboard
-  map.addEventListener("pointerdown", (event) => {
-    const i = under(event);
-    if (i < 0 || cells[i].disabled) return;
-    stroke = true;
-    event.target.releasePointerCapture?.(event.pointerId);
-    move(i);
-    paint(i);
-  });
-  map.addEventListener("pointermove", (event) => {
-    const i = stroke && event.buttons ? under(event) : -1;
-    if (i >= 0) paint(i);
-  });
-  for (const end of ["pointerup", "pointercancel", "pointerleave"]) map.addEventListener(end, () => { stroke = false; });
-  map.addEventListener("keydown", (event) => {
-    const row = Math.floor(at / CELLS), column = at % CELLS, last = CELLS - 1;
-    const to = { ArrowUp: [row - 1, column], ArrowDown: [row + 1, column], ArrowLeft: [row, column - 1], ArrowRight: [row, column + 1],
-      Home: [row, 0], End: [row, last] }[event.key];
-    if (to && to.every((place) => place >= 0 && place <= last)) move(to[0] * CELLS + to[1]);
-    else if ("123".includes(event.key)) choose(Number(event.key) - 1);
-    if (to) event.preventDefault();
-  });
+  const paint = painter({ make, changed, surface: map, n: CELLS, names: spec.textures, kind: (c) => `genlib-live-texture-${c}`,
+    mark(brush, from, to) {
+      const parts = 1 + Math.ceil(2 * Math.hypot(to[0] - from[0], to[1] - from[1]));
+      let any = false;
+      for (let k = 0; k <= parts; k++) {
+        const [row, column] = to.map((end, axis) => Math.floor(from[axis] + ((end - from[axis]) * k) / parts));
+        if (Math.min(row, column) < 0 || Math.max(row, column) >= CELLS || classes[row * CELLS + column] === brush) continue;
+        colour(row * CELLS + column, brush);
+        any = true;
+      }
+      return any;
+    },
+    show(row, column, focus) {
+      cells[at].tabIndex = -1;
+      cells[(at = row * CELLS + column)].tabIndex = 0;
+      if (focus) cells[at].focus();
+    } });
+  cells.forEach((cell, i) => cell.addEventListener("click", // of a keyboard
+    (event) => event.detail === 0 && paint.dot(Math.floor(i / CELLS), i % CELLS)));
+  const element = make("div", { class: "genlib-live-panels genlib-live-painter" },
+    make("figure", {}, make("figcaption", {}, "your map"), map, make("div", { class: "genlib-live-brushes" }, ...paint.brushes)),
+    make("figure", { class: "genlib-live-photos" }, caption, canvas, make("small", {}, keys)));
 
   async function run({ compute, normal }) {
     const side = CELLS * spec.pixels, x = new Float32Array(spec.textures.length * side ** 2);
@@ -87,8 +65,16 @@ function stage({ spec, make, changed }) {
     choose(values) { // a ready-made drawing, only where another one is chosen
       if (values.drawing !== before) spec.drawings[(before = values.drawing)].forEach((c, i) => colour(i, c));
     },
-    draw: ({ y }) => { sheet(canvas, y, CELLS * spec.pixels, ANSWERS / 2); asked = classes.join(""); name(); choose(brush); },
-    still: (stands) => { for (const one of [...cells, ...brushes]) one.disabled = stands; },
+    draw() {
+      sheet(canvas, fromText(spec.pictures.y[1]), CELLS * spec.pixels, ANSWERS / 2);
+      asked = classes.join("");
+      name();
+      paint.choose(1);
+    },
+    still(stands) {
+      paint.sleep(stands);
+      for (const cell of cells) cell.disabled = stands;
+    },
   };
 }
 

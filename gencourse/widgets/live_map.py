@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from gencourse import plots
-from gencourse.widgets.explorer import Checked
-from gencourse.widgets.live import Graph, LiveModel, normals, seed_control, select
+from gencourse.widgets.explorer import Checked, joined
+from gencourse.widgets.live import Graph, LiveModel, normals, seed_control, select, to_text
 from genlib import data, gan
 from genlib.arguments import checked
 from genlib.data.textures import TEXTURES
@@ -37,7 +37,7 @@ class MapPainter(LiveModel):
     """
 
     kind = "map"
-    _esm, _css = LiveModel.script("live_map.js"), LiveModel.style()
+    _esm, _css = joined("live.js", "live_paint.js", "live_map.js"), joined("live.css")
     drawing, seed = Checked("a wall", Drawing), Checked(0, Seed)
 
     @checked
@@ -46,6 +46,7 @@ class MapPainter(LiveModel):
             raise ValueError(f"G: expected 3 channels and noise, got {G.in_channels} and noise={G.noise}")
         x, z = to_map(DRAWINGS[drawing]), torch.zeros(BATCH, G.noise, SIDE, SIDE, dtype=torch.float32)
         self._graphs = {"answer": Graph(Answer(G).eval(), {"x": x, "z": z}, ("y",))}
+        y = self.compute("answer", {"x": x, "z": normals(seed)(*z.shape)})["y"]
         spec = {
             "title": "Paint a map, and see photos of it",
             "action": "Make four photos",
@@ -55,9 +56,9 @@ class MapPainter(LiveModel):
             "textures": TEXTURES,
             "drawings": {name: classes(rows) for name, rows in DRAWINGS.items()},
             "pixels": PIXELS,
+            "pictures": {"y": (list(y.shape), to_text(y))},
         }
-        z = normals(seed)(*z.shape)
-        super().__init__(G, spec, self.compute("answer", {"x": x, "z": z}), drawing=drawing, seed=seed)
+        super().__init__(G, spec, {}, drawing=drawing, seed=seed)
 
     def graphs(self) -> dict[str, Graph]:
         return self._graphs
