@@ -1,5 +1,6 @@
 """On a GPU, where there is one: `make gpu` runs these; elsewhere they are skipped, and the script itself is tried."""
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -79,9 +80,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     monkeypatch.delenv("GENLIB_MAX_STEPS", raising=False)
     sys.modules.pop("gpu", None)
-    import gpu as module
-
-    return module
+    return importlib.import_module("gpu")
 
 
 TINY = {"ddpm-cifar10": {"n_blocks": 1}, "iddpm-cifar10": {"n_blocks": 1}, "realnvp-cifar10": {"n_blocks": 1}}

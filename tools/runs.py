@@ -95,10 +95,6 @@ def emoji_pairs() -> None:
     store_tensors("emoji_pairs", tensors, settings["steps"])
 
 
-def emoji_generator() -> gan.UNetGenerator:
-    return gan.UNetGenerator(1, 3, width=24, depth=4, noise=2)
-
-
 def emoji_flow(mixing: str = "learned", seed: int = 0) -> tuple[torch.nn.Module, train.History]:
     """The multi-scale flow of lecture 03b: all emoji and their mirror images, and what mixes channels in MIXING."""
     torch.manual_seed(seed)
