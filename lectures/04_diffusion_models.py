@@ -23,7 +23,7 @@
 # - why predicting the noise, the data, the velocity or the score is one and the same task;
 # - that a walk back by the best guess of the noise ends in the data's distribution.
 #
-# **It takes** 50 minutes; the second part, [Learning and sampling](04b_learning_and_sampling.ipynb), takes 60 more.
+# **It takes** 50 minutes; the second part, [Learning and sampling](04b_learning_and_sampling.ipynb), takes 65 more.
 # **You need** the Gaussian density, Bayes' rule and expectations; [Start here](00_start_here.ipynb) has the notation.
 
 # %% jupyter={"source_hidden": true} tags=["remove-cell"]
@@ -40,8 +40,9 @@ import math
 
 import torch
 from gencourse import checks, plots, widgets
+from gencourse.runs import run_file
 
-from genlib import data, diffusion
+from genlib import data, diffusion, train
 
 torch.set_default_dtype(torch.float64)  # identities are shown in double precision
 N = torch.distributions.Normal
@@ -55,14 +56,44 @@ def seeded(seed=0):
 # %% [markdown]
 # ## 1. The question
 #
+# Nobody drew the pictures below.
+# Each began as pure noise, 3072 random numbers, and was made in 25 steps by one network, which was told only which kind of drawing to make, a different one in each row.
+# The network has 1.5 million parameters, and has seen 437 drawings of these six kinds ([OpenMoji](https://openmoji.org), CC BY-SA 4.0) and their mirror images.
+# In each of the 25 steps it took away a little of the noise.
+
+# %%
+net = diffusion.UNet(3, width=48, mults=(1, 2), n_blocks=1, n_classes=6, dropout=0.1, patch=2).float()
+artist = diffusion.DDPM(net, diffusion.Schedule.cosine(T=1000), predict="v", levels=256)
+artist = train.load(artist, run_file("emoji_ddpm.safetensors"))  # trained by `make runs ONLY=emoji_ddpm`
+kind = torch.arange(6).repeat_interleave(8)
+walk = diffusion.ddim(artist, (48, 3, 32, 32), steps=25, label=kind, guidance=1.0, clip=True, generator=seeded(1))
+*on_the_way, made = walk
+plots.image_rows(
+    **{name: made[kind == k] for k, name in enumerate(data.EMOJI_KINDS)},
+    alt="Six rows of eight drawings in colour: yellow faces, persons from the chest up, yellow hands, hearts, animals and clocks, each different from its neighbours.",
+)
+
+# %% [markdown]
+# Here is the way of the first drawing of each row, from the noise to the end.
+
+# %%
+plots.image_rows(
+    **{
+        name: torch.stack([x_t[8 * k] for x_t in [*on_the_way[::4], made]])
+        for k, name in enumerate(data.EMOJI_KINDS)
+    },
+    alt="Six rows: noise at the left, and from step to step a drawing comes out of it, first its place and colour, then its lines.",
+)
+
+# %% [markdown]
 # Destroying a picture needs no skill: we add noise until nothing can be seen.
-# The road from a digit to pure noise needs no learning at all.
+# The road from a drawing to pure noise needs no learning at all.
 #
 # Now cut that road into many short steps.
 # Each step does little harm, so perhaps each step can be *undone*.
 # If a network learned to undo every one of them, we could start at pure noise and walk the road backwards, and at its end would stand a picture.
 #
-# This lecture makes that thought precise.
+# That is all that happened above, and this lecture makes the thought precise.
 # We first build the road, so that the distribution at every point on it is known in closed form.
 # Then we ask what it means to undo a step, and find the one quantity that a network has to supply.
 
