@@ -65,12 +65,12 @@ def seeded(seed=0):
 net = diffusion.UNet(3, width=48, mults=(1, 2), n_blocks=1, n_classes=6, dropout=0.1, patch=2).float()
 artist = diffusion.DDPM(net, diffusion.Schedule.cosine(T=1000), predict="v", levels=256)
 artist = train.load(artist, run_file("emoji_ddpm.safetensors"))  # trained by `make runs ONLY=emoji_ddpm`
-kind = torch.arange(6).repeat_interleave(8)
-walk = diffusion.ddim(artist, (48, 3, 32, 32), steps=25, label=kind, guidance=1.0, clip=True, generator=seeded(1))
+kind = torch.arange(6).repeat_interleave(12)
+walk = diffusion.ddim(artist, (72, 3, 32, 32), steps=25, label=kind, guidance=1.0, clip=True, generator=seeded(1))
 *on_the_way, made = walk
 plots.image_rows(
     **{name: made[kind == k] for k, name in enumerate(data.EMOJI_KINDS)},
-    alt="Six rows of eight drawings in colour: yellow faces, persons from the chest up, yellow hands, hearts, animals and clocks, each different from its neighbours.",
+    alt="Six rows of twelve drawings in colour: yellow faces, persons from the chest up, yellow hands, hearts, animals and clocks, each different from its neighbours.",
 )
 
 # %% [markdown]
@@ -79,7 +79,7 @@ plots.image_rows(
 # %%
 plots.image_rows(
     **{
-        name: torch.stack([x_t[8 * k] for x_t in [*on_the_way[::4], made]])
+        name: torch.stack([x_t[12 * k] for x_t in [*on_the_way[::4], made]])
         for k, name in enumerate(data.EMOJI_KINDS)
     },
     alt="Six rows: noise at the left, and from step to step a drawing comes out of it, first its place and colour, then its lines.",
