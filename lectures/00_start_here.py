@@ -157,13 +157,13 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 # | | notebook | minutes | it asks |
 # |---|---|---|---|
 # | lecture | [01 Learned losses](01_learned_losses.ipynb) | 60 | a network does what its loss asks for: who asks the loss? |
-# | lecture | [02 Conditional GANs](02_conditional_gans.ipynb) | 60 | a picture has many right answers: how do we get one of them, and not their mean? |
+# | lecture | [02 Conditional GANs](02_conditional_gans.ipynb) | 65 | a picture has many right answers: how do we get one of them, and not their mean? |
 # | lab | `my_labs/lab_1_conditional_gan.ipynb` | 120 | build one: walls, lawns and paths where a map asks for them |
 # | lecture | [03 Normalizing flows](03_normalizing_flows.ipynb) | 65 | can a network give every picture a probability, exactly, and still draw new ones? |
 # | lecture | [03b Other flows](03b_other_flows.ipynb) | 25 | a coupling is one layer with a cheap determinant: which others are there? |
 # | lab | `my_labs/lab_2_flows.ipynb` | 120 | build a flow, for points and for digits |
 # | lecture | [04 Diffusion models](04_diffusion_models.ipynb) | 50 | how can a machine that only removes a little noise make a picture out of nothing? |
-# | lecture | [04b Learning and sampling](04b_learning_and_sampling.ipynb) | 60 | what should a network that walks the road back minimise, and how do we draw what it has learned? |
+# | lecture | [04b Learning and sampling](04b_learning_and_sampling.ipynb) | 65 | what should a network that walks the road back minimise, and how do we draw what it has learned? |
 # | lab | `my_labs/lab_3_diffusion.ipynb` | 150 | build a diffusion model, down to guidance |
 # | lecture | [05 Side by side](05_side_by_side.ipynb) | 50 | which of them shall we take, and how would we know? |
 # | lecture | [06 The notes, corrected](06_the_notes_corrected.ipynb) | 30 | which sentences of the lecture's notes hold, and how would one find out? |

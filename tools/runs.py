@@ -295,7 +295,7 @@ def store_tensors(name: str, tensors: dict[str, torch.Tensor], steps: object) ->
 
 
 def to_bytes(images: torch.Tensor) -> torch.Tensor:
-    return ((images.clamp(-1, 1) + 1) * 127.5).round().byte()
+    return ((images.clamp(-1, 1) + 1) * 127.5).round().byte().contiguous()
 
 
 def check_size(*files: Path) -> None:
