@@ -127,11 +127,11 @@ def tones(x):
     return (x * x.new_tensor([0.8, 0.0, -0.8])[:, None, None]).sum(1, keepdim=True)
 
 
-maps, their_photos = data.textures(5, seed=5)
+maps, their_photos = data.textures(8, seed=5)
 plots.image_rows(
     map_x=tones(maps),
     photo_y=their_photos,
-    alt="Five label maps in three tones, and the photo of each: brick where the map is light, grass where it is grey, gravel where it is dark.",
+    alt="Eight label maps in three tones, and the photo of each: brick where the map is light, grass where it is grey, gravel where it is dark.",
 )
 
 # %% [markdown]
@@ -502,7 +502,7 @@ def answer(G, x, seed=0):
 scenes = data.textures(256, seed=999)  # new maps and new cuts, of the same three textures
 runs = {name: load(f"textures_{name}") for name in ("cgan", "both", "unconditional", "beside", "factor")}
 photos = {name: answer(G, scenes.x) for name, (G, _) in runs.items()} | {"real": scenes.y}
-few = slice(0, 5)
+few = slice(0, 8)
 
 # %%
 plots.image_rows(
@@ -779,10 +779,10 @@ def without_skip(G, level, x, seed=0):
 # %%
 cut = {level: without_skip(G, level, scenes.x) for level in range(2)}
 plots.image_rows(
-    map=tones(scenes.x[:4]),
-    whole=photos["factor"][:4],
-    outer_cut=cut[0][:4],
-    inner_cut=cut[1][:4],
+    map=tones(scenes.x[few]),
+    whole=photos["factor"][few],
+    outer_cut=cut[0][few],
+    inner_cut=cut[1][few],
     alt="Photos by the whole generator; with its outer skip cut, nearly the same; with its inner skip cut, the joints of the bricks are still there, the grass is a little paler, and the gravel is a faint, fine grain without stones.",
 )
 
@@ -1025,7 +1025,7 @@ for name, text in names_new.items():
 
 # %%
 cover = scenes.x.mean((2, 3))  # how much of a map is brick, grass and gravel
-mixed = cover.amin(1).topk(2).indices
+mixed = cover.amin(1).topk(4).indices
 purest = cover.topk(2, dim=0).indices.T.flatten()  # two maps each of brick, of grass, of gravel
 shown = torch.cat([mixed, purest])
 plots.image_rows(
@@ -1034,7 +1034,7 @@ plots.image_rows(
     x_beside_y=photos["beside"][shown],
     x_a_factor=photos["factor"][shown],
     real=scenes.y[shown],
-    alt="Two maps with all three textures, then two each of brick, grass and gravel. L1: flat tones, in which grass and gravel cannot be told apart. With x beside y: bricks, and one grain for grass and gravel. With x as a factor: bricks with joints both ways, fine streaked grass, and larger, rounder stones, as in the real photos below.",
+    alt="Four maps with all three textures, then two each of brick, grass and gravel. L1: flat tones, in which grass and gravel cannot be told apart. With x beside y: bricks, and one grain for grass and gravel. With x as a factor: bricks with joints both ways, fine streaked grass, and larger, rounder stones, as in the real photos below.",
 )
 
 # %% [markdown]

@@ -47,7 +47,8 @@ STYLE: Any = {
 WIDTH = 11.0  # inches on the page, at 80 px each: fits a notebook in a window of 1280
 PIXELS_PER_INCH = 80
 SHARPNESS = 1.6  # pixels in the file for each on the page
-COLOURS, SHADES = 64, 256  # in the file: of lines, points and words; where there are pictures or heat maps
+# Colours in the file: of lines, points and words; of pictures and heat maps, in grey and otherwise.
+COLOURS, GREYS, SHADES = 64, 64, 256
 
 Aspect = Annotated[float, "[0.05, 50]"]  # how wide a panel is for a height of 1
 Columns = Annotated[int, "[1, 1000]"]
@@ -112,7 +113,7 @@ class Figure:
         for text in canvas.findobj(Text):
             text.set_text(typeset(text.get_text()))
         self.width, self.height = (round(inches * PIXELS_PER_INCH) for inches in canvas.get_size_inches())
-        self.png = _png(canvas, SHADES if shades else COLOURS)
+        self.png = _png(canvas, shades)
         sizes = [float(text.get_fontsize()) for text in _texts(canvas)]  # in points: 72 to the inch
         self.text = round(min(sizes) * PIXELS_PER_INCH / 72, 1) if sizes else None
 
@@ -198,10 +199,13 @@ def _texts(artist: Artist) -> Iterator[Text]:
             yield from _texts(part)
 
 
-def _png(canvas: Canvas, colours: int) -> bytes:
+def _png(canvas: Canvas, shades: bool) -> bytes:
     """Sharp on the page and on a projector, in the colours that stand for all others best: a notebook keeps many."""
     raw, small = io.BytesIO(), io.BytesIO()
     canvas.savefig(raw, format="png", dpi=SHARPNESS * PIXELS_PER_INCH, metadata={"Software": None})
-    picture = Image.open(raw).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
-    picture.save(small, format="png", optimize=True)
+    picture = Image.open(raw).convert("RGB")
+    red, green, blue = picture.split()
+    grey = red.tobytes() == green.tobytes() == blue.tobytes()
+    colours = COLOURS if not shades else GREYS if grey else SHADES
+    picture.quantize(colours, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
     return small.getvalue()
