@@ -122,8 +122,16 @@ def test_greys_beside_a_heat_map_stay_grey() -> None:
     left = pixels(plots.figure(*panels, alt="greys and a heat map"))[:, :300]
     assert int((left.max(2) - left.min(2)).max()) <= 12
     assert len(np.unique(left)) > 40
-    rows = pixels(plots.image_rows(greys=grey))
-    assert len(np.unique(rows)) > 240
+
+
+def test_grey_pictures_keep_64_shades_and_colours_256() -> None:
+    """A notebook keeps many of them: 64 greys are told apart by nobody, 64 colours by everybody."""
+    grey = torch.linspace(-1, 1, 256).view(1, 1, 16, 16)
+    shades = np.unique(pixels(plots.image_rows(greys=grey)))
+    assert 48 <= len(shades) <= 64
+    assert np.diff(shades).max() <= 10  # of 255
+    colours = torch.cat([grey, grey.flip(2), grey.transpose(2, 3)], 1)
+    assert len(np.unique(pixels(plots.image_rows(colours=colours)).reshape(-1, 3), axis=0)) > 200
 
 
 def test_each_of_the_seven_curves_has_a_style_of_its_own() -> None:
