@@ -60,7 +60,7 @@ def seeded(seed=0):
 # Look at the second row below.
 # A network was given the twelve outlines that stand above it, and was to colour them.
 # It had learned from 1500 other drawings, of which there is an outline and a coloured version each ([OpenMoji](https://openmoji.org), CC BY-SA 4.0), and its loss was L1, the mean of all absolute differences from the true colours.
-# The third row is by a network of the same shape, which learned from the same drawings in as many steps, with one more term in its loss: a second network, the discriminator, is shown an outline together with its colours, and judges whether the pair is a real one.
+# The third row is by a network of the same shape, which learned from the same drawings in as many steps, with one more term in its loss: a second network, the discriminator, is shown an outline together with its colours, and judges whether the pair is a real one; this is a *conditional GAN*, or cGAN.
 # The last row is what the artists drew.
 
 # %%

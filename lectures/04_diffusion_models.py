@@ -57,9 +57,10 @@ def seeded(seed=0):
 # ## 1. The question
 #
 # Nobody drew the pictures below.
-# Each began as pure noise, 3072 random numbers, and was made in 25 steps by one network, which was told only which kind of drawing to make, a different one in each row.
+# Each began as pure noise, one random number for each colour of its 32 × 32 pixels, and was made in 25 steps by one network, which was told only which kind of drawing to make, a different one in each row.
 # The network has 1.5 million parameters, and has seen 437 drawings of these six kinds ([OpenMoji](https://openmoji.org), CC BY-SA 4.0) and their mirror images.
 # In each of the 25 steps it took away a little of the noise.
+# Some of the drawings are new and some nearly remembered; [Learning and sampling](04b_learning_and_sampling.ipynb) measures it.
 
 # %%
 net = diffusion.UNet(3, width=48, mults=(1, 2), n_blocks=1, n_classes=6, dropout=0.1, patch=2).float()
@@ -82,6 +83,7 @@ plots.image_rows(
         name: torch.stack([x_t[12 * k] for x_t in [*on_the_way[::4], made]])
         for k, name in enumerate(data.EMOJI_KINDS)
     },
+    columns=[f"t = {t}" for t in [*range(1000, 0, -160), 0]],
     alt="Six rows: noise at the left, and from step to step a drawing comes out of it, first its place and colour, then its lines.",
 )
 

@@ -134,6 +134,17 @@ def test_grey_pictures_keep_64_shades_and_colours_256() -> None:
     assert len(np.unique(pixels(plots.image_rows(colours=colours)).reshape(-1, 3), axis=0)) > 200
 
 
+def test_a_rare_colour_is_not_taken_for_a_frequent_one() -> None:
+    """A violet heart of a few pixels among many shades of yellow."""
+    yellow = torch.tensor([1.0, 0.8, -0.6])[:, None, None] + 0.1 * torch.randn(
+        24, 3, 32, 32, generator=torch.Generator().manual_seed(0)
+    )
+    yellow[3, :, 8:12, 8:12] = torch.tensor([0.1, -0.2, 0.5])[:, None, None]
+    shown = pixels(plots.image_rows(some=yellow[:12].clamp(-1, 1), others=yellow[12:].clamp(-1, 1)))
+    violet = np.abs(shown - (np.array([0.1, -0.2, 0.5]) + 1) * 127.5).max(2)
+    assert violet.min() < 15
+
+
 def test_each_of_the_seven_curves_has_a_style_of_its_own() -> None:
     assert len(set(plots.LINE_STYLES)) == len(set(plots.PALETTE)) == 7
 

@@ -206,6 +206,9 @@ def _png(canvas: Canvas, shades: bool) -> bytes:
     picture = Image.open(raw).convert("RGB")
     red, green, blue = picture.split()
     grey = red.tobytes() == green.tobytes() == blue.tobytes()
-    colours = COLOURS if not shades else GREYS if grey else SHADES
-    picture.quantize(colours, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
+    if shades and not grey:  # rare colours count as much as frequent ones
+        few = picture.quantize(SHADES, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)
+    else:
+        few = picture.quantize(GREYS if shades else COLOURS, dither=Image.Dither.NONE)
+    few.save(small, format="png", optimize=True)
     return small.getvalue()
