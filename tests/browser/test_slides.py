@@ -229,7 +229,7 @@ def test_a_live_model_computes_in_the_deck(opened: Any, name: str) -> None:
     widget = page.locator(".slides > section.present .output.live")
     box, art = widget.bounding_box(), widget.locator(".genlib-live-panels").bounding_box()
     assert art["x"] + art["width"] == box["x"] + box["width"], "the slide is used in its width"
-    assert art["height"] > 420
+    assert art["height"] > 380
     before = widget.screenshot()
     page.evaluate("document.addEventListener('live:drawn', () => { globalThis.drawn = true; })")
     button.click()
