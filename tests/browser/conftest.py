@@ -25,6 +25,14 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_was_predicted() -> None:
+    """A process keeps the latest answer to each question: another file's tests may have answered the same one."""
+    from gencourse.widgets import prediction
+
+    prediction._kept.clear()
+
+
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     """`open_page(url, width=1280, height=720, dark=False, **context)`: a page whose faults fail the test at its end.
