@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from genlib.recipes import RECIPES, Recipe
+from genlib.recipes.card import table
 from genlib.recipes.recipe import RUNNING, TRAINING
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -13,7 +14,7 @@ PAGE, CARDS = ROOT / "genlib" / "RECIPES.md", ROOT / "benchmarks" / "cards"
 HEAD = """# Recipes
 
 A recipe is a model, its data and its training under one name. Four have the papers' sizes and settings, for GPUs; five
-train on data that come with genlib, in minutes on a laptop. `python -m genlib` runs them:
+train on data that come with genlib, in minutes on a laptop, but for ddpm-emoji. `python -m genlib` runs them:
 
 ```
 python -m genlib list                       all of them; list NAME: the settings of one
@@ -51,14 +52,7 @@ def section(recipe: Recipe) -> str:
     file = CARDS / f"{recipe.name}.json"
     card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     lines = [f"\n## {recipe.name}\n", recipe.about, f"Settings from {recipe.source}. It takes {recipe.takes}.", ""]
-    lines += [settings, "", "| measure | ours | the paper's |", "|---|---|---|"]
-    measured = card.get("measured", {})
-    for name in dict.fromkeys([*measured, *recipe.reached]) or ["held out"]:
-        value, error = measured.get(name), None
-        if isinstance(value, list):
-            value, error = value
-        ours = "not run" if value is None else f"{value:.4g}" + (f" ± {error:.2g}" if error is not None else "")
-        lines.append(f"| {name} | {ours} | {recipe.reached.get(name, '')} |")
+    lines += [settings, "", *table(card.get("measured", {}), recipe.reached)]
     if card:
         took = f"{card['steps']:,} steps in {card['training seconds']:.0f} s on {card['hardware']}"
         lines += ["", f"{card['parameters']:,} parameters, {took}: `{card['command']}`."]

@@ -2,10 +2,11 @@
 
 import difflib
 
+from genlib.recipes.card import as_text
 from genlib.recipes.laptop import LAPTOP
 from genlib.recipes.papers import PAPERS
 from genlib.recipes.recipe import Recipe
-from genlib.recipes.running import as_text, evaluate, load, sample, train
+from genlib.recipes.running import evaluate, load, sample, train
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in [*LAPTOP, *PAPERS]}
 

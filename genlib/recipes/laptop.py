@@ -1,4 +1,4 @@
-"""Recipes on data that come with genlib: minutes on a laptop, but for the emoji, which take an hour."""
+"""Recipes on data that come with genlib: minutes on a laptop, but for emoji by diffusion, which take two hours."""
 
 from pathlib import Path
 from typing import Any
@@ -104,8 +104,8 @@ LAPTOP = [
         "A class-conditional diffusion model of the 8 × 8 digits.",
         ddpm_digits,
         digits,
-        "two minutes on one core",
-        "lecture 04b, section 5; as Ho et al. 2020, with v and a cosine schedule",
+        "some minutes on one core (413 s for the stored run)",
+        "lecture 04b, section 12; as Ho et al. 2020, with v and a cosine schedule",
         {"steps": 4000, "log_every": 40},
         shows={"steps": 25, "guidance": 0.3},
     ),
@@ -114,7 +114,7 @@ LAPTOP = [
         "A class-conditional diffusion model of six kinds of emoji, 32 × 32, in colour.",
         ddpm_emoji,
         emoji_kinds,
-        "an hour and a half on one core",
+        "two hours on one core",
         "lecture 04b; patches as in Hoogeboom et al. 2023, §3",
         {"steps": 16_000, "batch_size": 32, "warmup": 200, "ema_decay": 0.9995, "log_every": 100},
         shows={"steps": 50, "guidance": 1.0},
@@ -124,7 +124,7 @@ LAPTOP = [
         "A flow of the 8 × 8 digits, given the class.",
         realnvp_digits,
         digits_as_vectors,
-        "a minute on one core",
+        "some minutes on one core; not measured",
         "lecture 03, section 10; couplings of Dinh et al. 2017 on vectors",
         {"steps": 3000, "log_every": 50},
     ),
@@ -133,7 +133,7 @@ LAPTOP = [
         "Colours for the outline of an emoji, 32 × 32.",
         pix2pix_emoji,
         emoji,
-        "four minutes on one core",
+        "one to three minutes on one core",
         "lecture 02; the losses of Isola et al. 2017",
         {"steps": 2500, "batch_size": 16, "channels_last": True},
     ),
@@ -142,7 +142,7 @@ LAPTOP = [
         "Brick, grass and gravel for a map that says where each is to be, 32 × 32.",
         pix2pix_textures,
         textures,
-        "a minute on one core",
+        "some minutes on one core (319 s for the stored run)",
         "lecture 02; the losses of Isola et al. 2017, the map as a factor in D",
         {"steps": 1200, "batch_size": 8, "channels_last": True},
     ),

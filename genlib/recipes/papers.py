@@ -1,4 +1,4 @@
-"""Recipes at the papers' sizes, with the papers' settings: days on a GPU. Data are downloaded once."""
+"""Recipes at the papers' sizes, with the papers' settings, for GPUs. Data are downloaded once."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -102,7 +102,7 @@ PAPERS = [
         "The diffusion model of the DDPM paper, on CIFAR-10.",
         ddpm_cifar10,
         cifar10,
-        "some days on one GPU",
+        "long; not measured (10.6 hours on a TPU v3-8 in the paper)",
         "Ho et al. 2020, §4 and app. B",
         {**CHEAP, "steps": 800_000, "batch_size": 128, "warmup": 5000, "ema_decay": 0.9999},
         {"FID": 3.17, "bits/dim": 3.75},
@@ -113,7 +113,7 @@ PAPERS = [
         "The diffusion model of Improved DDPM, on CIFAR-10: the bound itself, t drawn by importance.",
         iddpm_cifar10,
         cifar10,
-        "some days on one GPU",
+        "long; not measured",
         "Nichol & Dhariwal 2021, §3 and app. A",
         {**CHEAP, "steps": 500_000, "batch_size": 128, "ema_decay": 0.9999},
         {"FID": 11.47, "bits/dim": 2.94},
@@ -124,7 +124,7 @@ PAPERS = [
         "The flow of the RealNVP paper, on CIFAR-10.",
         realnvp_cifar10,
         cifar10_integers,
-        "some days on one GPU",
+        "long; not measured",
         "Dinh et al. 2017, §4.1; the number of steps is ours, for the paper gives none",
         {**CHEAP, "steps": 400_000, "batch_size": 64, "channels_last": True},
         {"bits/dim": 3.49},
@@ -134,7 +134,7 @@ PAPERS = [
         "pix2pix from labels to photos of house fronts, 256 × 256.",
         pix2pix_facades,
         facades,
-        "two hours on one GPU",
+        "long; not measured",
         "Isola et al. 2017, §6.2: 200 passes over 400 pairs, one at a time",
         {**CHEAP, "steps": 80_000, "batch_size": 1, "clip": None},
     ),

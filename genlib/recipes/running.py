@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 import genlib
 from genlib import train as training
+from genlib.recipes.card import as_text, command_of, hardware
 from genlib.recipes.measures import measured
 from genlib.recipes.pictures import drawn, write_grid
 from genlib.recipes.recipe import TRAINING, Recipe
@@ -69,7 +69,8 @@ def train(
         _compile(objective, settings["compile"])
     if first:
         _say(recipe, settings, objective, pairs, here, out)
-        write_whole(out / ABOUT, json.dumps(_about(recipe, settings), indent=1).encode())
+    if first and not before:  # what is gone on with keeps its own until `fit` has accepted the settings
+        write_whole(out / ABOUT, _about(recipe, settings))
     notes = Notes(out, settings, recipe, held_out)
     given = {name: settings[name] for name in TRAINING}
     try:
@@ -84,7 +85,7 @@ def train(
             report=notes.report,
         )
     except ValueError:
-        if first and not before and notes.lines is None:  # refused: nothing has begun that could be gone on with
+        if first and not before and not notes.begun:  # refused: nothing has begun that could be gone on with
             (out / ABOUT).unlink(missing_ok=True)
         raise
 
@@ -94,23 +95,27 @@ class Notes:
 
     def __init__(self, out: Path, settings: Mapping[str, Any], recipe: Recipe, held_out: Any) -> None:
         self.out, self.every, self.steps = out, settings["sample_every"], settings["steps"]
-        self.recipe, self.held_out, self.lines, self.board = recipe, held_out, None, None
-        self.drawn_at = 0
+        self.recipe, self.held_out, self.settings, self.board = recipe, held_out, settings, None
+        self.begun, self.drawn_at = False, 0
 
     def report(self, entry: dict[str, float]) -> None:
         """One line of JSON, and TensorBoard's numbers where it is installed."""
-        if self.lines is None:  # a training that was killed has written more than its last checkpoint knows
-            path = self.out / LOG
-            old = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-            self.lines = [line for line in old if _step_of(line) < entry["step"]]
-            write_whole(path, "".join(line + "\n" for line in self.lines).encode())
-            self.board = _board(self.out)
+        if not self.begun:
+            self._begin(entry["step"])
         plain = {name: value if value == value else None for name, value in entry.items()}  # nan is no JSON
         with (self.out / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(plain) + "\n")
         if self.board is not None:
             for name, value in entry.items():
                 self.board.add_scalar(name, value, int(entry["step"]))
+
+    def _begin(self, step: float) -> None:
+        """The settings are accepted. A training that was killed has logged more than its last checkpoint knows."""
+        self.begun, path = True, self.out / LOG
+        write_whole(self.out / ABOUT, _about(self.recipe, self.settings))
+        old = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        write_whole(path, "".join(line + "\n" for line in old if _step_of(line) < step).encode())
+        self.board = _board(self.out)
 
     def draw(self, step: int, objective: Any) -> None:
         """A grid of samples, every so many steps, and at the end."""
@@ -175,15 +180,16 @@ def evaluate(
     held_out = recipe.data("test", data_dir)
     found = measured(model, held_out, recipe, limit=limit, fid=fid, seed=seed, folder=out)
     about = json.loads((out / ABOUT).read_text(encoding="utf-8"))
+    changed = {k: v for k, v in about["settings"].items() if v != _plain(recipe.defaults())[k]}
     last = _last_entry(out)
     card = {
         "recipe": recipe.name,
-        "command": about["command"],
-        "changed": {k: v for k, v in about["settings"].items() if v != _plain(recipe.defaults())[k]},
+        "command": command_of(recipe.name, changed),
+        "changed": changed,
         "parameters": sum(p.numel() for p in model.parameters()),
         "steps": last.get("step"),
         "training seconds": last.get("seconds"),
-        "hardware": hardware(),
+        "hardware": about["hardware"],
         "measured": found,
         "paper": dict(recipe.reached),
         "source": recipe.source,
@@ -193,39 +199,6 @@ def evaluate(
         write_whole(out / CARD, json.dumps(card, indent=1, ensure_ascii=False).encode())
         write_whole(out / "card.md", as_text(card).encode())
     return card
-
-
-def as_text(card: Mapping[str, Any]) -> str:
-    """A card to be read: ours, the paper's, and "not run" where nothing was measured."""
-    rows = ["| measure | ours | the paper's |", "|---|---|---|"]
-    for name in dict.fromkeys([*card["measured"], *card["paper"]]):
-        ours, error = card["measured"].get(name, "not run"), None
-        if isinstance(ours, list):
-            ours, error = ours
-        said = ours if isinstance(ours, str) else f"{ours:.4g}" + (f" ± {error:.2g}" if error is not None else "")
-        rows.append(f"| {name} | {said} | {card['paper'].get(name, '')} |")
-    changed = ", ".join(f"{k} = {v}" for k, v in card["changed"].items()) or "nothing"
-    seconds = "" if card["training seconds"] is None else f" in {card['training seconds']:.0f} s"
-    lines = [
-        f"# {card['recipe']}",
-        "",
-        *rows,
-        "",
-        f"- {card['steps']} steps{seconds}, {card['parameters']:,} parameters",
-        f"- changed in the recipe: {changed}",
-        f"- hardware: {card['hardware']}",
-        f"- command: `{card['command']}`",
-        f"- settings: {card['source']}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def hardware() -> str:
-    """What this machine computes with."""
-    if torch.cuda.is_available():
-        return f"{torch.cuda.device_count()} × {torch.cuda.get_device_name()}, torch {torch.__version__}"
-    threads = torch.get_num_threads()
-    return f"{threads} thread{'s' * (threads > 1)} of {platform.machine()}, torch {torch.__version__}"
 
 
 def _before(recipe: Recipe, out: Path, resume: bool) -> dict[str, Any]:
@@ -249,10 +222,10 @@ def _before(recipe: Recipe, out: Path, resume: bool) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in recipe.defaults()}
 
 
-def _about(recipe: Recipe, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _about(recipe: Recipe, settings: Mapping[str, Any]) -> bytes:
     versions = {"genlib": genlib.__version__, "torch": torch.__version__, "python": platform.python_version()}
-    command = "python -m genlib " + " ".join(sys.argv[1:])
-    return {"recipe": recipe.name, "command": command, "versions": versions, "settings": _plain(settings)}
+    about = {"recipe": recipe.name, "versions": versions, "hardware": hardware(), "settings": _plain(settings)}
+    return json.dumps(about, indent=1).encode()
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
