@@ -294,6 +294,16 @@ def test_two_processes_train_sample_and_measure_together(tmp_path: Path) -> None
     assert done.stdout.count("# realnvp-digits") == 1
 
 
+def test_what_one_process_is_refused_all_are(tmp_path: Path) -> None:
+    """Only the first looks into the folder; the other does not wait for it."""
+    (tmp_path / "thesis.tex").write_text("x")
+    both = together(tmp_path, "--set", *SMALL["realnvp-digits"][0])
+    errors = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [1, 1]
+    assert all("holds something else" in error for error in errors)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
 def test_when_one_process_is_killed_the_other_ends_with_a_clear_error(tmp_path: Path) -> None:
     out = tmp_path / "out"
     first, second = together(out, "--set", *SMALL["realnvp-digits"][0], "steps=100000", "log_every=1")

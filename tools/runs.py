@@ -18,7 +18,7 @@ import torch
 from lab_seeds import lab_3_seeds
 from safetensors.torch import save_file
 
-from genlib import data, diffusion, flows, gan, metrics, recipes, train
+from genlib import data, flows, gan, metrics, recipes, train
 
 RUNS = Path(__file__).parents[1] / "lectures" / "runs"
 LARGEST, FLAGSHIP = 500_000, 3_000_000  # bytes
@@ -50,10 +50,10 @@ OUTLINES = {  # what differs from run to run, in the arguments of `gan.Pix2Pix`
 
 def ddpm_digits() -> tuple[torch.nn.Module, train.History]:
     """The class-conditional model of lecture 04b, trained ten times as long as there."""
+    recipe = recipes.find("ddpm-digits")
     torch.manual_seed(0)
-    ddpm = diffusion.DDPM(diffusion.UNet.digits(), diffusion.Schedule.cosine(T=1000), predict="v", levels=17)
-    objective = diffusion.Denoising(ddpm, lr=4e-3)
-    return ddpm, train.fit(objective, data.digits("train"), steps=4000, seed=0, log_every=40)
+    objective: Any = recipe.objective(recipe.defaults())
+    return objective.model, train.fit(objective, recipe.data("train", None), steps=4000, seed=0, log_every=40)
 
 
 def emoji_ddpm() -> tuple[torch.nn.Module, train.History]:

@@ -63,7 +63,9 @@ def measured(
         made = drawn(model, n, recipe.shows, held_out, seed)
         found |= _colours(made, x[:n])
     if fid:
-        found["FID"] = _fid(drawn(model, fid, {**recipe.shows, "label": None}, held_out, seed), folder)
+        made = drawn(model, fid, {**recipe.shows, "label": None}, held_out, seed)
+        if processes_here().first:
+            found["FID"] = _fid(made, folder)
     return found
 
 

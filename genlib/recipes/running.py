@@ -18,6 +18,7 @@ from genlib.recipes.measures import measured
 from genlib.recipes.pictures import drawn, write_grid
 from genlib.recipes.recipe import TRAINING, Recipe
 from genlib.train.files import write_whole
+from genlib.train.processes import processes_here
 
 ABOUT, STATE, WEIGHTS, LOG, CARD = "recipe.json", "state.pt", "state.safetensors", "log.jsonl", "card.json"
 
@@ -56,8 +57,9 @@ def train(
         what `train.fit` and the data raise.
     """
     first = os.environ.get("RANK", "0") == "0"
-    before = _before(recipe, out, resume) if first or resume else {}
-    settings = recipe.changed({**before, **(changes or {})})
+    with processes_here().agreeing():  # nobody waits for one that has been refused
+        before = _before(recipe, out, resume) if first or resume else {}
+        settings = recipe.changed({**before, **(changes or {})})
     torch.manual_seed(settings["seed"])
     objective, here = recipe.objective(settings), device_of(device)
     pairs = recipe.data("train", data_dir)
