@@ -24,7 +24,19 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 FILE = f"{PROJECT['name'].replace('-', '_')}-{PROJECT['version']}"
 # What git ignores, and git's own.
 UNTRACKED = shutil.ignore_patterns(
-    *(".git", ".venv*", "my_labs", "my_changes", "build", "dist", "*.egg-info", "*.part", "__pycache__", "*.py[co]"),
+    *(
+        ".git",
+        ".venv*",
+        "my_labs",
+        "my_changes",
+        "trained",
+        "build",
+        "dist",
+        "*.egg-info",
+        "*.part",
+        "__pycache__",
+        "*.py[co]",
+    ),
     *(".ipynb_checkpoints", ".*_cache", ".hypothesis", ".jupyter", ".DS_Store"),
 )
 
