@@ -1405,6 +1405,13 @@ Markdown(text)
 # - Split the budget: half the width, twice the steps. Which family gains?
 # - Give exercise 9's generator 1000 points at a time instead of 128. What does it see now?
 # - How many points does your test need to see your model's failure?
+#
+# <details>
+# <summary>Another data set, by changing one line</summary>
+#
+# `number = 7`, or any other number, in "The task": each has a mixture of its own, and everything below runs on it.
+# Photos would not do, for nobody knows their density: modes, strays and gaps could not be measured, and the test of exercises 7 and 8 alone would be left.
+# </details>
 
 # %% [markdown]
 # ## Where you stand

@@ -1332,6 +1332,13 @@ unseen.compare("the first one of the walk" if never[-1] else last_or_none)
 # - Take a function of your own from lab 2 or 3. Which three faults would its checks not have found?
 # - Write the guidance of lab 3 with w in the wrong place, and a test that tells the conventions (1 + w) and w apart.
 # - In exercise 12, how many draws does it take until a variance that is 1 % too large is found at five standard errors?
+#
+# <details>
+# <summary>Another data set</summary>
+#
+# No test of this lab needs any: each makes the numbers that it tries.
+# To see the faults at work on pictures, put one into lab 2 or 3, which run on MNIST when one line is changed; their last cells say which.
+# </details>
 
 # %% [markdown]
 # ## Where you stand

@@ -13,7 +13,7 @@ from pygments.lexers import PythonLexer
 sys.path[:0] = [str(web.SITE)]
 
 CLAIM = ("lectures/04_diffusion_models.ipynb", "two noises merge into one (4)")
-LIVE = (("lectures/04b_learning_and_sampling.ipynb", "DigitSampler"), ("lectures/04_diffusion_models.ipynb", ""))
+LIVE = "lectures/02_conditional_gans.ipynb", "OutlinePainter"
 WRONG = '''\
 def q_sample(x_0, t, eps, alpha_bar):
     """x_t, from x_0 and noise."""
@@ -55,16 +55,16 @@ def claim(read: Any) -> str:
 
 
 def live(read: Any) -> str:
-    """The live digits, as the lecture stores them."""
-    for path, kind in LIVE:
-        stored = read(path)
-        states = stored["metadata"].get("widgets", {}).get(web.WIDGET_STATE, {}).get("state", {})
-        for cell in stored["cells"]:
-            for output in cell.get("outputs", []):
-                view = output.get("data", {}).get(web.WIDGET_VIEW)
-                if view and kind in states[view["model_id"]]["state"].get("_anywidget_id", ""):
-                    return web.embedded(stored, output)
-    raise ValueError("no lecture stores a widget for the landing page")
+    """The live outline, as the lecture stores it."""
+    path, kind = LIVE
+    stored = read(path)
+    states = stored["metadata"]["widgets"][web.WIDGET_STATE]["state"]
+    for cell in stored["cells"]:
+        for output in cell.get("outputs", []):
+            view = output.get("data", {}).get(web.WIDGET_VIEW)
+            if view and kind in states[view["model_id"]]["state"].get("_anywidget_id", ""):
+                return web.embedded(stored, output)
+    raise ValueError(f"{path}: no {kind} is stored for the landing page")
 
 
 def coded(source: str) -> str:
