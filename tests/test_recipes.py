@@ -22,8 +22,8 @@ import torch
 from PIL import Image
 
 from genlib import __main__ as command_line
-from genlib import data, recipes, train
-from genlib.recipes.measures import streamed
+from genlib import data, diffusion, recipes, train
+from genlib.recipes.measures import bits_of, streamed
 from genlib.recipes.pictures import write_grid
 from genlib.recipes.recipe import settings_in, value_of
 
@@ -403,3 +403,21 @@ def test_history_reports_what_it_holds() -> None:
     assert [entry["step"] for entry in told] == history.step
     assert [entry["loss"] for entry in told] == history.logs["loss"]
     assert [entry["seconds"] for entry in told] == history.time
+
+
+def test_the_standard_error_holds_for_a_bound_that_is_looked_at_at_some_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured again and again on the same pictures, bits/dim vary by no more than their standard error says."""
+    monkeypatch.setattr("genlib.recipes.measures.BOUND_STEPS", 4)
+    torch.manual_seed(0)
+    recipe = recipes.find("ddpm-digits")
+    model: Any = recipe.objective({**recipe.defaults(), "width": 4, "T": 60}).model
+    x, label = (part[:48] for part in data.digits("test"))
+
+    def bits(seed: int) -> list[float]:
+        generator = torch.Generator().manual_seed(seed)
+        return streamed(bits_of(model, lambda rows: (x[rows], label[rows]), generator), len(x))
+
+    found = torch.tensor([bits(seed) for seed in range(24)], dtype=torch.float64)
+    whole = diffusion.vlb(model, x, label, generator=torch.Generator().manual_seed(99)).total.mean()
+    assert found[:, 0].std() < 1.3 * found[:, 1].mean()
+    assert abs(found[:, 0].mean() - whole) < 4 * found[:, 0].std() / math.sqrt(24) + 0.02 * whole
