@@ -65,6 +65,7 @@ def one(name: str, folder: Path) -> str:
 
 def child(folder: Path, arguments: list[str]) -> None:
     """The command line, for which downloads lie ready: emoji in CIFAR-10's and the facades' formats."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
     sys.path.insert(0, str(ROOT / "tests"))
     import test_recipes
 
