@@ -20,6 +20,7 @@ LABELS = {
 TEXT = "document.querySelector('.genlib-text').textContent"
 # The pixels of one canvas, as [r, g, b, a] in a row.
 PIXELS = """k => { const canvas = document.querySelectorAll("canvas")[k];
+  if (!canvas) return false; // not drawn yet
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return Array.from({ length: data.length / 4 }, (_, i) => [...data.subarray(4 * i, 4 * i + 4)]); }"""
 CUT = """() => {
@@ -51,6 +52,10 @@ class Shown:
 
     def __init__(self, page: Any, widget: Explorer) -> None:
         self.page, self.widget = page, widget
+
+    def pixels(self, k: int) -> list[list[int]]:
+        """Of a canvas, once it is there."""
+        return self.page.wait_for_function(PIXELS, arg=k).json_value()
 
     def press(self, label: str, *keys: str) -> None:
         self.page.locator(f"[aria-label='{label}']").focus()
@@ -202,7 +207,7 @@ def test_the_digits_are_the_bytes_that_python_sent(show: Any) -> None:
     shown = show("beta", t=321)
     drawn = shown.widget.drawn()
     for k in (0, 9):
-        grey = [pixel[0] for pixel in shown.page.evaluate(PIXELS, k)]
+        grey = [pixel[0] for pixel in shown.pixels(k)]
         assert grey == drawn["digits"][drawn["level"][321], k].flatten().tolist()
 
 
@@ -211,7 +216,7 @@ def test_masks_and_patterns_are_drawn_as_python_has_them(show: Any) -> None:
     shown.press("number of layers", "ArrowRight")
     drawn, ink = shown.widget.drawn(), []
     for k in range(9):
-        pixels = shown.page.evaluate(PIXELS, k)
+        pixels = shown.pixels(k)
         table = drawn["masks" if k < 4 else "layers" if k < 8 else "composed"].flatten()
         bit = k % 4 + 1 if k < 8 else 4
         assert [pixel[3] == 255 for pixel in pixels] == (table >> bit & 1 == 1).tolist()
@@ -235,14 +240,14 @@ def test_the_plane_is_drawn_as_python_sent_it_and_the_legend_has_what_is_seen(sh
         for colour, path in enumerate(shown.page.evaluate(dots)):
             points = [int(v) for v in re.findall(r"-?\d+", path.replace("h0", " "))]
             assert points == drawn["samples"][layer][drawn["colour"] == colour].flatten().tolist()
-        ink = [pixel[3] for pixel in shown.page.evaluate(PIXELS, 0)]
+        ink = [pixel[3] for pixel in shown.pixels(0)]
         assert ink == drawn["density"][layer].flatten().tolist()
     assert len(shown.page.evaluate(legend)) == 4 + 1 + 1 + 3
     shown.press("show", "ArrowDown")
     assert shown.get("show") == "grid"
     assert shown.page.evaluate(lines)
     assert not any(shown.page.evaluate(dots))
-    assert not any(pixel[3] for pixel in shown.page.evaluate(PIXELS, 0))
+    assert not any(pixel[3] for pixel in shown.pixels(0))
     assert shown.page.evaluate(legend)[0] == "a square grid of the base"
     assert len(shown.page.evaluate(legend)) == 1 + 3
     assert shown.page.get_attribute(".genlib-plane > svg", "aria-label") == "the plane after 8 layers: grid"
