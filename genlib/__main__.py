@@ -86,6 +86,11 @@ def listed(name: str | None) -> str:
     return "\n".join([*lines, "  --set", *(f"    {k}={v}" for k, v in recipe.defaults().items())])
 
 
+def here(error: BaseException) -> str:
+    """What an error says, in the words of the command line."""
+    return str(error).replace("resume=True", "--resume")
+
+
 def main() -> int:
     """`run`, with each error that a user can mend in one line."""
     from genlib.train import Interrupted, NotFiniteError, ProcessLostError
@@ -93,13 +98,13 @@ def main() -> int:
     try:
         run()
     except Interrupted as stopped:
-        print(f"\ngenlib: {stopped}", file=sys.stderr)
+        print(f"\ngenlib: {here(stopped)}", file=sys.stderr)
         return 130
     except KeyboardInterrupt:
         print("\ngenlib: stopped", file=sys.stderr)
         return 130
     except (ValueError, OSError, NotFiniteError, ProcessLostError) as error:
-        print(f"genlib: {error}", file=sys.stderr)
+        print(f"genlib: {here(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -265,7 +265,7 @@ def test_ctrl_c_stops_after_the_step_and_says_how_to_go_on(tmp_path: Path) -> No
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert "resume=True goes on" in error
+    assert "--resume goes on" in error
     assert "Traceback" not in error
     assert (out / "state.pt").exists()
 
@@ -314,7 +314,7 @@ def test_when_one_process_is_killed_the_other_ends_with_a_clear_error(tmp_path: 
     lines = [line for line in error.splitlines() if line.startswith("genlib: ")]
     assert len(lines) == 1
     assert "another one has ended or does not answer" in lines[0]
-    assert "resume=True" in lines[0]
+    assert "--resume" in lines[0]
 
 
 def test_the_mean_over_a_stream_and_its_standard_error() -> None:
