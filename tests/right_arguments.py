@@ -122,7 +122,13 @@ RIGHT: dict[str, Callable[[], dict[str, Any]]] = {
     "diffusion.Chain": lambda: of(**SAMPLED, guidance=1.0, clip=False, generator=torch.Generator()),
     "diffusion.ancestral": lambda: SAMPLED,
     "diffusion.ddim": lambda: of(**SAMPLED, more=of(eta=0.5)),
+    "diffusion.dpm_solver": lambda: SAMPLED,
     "diffusion.heun": lambda: SAMPLED,
+    "diffusion.Guidance": lambda: of(w=1.0),
+    "diffusion.Preconditioned": lambda: of(net=diffusion.MLP(2, width=8, depth=1), schedule=S, x_t=X, t=T),
+    "diffusion.min_snr": lambda: of(schedule=S),
+    "diffusion.log_normal": lambda: of(schedule=S),
+    "diffusion.ode_log_prob": lambda: of(ddpm=ddpm(), x_0=X, label=LABEL, steps=2),
     "diffusion.last": lambda: of(x_ts=[X, X]),
     "diffusion.vlb": lambda: of(ddpm=ddpm(), x_0=X, label=LABEL, steps=3),
     # flows

@@ -681,3 +681,18 @@ def test_tensors_of_other_kinds_are_refused_by_name(kind: str) -> None:
     for call, name in calls:
         with pytest.raises(ValueError, match=rf"^{name}: expected"):
             call()
+
+
+@pytest.mark.parametrize("predict", ["v", "x_0"])
+def test_where_no_signal_is_left_it_trains_and_samples(predict: Any) -> None:
+    torch.manual_seed(0)
+    schedule = Schedule.cosine(T=3).zero_terminal()
+    model = DDPM(MLP(2, width=8, depth=1), schedule, predict=predict)
+    for _, loss, _ in Denoising(model).losses(torch.ones(300, 2), torch.Generator().manual_seed(0)):
+        assert loss.isfinite()
+        assert loss > 0.1
+    for sampler in (ancestral, ddim, heun):
+        assert last(sampler(model, (3, 2), steps=3)).isfinite().all()
+    assert vlb(model, torch.ones(3, 2)).total.isfinite().all()
+    with pytest.raises(ValueError, match="no signal is left"):
+        DDPM(MLP(2, width=8, depth=1), schedule)

@@ -15,12 +15,12 @@ from torch import nn
 from genlib import diffusion
 from genlib.arguments import Share
 from genlib.data import GaussianMixture
-from genlib.diffusion import DDPM, MLP, Schedule, UNet, ancestral, ddim, heun, last
+from genlib.diffusion import DDPM, MLP, Guidance, Schedule, UNet, ancestral, ddim, dpm_solver, heun, last
 
 S = Schedule.cosine(T=50)
 RING = GaussianMixture.ring(n=3, std=0.3)
 SHAPE = (6, 2)
-SAMPLERS = [ancestral, ddim, heun]
+SAMPLERS = [ancestral, ddim, dpm_solver, heun]
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -487,3 +487,102 @@ def test_what_the_net_cannot_take_is_refused_at_once() -> None:
         ddim(DDPM(MLP(2, 4), S), (1, 2), label=torch.tensor([0]))
     with pytest.raises(ValueError, match=r"x_T: .*float32.*got float64"):
         ddim(DDPM(MLP(2, 4), S), (1, 2), x_T=torch.zeros(1, 2, dtype=torch.float64))
+
+
+# -- DPM-Solver++(2M)
+
+
+def even_in_log_snr(n: int = 960) -> Schedule:
+    alpha_bar = torch.cat([torch.ones(1), torch.sigmoid(2 * torch.linspace(4, -2.5, n))]).double()
+    return Schedule(1 - alpha_bar[1:] / alpha_bar[:-1])  # type: ignore[arg-type]
+
+
+def test_dpm_solver_is_of_second_order_with_one_call_a_step() -> None:
+    """With steps that are even in λ: so that all of them, but for the last, get smaller together."""
+    p = GaussianMixture([[-0.5], [1.0]], [[[0.05]], [[0.04]]], [0.6, 0.4])
+    model = known(even_in_log_snr(), p)
+    assert orders(dpm_solver, model, [30, 60, 120]) == pytest.approx([2, 2], abs=0.25)
+    assert orders(ddim, model, [30, 60, 120]) == pytest.approx([1, 1], abs=0.1)
+    diary = Diary()
+    list(dpm_solver(DDPM(diary, S, predict="x_0"), SHAPE, steps=[50, 30, 20, 4]))
+    assert diary.steps == [50, 30, 20, 4]
+
+
+def test_dpm_solver_step_by_hand() -> None:
+    """The exact solution in λ, by quadrature, of what a straight line through the last two guesses gives."""
+    model, x_T, s = truth(), normal(*SHAPE), S
+    _, x_33, x_17, _ = dpm_solver(model, SHAPE, steps=3, x_T=x_T)
+    assert torch.allclose(x_33, list(ddim(model, SHAPE, steps=3, x_T=x_T))[1], atol=1e-12)
+    lam = (0.5 * (s.alpha_bar / (1 - s.alpha_bar)).log()).tolist()
+    at_50, at_33 = (model.denoise(x, torch.full((6,), t)).x_0 for x, t in ((x_T, 50), (x_33, 33)))
+    slope = (at_33 - at_50) / (lam[33] - lam[50])
+    # d(x/σ)/dλ = e^λ x_0-guess. The straight line is taken at the middle of the step, as the method does.
+    middle = at_33 + slope * (lam[17] - lam[33]) / 2
+    grown = torch.linspace(lam[33], lam[17], 20001).double().exp()
+    integral = torch.trapezoid(grown, dx=(lam[17] - lam[33]) / 20000)
+    sigma = (1 - s.alpha_bar).sqrt()
+    assert torch.allclose(x_17, sigma[17] * (x_33 / sigma[33] + integral * middle), atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_dpm_solver_of_two_steps_is_ddim(steps: int) -> None:
+    one, other = (last(f(truth(), SHAPE, steps=steps, x_T=normal(*SHAPE))) for f in (dpm_solver, ddim))
+    assert torch.allclose(one, other, atol=1e-10)
+
+
+# -- guidance in a part of the walk, and rescaled; gradients
+
+
+def test_guidance_between_two_noise_levels() -> None:
+    """Above and below them the walk is that without guidance, step by step."""
+    torch.manual_seed(0)
+    net = MLP(2, width=8, depth=1, n_classes=3).double()
+    torch.nn.init.normal_(net.last.weight)
+    model, steps, x_T = DDPM(net, S, predict="v"), [50, 40, 30, 20, 10], normal(*SHAPE)
+    low, high = float(S.sigma[20]), float(S.sigma[40])  # the upper end guides, the lower one does not
+    found = list(ddim(model, SHAPE, steps=steps, label=1, guidance=Guidance(3.0, low, high), x_T=x_T))
+    for i, (t, s) in enumerate(itertools.pairwise([*steps, 0])):
+        w = 3.0 if t in (40, 30) else 0.0
+        guess = model.denoise(found[i], torch.full((6,), t), 1, guidance=w)
+        expected = S.alpha_bar[s].sqrt() * guess.x_0 + (1 - S.alpha_bar[s]).sqrt() * guess.eps
+        assert torch.allclose(found[i + 1], expected, atol=1e-10)
+    plain, number = (last(ddim(model, SHAPE, steps=steps, label=1, guidance=g, x_T=x_T)) for g in (Guidance(3.0), 3.0))
+    assert torch.equal(plain, number)
+
+
+def test_rescaled_guidance_keeps_the_deviation_of_the_guess() -> None:
+    torch.manual_seed(0)
+    net = MLP(5, width=8, depth=1, n_classes=3).double()
+    torch.nn.init.normal_(net.last.weight)
+    model, x_t, t = DDPM(net, S, predict="v"), normal(4, 5), torch.tensor([5, 20, 30, 45])
+    alone, guided = (model.denoise(x_t, t, 1, guidance=w).x_0 for w in (0.0, 4.0))
+    assert ((guided.std(1) - alone.std(1)).abs() > 0.01).all()
+    for phi in (0.3, 1.0):
+        found = model.denoise(x_t, t, 1, guidance=Guidance(4.0, rescale=phi))
+        assert torch.allclose(found.x_0.std(1), phi * alone.std(1) + (1 - phi) * guided.std(1))
+        assert torch.allclose(torch.nn.functional.cosine_similarity(found.x_0, guided), torch.ones(4).double())
+        assert torch.allclose(S.q_sample(found.x_0, t, found.eps), x_t)
+
+
+@pytest.mark.parametrize("arguments", [{"w": -1}, {"w": 1, "low": 2, "high": 1}, {"w": 1, "rescale": 2}, {"w": "x"}])
+def test_guidance_refuses(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Guidance(**arguments)
+    with pytest.raises(ValueError, match="label: expected one to guide towards"):
+        last(ddim(truth(), SHAPE, guidance=Guidance(1.0)))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_gradients_through_the_walk_if_asked(sampler: Any) -> None:
+    torch.manual_seed(0)
+    net = MLP(2, width=8, depth=1).double()
+    torch.nn.init.normal_(net.last.weight)
+    model, x_T = DDPM(net, S, predict="v"), normal(3, 2).requires_grad_()
+
+    def end(x_T: torch.Tensor) -> torch.Tensor:
+        return last(sampler(model, (3, 2), steps=4, x_T=x_T, generator=generator(), gradients=True))
+
+    assert torch.autograd.gradcheck(end, (x_T,), atol=1e-6)
+    (by_weight,) = torch.autograd.grad(end(x_T).sum(), net.last.weight)
+    assert by_weight.abs().max() > 0
+    assert not last(sampler(model, (3, 2), steps=4, x_T=x_T)).requires_grad

@@ -11,7 +11,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from genlib.diffusion import DDPM, MLP, Denoising, Schedule, UNet, ancestral, ddim, heun, last, vlb
+from genlib.diffusion import DDPM, MLP, Denoising, Schedule, UNet, ancestral, ddim, dpm_solver, heun, last, vlb
 
 few = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
@@ -190,7 +190,7 @@ def test_denoise_and_reverse(case, data, guidance, clip) -> None:
 
 
 @few
-@given(cases(), st.sampled_from([ancestral, ddim, heun]), st.data())
+@given(cases(), st.sampled_from([ancestral, ddim, dpm_solver, heun]), st.data())
 def test_samplers(case, sampler, data) -> None:
     name, shape, label = case
     s = data.draw(st.sampled_from([Schedule.cosine(T=5), Schedule([0.4]), Schedule.linear(T=1000)]))

@@ -381,3 +381,37 @@ STEPS = torch.tensor([1, 2])
 def test_refuses(call: Callable[[Any], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call(SCHEDULES["short"])
+
+
+def test_karras_is_that_of_edm() -> None:
+    """The 18 levels of the paper's experiments, straight in σ^(1/7)."""
+    schedule = Schedule.karras(T=18)
+    assert schedule.sigma[1:].flip(0)[:4].tolist() == pytest.approx([80.0, 57.586, 40.786, 28.375], abs=1e-3)
+    assert schedule.sigma[1:].flip(0)[-1].item() == pytest.approx(0.002, rel=1e-12)
+    assert (schedule.sigma[1:] ** (1 / 7)).diff().numpy() == pytest.approx((80 ** (1 / 7) - 0.002 ** (1 / 7)) / 17)
+    assert (1 / schedule.alpha_bar - 1).sqrt()[1:].numpy() == pytest.approx(schedule.sigma[1:].numpy(), rel=1e-6)
+    assert Schedule.karras(T=1).sigma[1].item() == pytest.approx(80)
+    for wrong in ((1.0, 1.0), (2.0, 1.0), (1.0, 1e16)):
+        with pytest.raises(ValueError, match="sigma_max"):
+            Schedule.karras(10, *wrong)
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine"])
+def test_zero_terminal_leaves_no_signal_and_moves_all_roots_alike(name: str) -> None:
+    before = getattr(Schedule, name)(T=50)
+    after = before.zero_terminal()
+    assert after.alpha_bar[-1] == 0
+    assert after.beta[-1] == 1
+    assert after.prior_kl(torch.randn(3, 2)).tolist() == [0, 0, 0]
+    assert after.alpha_bar[1].item() == pytest.approx(before.alpha_bar[1].item(), rel=1e-12)
+    roots, old = after.alpha_bar.sqrt()[1:], before.alpha_bar.sqrt()[1:]
+    assert (roots.diff() / old.diff()).numpy() == pytest.approx(float(roots[0] / (old[0] - old[-1])), rel=1e-5)
+    assert after.respaced([10, 50]).alpha_bar[-1] == 0
+    x_0, eps = torch.randn(2, 4, 3, dtype=torch.float64)
+    t = torch.tensor([1, 20, 49, 50])
+    x_t = after.q_sample(x_0, t, eps)
+    assert torch.equal(x_t[3], eps[3])
+    v = after.convert(x_0, x_t, t, "x_0", "v")
+    assert torch.allclose(after.convert(v, x_t, t, "v", "x_0"), x_0)
+    with pytest.raises(ValueError, match="at least 2 steps"):
+        Schedule.linear(T=1).zero_terminal()

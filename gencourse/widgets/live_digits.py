@@ -115,16 +115,16 @@ class DDIMStep(nn.Module):
 
 
 class _Always:
-    """A weight of guidance in a graph, where its value is not known: true, so that both guesses are always made."""
+    """Guidance in a graph, where the value of w is not known: true, so that both guesses are always made."""
 
-    def __init__(self, w: Tensor) -> None:
-        self.w = w
+    def __init__(self, value: Tensor) -> None:
+        self.value, self.w, self.rescale = value, self, 0.0
 
     def __radd__(self, one: float) -> Tensor:
-        return one + self.w
+        return one + self.value
 
     def __mul__(self, other: Tensor) -> Tensor:
-        return self.w * other
+        return self.value * other
 
 
 def chain(schedule: diffusion.Schedule, n: int) -> list[list[float]]:

@@ -3,11 +3,15 @@
 from genlib.diffusion.bound import Bound, vlb
 from genlib.diffusion.ddpm import DDPM
 from genlib.diffusion.denoising import Denoising
+from genlib.diffusion.edm import Preconditioned
 from genlib.diffusion.importance import VariationalBound
 from genlib.diffusion.mlp import MLP
-from genlib.diffusion.samplers import Chain, Denoised, ancestral, ddim, heun, last, sampler
+from genlib.diffusion.ode import ode_log_prob
+from genlib.diffusion.samplers import Chain, Denoised, Guidance, ancestral, ddim, dpm_solver, heun, last, sampler
 from genlib.diffusion.schedule import Schedule
 from genlib.diffusion.unet import UNet
+from genlib.diffusion.weights import log_normal, min_snr
 
-__all__ = ["DDPM", "MLP", "Bound", "Chain", "Denoised", "Denoising", "Schedule", "UNet", "VariationalBound"]
-__all__ += ["ancestral", "ddim", "heun", "last", "sampler", "vlb"]
+__all__ = ["DDPM", "MLP", "Bound", "Chain", "Denoised", "Denoising", "Guidance", "Preconditioned", "Schedule", "UNet"]
+__all__ += ["VariationalBound", "ancestral", "ddim", "dpm_solver", "heun", "last", "log_normal", "min_snr"]
+__all__ += ["ode_log_prob", "sampler", "vlb"]

@@ -20,7 +20,7 @@ from torch import Generator, Tensor
 from genlib.arguments import Count, Levels, check, checked
 from genlib.common import BITS, draw, exactly
 from genlib.diffusion.ddpm import DDPM, Data
-from genlib.diffusion.samplers import Denoised
+from genlib.diffusion.samplers import Denoised, Guidance
 from genlib.diffusion.schedule import Schedule, q_posterior, q_sample
 
 Between = Annotated[int, "[1, {most}]"] | Sequence[Annotated[int, "[2, {T}]"]] | None
@@ -83,7 +83,7 @@ def vlb(
         row, step = pair % B, t[pair // B]
         x, here = x_0[row.to(x_0.device)], step.to(x_0.device)
         x_t = q_sample(schedule, x, here, draw(x.shape, x, generator))
-        guess = ddpm.guess(x_t, here, None if label is None else label[row.to(label.device)], 0.0, clip=False)
+        guess = ddpm.guess(x_t, here, None if label is None else label[row.to(label.device)], Guidance(0))
         # The network in its own precision, the small differences that the terms are made of in double.
         x_t, guess = exactly(x_t), Denoised(*(part if part is None else exactly(part) for part in guess))  # type: ignore
         mean, log_var = ddpm.step_back(guess, x_t, step, schedule)

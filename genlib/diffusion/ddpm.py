@@ -5,6 +5,7 @@ p_θ(x_{t−1} | x_t) = N(μ_θ(x_t, t), σ_t² I),   μ_θ = the mean of q(x_{t
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Annotated, Any, Literal
 
 import torch
@@ -13,7 +14,7 @@ from torch import Generator, Tensor, nn
 
 from genlib.arguments import Count, LabelOrNone, Levels, Natural, Sizes, checked, weight
 from genlib.common import evaluating
-from genlib.diffusion.samplers import Denoised, Guidance, ddim, last
+from genlib.diffusion.samplers import Denoised, Guidance, Weight, ddim, last
 from genlib.diffusion.schedule import Schedule, q_posterior
 
 Data = Annotated[Float[Tensor, "B D ..."], "finite"]
@@ -57,6 +58,8 @@ class DDPM(nn.Module):
         super().__init__()
         if variance != "beta" and schedule.T == 1:
             raise ValueError(f"variance: {variance!r} needs a schedule of at least 2 steps, for β̃_1 is 0; got T = 1")
+        if predict == "eps" and schedule.alpha_bar[-1] == 0:
+            raise ValueError("predict: expected 'v' or 'x_0' where no signal is left at T, got 'eps'")
         if getattr(net, "learned_variance", variance == "learned") != (variance == "learned"):
             raise ValueError(f"variance: got {variance!r} for a net with learned_variance={variance != 'learned'}")
         self.net, self.schedule, self.predict, self.variance = net, schedule, predict, variance
@@ -72,20 +75,36 @@ class DDPM(nn.Module):
             raise ValueError(f"net: expected a tensor of shape {shape}, got {tuple(getattr(out, 'shape', ())) or out}")
         return (*out.to(x_t.dtype).chunk(parts, dim=1), None)[:2]  # type: ignore[return-value]
 
-    def guess(self, x_t: Tensor, t: Tensor, label: Tensor | None, guidance: float, clip: bool) -> Denoised:
+    def guess(
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        label: Tensor | None,
+        guidance: Guidance,
+        clip: bool = False,
+        gradients: bool = False,
+    ) -> Denoised:
         """`denoise` of what has been checked: for samplers, which ask the same model many times."""
-        with evaluating(self):
-            if guidance and label is not None:
-                labels = torch.cat([label, torch.full_like(label, none(label))])
+        with evaluating(self), torch.enable_grad() if gradients else nullcontext():
+            w = guidance.w if label is not None else 0.0
+            if w:
+                labels = torch.cat([label, torch.full_like(label, none(label))])  # type: ignore[list-item, arg-type]
                 value, v = self(torch.cat([x_t, x_t]), torch.cat([t, t]), labels)
                 given, free = value.chunk(2)
                 # The formula is that of ε. x_0 and v are affine in ε, and 1 + w − w = 1: so it is theirs too.
-                value, v = (1 + guidance) * given - guidance * free, None if v is None else v.chunk(2)[0]
+                value, v = (1 + w) * given - w * free, None if v is None else v.chunk(2)[0]
             else:
                 value, v = self(x_t, t, label)
+                given = value
             x_0, eps = self.schedule._x_0_and_eps(value, x_t, t, self.predict)
+            if w and guidance.rescale:
+                alone, _ = self.schedule._x_0_and_eps(given, x_t, t, self.predict)
+                s, guided = (x.flatten(1).std(1).view(-1, *[1] * (x.dim() - 1)) for x in (alone, x_0))
+                x_0 = (guidance.rescale * s / guided.clamp(min=1e-12) + 1 - guidance.rescale) * x_0
             if clip:
-                x_0, eps = self.schedule._x_0_and_eps(x_0.clamp(-1, 1), x_t, t, "x_0")
+                x_0 = x_0.clamp(-1, 1)
+            if clip or (w and guidance.rescale):
+                x_0, eps = self.schedule._x_0_and_eps(x_0, x_t, t, "x_0")
             return Denoised(x_0, eps, v)
 
     def step_back(self, guess: Denoised, x_t: Tensor, t: Tensor, chain: Schedule) -> tuple[Tensor, Tensor]:
@@ -96,7 +115,7 @@ class DDPM(nn.Module):
         return mean, guess.v * chain._at("log_beta", t, x_t) + (1 - guess.v) * chain._at("log_beta_tilde", t, x_t)
 
     @checked
-    def label_for(self, n: Natural, label: LabelOrNone, guidance: Guidance = 0.0) -> Tensor | None:
+    def label_for(self, n: Natural, label: LabelOrNone, guidance: Weight = 0.0) -> Tensor | None:
         """The label of n examples, if the net is told such; if not, `ValueError`."""
         if guidance and label is None:
             raise ValueError(f"label: expected one to guide towards, for guidance = {guidance:g}; got None")
@@ -109,14 +128,15 @@ class DDPM(nn.Module):
 
     @checked
     def denoise(
-        self, x_t: Data, t: Times, label: Any = None, *, guidance: Guidance = 0.0, clip: bool = False
+        self, x_t: Data, t: Times, label: Any = None, *, guidance: Weight | Guidance = 0.0, clip: bool = False
     ) -> Denoised:
         """What the model makes of x_t, without gradients and without dropout: (1 + w) ε(x_t, label) − w ε(x_t, none).
         Args: x_t (B, D, ...), float, finite; t (B,) int64 in 1..T; label, guidance, clip: as for every `sampler`.
         Raises: ValueError for what does not fit, and guidance without a label.
         Ref: Ho & Salimans 2022, eq. 6; lecture 04 (28).
         """
-        return self.guess(x_t, t, self.label_for(len(x_t), label, guidance), guidance, clip)
+        guidance = guidance if isinstance(guidance, Guidance) else Guidance(guidance)
+        return self.guess(x_t, t, self.label_for(len(x_t), label, guidance.w), guidance, clip)
 
     def reverse(self, x_t: Tensor, t: Tensor, label: Tensor | int | None = None) -> tuple[Tensor, Tensor]:
         """Mean and variance of p_θ(x_{t−1} | x_t): like x_t; and (B, 1, ..., 1), or like x_t where it is learned.

@@ -1,7 +1,7 @@
 """How a diffusion model is trained: noise is added, and the net is to say what it was."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
@@ -28,7 +28,9 @@ class Denoising(nn.Module):
         lr: learning rate of Adam; 4e-3 suits small nets, the paper's take 2e-4 (256²: 2e-5).
         label_dropout: the share of labels hidden in training, so that one net is both conditional and not.
         lam: λ, the weight of the bound, in bits per dimension, where the variance is learned.
-        weight: w, a function of t, (B,) int64, that gives (B,), such as min-SNR's; None for the papers' w = 1.
+        weight: w, a function of t, (B,) int64, that gives (B,), such as `min_snr`; None for the papers' w = 1.
+        steps: (T,), how often each of 1..T is drawn, up to a factor, such as `log_normal`'s; None: all alike. What is
+            minimised has the weight w(t) times this.
     Raises: ValueError for other arguments.
     Ref: Ho et al. 2020, eq. 14; λ: Nichol & Dhariwal 2021, eq. 16; labels: Ho & Salimans 2022; w: Hang et al. 2023.
     Its weights against those of the bound: lecture 04 (20).
@@ -42,9 +44,13 @@ class Denoising(nn.Module):
         label_dropout: Share = 0.1,
         lam: NonNegative = 1e-3,
         weight: Callable[[Tensor], Tensor] | None = None,
+        steps: Annotated[Float[Tensor, " {ddpm.schedule.T}"], "[0, 1e15]"] | None = None,
     ) -> None:
         super().__init__()
+        if steps is not None and not float(steps.sum()) > 0:
+            raise ValueError("steps: expected some that are drawn, got 0 for all of them")
         self.model, self.lr, self.label_dropout, self.lam, self.weight = ddpm, lr, label_dropout, lam, weight
+        self.steps = steps
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for the net. Raises: ValueError if there is nothing in it to train."""
@@ -60,10 +66,13 @@ class Denoising(nn.Module):
         x_0 = x_0.to(torch.promote_types(x_0.dtype, torch.float32))
         model, schedule, B = self.model, self.model.schedule, len(x_0)
         where = x_0.device if generator is None else generator.device
-        t = torch.randint(1, schedule.T + 1, (B,), generator=generator, device=where).to(x_0.device)
+        if self.steps is None:
+            t = torch.randint(1, schedule.T + 1, (B,), generator=generator, device=where).to(x_0.device)
+        else:
+            t = 1 + torch.multinomial(self.steps.to(where), B, replacement=True, generator=generator).to(x_0.device)
         x_t, eps, label = self._noised(x_0, label, t, generator)
         value, v = model(x_t, t, label)
-        target = convert(schedule, eps, x_t, t, "eps", model.predict)
+        target = schedule._from_both(x_0, eps, t, model.predict)
         if self.weight is None:
             simple = functional.mse_loss(value, target)
         else:
@@ -110,4 +119,5 @@ class Denoising(nn.Module):
         """What must be the same to go on with a training: the model's, and what is minimised."""
         weight = self.weight and getattr(self.weight, "__qualname__", type(self.weight).__name__)
         own = {"label_dropout": self.label_dropout, "lam": self.lam, "weight": weight}
+        own |= {} if self.steps is None else {"steps": f"sum {float(self.steps.sum()):.6g}"}
         return self.model.config() | own | {"dropout": getattr(self.model.net, "dropout", 0.0)}

@@ -15,12 +15,34 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genlib.arguments import Count, Share, check, checked, weight
+from genlib.arguments import Count, NonNegative, Share, check, checked, weight
 from genlib.common import draw
 
-Guidance = Annotated[float, "[0, 1000]"]  # far beyond, ε overflows, and x_0 is NaN
+Weight = Annotated[float, "[0, 1000]"]  # far beyond, ε overflows, and x_0 is NaN
 Generator = torch.Generator | None
 Noise = Annotated[Float[Tensor, "{shape}"], "finite"] | None
+
+
+class Guidance:
+    """How a sampler is guided, where w alone does not say it:  ε = (1 + w) ε(x_t, label) − w ε(x_t, none)
+
+    Args:
+        w: the weight, in 0..1000.
+        low, high: the noise levels σ = √((1 − ᾱ)/ᾱ) between which it guides, `high` included; elsewhere w = 0.
+        rescale: φ in 0..1. The guess of x_0 is multiplied by φ s/s' + 1 − φ: s' is its standard deviation, over all
+            dimensions of one example, and s that of the guess without guidance, by the label alone.
+    Raises: ValueError for others, and unless low < high.
+    Ref: Ho & Salimans 2022, eq. 6; low, high: Kynkäänniemi et al. 2024; φ: Lin et al. 2024, §3.4.
+    """
+
+    @checked
+    def __init__(self, w: Weight, low: NonNegative = 0.0, high: NonNegative = 1e15, rescale: Share = 0.0) -> None:
+        if not low < high:
+            raise ValueError(f"low, high: expected low < high, got {low:g} and {high:g}")
+        self.w, self.low, self.high, self.rescale = w, low, high, rescale
+
+    def __repr__(self) -> str:
+        return f"Guidance({self.w:g}, low={self.low:g}, high={self.high:g}, rescale={self.rescale:g})"
 
 
 class Denoised(NamedTuple):
@@ -38,24 +60,37 @@ class Chain:
 
     @checked
     def __init__(
-        self, model, shape: Sequence[Count], steps, label, guidance: Guidance, clip: bool, generator: Generator, x_T
+        self,
+        model,
+        shape: Sequence[Count],
+        steps,
+        label,
+        guidance: Weight | Guidance,
+        clip: bool,
+        generator: Generator,
+        x_T,
+        gradients: bool = False,
     ) -> None:
         if not hasattr(model, "step_back"):
             raise ValueError(f"model: expected a DDPM, got {type(model).__name__}")
         if len(shape) < 2:
             raise ValueError(f"shape: expected (B, ...), such as (16, 1, 8, 8) or (500, 2), got {shape}")
-        self.model, self.guidance, self.clip, self.generator = model, guidance, clip, generator
+        self.guidance = guidance if isinstance(guidance, Guidance) else Guidance(guidance)
+        self.model, self.clip, self.generator, self.gradients = model, clip, generator, gradients
         model.check_shape(shape, "shape")
-        self.label, self.steps = model.label_for(shape[0], label, guidance), [0, *model.schedule.visited(steps)]
+        self.label, self.steps = model.label_for(shape[0], label, self.guidance.w), [0, *model.schedule.visited(steps)]
         self.schedule, self.downwards = model.schedule.respaced(self.steps[1:]), range(len(self.steps) - 1, 0, -1)
         x_T, own = check("x_T", x_T, Noise, self=model, shape=shape), weight(model)
         if x_T is None:
             x_T = draw(tuple(shape), torch.empty(0) if own is None else own, generator)
-        self.x_T: Tensor = x_T.detach().to(torch.promote_types(x_T.dtype, torch.float32))
+        x_T = x_T if gradients else x_T.detach()
+        self.x_T: Tensor = x_T.to(torch.promote_types(x_T.dtype, torch.float32))
 
     def ask(self, x_t: Tensor, i: int) -> Denoised:
         """What the model makes of x_t, at step i."""
-        return self.model.guess(x_t, self.at(self.steps[i]), self.label, self.guidance, self.clip)
+        sigma = float(self.schedule.sigma[i])
+        guidance = self.guidance if self.guidance.low < sigma <= self.guidance.high else Guidance(0)
+        return self.model.guess(x_t, self.at(self.steps[i]), self.label, guidance, self.clip, self.gradients)
 
     def at(self, step: int) -> Tensor:
         """The step, for each example."""
@@ -73,16 +108,29 @@ def sampler(walk: Callable[..., Iterator[Tensor]]) -> Callable[..., Iterator[Ten
         model: a `DDPM`; `shape`, of the samples, (B, ...).
         steps: which of 1..T to visit, as for `Schedule.visited`: all if left out, a number, or the steps themselves.
         label: (B,) int64, −1 for none; (B, n_condition) float, a row of NaN for none; one class for all; or None.
-        guidance: w in 0..1000: ε = (1 + w) ε(x_t, label) − w ε(x_t, none).
+        guidance: w in 0..1000: ε = (1 + w) ε(x_t, label) − w ε(x_t, none); or a `Guidance`.
         clip: clamp the guess of x_0 to [−1, 1] in every step.
         generator: of x_T and of all noise.
         x_T: where to start, of that shape; N(0, I) if left out.
+        gradients: whether x_0 can be differentiated, by the net's weights and by x_T; the walk is kept in memory.
     Returns: an iterator over x_T, ..., x_0. Raises: ValueError for what does not fit the model, at the call.
     """
     walk = checked(walk)
 
-    def start(model, shape, *, steps=None, label=None, guidance=0.0, clip=False, generator=None, x_T=None, **own):
-        return walk(Chain(model, shape, steps, label, guidance, clip, generator, x_T), **own)
+    def start(
+        model,
+        shape,
+        *,
+        steps=None,
+        label=None,
+        guidance=0.0,
+        clip=False,
+        generator=None,
+        x_T=None,
+        gradients=False,
+        **own,
+    ):
+        return walk(Chain(model, shape, steps, label, guidance, clip, generator, x_T, gradients), **own)
 
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):  # not the arguments, which are those of `start`
         setattr(start, name, getattr(walk, name))
@@ -151,6 +199,32 @@ def heun(chain: Chain) -> Iterator[Tensor]:
         if 1 < i < len(noise) - 1:
             h = noise[i - 1] - signal[i - 1] * noise[i] / signal[i]  # √ᾱ_s (σ_s − σ_t)
             x_t = x_t + h / 2 * (chain.ask(x_t, i - 1).eps - guess.eps)
+    yield x_t
+
+
+@sampler
+def dpm_solver(chain: Chain) -> Iterator[Tensor]:
+    """Sample without noise by DPM-Solver++(2M): of second order, and the network is asked once a step.
+
+    In λ = log √(ᾱ/(1 − ᾱ)) the way back is solved but for the guess of x_0, of which two steps know a straight line:
+
+        x_s = √((1 − ᾱ_s)/(1 − ᾱ_t)) x_t + √ᾱ_s (1 − e^(−h)) D,       h = λ_s − λ_t,   h' that of the step before
+        D   = x_0-guess + h/(2h') (x_0-guess − that of the step before)
+
+    With D = x_0-guess this is DDIM, as in the first step, which knows one guess alone, and in the last, where h is
+    infinite. Args: see `sampler`. Ref: Lu et al. 2022, *DPM-Solver++*, algorithm 2.
+    """
+    signal, noise = chain.schedule.sqrt_alpha_bar.tolist(), chain.schedule.sqrt_one_minus_alpha_bar.tolist()
+    half_log_snr = (-chain.schedule.sigma.log()).tolist()
+    x_t, before = chain.x_T, None
+    for i in chain.downwards:
+        yield x_t
+        guess = D = chain.ask(x_t, i).x_0
+        if before is not None and i > 1:
+            h, h_before = half_log_snr[i - 1] - half_log_snr[i], half_log_snr[i] - half_log_snr[i + 1]
+            D = guess + h / (2 * h_before) * (guess - before)
+        x_t = noise[i - 1] / noise[i] * x_t + (signal[i - 1] - noise[i - 1] / noise[i] * signal[i]) * D
+        before = guess
     yield x_t
 
 

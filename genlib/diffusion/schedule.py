@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from genlib.arguments import checked
+from genlib.arguments import Positive, checked
 from genlib.common import exactly
 
 Quantity = Literal["eps", "x_0", "v", "score"]
@@ -57,6 +57,7 @@ class Schedule:
         self.T, self.beta, self.alpha, self.alpha_bar = len(beta) - 1, beta, alpha, alpha_bar
         self.log_alpha_bar, self.one_minus_alpha_bar = log_alpha_bar, log_alpha_bar.expm1().abs()
         self.sqrt_alpha_bar, self.sqrt_one_minus_alpha_bar = alpha_bar.sqrt(), self.one_minus_alpha_bar.sqrt()
+        self.sigma = self.sqrt_one_minus_alpha_bar / self.sqrt_alpha_bar  # of the noise in x_t/√ᾱ_t
         share = self.one_minus_alpha_bar.roll(1) / self.one_minus_alpha_bar  # (1 − ᾱ_{t−1})/(1 − ᾱ_t), 0 at t = 1
         share[:2] = 0
         self.beta_tilde, self.posterior_x_t = share * beta, share * alpha.sqrt()
@@ -90,6 +91,39 @@ class Schedule:
         t = torch.arange(T + 1, dtype=torch.float64, device="cpu")
         f = torch.cos((t / T + s) / (1 + s) * (math.pi / 2)) ** 2
         return cls((1 - f[1:] / f[:-1]).clamp(max=MAX_BETA).tolist())
+
+    @classmethod
+    @checked
+    def karras(
+        cls, T: Horizon = 1000, sigma_min: Positive = 0.002, sigma_max: Positive = 80.0, rho: Positive = 7.0
+    ) -> "Schedule":
+        """σ_t = (σ_min^(1/ρ) + (σ_max^(1/ρ) − σ_min^(1/ρ)) (t − 1)/(T − 1))^ρ,   ᾱ_t = 1/(1 + σ_t²)
+
+        The noise levels of EDM. There x_0 + σ_t ε is looked at, without a factor; x_t here is √ᾱ_t times that. The
+        papers' numbers are for data of standard deviation ½. With T = 1 only σ_max is used.
+        Raises: ValueError unless T is in 1..1,000,000 and 0 < σ_min < σ_max, with some signal left.
+        Ref: Karras et al. 2022, eq. 5.
+        """
+        if not sigma_min < sigma_max or sigma_max > cls.least**-0.5:
+            raise ValueError(f"sigma_max: expected more than sigma_min, up to 1e15, got {sigma_min:g}, {sigma_max:g}")
+        ends = [sigma ** (1 / rho) for sigma in (sigma_min if T > 1 else sigma_max, sigma_max)]
+        sigma = torch.linspace(*ends, T, dtype=torch.float64, device="cpu") ** rho
+        return cls._of(torch.cat([sigma.new_zeros(1), -torch.log1p(sigma**2)]))
+
+    @checked
+    def zero_terminal(self) -> "Schedule":
+        """√ᾱ'_t = √ᾱ_1 (√ᾱ_t − √ᾱ_T)/(√ᾱ_1 − √ᾱ_T): no signal is left at T, so that N(0, I) is where x_T comes from.
+
+        ε says nothing of x_0 there, so a model has to predict v or x_0. Raises: ValueError for T = 1.
+        Ref: Lin et al. 2024, algorithm 1.
+        """
+        if self.T == 1:
+            raise ValueError("zero_terminal: expected a schedule of at least 2 steps, got T = 1")
+        root = self.sqrt_alpha_bar
+        rescaled = torch.cat([root[:1], root[1] * (root[1:] - root[-1]) / (root[1] - root[-1])])
+        log_alpha_bar = 2 * rescaled.log()
+        log_alpha_bar[1] = self.log_alpha_bar[1]  # where little noise is, its digits are lost in the root
+        return self._of(log_alpha_bar)
 
     def __repr__(self) -> str:
         """T, and the log-SNR at five steps: enough to tell schedules apart, too little to tell processors apart."""
@@ -130,9 +164,15 @@ class Schedule:
         if not steps or list(steps) != sorted(set(steps)):
             raise ValueError(f"steps: expected different ones of 1..{self.T}, upwards, got {steps}")
         kept = [0, *steps]
-        log_alpha = self.log_alpha_bar[[0, *kept]].diff()  # that of α'_0 = 1, too
-        chain = Schedule.__new__(Schedule)  # β'_i may be so near 1 that it is 1, which no β that is given may be
-        chain._fill(log_alpha.expm1().abs(), log_alpha.exp(), self.alpha_bar[kept], self.log_alpha_bar[kept])
+        return self._of(self.log_alpha_bar[kept], self.alpha_bar[kept])
+
+    @classmethod
+    def _of(cls, log_alpha_bar: Tensor, alpha_bar: Tensor | None = None) -> "Schedule":
+        """The chain of log ᾱ_0..log ᾱ_T; β may be so near 1 that it is 1, which no β that is given may be."""
+        log_alpha = torch.cat([log_alpha_bar[:1], log_alpha_bar.diff()])  # that of α_0 = 1, too
+        chain = cls.__new__(cls)
+        alpha_bar = log_alpha_bar.exp() if alpha_bar is None else alpha_bar
+        chain._fill(log_alpha.expm1().abs(), log_alpha.exp(), alpha_bar, log_alpha_bar)
         return chain
 
     def _at(self, table: str, t: Tensor, like: Tensor) -> Tensor:
@@ -177,10 +217,13 @@ class Schedule:
         """
         if source == target:
             return value
-        x_0, eps = self._x_0_and_eps(value, x_t, t, source)
+        return self._from_both(*self._x_0_and_eps(value, x_t, t, source), t, target)
+
+    def _from_both(self, x_0: Tensor, eps: Tensor, t: Tensor, target: str) -> Tensor:
+        """Of what x_t is made of, the quantity that is asked for."""
         if target in ("x_0", "eps"):
             return x_0 if target == "x_0" else eps
-        signal, noise = self._at("sqrt_alpha_bar", t, x_t), self._at("sqrt_one_minus_alpha_bar", t, x_t)
+        signal, noise = self._at("sqrt_alpha_bar", t, x_0), self._at("sqrt_one_minus_alpha_bar", t, x_0)
         return signal * eps - noise * x_0 if target == "v" else -eps / noise
 
     def _x_0_and_eps(self, value: Tensor, x_t: Tensor, t: Tensor, source: str) -> tuple[Tensor, Tensor]:
