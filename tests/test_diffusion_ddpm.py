@@ -683,7 +683,7 @@ def test_tensors_of_other_kinds_are_refused_by_name(kind: str) -> None:
             call()
 
 
-@pytest.mark.parametrize("predict", ["v", "x_0"])
+@pytest.mark.parametrize("predict", ["v", "x_0", "u"])
 def test_where_no_signal_is_left_it_trains_and_samples(predict: Any) -> None:
     torch.manual_seed(0)
     schedule = Schedule.cosine(T=3).zero_terminal()

@@ -13,11 +13,11 @@ def test_min_snr_is_one_weighting_whatever_is_predicted() -> None:
     x_0, eps, guess = torch.randn(3, 100, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x_t = S.q_sample(x_0, T, eps)
     losses = []
-    for predict in ("x_0", "eps", "v"):
+    for predict in ("x_0", "eps", "v", "u"):
         apart = S.convert(x_0, x_t, T, "x_0", predict) - S.convert(guess, x_t, T, "x_0", predict)
         losses.append(min_snr(S, predict)(T) * apart.square().mean(1))
-    assert torch.allclose(losses[1], losses[0], rtol=1e-4)
-    assert torch.allclose(losses[2], losses[0], rtol=1e-4)
+    for loss in losses[1:]:
+        assert torch.allclose(loss, losses[0], rtol=1e-4)
 
 
 def test_min_snr_is_the_snr_up_to_gamma() -> None:
@@ -30,6 +30,7 @@ def test_min_snr_is_the_snr_up_to_gamma() -> None:
 def test_min_snr_where_no_signal_is_left() -> None:
     zero = S.zero_terminal()
     assert min_snr(zero, "v")(T)[-1] == 0
+    assert min_snr(zero, "u")(T)[-1] == 0
     assert min_snr(zero, "eps")(T)[-1] == 1
 
 

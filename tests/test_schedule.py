@@ -11,6 +11,7 @@ import pytest
 import torch
 from no_float64 import NoFloat64
 
+from genlib import data, diffusion
 from genlib.diffusion import Schedule
 
 SCHEDULES = {
@@ -134,7 +135,7 @@ def test_posterior_averaged_over_x_t_gives_back_the_marginal(name: str) -> None:
         assert float(var + from_x_t**2 * (1 - bar)) == pytest.approx(1 - before, abs=1e-10)
 
 
-QUANTITIES = ["eps", "x_0", "v", "score"]
+QUANTITIES = ["eps", "x_0", "v", "u", "score"]
 
 
 @pytest.mark.parametrize("source", QUANTITIES)
@@ -149,7 +150,7 @@ def test_conversions_agree_with_the_picture_they_came_from(source: str, target: 
     leaf = x_t.clone().requires_grad_()
     log_q = torch.distributions.Normal(a.sqrt() * x_0, (1 - a).sqrt()).log_prob(leaf).sum()
     (score,) = torch.autograd.grad(log_q, leaf)
-    truth = {"x_0": x_0, "eps": eps, "v": a.sqrt() * eps - (1 - a).sqrt() * x_0, "score": score}
+    truth = {"x_0": x_0, "eps": eps, "v": a.sqrt() * eps - (1 - a).sqrt() * x_0, "u": x_0 - eps, "score": score}
     got = s.convert(truth[source], x_t, t, source, target)  # type: ignore[arg-type]
     assert torch.allclose(got, truth[target], rtol=1e-8, atol=1e-8)
 
@@ -415,3 +416,33 @@ def test_zero_terminal_leaves_no_signal_and_moves_all_roots_alike(name: str) -> 
     assert torch.allclose(after.convert(v, x_t, t, "v", "x_0"), x_0)
     with pytest.raises(ValueError, match="at least 2 steps"):
         Schedule.linear(T=1).zero_terminal()
+
+
+def test_flow_matching_is_the_straight_line_and_ddim_its_euler() -> None:
+    """In z_s = (1 − s) x_0 + s ε, from s = 1 to 0, with the mixture's own velocity by quadrature over x_0."""
+    p, schedule = data.GaussianMixture([[-0.5], [1.0]], [[[0.05]], [[0.04]]], [0.6, 0.4]), Schedule.straight(T=40)
+    grid = torch.linspace(-2.5, 2.5, 4001, dtype=torch.float64)
+    log_p = p.log_prob(grid[:, None])
+
+    def velocity(z: torch.Tensor, s: float) -> torch.Tensor:
+        """E[x_0 − ε | z_s], for z (B, 1)."""
+        eps = (z - (1 - s) * grid) / s
+        return ((log_p - eps.square() / 2).softmax(1) * (grid - eps)).sum(1, keepdim=True)
+
+    def best(x_t: torch.Tensor, t: torch.Tensor, label: None) -> torch.Tensor:
+        s = float(t[0]) / 40
+        return velocity(x_t * math.hypot(1 - s, s), s)
+
+    z = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
+    found = list(diffusion.ddim(diffusion.DDPM(best, schedule, predict="u"), (9, 1), steps=8, x_T=z))  # type: ignore[arg-type]
+    for i, x in enumerate(found):
+        s = 1 - i / 8
+        assert torch.allclose(x * math.hypot(1 - s, s), z, atol=1e-9)
+        z = z + velocity(z, s) / 8 if i < 8 else z
+    x_0, eps = torch.randn(2, 5, 3, dtype=torch.float64)
+    t = torch.tensor([1, 7, 20, 39, 40])
+    x_t, s = schedule.q_sample(x_0, t, eps), (t / 40).double()[:, None]
+    assert torch.allclose(x_t * torch.hypot(1 - s, s), (1 - s) * x_0 + s * eps)
+    assert torch.allclose(schedule.convert(x_0 - eps, x_t, t, "u", "x_0"), x_0)
+    assert torch.allclose(schedule.convert(x_0 - eps, x_t, t, "u", "eps"), eps)
+    assert torch.allclose(schedule.convert(x_0, x_t, t, "x_0", "u"), x_0 - eps)

@@ -49,7 +49,7 @@ class DDPM(nn.Module):
         self,
         net: Callable[[Tensor, Tensor, Any], Tensor],
         schedule: Schedule,
-        predict: Literal["eps", "x_0", "v"] = "eps",
+        predict: Literal["eps", "x_0", "v", "u"] = "eps",
         variance: Literal["beta", "beta_tilde", "learned"] = "beta",
         *,
         levels: Levels | None = None,
@@ -59,7 +59,7 @@ class DDPM(nn.Module):
         if variance != "beta" and schedule.T == 1:
             raise ValueError(f"variance: {variance!r} needs a schedule of at least 2 steps, for β̃_1 is 0; got T = 1")
         if predict == "eps" and schedule.alpha_bar[-1] == 0:
-            raise ValueError("predict: expected 'v' or 'x_0' where no signal is left at T, got 'eps'")
+            raise ValueError("predict: expected 'v', 'u' or 'x_0' where no signal is left at T, got 'eps'")
         if getattr(net, "learned_variance", variance == "learned") != (variance == "learned"):
             raise ValueError(f"variance: got {variance!r} for a net with learned_variance={variance != 'learned'}")
         self.net, self.schedule, self.predict, self.variance = net, schedule, predict, variance

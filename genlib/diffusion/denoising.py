@@ -20,7 +20,7 @@ from genlib.optimizers import adam
 class Denoising(nn.Module):
     """The objective of a DDPM. For a random step t of each example, it is to minimise
 
-        L_simple = w(t) ‖target − net(x_t, t, label)‖², the mean over dimensions;   the target is ε, x_0 or v
+        L_simple = w(t) ‖target − net(x_t, t, label)‖², the mean over dimensions;   the target is ε, x_0, v or u
 
     and with a learned variance L_simple + λ Σ_t L_t, where only the variance follows the second part.
 

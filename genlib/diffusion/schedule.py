@@ -18,7 +18,7 @@ from torch import Tensor
 from genlib.arguments import Positive, checked
 from genlib.common import exactly
 
-Quantity = Literal["eps", "x_0", "v", "score"]
+Quantity = Literal["eps", "x_0", "v", "u", "score"]
 Inside = Annotated[float, "(0, 1)"]
 Horizon = Annotated[int, "[1, 1000000]"]
 Step = Annotated[int, "[1, {self.T}]"]
@@ -109,6 +109,19 @@ class Schedule:
         ends = [sigma ** (1 / rho) for sigma in (sigma_min if T > 1 else sigma_max, sigma_max)]
         sigma = torch.linspace(*ends, T, dtype=torch.float64, device="cpu") ** rho
         return cls._of(torch.cat([sigma.new_zeros(1), -torch.log1p(sigma**2)]))
+
+    @classmethod
+    @checked
+    def straight(cls, T: Horizon = 1000) -> "Schedule":
+        """ᾱ_t = (1 − s)²/((1 − s)² + s²),   s = t/T: that of flow matching, with no signal at T
+
+        There data and noise are joined by a straight line, (1 − s) x_0 + s ε, whose slope in s is −u; x_t here is that,
+        divided by √((1 − s)² + s²), so that its variance is the chain's. A model that predicts u on this schedule,
+        trained by `Denoising`, is flow matching; with steps even in t `ddim` is Euler's method in s.
+        Ref: Liu et al. 2023 (rectified flow); Lipman et al. 2023; lecture 05, section 6.
+        """
+        s = torch.arange(T + 1, dtype=torch.float64, device="cpu") / T
+        return cls._of(-torch.log1p((s / (1 - s)) ** 2))
 
     @checked
     def zero_terminal(self) -> "Schedule":
@@ -208,12 +221,13 @@ class Schedule:
 
     @checked
     def convert(self, value: Data, x_t: Data, t: Times, source: Quantity, target: Quantity) -> Tensor:
-        """The same knowledge in another form: given x_t, each of ε, x_0, v and the score fixes the other three.
+        """The same knowledge in another form: given x_t, each of ε, x_0, v, u and the score fixes the others.
 
-            x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε      v = √ᾱ_t ε − √(1 − ᾱ_t) x_0      score = −ε/√(1 − ᾱ_t)
+            x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε     v = √ᾱ_t ε − √(1 − ᾱ_t) x_0     u = x_0 − ε     score = −ε/√(1 − ᾱ_t)
 
-        The score is ∇ log q(x_t | x_0); with E[ε | x_t] in place of ε it is ∇ log q(x_t), that of the marginal.
-        Ref: v: Salimans & Ho 2022, app. D; the score: Song et al. 2021, §3; lecture 04 (12), (13), (14).
+        u is the velocity of flow matching (see `straight`). The score is ∇ log q(x_t | x_0); with E[ε | x_t] in place of ε it is ∇ log q(x_t), that of the marginal.
+        Ref: v: Salimans & Ho 2022, app. D; u: Lipman et al. 2023; the score: Song et al. 2021, §3; lecture 04 (12),
+        (13), (14).
         """
         if source == target:
             return value
@@ -221,8 +235,8 @@ class Schedule:
 
     def _from_both(self, x_0: Tensor, eps: Tensor, t: Tensor, target: str) -> Tensor:
         """Of what x_t is made of, the quantity that is asked for."""
-        if target in ("x_0", "eps"):
-            return x_0 if target == "x_0" else eps
+        if target in ("x_0", "eps", "u"):
+            return {"x_0": x_0, "eps": eps}.get(target, x_0 - eps)
         signal, noise = self._at("sqrt_alpha_bar", t, x_0), self._at("sqrt_one_minus_alpha_bar", t, x_0)
         return signal * eps - noise * x_0 if target == "v" else -eps / noise
 
@@ -230,6 +244,8 @@ class Schedule:
         signal, noise = self._at("sqrt_alpha_bar", t, x_t), self._at("sqrt_one_minus_alpha_bar", t, x_t)
         if source == "x_0":
             return value, (x_t - signal * value) / noise
+        if source == "u":
+            return (x_t + noise * value) / (signal + noise), (x_t - signal * value) / (signal + noise)
         if source == "v":
             return signal * x_t - noise * value, noise * x_t + signal * value
         eps = value if source == "eps" else -noise * value

@@ -9,19 +9,19 @@ from torch import Tensor
 from genlib.arguments import Positive, checked
 from genlib.diffusion.schedule import Schedule
 
-Predicted = Literal["eps", "x_0", "v"]
+Predicted = Literal["eps", "x_0", "v", "u"]
 
 
 @checked
 def min_snr(schedule: Schedule, predict: Predicted = "v", gamma: Positive = 5.0) -> Callable[[Tensor], Tensor]:
     """For `Denoising(weight=...)`: min(SNR, γ) for a network that predicts x_0, and what is the same for the others.
 
-        w = min(SNR, γ)  for x_0,     min(SNR, γ)/SNR  for ε,     min(SNR, γ)/(SNR + 1)  for v
+        w = min(SNR, γ) · c,     c = 1 for x_0,  1/SNR for ε,  1/(SNR + 1) for v,  1/(√SNR + 1)² for u
 
-    since ‖x_0 − x_0-guess‖² is ‖ε − ε-guess‖²/SNR, and ‖v − v-guess‖²/(SNR + 1). Ref: Hang et al. 2023, §3.4.
+    since c ‖ε − ε-guess‖², and so on, is ‖x_0 − x_0-guess‖² whichever of them it is. Ref: Hang et al. 2023, §3.4.
     """
     snr = schedule.alpha_bar[1:] / schedule.one_minus_alpha_bar[1:]
-    of_one = {"x_0": torch.ones_like(snr), "eps": snr, "v": snr + 1}[predict]
+    of_one = {"x_0": torch.ones_like(snr), "eps": snr, "v": snr + 1, "u": (snr.sqrt() + 1) ** 2}[predict]
     table = (snr.clamp(max=gamma) / of_one).nan_to_num(1.0)  # for ε where no signal is left: min(SNR, γ)/SNR → 1
 
     def weight(t: Tensor) -> Tensor:
