@@ -106,6 +106,9 @@ RIGHT: dict[str, Callable[[], dict[str, Any]]] = {
         label=LABEL,
         more=of(width=8),
     ),
+    "diffusion.DiT": lambda: of(
+        channels=1, width=8, depth=1, heads=2, n_classes=3, x_t=pictures(), t=T, label=LABEL, more=of(width=8)
+    ),
     "diffusion.DDPM": lambda: of(
         self=ddpm,
         net=diffusion.MLP(2, width=8, depth=1, n_classes=3),

@@ -53,13 +53,14 @@ def levels(flow: flows.Flow, shape: tuple[int, ...]) -> Case:
     return Case(flow, lambda model, x: (model.log_prob(x), *model(x)), inputs, objective, x_int)
 
 
-def chain(predict: Any, variance: Any, label: Tensor | None = None, pictures: bool = False) -> Case:
+def chain(predict: Any, variance: Any, label: Tensor | None = None, pictures: bool = False, other: Any = None) -> Case:
     told = {} if label is None else {"n_condition": N} if label.is_floating_point() else {"n_classes": K}
     learned = variance == "learned"
     x = PICTURES if pictures else X
     net: Any = diffusion.MLP(D, width=8, depth=2, learned_variance=learned, **told)
     if pictures:
         net = diffusion.UNet(1, width=8, mults=(1, 2), n_blocks=1, learned_variance=learned, **told)  # type: ignore
+    net = net if other is None else other
     ddpm = diffusion.DDPM(net, STEPS, predict, variance, levels=17 if pictures else None, shape=tuple(x.shape[1:]))
     inputs = (x, T) if label is None else (x, T, label)
 
@@ -121,12 +122,18 @@ CASES: dict[str, Callable[[], Case]] = {
     "flow, pictures": lambda: levels(flows.RealNVP.for_images((1, 8, 8), 17, width=4, n_blocks=1), (B, 1, 8, 8)),
     **{
         f"ddpm, {predict}, {variance}": lambda predict=predict, variance=variance: chain(predict, variance)
-        for predict in ("eps", "x_0", "v")
+        for predict in ("eps", "x_0", "v", "u")
         for variance in ("beta", "beta_tilde", "learned")
     },
     "ddpm, classes": lambda: chain("v", "beta", LABEL),
     "ddpm, vectors": lambda: chain("v", "beta", CONDITION),
     "ddpm, pictures": lambda: chain("v", "learned", LABEL, pictures=True),
+    "ddpm, transformer": lambda: chain(
+        "v", "learned", LABEL, True, diffusion.DiT(1, 8, 2, 2, n_classes=K, learned_variance=True)
+    ),
+    "ddpm, preconditioned": lambda: chain(
+        "x_0", "beta", other=diffusion.Preconditioned(diffusion.MLP(D, width=8, depth=2), STEPS)
+    ),
     "autoencoder": plain,
     "vae": vae,
     "vae, classes": lambda: vae(LABEL, learn_std=True),

@@ -3,6 +3,7 @@
 from genlib.diffusion.bound import Bound, vlb
 from genlib.diffusion.ddpm import DDPM
 from genlib.diffusion.denoising import Denoising
+from genlib.diffusion.dit import DiT
 from genlib.diffusion.edm import Preconditioned
 from genlib.diffusion.importance import VariationalBound
 from genlib.diffusion.mlp import MLP
@@ -12,6 +13,18 @@ from genlib.diffusion.schedule import Schedule
 from genlib.diffusion.unet import UNet
 from genlib.diffusion.weights import log_normal, min_snr
 
-__all__ = ["DDPM", "MLP", "Bound", "Chain", "Denoised", "Denoising", "Guidance", "Preconditioned", "Schedule", "UNet"]
+__all__ = [
+    "DDPM",
+    "MLP",
+    "Bound",
+    "Chain",
+    "Denoised",
+    "Denoising",
+    "DiT",
+    "Guidance",
+    "Preconditioned",
+    "Schedule",
+    "UNet",
+]
 __all__ += ["VariationalBound", "ancestral", "ddim", "dpm_solver", "heun", "last", "log_normal", "min_snr"]
 __all__ += ["ode_log_prob", "sampler", "vlb"]

@@ -225,9 +225,9 @@ class Schedule:
 
             x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε     v = √ᾱ_t ε − √(1 − ᾱ_t) x_0     u = x_0 − ε     score = −ε/√(1 − ᾱ_t)
 
-        u is the velocity of flow matching (see `straight`). The score is ∇ log q(x_t | x_0); with E[ε | x_t] in place of ε it is ∇ log q(x_t), that of the marginal.
-        Ref: v: Salimans & Ho 2022, app. D; u: Lipman et al. 2023; the score: Song et al. 2021, §3; lecture 04 (12),
-        (13), (14).
+        u is the velocity of flow matching (see `straight`). The score is ∇ log q(x_t | x_0); with E[ε | x_t] in place
+        of ε it is ∇ log q(x_t), that of the marginal. Ref: v: Salimans & Ho 2022, app. D; u: Lipman et al. 2023; the
+        score: Song et al. 2021, §3; lecture 04 (12), (13), (14).
         """
         if source == target:
             return value
