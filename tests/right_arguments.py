@@ -32,6 +32,10 @@ def ddpm() -> diffusion.DDPM:
     return diffusion.DDPM(diffusion.MLP(2, width=8, depth=1, n_classes=3), S, shape=(2,))
 
 
+def masked() -> diffusion.MaskedDiffusion:
+    return diffusion.MaskedDiffusion(diffusion.DiT(4, 8, 1, 2), 3, (1, 4, 4), T=5)
+
+
 def flow(**options: Any) -> flows.Flow:
     return flows.RealNVP.for_vectors(2, n_couplings=2, width=8, depth=1, **options).eval()
 
@@ -49,6 +53,7 @@ def canvas() -> Canvas:
 X, T, LABEL = noise(4, 2), torch.tensor([1, 2, 3, 4]), torch.tensor([0, 1, 2, 1])
 S = diffusion.Schedule.linear(5)
 RING = data.GaussianMixture.ring(3)
+LEVELS = torch.arange(32).view(2, 1, 4, 4) % 3
 MASK = torch.tensor([True, False])
 DIGITS = data.digits("test")
 ALONG = [0.0, 0.5, 1.0]
@@ -122,6 +127,8 @@ RIGHT: dict[str, Callable[[], dict[str, Any]]] = {
     ),
     "diffusion.Denoising": lambda: of(ddpm=ddpm(), batch=(X, LABEL)),
     "diffusion.VariationalBound": lambda: of(ddpm=ddpm(), batch=(X, LABEL)),
+    "diffusion.MaskedDiffusion": lambda: of(self=masked, net=masked().net, levels=3, shape=(1, 4, 4), x_0=LEVELS, n=2),
+    "diffusion.Unmasking": lambda: of(model=masked(), batch=LEVELS),
     "diffusion.Chain": lambda: of(**SAMPLED, guidance=1.0, clip=False, generator=torch.Generator()),
     "diffusion.ancestral": lambda: SAMPLED,
     "diffusion.ddim": lambda: of(**SAMPLED, more=of(eta=0.5)),

@@ -6,6 +6,7 @@ from genlib.diffusion.denoising import Denoising
 from genlib.diffusion.dit import DiT
 from genlib.diffusion.edm import Preconditioned
 from genlib.diffusion.importance import VariationalBound
+from genlib.diffusion.masked import MaskedDiffusion, Unmasking
 from genlib.diffusion.mlp import MLP
 from genlib.diffusion.ode import ode_log_prob
 from genlib.diffusion.samplers import Chain, Denoised, Guidance, ancestral, ddim, dpm_solver, heun, last, sampler
@@ -13,18 +14,6 @@ from genlib.diffusion.schedule import Schedule
 from genlib.diffusion.unet import UNet
 from genlib.diffusion.weights import log_normal, min_snr
 
-__all__ = [
-    "DDPM",
-    "MLP",
-    "Bound",
-    "Chain",
-    "Denoised",
-    "Denoising",
-    "DiT",
-    "Guidance",
-    "Preconditioned",
-    "Schedule",
-    "UNet",
-]
-__all__ += ["VariationalBound", "ancestral", "ddim", "dpm_solver", "heun", "last", "log_normal", "min_snr"]
-__all__ += ["ode_log_prob", "sampler", "vlb"]
+__all__ = ["DDPM", "MLP", "Bound", "Chain", "Denoised", "Denoising", "DiT", "Guidance", "MaskedDiffusion"]
+__all__ += ["Preconditioned", "Schedule", "UNet", "Unmasking", "VariationalBound", "ancestral", "ddim", "dpm_solver"]
+__all__ += ["heun", "last", "log_normal", "min_snr", "ode_log_prob", "sampler", "vlb"]
