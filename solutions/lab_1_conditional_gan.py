@@ -1630,7 +1630,7 @@ print(f"yours: by noise {by_noise:.4f}, by outline {by_outline:.3f}")
 # </details>
 
 # %% [markdown]
-# ### One to show
+# ## One to show
 #
 # Draw an outline of your own; your generator colours it while you draw.
 # It gets better with patience: `mine_in_colour = colourist(steps=2500)` takes six times as long, and in our run with so many steps blue and red came in beside the yellows.

@@ -32,6 +32,10 @@ def ddpm() -> diffusion.DDPM:
     return diffusion.DDPM(diffusion.MLP(2, width=8, depth=1, n_classes=3), S, shape=(2,))
 
 
+def v() -> diffusion.DDPM:
+    return diffusion.DDPM(diffusion.MLP(2, width=8, depth=1, n_classes=3), S, "v", shape=(2,))
+
+
 def masked() -> diffusion.MaskedDiffusion:
     return diffusion.MaskedDiffusion(diffusion.DiT(4, 8, 1, 2), 3, (1, 4, 4), T=5)
 
@@ -112,7 +116,7 @@ RIGHT: dict[str, Callable[[], dict[str, Any]]] = {
         more=of(width=8),
     ),
     "diffusion.DiT": lambda: of(
-        channels=1, width=8, depth=1, heads=2, n_classes=3, x_t=pictures(), t=T, label=LABEL, more=of(width=8)
+        channels=1, width=8, depth=1, heads=2, n_classes=3, x_t=pictures(), t=T, label=LABEL, more=of(width=48)
     ),
     "diffusion.DDPM": lambda: of(
         self=ddpm,
@@ -129,6 +133,9 @@ RIGHT: dict[str, Callable[[], dict[str, Any]]] = {
     "diffusion.VariationalBound": lambda: of(ddpm=ddpm(), batch=(X, LABEL)),
     "diffusion.MaskedDiffusion": lambda: of(self=masked, net=masked().net, levels=3, shape=(1, 4, 4), x_0=LEVELS, n=2),
     "diffusion.Unmasking": lambda: of(model=masked(), batch=LEVELS),
+    "diffusion.Progressive": lambda: of(ddpm=v(), teacher=v(), steps=2, batch=(X, LABEL)),
+    "diffusion.Reflow": lambda: of(ddpm=v(), batch=(noise(4, 2, 2), LABEL)),
+    "diffusion.pairs_of": lambda: of(ddpm=v(), n=3, more=of(steps=2)),
     "diffusion.Chain": lambda: of(**SAMPLED, guidance=1.0, clip=False, generator=torch.Generator()),
     "diffusion.ancestral": lambda: SAMPLED,
     "diffusion.ddim": lambda: of(**SAMPLED, more=of(eta=0.5)),

@@ -67,7 +67,7 @@ def test_samples_are_those_of_the_chain(steps: int | None) -> None:
 def test_a_pixel_is_masked_as_often_as_its_step_says() -> None:
     model, x_0 = known(10), pairs(4000)
     for t in (1, 5, 10):
-        x_t = model.masked(x_0, torch.full((4000,), t), torch.Generator().manual_seed(0))
+        x_t = model._masked(x_0, torch.full((4000,), t), torch.Generator().manual_seed(0))
         hidden = x_t == L
         assert float(hidden.double().mean()) == pytest.approx(t / 10, abs=0.02)
         assert torch.equal(x_t[~hidden], x_0[~hidden])

@@ -70,7 +70,7 @@ class Denoising(nn.Module):
             t = torch.randint(1, schedule.T + 1, (B,), generator=generator, device=where).to(x_0.device)
         else:
             t = 1 + torch.multinomial(self.steps.to(where), B, replacement=True, generator=generator).to(x_0.device)
-        x_t, eps, label = self._noised(x_0, label, t, generator)
+        x_0, x_t, eps, label = self._noised(x_0, label, t, generator)
         value, v = model(x_t, t, label)
         target = schedule._from_both(x_0, eps, t, model.predict)
         if self.weight is None:
@@ -90,14 +90,18 @@ class Denoising(nn.Module):
 
     def _noised(
         self, x_0: Tensor, label: Tensor | None, t: Tensor, generator: Generator | None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """x_t, the ε in it, and the labels, some of them hidden."""
-        eps = draw(x_0.shape, x_0, generator)
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """x_0, x_t, the ε in it, and the labels, some of them hidden."""
+        x_0, eps = self._ends(x_0, generator)
         if label is not None and self.label_dropout:
             where = x_0.device if generator is None else generator.device
             hidden = torch.rand(len(x_0), generator=generator, device=where).to(x_0.device) < self.label_dropout
             label = label.masked_fill(hidden.view(-1, *[1] * (label.dim() - 1)), none(label))
-        return q_sample(self.model.schedule, x_0, t, eps), eps, label
+        return x_0, q_sample(self.model.schedule, x_0, t, eps), eps, label
+
+    def _ends(self, x_0: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
+        """The two that x_t is made of."""
+        return x_0, draw(x_0.shape, x_0, generator)
 
     def check(self, batch: Any) -> None:
         """Look at a batch once; the model remembers the shape of an x, if it knew none.

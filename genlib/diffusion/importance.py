@@ -68,7 +68,7 @@ class VariationalBound(Denoising):
         model, schedule, p = self.model, self.model.schedule, self.probabilities()
         where = x_0.device if generator is None else generator.device
         t = 1 + torch.multinomial(p.to(where), len(x_0), replacement=True, generator=generator).to(x_0.device)
-        x_t, eps, label = self._noised(x_0, label, t, generator)
+        x_0, x_t, eps, label = self._noised(x_0, label, t, generator)
         value, v = model(x_t, t, label)
         guess = Denoised(convert(schedule, value, x_t, t, model.predict, "x_0"), eps, v)
         mean, log_var = model.step_back(guess, x_t, t, schedule)  # which looks at no ε

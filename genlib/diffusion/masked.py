@@ -45,23 +45,23 @@ class MaskedDiffusion(nn.Module):
         if getattr(net, "channels", wanted) != wanted:
             raise ValueError(f"net: expected one of {wanted} channels, got {net.channels}")
 
-    def log_p(self, x_t: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
+    def _log_p(self, x_t: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
         """log p_θ(x_i = k | x_t), (B, C, L, H, W); x_t (B, C, H, W) int64, L where it is masked."""
         seen = functional.one_hot(x_t, self.levels + 1).movedim(-1, 2)  # (B, C, L + 1, H, W)
         like = next(self.net.parameters(), torch.zeros(()))
         logits = self.net(seen.flatten(1, 2).to(like.dtype), t, label).view(seen.shape)
         return logits[:, :, : self.levels].log_softmax(dim=2)
 
-    def masked(self, x_0: Tensor, t: Tensor, generator: Generator | None) -> Tensor:
+    def _masked(self, x_0: Tensor, t: Tensor, generator: Generator | None) -> Tensor:
         """x_t, drawn from q(x_t | x_0): L where it is masked."""
         where = x_0.device if generator is None else generator.device
         draws = torch.rand(x_0.shape, generator=generator, device=where).to(x_0.device)
         return x_0.masked_fill(draws < (t / self.T).view(-1, *[1] * (x_0.dim() - 1)), self.levels)
 
-    def terms(self, x_0: Tensor, t: Tensor, label: Tensor | None, generator: Generator | None) -> Tensor:
+    def _terms(self, x_0: Tensor, t: Tensor, label: Tensor | None, generator: Generator | None) -> Tensor:
         """T times the bound's term of step t, (B,), nats: Σ over masked pixels of −log p_θ(x_i | x_t), times T/t."""
-        x_t = self.masked(x_0, t, generator)
-        surprise = -self.log_p(x_t, t, label).gather(2, x_0[:, :, None])[:, :, 0]
+        x_t = self._masked(x_0, t, generator)
+        surprise = -self._log_p(x_t, t, label).gather(2, x_0[:, :, None])[:, :, 0]
         return (surprise * (x_t == self.levels)).flatten(1).sum(1) * self.T / t
 
     @checked
@@ -77,7 +77,7 @@ class MaskedDiffusion(nn.Module):
         total = torch.zeros(len(x_0), device=x_0.device)
         with evaluating(self):
             for t in spread(len(x_0) * draws, self.T, generator).view(draws, -1).to(x_0.device):
-                total = total + self.terms(x_0, t, label, generator)
+                total = total + self._terms(x_0, t, label, generator)
         return total / draws * BITS / math.prod(self.shape)
 
     @checked
@@ -92,7 +92,7 @@ class MaskedDiffusion(nn.Module):
         with evaluating(self):
             for i in range(count, 0, -1):
                 t = torch.full((n,), max(1, round(self.T * i / count)), device=like.device)
-                p = self.log_p(x_t, t, label).movedim(2, -1).exp()
+                p = self._log_p(x_t, t, label).movedim(2, -1).exp()
                 drawn = torch.multinomial(p.flatten(0, -2).to(where), 1, generator=generator).view(x_t.shape)
                 uncovered = torch.rand(x_t.shape, generator=generator, device=where) < 1 / i
                 open_now = (x_t == self.levels) & uncovered.to(x_t.device)
@@ -119,6 +119,7 @@ class Unmasking(nn.Module):
         """One Adam for the net."""
         return {"net": adam(self.parameters(), self.lr)}
 
+    @checked
     def losses(self, batch: Any, generator: Generator | None = None) -> Iterator[Turn]:
         """("net", the bound, {}), once. Args: batch, x_0 or (x_0, label). Raises: ValueError for what does not fit."""
         model = self.model
@@ -128,7 +129,7 @@ class Unmasking(nn.Module):
             hidden = torch.rand(len(x_0), generator=generator, device=where).to(x_0.device) < self.label_dropout
             label = label.masked_fill(hidden, -1)
         t = spread(len(x_0), model.T, generator).to(x_0.device)
-        yield "net", model.terms(x_0, t, label, generator).mean() * BITS / math.prod(model.shape), {}
+        yield "net", model._terms(x_0, t, label, generator).mean() * BITS / math.prod(model.shape), {}
 
     def check(self, batch: Any) -> None:
         """Look at a batch once. Raises: ValueError for one that does not fit the model."""
