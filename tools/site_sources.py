@@ -18,7 +18,7 @@ import site_landing
 import web
 
 ROOT = web.ROOT
-PAGES = ("lectures/proofs.md", "genlib/RECIPES.md", "genlib/OWN.md", "genlib/data/textures.md")
+PAGES = ("lectures/proofs.md", "genlib/RECIPES.md", "genlib/OWN.md", "genlib/data/textures.md", "genlib/data/emoji.md")
 PAGES += ("CONTRIBUTING.md", "CHANGELOG.md")
 ANSWERS = ("solutions/", "teach/exam_answers", "gencourse/checks/lab_", "tests/wrong_answers/")
 WRITTEN = (".py", ".md", ".toml", ".cff", ".js", ".css", ".yml", ".txt", "")  # what has a page of its source
