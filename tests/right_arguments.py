@@ -139,7 +139,7 @@ RIGHT: dict[str, Callable[[], dict[str, Any]]] = {
     "diffusion.Chain": lambda: of(**SAMPLED, guidance=1.0, clip=False, generator=torch.Generator()),
     "diffusion.ancestral": lambda: SAMPLED,
     "diffusion.ddim": lambda: of(**SAMPLED, more=of(eta=0.5)),
-    "diffusion.dpm_solver": lambda: SAMPLED,
+    "diffusion.dpm_solver": lambda: of(**SAMPLED, more=of(eta=0.5)),
     "diffusion.heun": lambda: SAMPLED,
     "diffusion.Guidance": lambda: of(w=1.0),
     "diffusion.Preconditioned": lambda: of(net=diffusion.MLP(2, width=8, depth=1), schedule=S, x_t=X, t=T),

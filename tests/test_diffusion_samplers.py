@@ -530,6 +530,41 @@ def test_dpm_solver_of_two_steps_is_ddim(steps: int) -> None:
     assert torch.allclose(one, other, atol=1e-10)
 
 
+def test_with_noise_a_first_step_of_dpm_solver_is_one_of_ancestral() -> None:
+    x_T = normal(*SHAPE)
+    one, other = (
+        list(f(truth(), SHAPE, steps=5, x_T=x_T, eta=1.0, generator=generator()))[1] for f in (dpm_solver, ddim)
+    )
+    assert torch.allclose(one, other, atol=1e-10)
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+def test_dpm_solver_keeps_the_marginals_whatever_the_noise(eta: float) -> None:
+    """Of a Gaussian, step by step: mean and variance of x_s are those of the chain, up to the error of its steps."""
+    p = GaussianMixture([[0.8]], [[[0.09]]])
+    s = even_in_log_snr(200)
+    x_T = s.alpha_bar[-1].sqrt() * 0.8 + (1 - 0.91 * s.alpha_bar[-1]).sqrt() * normal(40_000, 1)
+    walk = list(dpm_solver(known(s, p), (40_000, 1), steps=100, x_T=x_T, eta=eta, generator=generator(1)))
+    for x, step in zip(walk[20::20], s.visited(100)[::-1][20::20], strict=False):
+        marginal = p.noised(float(s.alpha_bar[step]))
+        assert float(x.mean()) == pytest.approx(float(marginal.means[0, 0]), abs=0.02)
+        assert float(x.var()) == pytest.approx(float(marginal.covs[0, 0, 0]), rel=0.04)
+
+
+def test_without_noise_a_step_in_v_is_a_rotation() -> None:
+    """With cos φ = √ᾱ: x_s = cos(φ_t − φ_s) x_t − sin(φ_t − φ_s) v; on the cosine schedule φ is nearly even in t."""
+    model, x_T = truth(), normal(*SHAPE)
+    walk = list(ddim(model, SHAPE, steps=7, x_T=x_T))
+    steps = [*S.visited(7)[::-1], 0]
+    phi = S.alpha_bar.sqrt().clamp(max=1).acos()
+    for x, then, (t, s) in zip(walk, walk[1:], itertools.pairwise(steps), strict=False):
+        at = torch.full((6,), t)
+        v = S.convert(model.denoise(x, at).eps, x, at, "eps", "v")
+        turn = phi[t] - phi[s]
+        assert torch.allclose(then, turn.cos() * x - turn.sin() * v, atol=1e-7)
+    assert phi[1:-1].diff().std() < 0.01 * phi.diff().mean()
+
+
 # -- guidance in a part of the walk, and rescaled; gradients
 
 

@@ -196,7 +196,7 @@ def test_samplers(case, sampler, data) -> None:
     s = data.draw(st.sampled_from([Schedule.cosine(T=5), Schedule([0.4]), Schedule.linear(T=1000)]))
     subset = st.lists(st.integers(0, 6), max_size=3).map(lambda k: [*k, s.T])
     own = {"steps": st.integers(1, 5) | subset | ODD.filter(lambda k: k is not None)}  # None: all thousand of them
-    optional = {"eta": st.floats(0, 1) | ODD} if sampler is ddim else {}
+    optional = {"eta": st.floats(0, 1) | ODD} if sampler in (ddim, dpm_solver) else {}
     optional |= {"guidance": st.floats(0, 3) | ODD, "clip": st.booleans(), "generator": st.none() | ODD}
     arguments = data.draw(st.fixed_dictionaries(own, optional=optional | {"x_T": tensors(st.just(shape)) | ODD}))
     model = DDPM(NETS[name], s, predict="v")

@@ -203,16 +203,18 @@ def heun(chain: Chain) -> Iterator[Tensor]:
 
 
 @sampler
-def dpm_solver(chain: Chain) -> Iterator[Tensor]:
-    """Sample without noise by DPM-Solver++(2M): of second order, and the network is asked once a step.
+def dpm_solver(chain: Chain, eta: Share = 0.0) -> Iterator[Tensor]:
+    """Sample by DPM-Solver++(2M): without noise of second order, though the network is asked once a step.
 
-    In λ = log √(ᾱ/(1 − ᾱ)) the way back is solved but for the guess of x_0, of which two steps know a straight line:
+    In λ = log √(ᾱ/(1 − ᾱ)) the way back, an ODE or with η > 0 an SDE of the same marginals, is solved but for the guess
+    of x_0; of that the last two steps know a straight line. With h = λ_s − λ_t, and h' that of the step before:
 
-        x_s = √((1 − ᾱ_s)/(1 − ᾱ_t)) x_t + √ᾱ_s (1 − e^(−h)) D,       h = λ_s − λ_t,   h' that of the step before
+        x_s = √((1 − ᾱ_s)/(1 − ᾱ_t)) e^(−η² h) x_t + √ᾱ_s (1 − e^(−(1 + η²) h)) D + √((1 − ᾱ_s)(1 − e^(−2 η² h))) z
         D   = x_0-guess + h/(2h') (x_0-guess − that of the step before)
 
-    With D = x_0-guess this is DDIM, as in the first step, which knows one guess alone, and in the last, where h is
-    infinite. Args: see `sampler`. Ref: Lu et al. 2022, *DPM-Solver++*, algorithm 2.
+    The first step knows one guess alone, and in the last one h is infinite: there D = x_0-guess, with which η = 0 is
+    DDIM, and η = 1 DDIM with η = 1. Args: η in 0..1; see `sampler`. Ref: Lu et al. 2022, *DPM-Solver++*, algorithm 2;
+    with noise: their appendix A.
     """
     signal, noise = chain.schedule.sqrt_alpha_bar.tolist(), chain.schedule.sqrt_one_minus_alpha_bar.tolist()
     half_log_snr = (-chain.schedule.sigma.log()).tolist()
@@ -223,8 +225,10 @@ def dpm_solver(chain: Chain) -> Iterator[Tensor]:
         if before is not None and i > 1:
             h, h_before = half_log_snr[i - 1] - half_log_snr[i], half_log_snr[i] - half_log_snr[i + 1]
             D = guess + h / (2 * h_before) * (guess - before)
-        x_t = noise[i - 1] / noise[i] * x_t + (signal[i - 1] - noise[i - 1] / noise[i] * signal[i]) * D
-        before = guess
+        before, shrunk = guess, noise[i - 1] * signal[i] / (noise[i] * signal[i - 1])  # e^(−h)
+        x_t = noise[i - 1] / noise[i] * shrunk**eta**2 * x_t + signal[i - 1] * (1 - shrunk ** (1 + eta**2)) * D
+        if i > 1 and eta:
+            x_t = x_t + noise[i - 1] * math.sqrt(1 - shrunk ** (2 * eta**2)) * chain.noise()
     yield x_t
 
 
