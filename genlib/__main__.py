@@ -35,7 +35,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--file", type=Path, help="where to (OUT/samples/...)")
     one.add_argument(
-        "--set", nargs="*", action="extend", default=[], metavar="KEY=VALUE", help="such as label=3 steps=25"
+        "--set",
+        nargs="*",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="such as label=3 steps=25 sampler=heun",
     )
 
     one = command("evaluate", "measure a trained model on what it was not trained on, and write its card")

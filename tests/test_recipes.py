@@ -421,3 +421,17 @@ def test_the_standard_error_holds_for_a_bound_that_is_looked_at_at_some_steps(mo
     whole = diffusion.vlb(model, x, label, generator=torch.Generator().manual_seed(99)).total.mean()
     assert found[:, 0].std() < 1.3 * found[:, 1].mean()
     assert abs(found[:, 0].mean() - whole) < 4 * found[:, 0].std() / math.sqrt(24) + 0.02 * whole
+
+
+def test_samples_by_another_sampler(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    out, small = tmp_path / "out", ["width=4", "T=20", "steps=2"]
+    command_line.run(["train", "ddpm-digits", "--out", str(out), "--device", "cpu", "--set", *small])
+    pictures = []
+    for name in ("ddim", "heun", "dpm_solver"):
+        file = tmp_path / f"{name}.png"
+        told = ["-n", "4", "--file", str(file), "--set", "steps=5", f"sampler={name}"]
+        command_line.run(["sample", "ddpm-digits", "--out", str(out), "--device", "cpu", *told])
+        pictures.append(file.read_bytes())
+    assert len(set(pictures)) == 3
+    error = fails(["sample", "ddpm-digits", "--out", str(out), "--set", "sampler=huen"], capsys, monkeypatch)
+    assert "expected one of ancestral, ddim, dpm_solver, heun" in error

@@ -20,7 +20,7 @@ train on data that come with genlib, in minutes on a laptop, but for ddpm-emoji.
 python -m genlib list                       all of them; list NAME: the settings of one
 python -m genlib train ddpm-digits          into trained/ddpm-digits; --out names another folder
 python -m genlib train ddpm-digits --resume --set steps=8000          goes on, for longer
-python -m genlib sample ddpm-digits -n 100 --set label=7 guidance=1.0 steps=25
+python -m genlib sample ddpm-digits -n 100 --set label=7 guidance=1.0 steps=25 sampler=heun
 python -m genlib evaluate ddpm-digits       on held-out data; writes card.md
 torchrun --nproc-per-node=8 -m genlib train ddpm-cifar10 --data-dir data --set precision=bf16 channels_last=true
 ```

@@ -214,7 +214,7 @@ def dpm_solver(chain: Chain, eta: Share = 0.0) -> Iterator[Tensor]:
 
     The first step knows one guess alone, and in the last one h is infinite: there D = x_0-guess, with which η = 0 is
     DDIM, and η = 1 DDIM with η = 1. Args: η in 0..1; see `sampler`. Ref: Lu et al. 2022, *DPM-Solver++*, algorithm 2;
-    with noise: their appendix A.
+    with noise it is known as 2M SDE.
     """
     signal, noise = chain.schedule.sqrt_alpha_bar.tolist(), chain.schedule.sqrt_one_minus_alpha_bar.tolist()
     half_log_snr = (-chain.schedule.sigma.log()).tolist()

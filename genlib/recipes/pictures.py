@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from genlib.common import evaluating
+from genlib.diffusion import ancestral, ddim, dpm_solver, heun
 from genlib.diffusion.ddpm import MANY
 from genlib.train.files import write_whole
 from genlib.train.processes import Alone, processes_here
@@ -46,6 +47,8 @@ def _some(model: Any, rows: Tensor, options: Mapping[str, Any], held_out: Any, s
     options = dict(options)
     if hasattr(model, "schedule") and isinstance(options.get("steps"), int):  # of a chain that may be a shorter one
         options["steps"] = min(options["steps"], model.schedule.T)
+    if "sampler" in options:
+        options["sampler"] = sampler_of(options["sampler"])
     with evaluating(model):
         if hasattr(model, "noise"):  # a generator that answers to pictures
             x, y = (column[rows % len(held_out[0])] for column in held_out)
@@ -69,6 +72,14 @@ def _some(model: Any, rows: Tensor, options: Mapping[str, Any], held_out: Any, s
         side = math.isqrt(x.shape[1])
         x = x.view(-1, 1, side, side)
     return x.clamp(-1, 1)
+
+
+def sampler_of(name: Any) -> Any:
+    """One of genlib's samplers, by its name. Raises: ValueError for another name."""
+    known = {each.__name__: each for each in (ancestral, ddim, dpm_solver, heun)}
+    if name not in known:
+        raise ValueError(f"sampler: expected one of {', '.join(known)}, got {name!r}")
+    return known[name]
 
 
 def _as(x: Tensor, other: Tensor) -> Tensor:
