@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genlib import train
 from genlib.data import GaussianMixture
-from genlib.diffusion import DDPM, MLP, Denoising, Progressive, Reflow, Schedule, ddim, last, pairs_of
+from genlib.diffusion import DDPM, MLP, Denoising, Progressive, Reflow, Schedule, ancestral, ddim, last, pairs_of
 
 P = GaussianMixture([[-0.5], [1.0]], [[[0.05]], [[0.04]]], [0.6, 0.4])
 SCHEDULES = {"cosine": Schedule.cosine(T=48), "straight": Schedule.straight(T=48)}
@@ -93,6 +93,18 @@ def test_a_student_gets_nearer_to_its_teacher_and_the_teacher_stays() -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, teacher.parameters(), strict=True))
 
 
+def test_the_target_does_not_cancel_where_steps_are_small() -> None:
+    """Of a teacher that always says 0.5, in float32, with half as many steps as the chain has."""
+    s = Schedule.linear(T=10_000)
+
+    def net(x_t: Tensor, t: Tensor, label: None) -> Tensor:
+        return torch.full_like(x_t, 0.5)
+
+    teacher, student = (DDPM(net, s, predict="x_0") for _ in range(2))
+    loss = next(Progressive(student, teacher, 5000).losses(torch.randn(500, 1, generator=generator()), generator()))[1]
+    assert float(loss) < 1e-12
+
+
 def test_the_guidance_of_the_teacher_is_learned() -> None:
     torch.manual_seed(0)
     net = MLP(1, width=8, depth=1, n_classes=2).double()
@@ -131,6 +143,8 @@ def test_pairs_are_those_of_the_sampler_and_reflow_trains_on_them() -> None:
     pairs = pairs_of(model, 20, generator(), label=1, steps=5)
     assert pairs.shape == (20, 2, 2)
     assert torch.equal(pairs[:, 0], last(ddim(model, (20, 2), label=1, steps=5, x_T=pairs[:, 1])))
+    again = [pairs_of(model, 3, generator(), label=1, steps=5, sampler=ancestral) for _ in range(2)]
+    assert torch.equal(*again)
     again = DDPM(MLP(2, width=8, depth=1, n_classes=3), SCHEDULES["straight"], predict="u")
     loss = train.fit(Reflow(again), (pairs, torch.ones(20, dtype=torch.int64)), steps=40, seed=0, progress=False)
     assert loss.logs["loss"][-1] < loss.logs["loss"][0]

@@ -44,7 +44,7 @@ def test_before_training_a_block_does_nothing_and_the_answer_is_0() -> None:
 
 
 def test_attention_is_the_softmax_of_products_head_by_head() -> None:
-    block = random_dit().blocks[0]
+    block: Any = random_dit().blocks[0]
     h = normal(1, 5, 8)
     q, k, v = (
         h[0] @ weight.T + bias

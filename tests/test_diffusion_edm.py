@@ -98,6 +98,10 @@ def test_what_it_is_around_is_known() -> None:
         DDPM(net, S, predict="x_0").sample(2, label=5, shape=(2,))
     with pytest.raises(ValueError, match="shape"):
         DDPM(net, S, predict="x_0").sample(2, shape=(3,))
+    with pytest.raises(ValueError, match="net: expected predict"):
+        DDPM(net, S)
+    with pytest.raises(ValueError, match="net: expected predict"):
+        DDPM(net, Schedule.cosine(T=50), predict="x_0")
     with pytest.raises(ValueError, match="learned variance"):
         Preconditioned(MLP(2, width=4, depth=1, learned_variance=True), S)
     with pytest.raises(ValueError, match="std"):

@@ -85,6 +85,33 @@ def test_steps_are_spread_evenly() -> None:
     assert (every.bincount(minlength=6)[1:] / 4000).tolist() == pytest.approx([0.2] * 5, abs=0.03)
 
 
+def test_the_standard_error_holds_for_every_example_has_steps_of_its_own() -> None:
+    found = [known(50).bits_per_dim(pairs(64), generator=torch.Generator().manual_seed(k), draws=4) for k in range(60)]
+    means, claimed = torch.stack([bits.mean() for bits in found]), found[0].std() / math.sqrt(64)
+    assert means.std() < 1.2 * claimed
+
+
+def test_labels_that_are_vectors_are_hidden_row_by_row_and_half_precision_is_finite() -> None:
+    from genlib.diffusion import DiT
+
+    torch.manual_seed(0)
+    seen = []
+
+    class Diary(DiT):
+        def forward(self, x_t: Tensor, t: Tensor, label: Any = None) -> Tensor:
+            seen.append(label)
+            return super().forward(x_t, t, label)
+
+    model = MaskedDiffusion(Diary(18, 8, 1, 2, n_condition=3), 17, (1, 8, 8))
+    x, c = torch.zeros(200, 1, 8, 8, dtype=torch.int64), torch.randn(200, 3)
+    list(Unmasking(model, label_dropout=0.3).losses((x, c), torch.Generator().manual_seed(0)))
+    hidden = seen[0].isnan()
+    assert torch.equal(hidden.any(1), hidden.all(1))
+    assert 0.2 < float(hidden.any(1).double().mean()) < 0.4
+    half = MaskedDiffusion(DiT(18, 8, 1, 2), 17, (1, 8, 8)).half()
+    assert half.bits_per_dim(x[:2], draws=20).isfinite().all()
+
+
 def test_it_learns_the_digits_levels_and_keeps_to_them(tmp_path: Any) -> None:
     from genlib.diffusion import UNet
 
@@ -115,6 +142,7 @@ def test_it_learns_the_digits_levels_and_keeps_to_them(tmp_path: Any) -> None:
         (lambda m: m.bits_per_dim(torch.zeros(2, 2, dtype=torch.int64)), "x_0: expected"),
         (lambda m: m.sample(2, steps=11), "steps: expected"),
         (lambda m: Unmasking(m).check(torch.full((2, 1, 1, 2), 5)), "batch: expected"),
+        (lambda m: next(Unmasking(m).losses(torch.zeros(2, 1, 2, 2, dtype=torch.int64))), "batch: expected"),
         (lambda m: MaskedDiffusion(Known(), 5, (1, 1, 2)), "net: expected one of 6 channels"),
     ],
 )

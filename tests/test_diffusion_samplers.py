@@ -585,6 +585,20 @@ def test_guidance_between_two_noise_levels() -> None:
     assert torch.equal(plain, number)
 
 
+def test_it_guides_where_no_signal_is_left_and_in_one_dimension() -> None:
+    """σ is infinite at T there; and one number has no deviation to keep."""
+    seen: list[int] = []
+
+    def net(x_t: torch.Tensor, t: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        seen.append(len(x_t))
+        return 0.1 * x_t + label[:, None]
+
+    model = DDPM(net, Schedule.straight(T=10), predict="u")
+    x = last(ddim(model, (3, 1), steps=5, label=1, guidance=Guidance(2.0, rescale=0.7), generator=generator()))
+    assert seen == [6] * 5
+    assert x.isfinite().all()
+
+
 def test_rescaled_guidance_keeps_the_deviation_of_the_guess() -> None:
     torch.manual_seed(0)
     net = MLP(5, width=8, depth=1, n_classes=3).double()

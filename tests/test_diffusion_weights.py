@@ -44,6 +44,29 @@ def test_log_sigma_is_normal_however_the_steps_are_spread(rho: float) -> None:
     assert float((p * (log_sigma - mean) ** 2).sum()) == pytest.approx(1.44, abs=0.02)
 
 
+def test_a_step_without_signal_is_never_drawn_and_disturbs_no_other() -> None:
+    zero = Schedule.straight(T=10)
+    p = log_normal(zero)
+    assert p[-1] == 0
+    log_sigma = zero.sigma[1:10].log()
+    expected = torch.exp(-0.5 * ((log_sigma + 1.2) / 1.2) ** 2) * torch.gradient(log_sigma)[0]
+    assert torch.allclose(p[:9].double(), expected / expected.sum(), rtol=1e-5)
+    with pytest.raises(ValueError, match="mean, std: expected"):
+        log_normal(zero, mean=100, std=0.1)
+
+
+def test_with_a_learned_variance_the_bound_is_the_same_however_steps_are_drawn() -> None:
+    """An estimate of Σ L_t by other shares of the steps is weighted by them."""
+    torch.manual_seed(0)
+    ddpm = DDPM(MLP(1, width=4, depth=1, learned_variance=True), Schedule.cosine(T=20), "v", "learned")
+    x_0, shares = torch.zeros(60_000, 1), torch.linspace(1, 3, 20)
+    vlb = [
+        float(next(Denoising(ddpm, steps=steps).losses(x_0, torch.Generator().manual_seed(0)))[2]["vlb"])
+        for steps in (None, shares)
+    ]
+    assert vlb[0] == pytest.approx(vlb[1], rel=0.05)
+
+
 def test_steps_are_drawn_as_often_as_asked() -> None:
     class Diary(torch.nn.Module):
         def forward(self, x_t: torch.Tensor, t: torch.Tensor, label: None) -> torch.Tensor:
@@ -66,6 +89,12 @@ def test_shares_that_say_nothing_are_refused(steps: torch.Tensor) -> None:
 def test_a_training_with_other_shares_is_another_one() -> None:
     ddpm = DDPM(MLP(2, width=4, depth=1), Schedule.linear(T=4))
     s = ddpm.schedule
-    asked = [(None, None), (None, torch.ones(4)), (min_snr(s), None), (min_snr(s, gamma=1), None)]
+    asked = [
+        (None, None),
+        (None, torch.ones(4)),
+        (None, torch.tensor([4.0, 0, 0, 0])),
+        (min_snr(s), None),
+        (min_snr(s, gamma=1), None),
+    ]
     configs = [Denoising(ddpm, weight=weight, steps=steps).config() for weight, steps in asked]
     assert all(a != b for i, a in enumerate(configs) for b in configs[:i])

@@ -60,6 +60,8 @@ class DDPM(nn.Module):
             raise ValueError(f"variance: {variance!r} needs a schedule of at least 2 steps, for β̃_1 is 0; got T = 1")
         if predict == "eps" and schedule.alpha_bar[-1] == 0:
             raise ValueError("predict: expected 'v', 'u' or 'x_0' where no signal is left at T, got 'eps'")
+        if getattr(net, "predicts", predict) != predict or repr(getattr(net, "schedule", schedule)) != repr(schedule):
+            raise ValueError(f"net: expected predict = {net.predicts!r} and the net's own schedule, got {predict!r}")  # type: ignore[attr-defined]
         if getattr(net, "learned_variance", variance == "learned") != (variance == "learned"):
             raise ValueError(f"variance: got {variance!r} for a net with learned_variance={variance != 'learned'}")
         self.net, self.schedule, self.predict, self.variance = net, schedule, predict, variance
@@ -99,8 +101,9 @@ class DDPM(nn.Module):
             x_0, eps = self.schedule._x_0_and_eps(value, x_t, t, self.predict)
             if w and guidance.rescale:
                 alone, _ = self.schedule._x_0_and_eps(given, x_t, t, self.predict)
-                s, guided = (x.flatten(1).std(1).view(-1, *[1] * (x.dim() - 1)) for x in (alone, x_0))
-                x_0 = (guidance.rescale * s / guided.clamp(min=1e-12) + 1 - guidance.rescale) * x_0
+                s, guided = (x.flatten(1).std(1, correction=0).view(-1, *[1] * (x.dim() - 1)) for x in (alone, x_0))
+                ratio = torch.where(guided > 0, s / guided, 1.0)  # of one dimension there is no deviation
+                x_0 = (guidance.rescale * ratio + 1 - guidance.rescale) * x_0
             if clip:
                 x_0 = x_0.clamp(-1, 1)
             if clip or (w and guidance.rescale):
@@ -131,6 +134,7 @@ class DDPM(nn.Module):
         self, x_t: Data, t: Times, label: Any = None, *, guidance: Weight | Guidance = 0.0, clip: bool = False
     ) -> Denoised:
         """What the model makes of x_t, without gradients and without dropout: (1 + w) ε(x_t, label) − w ε(x_t, none).
+        A `Guidance` guides here at every t, whatever its noise levels are.
         Args: x_t (B, D, ...), float, finite; t (B,) int64 in 1..T; label, guidance, clip: as for every `sampler`.
         Raises: ValueError for what does not fit, and guidance without a label.
         Ref: Ho & Salimans 2022, eq. 6; lecture 04 (28).
@@ -185,3 +189,10 @@ class DDPM(nn.Module):
 def none(label: Tensor) -> float:
     """What stands for "no label" in the place of one: −1, or NaN."""
     return math.nan if label.is_floating_point() else -1
+
+
+def hidden(label: Tensor, share: float, generator: Generator | None) -> Tensor:
+    """The labels, a share of them hidden at random, so that one net learns to do with and without."""
+    where = label.device if generator is None else generator.device
+    hide = torch.rand(len(label), generator=generator, device=where).to(label.device) < share
+    return label.masked_fill(hide.view(-1, *[1] * (label.dim() - 1)), none(label))

@@ -11,7 +11,7 @@ from torch.nn import functional
 from genlib.arguments import LabelOrNone, NonNegative, Share, check, checked
 from genlib.common import BITS, Turn, draw, unpack
 from genlib.diffusion.bound import on_grid, step_term
-from genlib.diffusion.ddpm import DDPM, MANY, Data, none
+from genlib.diffusion.ddpm import DDPM, MANY, Data, hidden
 from genlib.diffusion.samplers import Denoised
 from genlib.diffusion.schedule import convert, q_sample
 from genlib.optimizers import adam
@@ -85,6 +85,8 @@ class Denoising(nn.Module):
         x_0_guess = convert(schedule, value.detach(), x_t, t, model.predict, "x_0")
         mean, log_var = model.step_back(Denoised(x_0_guess, eps, v), x_t, t, schedule)  # which looks at no ε
         term = step_term(schedule, x_0, x_t, t, mean, log_var, model.levels)
+        if self.steps is not None:
+            term = term / (schedule.T * self.steps / self.steps.sum()).to(term)[t - 1]
         vlb = schedule.T * term.mean() * (BITS / x_0[0].numel())  # one random t stands for the sum over all T
         yield "net", simple + self.lam * vlb, {"simple": simple.detach(), "vlb": vlb.detach()}
 
@@ -94,9 +96,7 @@ class Denoising(nn.Module):
         """x_0, x_t, the ε in it, and the labels, some of them hidden."""
         x_0, eps = self._ends(x_0, generator)
         if label is not None and self.label_dropout:
-            where = x_0.device if generator is None else generator.device
-            hidden = torch.rand(len(x_0), generator=generator, device=where).to(x_0.device) < self.label_dropout
-            label = label.masked_fill(hidden.view(-1, *[1] * (label.dim() - 1)), none(label))
+            label = hidden(label, self.label_dropout, generator)
         return x_0, q_sample(self.model.schedule, x_0, t, eps), eps, label
 
     def _ends(self, x_0: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
@@ -123,5 +123,7 @@ class Denoising(nn.Module):
         """What must be the same to go on with a training: the model's, and what is minimised."""
         weight = self.weight and getattr(self.weight, "__qualname__", type(self.weight).__name__)
         own = {"label_dropout": self.label_dropout, "lam": self.lam, "weight": weight}
-        own |= {} if self.steps is None else {"steps": f"sum {float(self.steps.sum()):.6g}"}
+        if self.steps is not None:  # up to which step a tenth of the draws lies, two tenths, ...
+            shares = (self.steps.double().cumsum(0) / self.steps.double().sum()).cpu()
+            own |= {"steps": (1 + torch.searchsorted(shares, torch.arange(1, 10).double() / 10)).tolist()}
         return self.model.config() | own | {"dropout": getattr(self.model.net, "dropout", 0.0)}

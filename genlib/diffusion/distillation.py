@@ -21,11 +21,11 @@ class Progressive(Denoising):
 
     For a random step t of the student's n, s the one after it and m the one of the teacher's between them:
 
-        x_m, x_s = two steps of ddim by the teacher, from x_t
-        x̃        = (x_s − (σ_s/σ_t) x_t)/(α_s − (σ_s/σ_t) α_t),     α = √ᾱ, σ = √(1 − ᾱ)
+        x̃ = x̂ + w (x̂' − x̂),      w = d(m, s)/d(t, s),     d(a, b) = α_b − (σ_b/σ_a) α_a,   α = √ᾱ, σ = √(1 − ᾱ)
 
-    x̃ is the guess of x_0 with which one step leads from x_t to x_s. The loss is that of `Denoising` with x̃ in the place
-    of x_0. Then the student becomes the teacher of one of half the steps.
+    x̂ is the teacher's guess of x_0 at x_t, x̂' that at x_m, where one step of its `ddim` leads; and x̃ is the guess
+    with which one step leads from x_t to where a second step of the teacher leads. The loss is that of `Denoising`
+    with x̃ for x_0. Then the student becomes the teacher of one of half the steps.
 
     Args:
         ddpm: the student, as a rule a copy of the teacher; it predicts v, u or x_0, for ε at the noisiest step, where
@@ -57,26 +57,28 @@ class Progressive(Denoising):
             raise ValueError("label_dropout: expected 0 where the teacher is guided, for it needs the labels")
         self.n, self.guidance = steps, Guidance(guidance)
         self._teacher = [teacher]  # in a list, so that its weights are not the objective's
+        visited = [0, *ddpm.schedule.visited(2 * steps)]
+        alpha, sigma = ddpm.schedule.sqrt_alpha_bar[visited], ddpm.schedule.sqrt_one_minus_alpha_bar[visited]
+        s, m, t = slice(0, -1, 2), slice(1, None, 2), slice(2, None, 2)
+        d_m = alpha[s] - sigma[s] / sigma[m] * alpha[m]
+        self.share = d_m / (alpha[s] - sigma[s] / sigma[t] * alpha[t])  # w, (n,)
 
     @checked
     def losses(self, batch: Any, generator: Generator | None = None) -> Iterator[Turn]:
         """("net", the loss, {}), once; batch, errors: as for `Denoising`."""
         x_0, label = self._parts(batch, Tensor)
         x_0 = x_0.to(torch.promote_types(x_0.dtype, torch.float32))
-        (teacher,), schedule = self._teacher, self.model.schedule
+        teacher, schedule = self._teacher[0].to(x_0.device), self.model.schedule
         visited = torch.tensor([0, *schedule.visited(2 * self.n)], device=x_0.device)
         where = x_0.device if generator is None else generator.device
         i = torch.randint(1, self.n + 1, (len(x_0),), generator=generator, device=where).to(x_0.device)
-        t, middle, s = (visited[2 * i - k] for k in range(3))
+        t, middle = visited[2 * i], visited[2 * i - 1]
         _, x_t, _, label = self._noised(x_0, label, t, generator)
 
-        x_s, at = x_t, t
-        for after in (middle, s):
-            guess = teacher.guess(x_s, at, label, self.guidance)
-            x_s, at = q_sample(schedule, guess.x_0, after, guess.eps), after
-        ratio = schedule._at("sqrt_one_minus_alpha_bar", s, x_t) / schedule._at("sqrt_one_minus_alpha_bar", t, x_t)
-        signal = schedule._at("sqrt_alpha_bar", s, x_t) - ratio * schedule._at("sqrt_alpha_bar", t, x_t)
-        x_tilde, eps = schedule._x_0_and_eps((x_s - ratio * x_t) / signal, x_t, t, "x_0")
+        first = teacher.guess(x_t, t, label, self.guidance)
+        second = teacher.guess(q_sample(schedule, first.x_0, middle, first.eps), middle, label, self.guidance)
+        share = self.share.to(x_t)[i - 1].view(-1, *[1] * (x_t.dim() - 1))
+        x_tilde, eps = schedule._x_0_and_eps(first.x_0 + share * (second.x_0 - first.x_0), x_t, t, "x_0")
         target = schedule._from_both(x_tilde, eps, t, self.model.predict)
         value, _ = self.model(x_t, t, label)
         yield "net", torch.nn.functional.mse_loss(value, target), {}
@@ -132,4 +134,4 @@ def pairs_of(
         raise ValueError("ddpm: expected one that knows the shape of an x, got None")
     like = next(ddpm.parameters(), torch.zeros(()))
     x_T = draw((n, *ddpm.shape), like.detach(), generator)
-    return torch.stack([ddpm.sample(n, x_T=x_T, **options), x_T], dim=1)
+    return torch.stack([ddpm.sample(n, generator=generator, x_T=x_T, **options), x_T], dim=1)

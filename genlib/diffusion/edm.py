@@ -24,13 +24,16 @@ class Preconditioned(nn.Module):
     c_in makes F's input of variance 1; of all c_skip, the one that leaves F least to say is s²/(σ² + s²); and c_out
     makes its target of variance 1. `weight` is 1/c_out², which makes every noise level's loss that of F itself. With
     s = 1 all of this is a network that predicts v: x_0-guess = √ᾱ x_t − √(1 − ᾱ) v with v = −F.
-    (EDM tells F of σ as ¼ log σ; here it is told t, as all networks of this package are.)
+    (EDM tells F of σ as ¼ log σ; here it is told t, as all networks of this package are.) With weights in half
+    precision the guess is no finer than these; under `amp`, whose weights are float32, it is.
 
     Args:
         net: F, a `UNet`, an `MLP`, or any `net(x, t, label)`, without a learned variance; `schedule`: the DDPM's.
         std: s, the standard deviation of the data.
     Raises: ValueError for others. Ref: Karras et al. 2022, §5 and app. B.6.
     """
+
+    predicts = "x_0"
 
     @checked
     def __init__(self, net: Callable[[Tensor, Tensor, Any], Tensor], schedule: Schedule, std: Positive = 0.5) -> None:
@@ -53,7 +56,7 @@ class Preconditioned(nn.Module):
     @checked
     def weight(self, t: Times) -> Tensor:
         """For `Denoising(weight=...)`: 1/c_out² = (σ² + s²)/(σ s)², (B,)."""
-        sigma = self.schedule.sigma[t.cpu()].to(t.device, torch.float32)
+        sigma = self.schedule._at("sigma", t, t.new_empty(0, dtype=torch.float32))
         return 1 / sigma.square() + 1 / self.std**2
 
     def config(self) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from genlib.arguments import Count, LabelOrNone, Levels, NonNegative, Share, Sizes, check, checked
-from genlib.common import BITS, Turn, evaluating, unpack
+from genlib.common import BITS, Turn, evaluating, unpack, wide
+from genlib.diffusion.ddpm import hidden
 from genlib.optimizers import adam
 
 Pixels = Annotated[Int64[Tensor, "B {self.shape}"], "[0, {self.most}]"]
@@ -50,7 +51,7 @@ class MaskedDiffusion(nn.Module):
         seen = functional.one_hot(x_t, self.levels + 1).movedim(-1, 2)  # (B, C, L + 1, H, W)
         like = next(self.net.parameters(), torch.zeros(()))
         logits = self.net(seen.flatten(1, 2).to(like.dtype), t, label).view(seen.shape)
-        return logits[:, :, : self.levels].log_softmax(dim=2)
+        return logits[:, :, : self.levels].to(wide(logits)).log_softmax(dim=2)
 
     def _masked(self, x_0: Tensor, t: Tensor, generator: Generator | None) -> Tensor:
         """x_t, drawn from q(x_t | x_0): L where it is masked."""
@@ -76,23 +77,27 @@ class MaskedDiffusion(nn.Module):
         """
         total = torch.zeros(len(x_0), device=x_0.device)
         with evaluating(self):
-            for t in spread(len(x_0) * draws, self.T, generator).view(draws, -1).to(x_0.device):
-                total = total + self._terms(x_0, t, label, generator)
+            every = torch.stack([spread(draws, self.T, generator) for _ in range(len(x_0))], dim=1)  # each its own
+            for t in every.to(x_0.device):
+                total = total + self._terms(x_0, t, label, generator)  # type: ignore[arg-type]
         return total / draws * BITS / math.prod(self.shape)
 
     @checked
     def sample(
         self, n: Count, label: LabelOrNone = None, generator: Generator | None = None, *, steps: Steps = None
     ) -> Tensor:
-        """n samples, (n, C, H, W) int64 in 0..L − 1: from all masked, in so many steps, T if left out."""
+        """n samples, (n, C, H, W) int64 in 0..L − 1: from all masked, in so many steps, T if left out.
+
+        The steps are even in t; where they fall between two of 1..T the network is told the nearest.
+        """
         like = next(self.net.parameters(), torch.zeros(()))
         where = like.device if generator is None else generator.device
         x_t = torch.full((n, *self.shape), self.levels, device=like.device)
         count = steps or self.T
         with evaluating(self):
             for i in range(count, 0, -1):
-                t = torch.full((n,), max(1, round(self.T * i / count)), device=like.device)
-                p = self._log_p(x_t, t, label).movedim(2, -1).exp()
+                t = torch.full((n,), round(self.T * i / count), device=like.device)
+                p = self._log_p(x_t, t, label).movedim(2, -1).exp()  # type: ignore[arg-type]
                 drawn = torch.multinomial(p.flatten(0, -2).to(where), 1, generator=generator).view(x_t.shape)
                 uncovered = torch.rand(x_t.shape, generator=generator, device=where) < 1 / i
                 open_now = (x_t == self.levels) & uncovered.to(x_t.device)
@@ -122,20 +127,21 @@ class Unmasking(nn.Module):
     @checked
     def losses(self, batch: Any, generator: Generator | None = None) -> Iterator[Turn]:
         """("net", the bound, {}), once. Args: batch, x_0 or (x_0, label). Raises: ValueError for what does not fit."""
-        model = self.model
-        x_0, label = unpack(batch, bool(model.n_classes or model.n_condition))
+        x_0, label = self._parts(batch, Annotated[Int64[Tensor, "B {self.shape}"], ""])
         if label is not None and self.label_dropout:
-            where = x_0.device if generator is None else generator.device
-            hidden = torch.rand(len(x_0), generator=generator, device=where).to(x_0.device) < self.label_dropout
-            label = label.masked_fill(hidden, -1)
-        t = spread(len(x_0), model.T, generator).to(x_0.device)
-        yield "net", model._terms(x_0, t, label, generator).mean() * BITS / math.prod(model.shape), {}
+            label = hidden(label, self.label_dropout, generator)
+        t = spread(len(x_0), self.model.T, generator).to(x_0.device)
+        yield "net", self.model._terms(x_0, t, label, generator).mean() * BITS / math.prod(self.model.shape), {}
 
     def check(self, batch: Any) -> None:
         """Look at a batch once. Raises: ValueError for one that does not fit the model."""
-        x_0, label = unpack(batch, bool(self.model.n_classes or self.model.n_condition))
-        check("batch", x_0, Pixels, self=self.model)
-        check("label", label, LabelOrNone, self=self.model, n=len(x_0))
+        self._parts(batch, Pixels)
+
+    def _parts(self, batch: Any, kind: Any) -> tuple[Tensor, Tensor | None]:
+        model = self.model
+        x_0, label = unpack(batch, bool(model.n_classes or model.n_condition))
+        x_0 = check("batch", x_0, kind, self=model)
+        return x_0, check("label", label, LabelOrNone, self=model, n=len(x_0))
 
     def config(self) -> dict[str, Any]:
         """What must be the same to go on with a training."""

@@ -28,7 +28,8 @@ class Guidance:
 
     Args:
         w: the weight, in 0..1000.
-        low, high: the noise levels σ = √((1 − ᾱ)/ᾱ) between which it guides, `high` included; elsewhere w = 0.
+        low, high: the noise levels σ = √((1 − ᾱ)/ᾱ) between which it guides, `high` included (None: up to T);
+            elsewhere w = 0.
         rescale: φ in 0..1. The guess of x_0 is multiplied by φ s/s' + 1 − φ: s' is its standard deviation, over all
             dimensions of one example, and s that of the guess without guidance, by the label alone.
     Raises: ValueError for others, and unless low < high.
@@ -36,10 +37,17 @@ class Guidance:
     """
 
     @checked
-    def __init__(self, w: Weight, low: NonNegative = 0.0, high: NonNegative = 1e15, rescale: Share = 0.0) -> None:
+    def __init__(
+        self, w: Weight, low: NonNegative = 0.0, high: NonNegative | None = None, rescale: Share = 0.0
+    ) -> None:
+        high = math.inf if high is None else high
         if not low < high:
             raise ValueError(f"low, high: expected low < high, got {low:g} and {high:g}")
         self.w, self.low, self.high, self.rescale = w, low, high, rescale
+
+    def at(self, sigma: float) -> "Guidance":
+        """What it is at this noise level."""
+        return self if self.low < sigma <= self.high else Guidance(0)
 
     def __repr__(self) -> str:
         return f"Guidance({self.w:g}, low={self.low:g}, high={self.high:g}, rescale={self.rescale:g})"
@@ -88,8 +96,7 @@ class Chain:
 
     def ask(self, x_t: Tensor, i: int) -> Denoised:
         """What the model makes of x_t, at step i."""
-        sigma = float(self.schedule.sigma[i])
-        guidance = self.guidance if self.guidance.low < sigma <= self.guidance.high else Guidance(0)
+        guidance = self.guidance.at(float(self.schedule.sigma[i]))
         return self.model.guess(x_t, self.at(self.steps[i]), self.label, guidance, self.clip, self.gradients)
 
     def at(self, step: int) -> Tensor:
@@ -212,9 +219,9 @@ def dpm_solver(chain: Chain, eta: Share = 0.0) -> Iterator[Tensor]:
         x_s = √((1 − ᾱ_s)/(1 − ᾱ_t)) e^(−η² h) x_t + √ᾱ_s (1 − e^(−(1 + η²) h)) D + √((1 − ᾱ_s)(1 − e^(−2 η² h))) z
         D   = x_0-guess + h/(2h') (x_0-guess − that of the step before)
 
-    The first step knows one guess alone, and in the last one h is infinite: there D = x_0-guess, with which η = 0 is
-    DDIM, and η = 1 DDIM with η = 1. Args: η in 0..1; see `sampler`. Ref: Lu et al. 2022, *DPM-Solver++*, algorithm 2;
-    with noise it is known as 2M SDE.
+    The first step knows one guess alone, in the last one h is infinite, and in the second h' is where no signal is left
+    at T: there D = x_0-guess, with which η = 0 is DDIM, and η = 1 DDIM with η = 1. Args: η in 0..1; see `sampler`.
+    Ref: Lu et al. 2022, *DPM-Solver++*, algorithm 2; with noise it is known as 2M SDE.
     """
     signal, noise = chain.schedule.sqrt_alpha_bar.tolist(), chain.schedule.sqrt_one_minus_alpha_bar.tolist()
     half_log_snr = (-chain.schedule.sigma.log()).tolist()
@@ -224,7 +231,7 @@ def dpm_solver(chain: Chain, eta: Share = 0.0) -> Iterator[Tensor]:
         guess = D = chain.ask(x_t, i).x_0
         if before is not None and i > 1:
             h, h_before = half_log_snr[i - 1] - half_log_snr[i], half_log_snr[i] - half_log_snr[i + 1]
-            D = guess + h / (2 * h_before) * (guess - before)
+            D = guess + (h / (2 * h_before) if h_before else 0.0) * (guess - before)
         before, shrunk = guess, noise[i - 1] * signal[i] / (noise[i] * signal[i - 1])  # e^(−h)
         x_t = noise[i - 1] / noise[i] * shrunk**eta**2 * x_t + signal[i - 1] * (1 - shrunk ** (1 + eta**2)) * D
         if i > 1 and eta:

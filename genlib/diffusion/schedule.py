@@ -22,6 +22,7 @@ Quantity = Literal["eps", "x_0", "v", "u", "score"]
 Inside = Annotated[float, "(0, 1)"]
 Horizon = Annotated[int, "[1, 1000000]"]
 Step = Annotated[int, "[1, {self.T}]"]
+Bend = Annotated[float, "[0.1, 1000]"]
 Times = Annotated[Int64[Tensor, " B"], "[1, {self.T}]"]
 Data = Annotated[Float[Tensor, "B *S"], "finite"]
 MAX_BETA = 0.999
@@ -95,7 +96,7 @@ class Schedule:
     @classmethod
     @checked
     def karras(
-        cls, T: Horizon = 1000, sigma_min: Positive = 0.002, sigma_max: Positive = 80.0, rho: Positive = 7.0
+        cls, T: Horizon = 1000, sigma_min: Positive = 0.002, sigma_max: Positive = 80.0, rho: Bend = 7.0
     ) -> "Schedule":
         """σ_t = (σ_min^(1/ρ) + (σ_max^(1/ρ) − σ_min^(1/ρ)) (t − 1)/(T − 1))^ρ,   ᾱ_t = 1/(1 + σ_t²)
 
@@ -106,8 +107,8 @@ class Schedule:
         """
         if not sigma_min < sigma_max or sigma_max > cls.least**-0.5:
             raise ValueError(f"sigma_max: expected more than sigma_min, up to 1e15, got {sigma_min:g}, {sigma_max:g}")
-        ends = [sigma ** (1 / rho) for sigma in (sigma_min if T > 1 else sigma_max, sigma_max)]
-        sigma = torch.linspace(*ends, T, dtype=torch.float64, device="cpu") ** rho
+        low, high = (sigma ** (1 / rho) for sigma in (sigma_min if T > 1 else sigma_max, sigma_max))
+        sigma = torch.linspace(low, high, T, dtype=torch.float64, device="cpu") ** rho
         return cls._of(torch.cat([sigma.new_zeros(1), -torch.log1p(sigma**2)]))
 
     @classmethod
@@ -127,7 +128,7 @@ class Schedule:
     def zero_terminal(self) -> "Schedule":
         """√ᾱ'_t = √ᾱ_1 (√ᾱ_t − √ᾱ_T)/(√ᾱ_1 − √ᾱ_T): no signal is left at T, so that N(0, I) is where x_T comes from.
 
-        ε says nothing of x_0 there, so a model has to predict v or x_0. Raises: ValueError for T = 1.
+        ε says nothing of x_0 there, so a model has to predict v, u or x_0. Raises: ValueError for T = 1.
         Ref: Lin et al. 2024, algorithm 1.
         """
         if self.T == 1:
@@ -221,7 +222,8 @@ class Schedule:
 
     @checked
     def convert(self, value: Data, x_t: Data, t: Times, source: Quantity, target: Quantity) -> Tensor:
-        """The same knowledge in another form: given x_t, each of ε, x_0, v, u and the score fixes the others.
+        """The same knowledge in another form: given x_t, each of ε, x_0, v, u and the score fixes the others; but where
+        no signal is left, ε and the score say nothing of the others.
 
             x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε     v = √ᾱ_t ε − √(1 − ᾱ_t) x_0     u = x_0 − ε     score = −ε/√(1 − ᾱ_t)
 
@@ -235,8 +237,10 @@ class Schedule:
 
     def _from_both(self, x_0: Tensor, eps: Tensor, t: Tensor, target: str) -> Tensor:
         """Of what x_t is made of, the quantity that is asked for."""
-        if target in ("x_0", "eps", "u"):
-            return {"x_0": x_0, "eps": eps}.get(target, x_0 - eps)
+        if target in ("x_0", "eps"):
+            return x_0 if target == "x_0" else eps
+        if target == "u":
+            return x_0 - eps
         signal, noise = self._at("sqrt_alpha_bar", t, x_0), self._at("sqrt_one_minus_alpha_bar", t, x_0)
         return signal * eps - noise * x_0 if target == "v" else -eps / noise
 

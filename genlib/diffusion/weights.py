@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genlib.arguments import Positive, checked
 from genlib.diffusion.schedule import Schedule
@@ -18,7 +18,8 @@ def min_snr(schedule: Schedule, predict: Predicted = "v", gamma: Positive = 5.0)
 
         w = min(SNR, γ) · c,     c = 1 for x_0,  1/SNR for ε,  1/(SNR + 1) for v,  1/(√SNR + 1)² for u
 
-    since c ‖ε − ε-guess‖², and so on, is ‖x_0 − x_0-guess‖² whichever of them it is. Ref: Hang et al. 2023, §3.4.
+    since c ‖ε − ε-guess‖², and so on, is ‖x_0 − x_0-guess‖² whichever of them it is. A step at which no signal is left
+    has the weight 0, so that nothing is learned there. Ref: Hang et al. 2023, §3.4.
     """
     snr = schedule.alpha_bar[1:] / schedule.one_minus_alpha_bar[1:]
     of_one = {"x_0": torch.ones_like(snr), "eps": snr, "v": snr + 1, "u": (snr.sqrt() + 1) ** 2}[predict]
@@ -36,9 +37,12 @@ def log_normal(schedule: Schedule, mean: float = -1.2, std: Positive = 1.2) -> T
     """For `Denoising(steps=...)`: (T,), how often each step is drawn if log σ_t is to be N(mean, std²), as in EDM.
 
     The density at log σ_t, times the distance of the neighbours in log σ, so that it does not matter how the schedule
-    spreads its steps. Ref: Karras et al. 2022, §5 and table 1.
+    spreads its steps. A step at which no signal is left is never drawn. Raises: ValueError if no step is near the mean.
+    Ref: Karras et al. 2022, §5 and table 1.
     """
-    log_sigma = schedule.sigma[1:].clamp(max=1e15).log()
+    log_sigma = schedule.sigma[1:][schedule.sigma[1:].isfinite()].log()
     gap = torch.gradient(log_sigma)[0] if len(log_sigma) > 1 else torch.ones_like(log_sigma)
     density = torch.exp(-0.5 * ((log_sigma - mean) / std) ** 2) * gap
-    return (density / density.sum()).float()
+    if not float(density.sum()) > 0:
+        raise ValueError(f"mean, std: expected some log σ_t of the schedule near them, got {mean:g} and {std:g}")
+    return nn.functional.pad(density / density.sum(), (0, schedule.T - len(density))).float()
