@@ -45,7 +45,7 @@ class Guidance:
             raise ValueError(f"low, high: expected low < high, got {low:g} and {high:g}")
         self.w, self.low, self.high, self.rescale = w, low, high, rescale
 
-    def at(self, sigma: float) -> "Guidance":
+    def _at(self, sigma: float) -> "Guidance":
         """What it is at this noise level."""
         return self if self.low < sigma <= self.high else Guidance(0)
 
@@ -96,7 +96,7 @@ class Chain:
 
     def ask(self, x_t: Tensor, i: int) -> Denoised:
         """What the model makes of x_t, at step i."""
-        guidance = self.guidance.at(float(self.schedule.sigma[i]))
+        guidance = self.guidance._at(float(self.schedule.sigma[i]))
         return self.model.guess(x_t, self.at(self.steps[i]), self.label, guidance, self.clip, self.gradients)
 
     def at(self, step: int) -> Tensor:
