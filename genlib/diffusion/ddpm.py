@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 
 from genlib.arguments import Count, LabelOrNone, Levels, Natural, Sizes, checked, weight
 from genlib.common import evaluating
+from genlib.diffusion.edm import Preconditioned
 from genlib.diffusion.samplers import Denoised, Guidance, Weight, ddim, last
 from genlib.diffusion.schedule import Schedule, q_posterior
 
@@ -60,8 +61,8 @@ class DDPM(nn.Module):
             raise ValueError(f"variance: {variance!r} needs a schedule of at least 2 steps, for β̃_1 is 0; got T = 1")
         if predict == "eps" and schedule.alpha_bar[-1] == 0:
             raise ValueError("predict: expected 'v', 'u' or 'x_0' where no signal is left at T, got 'eps'")
-        if getattr(net, "predicts", predict) != predict or repr(getattr(net, "schedule", schedule)) != repr(schedule):
-            raise ValueError(f"net: expected predict = {net.predicts!r} and the net's own schedule, got {predict!r}")  # type: ignore[attr-defined]
+        if isinstance(net, Preconditioned) and (predict != "x_0" or repr(net.schedule) != repr(schedule)):
+            raise ValueError(f"net: expected predict = 'x_0' and the net's own schedule, got {predict!r}, {schedule!r}")
         if getattr(net, "learned_variance", variance == "learned") != (variance == "learned"):
             raise ValueError(f"variance: got {variance!r} for a net with learned_variance={variance != 'learned'}")
         self.net, self.schedule, self.predict, self.variance = net, schedule, predict, variance

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from genlib.arguments import Depth, LabelOrNone, Width, checked
 from genlib.diffusion.mlp import StepEmbedding, linear, time_features
+from genlib.diffusion.unet import check_pictures
 
 
 class DiT(nn.Module):
@@ -73,9 +74,7 @@ class DiT(nn.Module):
         return {"heads": self.heads, "patch": self.patch}
 
     def _check_shape(self, shape: Sequence[int], name: str = "x_t") -> None:
-        C, n = self.channels, self.patch
-        if len(shape) != 4 or shape[1] != C or not all(side and side % n == 0 for side in shape[2:]):
-            raise ValueError(f"{name}: expected shape (B, {C}, H, W), both divisible by {n}, got {tuple(shape)}")
+        check_pictures(shape, name, self.channels, self.patch)
 
     @checked
     def forward(self, x_t: Float[Tensor, "B ..."], t: Int64[Tensor, " B"], label: LabelOrNone = None) -> Tensor:

@@ -33,8 +33,6 @@ class Preconditioned(nn.Module):
     Raises: ValueError for others. Ref: Karras et al. 2022, §5 and app. B.6.
     """
 
-    predicts = "x_0"
-
     @checked
     def __init__(self, net: Callable[[Tensor, Tensor, Any], Tensor], schedule: Schedule, std: Positive = 0.5) -> None:
         super().__init__()

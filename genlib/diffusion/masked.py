@@ -73,7 +73,7 @@ class MaskedDiffusion(nn.Module):
 
             −log p_θ(x_0) ≤ Σ_t (1/t) E[ Σ over masked i of −log p_θ(x_i | x_t) ]
 
-        Ref: Austin et al. 2021, eq. 1 for this chain; in the limit of many steps Sahoo et al. 2024, eq. 10.
+        Ref: Austin et al. 2021; in the limit of many steps Sahoo et al. 2024 (MDLM).
         """
         total = torch.zeros(len(x_0), device=x_0.device)
         with evaluating(self):

@@ -108,9 +108,7 @@ class UNet(nn.Module):
         return {"heads": self.heads} | ({"patch": self.patch} if self.patch > 1 else {})
 
     def _check_shape(self, shape: Sequence[int], name: str = "x_t") -> None:
-        C, n = self.channels, self.fraction
-        if len(shape) != 4 or shape[1] != C or not all(side and side % n == 0 for side in shape[2:]):
-            raise ValueError(f"{name}: expected shape (B, {C}, H, W), both divisible by {n}, got {tuple(shape)}")
+        check_pictures(shape, name, self.channels, self.fraction)
 
     @checked
     def forward(self, x_t: Float[Tensor, "B ..."], t: Int64[Tensor, " B"], label: LabelOrNone = None) -> Tensor:
@@ -124,6 +122,12 @@ class UNet(nn.Module):
         for stage in self.up:
             x = _through(stage, torch.cat([x, skips.pop()], dim=1), told)
         return functional.pixel_shuffle(self.last(functional.silu(self.last_norm(x))), self.patch)
+
+
+def check_pictures(shape: Sequence[int], name: str, C: int, n: int) -> None:
+    """Raise `ValueError`, about this name, unless the shape is that of pictures of C channels that n divides."""
+    if len(shape) != 4 or shape[1] != C or not all(side and side % n == 0 for side in shape[2:]):
+        raise ValueError(f"{name}: expected shape (B, {C}, H, W), both divisible by {n}, got {tuple(shape)}")
 
 
 class ResidualBlock(nn.Module):

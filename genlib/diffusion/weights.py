@@ -19,7 +19,7 @@ def min_snr(schedule: Schedule, predict: Predicted = "v", gamma: Positive = 5.0)
         w = min(SNR, γ) · c,     c = 1 for x_0,  1/SNR for ε,  1/(SNR + 1) for v,  1/(√SNR + 1)² for u
 
     since c ‖ε − ε-guess‖², and so on, is ‖x_0 − x_0-guess‖² whichever of them it is. A step at which no signal is left
-    has the weight 0, so that nothing is learned there. Ref: Hang et al. 2023, §3.4.
+    has the weight 0, so that nothing is learned there. Ref: Hang et al. 2023 (min-SNR).
     """
     snr = schedule.alpha_bar[1:] / schedule.one_minus_alpha_bar[1:]
     of_one = {"x_0": torch.ones_like(snr), "eps": snr, "v": snr + 1, "u": (snr.sqrt() + 1) ** 2}[predict]
