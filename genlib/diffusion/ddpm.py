@@ -65,7 +65,8 @@ class DDPM(nn.Module):
             raise ValueError(f"net: expected predict = 'x_0' and the net's own schedule, got {predict!r}, {schedule!r}")
         if getattr(net, "learned_variance", variance == "learned") != (variance == "learned"):
             raise ValueError(f"variance: got {variance!r} for a net with learned_variance={variance != 'learned'}")
-        self.net, self.schedule, self.predict, self.variance = net, schedule, predict, variance
+        self.net: Any = net
+        self.schedule, self.predict, self.variance = schedule, predict, variance
         self.levels, self.shape, self.n_condition = levels, shape, getattr(net, "n_condition", None)
         self.n_classes = getattr(net, "n_classes", None if self.n_condition else MANY)
 
