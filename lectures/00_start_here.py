@@ -146,9 +146,9 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 #
 # - $z$ is what a picture is made from: the noise that $G$ is given, the code of an autoencoder, a flow's $f(x)$. In a step back through a diffusion it is fresh noise.
 # - $D$ is the discriminator. Its $D(y)$ is a probability in the formulas of papers and lectures, and the logit of that in all code and in lab 1. Where there is no discriminator, in flows and diffusion, $D$ is the dimension of $x$.
-# - $t$ is a step. In a coupling it is the shift, and in the last section of lecture 05 a time between 0 and 1 that runs the other way: there $x_0$ is noise, and $x_1$ data.
+# - $t$ is a step. In a coupling it is the shift, and in the last section of lecture 07 a time between 0 and 1 that runs the other way: there $x_0$ is noise, and $x_1$ data.
 # - $s$ is the logarithm of a scale, in a coupling and in a VAE's encoder alike.
-# - $u$ is the noise that dequantizes a pixel, and in lecture 05 the velocity of a point. $v$ is a mixture of noise and data that a network may predict; the `v` of a learned variance is another one.
+# - $u$ is the noise that dequantizes a pixel, and in lecture 07 the velocity of a point. $v$ is a mixture of noise and data that a network may predict; the `v` of a learned variance is another one.
 # - $p$ is a density, and $P$ a probability. The p-value of lab 4 is neither.
 #
 # %% [markdown]
@@ -165,8 +165,8 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 # | lecture | [04 Diffusion models](04_diffusion_models.ipynb) | 50 | how can a machine that only removes a little noise make a picture out of nothing? |
 # | lecture | [04b Learning and sampling](04b_learning_and_sampling.ipynb) | 65 | what should a network that walks the road back minimise, and how do we draw what it has learned? |
 # | lab | `my_labs/lab_3_diffusion.ipynb` | 150 | build a diffusion model, down to guidance |
-# | lecture | [05 Side by side](05_side_by_side.ipynb) | 50 | which of them shall we take, and how would we know? |
-# | lecture | [06 The notes, corrected](06_the_notes_corrected.ipynb) | 30 | which sentences of the lecture's notes hold, and how would one find out? |
+# | lecture | [07 Side by side](07_side_by_side.ipynb) | 50 | which of them shall we take, and how would we know? |
+# | lecture | [08 The notes, corrected](08_the_notes_corrected.ipynb) | 30 | which sentences of the lecture's notes hold, and how would one find out? |
 # | lab | `my_labs/lab_4_one_truth.ipynb` | 90 to 120 | measure a model against a truth that nobody can see, and defend it |
 # | lab | `my_labs/lab_5_faults.ipynb` | 150 | which number tells that code is wrong, when it runs and looks right? |
 #
@@ -177,7 +177,7 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 #
 # The course follows one lecture, taught by Pulkit Agrawal at MIT on 16 November 2021, with notes taken by Emily Liu.
 # It mirrors their order and their claims, in words, figures and code of its own.
-# Where the notes have an error, the lecture that treats it says so, and [lecture 06](06_the_notes_corrected.ipynb) has all of them in one place; [row 21](06_the_notes_corrected.ipynb#Row-21) there corrects the lecturer's name, as spelled here.
+# Where the notes have an error, the lecture that treats it says so, and [lecture 08](08_the_notes_corrected.ipynb) has all of them in one place; [row 21](08_the_notes_corrected.ipynb#Row-21) there corrects the lecturer's name, as spelled here.
 #
 # So let us begin where every training begins: with a loss.
 # A network does what its loss asks for; who asks the loss?

@@ -1360,12 +1360,12 @@ widgets.LearnedLossExplorer()
 # %% [markdown]
 # ## What the notes said, and what holds
 #
-# - The generator without a condition was written $G(x)$. It takes noise, $G(z)$; $x$ enters with the condition (section 6; row [22](06_the_notes_corrected.ipynb#Row-22)).
-# - $D$ is a loss "because it changes". It is a loss because $G$ descends it; that it changes makes it *learned*, and lets it follow (section 9; row [23](06_the_notes_corrected.ipynb#Row-23)).
-# - Samples lack detail because the reconstruction loss is too kind. The pixel loss blurs *reconstructions*; *samples* are odd because the prior draws codes that the encoder hardly uses (section 5; row [24](06_the_notes_corrected.ipynb#Row-24)).
-# - $\int p_\theta(x \mid z)\,p(z)\,dz$ was called intractable. With networks it is; with a linear decoder it has a closed form (section 4; row [6](06_the_notes_corrected.ipynb#Row-6)).
-# - $\min_G \max_D E[\log D(G(x)) + \log(1 - D(y))]$ takes $D$ for the probability of *fake*. In (6) it is that of *real* (section 6; row [1](06_the_notes_corrected.ipynb#Row-1)).
-# - GANs were said to give "lower bounds" on the likelihood. (7) is a *ratio* of two densities, and neither of them; a lower bound is what the VAE gives, (3) (row [13](06_the_notes_corrected.ipynb#Row-13)).
+# - The generator without a condition was written $G(x)$. It takes noise, $G(z)$; $x$ enters with the condition (section 6; row [22](08_the_notes_corrected.ipynb#Row-22)).
+# - $D$ is a loss "because it changes". It is a loss because $G$ descends it; that it changes makes it *learned*, and lets it follow (section 9; row [23](08_the_notes_corrected.ipynb#Row-23)).
+# - Samples lack detail because the reconstruction loss is too kind. The pixel loss blurs *reconstructions*; *samples* are odd because the prior draws codes that the encoder hardly uses (section 5; row [24](08_the_notes_corrected.ipynb#Row-24)).
+# - $\int p_\theta(x \mid z)\,p(z)\,dz$ was called intractable. With networks it is; with a linear decoder it has a closed form (section 4; row [6](08_the_notes_corrected.ipynb#Row-6)).
+# - $\min_G \max_D E[\log D(G(x)) + \log(1 - D(y))]$ takes $D$ for the probability of *fake*. In (6) it is that of *real* (section 6; row [1](08_the_notes_corrected.ipynb#Row-1)).
+# - GANs were said to give "lower bounds" on the likelihood. (7) is a *ratio* of two densities, and neither of them; a lower bound is what the VAE gives, (3) (row [13](08_the_notes_corrected.ipynb#Row-13)).
 
 # %% [markdown]
 # ## Where to read on

@@ -552,7 +552,7 @@ for name, images in {"D without x": photos["unconditional"], "D with x": photos[
 # $$G^* = \arg\min_G \max_D \; L_{cGAN}(G, D) + \lambda\, L_{L1}(G), \qquad L_{L1} = E\big[\|y - G(x, z)\|_1\big], \tag{5}$$
 #
 # where $L_{cGAN}$ is the $V$ of (1).
-# With the paper's $\lambda = 100$, the norm is a *mean* over pixels and channels, as in its code; what the sum would do is in [the notes corrected, row 3](06_the_notes_corrected.ipynb#Row-3).
+# With the paper's $\lambda = 100$, the norm is a *mean* over pixels and channels, as in its code; what the sum would do is in [the notes corrected, row 3](08_the_notes_corrected.ipynb#Row-3).
 
 # %% [markdown]
 # By (2) the game alone has the right optimum already.
@@ -1253,10 +1253,10 @@ plots.image_rows(
 # %% [markdown]
 # ## What the notes said, and what holds
 #
-# - "$\operatorname{arg\,min}_G \max_D E_{x, y}[\log D(G(x)) + \log(1 - D(y))]$." Right only if $D$ is the probability of *fake* (section 2; row [1](06_the_notes_corrected.ipynb#Row-1)).
-# - "Include the input $x$ into our generator." The generator has $x$ already; it is $D$ that is given $x$ beside the picture (sections 1 and 4; row [2](06_the_notes_corrected.ipynb#Row-2)).
-# - "$L_{L1}$ is the L1 norm." It is the *expected* norm of a difference, and with the paper's $\lambda = 100$ the mean over pixels and channels; the sum would weigh $C \cdot H \cdot W$ times more (section 5; row [3](06_the_notes_corrected.ipynb#Row-3)).
-# - cGANs "outperform deep learning with unstructured objectives". *Unstructured* means that the loss takes the pixels one by one (section 5). It depends on the task: where many answers are right, a pixel loss gives their blur; where one is right, L1 alone is enough, and the paper's L1 beats its cGAN (section 10; row [4](06_the_notes_corrected.ipynb#Row-4)).
+# - "$\operatorname{arg\,min}_G \max_D E_{x, y}[\log D(G(x)) + \log(1 - D(y))]$." Right only if $D$ is the probability of *fake* (section 2; row [1](08_the_notes_corrected.ipynb#Row-1)).
+# - "Include the input $x$ into our generator." The generator has $x$ already; it is $D$ that is given $x$ beside the picture (sections 1 and 4; row [2](08_the_notes_corrected.ipynb#Row-2)).
+# - "$L_{L1}$ is the L1 norm." It is the *expected* norm of a difference, and with the paper's $\lambda = 100$ the mean over pixels and channels; the sum would weigh $C \cdot H \cdot W$ times more (section 5; row [3](08_the_notes_corrected.ipynb#Row-3)).
+# - cGANs "outperform deep learning with unstructured objectives". *Unstructured* means that the loss takes the pixels one by one (section 5). It depends on the task: where many answers are right, a pixel loss gives their blur; where one is right, L1 alone is enough, and the paper's L1 beats its cGAN (section 10; row [4](08_the_notes_corrected.ipynb#Row-4)).
 
 # %% [markdown]
 # ## Where to read on

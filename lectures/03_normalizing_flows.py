@@ -1334,19 +1334,19 @@ print(f"all flow {bits.mean():.3f} bits per pixel, half of it noise {wasteful.me
 # %% [markdown]
 # ## What the notes said, and what holds
 #
-# - "$x \sim \hat p(x)$, $z \sim \hat p(z)$." The data distribution is only seen through samples; the base density is chosen, and fixed (section 1; row [5](06_the_notes_corrected.ipynb#Row-5)).
-# - "$p_\theta(x) = \int_z p_\theta(x \mid z) p(z) dz$. However, this is intractable." For a noisy, nonlinear decoder it is; a linear one has a closed form, and a bijection leaves no integral (section 1; row [6](06_the_notes_corrected.ipynb#Row-6)).
-# - "$p(z) = N(0, 1)$." It is $N(0, I)$, of the same dimension as $x$ (section 1; row [26](06_the_notes_corrected.ipynb#Row-26)).
-# - "$p(x) = p(z)\,dz/dx = p(z)|J|$." It is the absolute value of the *determinant*, and $p_Z$ is taken at $f(x)$ (section 2; row [7](06_the_notes_corrected.ipynb#Row-7)).
-# - "Maximize the Jacobian." The sum of both terms is maximised; the determinant alone has no maximum (section 3; row [8](06_the_notes_corrected.ipynb#Row-8)).
-# - "$z_2 = s(x_1) \odot x_2 + t(x_1)$." With $\exp(s)$: where a raw $s$ is 0 there is no inverse (section 6; row [9](06_the_notes_corrected.ipynb#Row-9)).
-# - "Upper triangular." Lower, unless the halves are swapped (section 5; row [10](06_the_notes_corrected.ipynb#Row-10)).
-# - "We couple the layers", and triangular is expressive. Coordinates are coupled; what makes a flow of couplings expressive are the networks inside and the number of layers (sections 5 and 8; row [27](06_the_notes_corrected.ipynb#Row-27)).
-# - "Half the image is modeled well and the other half is modeled poorly", so do it twice. Half is unchanged; it takes three layers until all depends on all (section 7; row [11](06_the_notes_corrected.ipynb#Row-11)).
-# - "The inverse is $|f_1^{-1} \odot f_2^{-1} \dots|$." $f^{-1} = f_1^{-1} \circ \dots \circ f_N^{-1}$, and log-determinants add (section 8; row [12](06_the_notes_corrected.ipynb#Row-12)).
-# - Flows "learn both the mapping of $x$ to some encoding $z$ and the inverse (decoding) of $z$ back to $x$". One map is learned; its inverse comes with it (section 6; row [25](06_the_notes_corrected.ipynb#Row-25)).
-# - "Because this is called normalizing flow, this model is called a flow model." Section 8 says what both words mean (row [28](06_the_notes_corrected.ipynb#Row-28)).
-# - Flows give "exact likelihoods". For continuous data; on whole numbers a dequantized flow gives a bound (section 10; row [13](06_the_notes_corrected.ipynb#Row-13)).
+# - "$x \sim \hat p(x)$, $z \sim \hat p(z)$." The data distribution is only seen through samples; the base density is chosen, and fixed (section 1; row [5](08_the_notes_corrected.ipynb#Row-5)).
+# - "$p_\theta(x) = \int_z p_\theta(x \mid z) p(z) dz$. However, this is intractable." For a noisy, nonlinear decoder it is; a linear one has a closed form, and a bijection leaves no integral (section 1; row [6](08_the_notes_corrected.ipynb#Row-6)).
+# - "$p(z) = N(0, 1)$." It is $N(0, I)$, of the same dimension as $x$ (section 1; row [26](08_the_notes_corrected.ipynb#Row-26)).
+# - "$p(x) = p(z)\,dz/dx = p(z)|J|$." It is the absolute value of the *determinant*, and $p_Z$ is taken at $f(x)$ (section 2; row [7](08_the_notes_corrected.ipynb#Row-7)).
+# - "Maximize the Jacobian." The sum of both terms is maximised; the determinant alone has no maximum (section 3; row [8](08_the_notes_corrected.ipynb#Row-8)).
+# - "$z_2 = s(x_1) \odot x_2 + t(x_1)$." With $\exp(s)$: where a raw $s$ is 0 there is no inverse (section 6; row [9](08_the_notes_corrected.ipynb#Row-9)).
+# - "Upper triangular." Lower, unless the halves are swapped (section 5; row [10](08_the_notes_corrected.ipynb#Row-10)).
+# - "We couple the layers", and triangular is expressive. Coordinates are coupled; what makes a flow of couplings expressive are the networks inside and the number of layers (sections 5 and 8; row [27](08_the_notes_corrected.ipynb#Row-27)).
+# - "Half the image is modeled well and the other half is modeled poorly", so do it twice. Half is unchanged; it takes three layers until all depends on all (section 7; row [11](08_the_notes_corrected.ipynb#Row-11)).
+# - "The inverse is $|f_1^{-1} \odot f_2^{-1} \dots|$." $f^{-1} = f_1^{-1} \circ \dots \circ f_N^{-1}$, and log-determinants add (section 8; row [12](08_the_notes_corrected.ipynb#Row-12)).
+# - Flows "learn both the mapping of $x$ to some encoding $z$ and the inverse (decoding) of $z$ back to $x$". One map is learned; its inverse comes with it (section 6; row [25](08_the_notes_corrected.ipynb#Row-25)).
+# - "Because this is called normalizing flow, this model is called a flow model." Section 8 says what both words mean (row [28](08_the_notes_corrected.ipynb#Row-28)).
+# - Flows give "exact likelihoods". For continuous data; on whole numbers a dequantized flow gives a bound (section 10; row [13](08_the_notes_corrected.ipynb#Row-13)).
 
 # %% [markdown]
 # ## Where to read on

@@ -783,7 +783,7 @@ checks.identity("score of q(x_t | x_0) (14)", scale * score, scale * gradient, t
 #
 # The fraction is $q(x_0 \mid x_t)$ by Bayes' rule, so the right side is $-E[\varepsilon \mid x_t]/\sqrt{1 - \bar\alpha_t}$.
 # Training a network to guess noise is therefore a way to learn scores, *denoising score matching* (Vincent 2011).
-# The differential equations that a score defines are beyond this lecture (Song et al. 2021); [Side by side](05_side_by_side.ipynb), section 6, follows one that is made in another way.
+# The differential equations that a score defines are beyond this lecture (Song et al. 2021); [Side by side](07_side_by_side.ipynb), section 6, follows one that is made in another way.
 #
 # For the mixture we compute the mean of the noise over a grid of $x_0$, and the score by autograd.
 
@@ -909,12 +909,12 @@ print(
 #
 # The course corrects the lecture notes where they slipped.
 #
-# - Adding small noise again and again was said to lead to an isotropic Gaussian. To reach a fixed $N(0, I)$ the signal must be shrunk by $\sqrt{1 - \beta_t}$ as well, and $\bar\alpha_T$ must go to 0; a chain that only adds noise ends near $N(0, s_T^2 I)$, which depends on $T$, and differs from the other by a rescaling (section 2; row [14](06_the_notes_corrected.ipynb#Row-14)). At finite $T$ the end is close to $N(0, I)$, not equal to it: $\bar\alpha_{1000} = 4.04 \cdot 10^{-5}$ for the linear schedule.
-# - The notes call the transition $q(x_t \mid x_{t-1})$ "the noise at each state", and speak of "$\beta$" without its index, although the density beside it has $\beta_t$. The density is the whole transition, and its variance changes with $t$ (row [29](06_the_notes_corrected.ipynb#Row-29)).
-# - "All $q$ in terms of $x_0$" was followed by the joint of the chain. In terms of $x_0$ stands the marginal (5) (section 3; row [16](06_the_notes_corrected.ipynb#Row-16)).
-# - $\bar\alpha$ was a product up to $T$. It is one up to $t$ (section 3; row [17](06_the_notes_corrected.ipynb#Row-17)).
-# - One letter stood for the noise of a step, as $z_{t-1}$ in one line, and for the merged noise, as $z$ in the next. They are different variables; that variances add is why one is enough (section 3; row [18](06_the_notes_corrected.ipynb#Row-18)).
-# - The way back was once written $p_\theta(x_t \mid x_{t-1})$; a few lines later the notes have it right, $p_\theta(x_{t-1} \mid x_t)$. It approximates $q(x_{t-1} \mid x_t)$, which no one can compute for real data (section 5; rows [15](06_the_notes_corrected.ipynb#Row-15) and [30](06_the_notes_corrected.ipynb#Row-30)).
+# - Adding small noise again and again was said to lead to an isotropic Gaussian. To reach a fixed $N(0, I)$ the signal must be shrunk by $\sqrt{1 - \beta_t}$ as well, and $\bar\alpha_T$ must go to 0; a chain that only adds noise ends near $N(0, s_T^2 I)$, which depends on $T$, and differs from the other by a rescaling (section 2; row [14](08_the_notes_corrected.ipynb#Row-14)). At finite $T$ the end is close to $N(0, I)$, not equal to it: $\bar\alpha_{1000} = 4.04 \cdot 10^{-5}$ for the linear schedule.
+# - The notes call the transition $q(x_t \mid x_{t-1})$ "the noise at each state", and speak of "$\beta$" without its index, although the density beside it has $\beta_t$. The density is the whole transition, and its variance changes with $t$ (row [29](08_the_notes_corrected.ipynb#Row-29)).
+# - "All $q$ in terms of $x_0$" was followed by the joint of the chain. In terms of $x_0$ stands the marginal (5) (section 3; row [16](08_the_notes_corrected.ipynb#Row-16)).
+# - $\bar\alpha$ was a product up to $T$. It is one up to $t$ (section 3; row [17](08_the_notes_corrected.ipynb#Row-17)).
+# - One letter stood for the noise of a step, as $z_{t-1}$ in one line, and for the merged noise, as $z$ in the next. They are different variables; that variances add is why one is enough (section 3; row [18](08_the_notes_corrected.ipynb#Row-18)).
+# - The way back was once written $p_\theta(x_t \mid x_{t-1})$; a few lines later the notes have it right, $p_\theta(x_{t-1} \mid x_t)$. It approximates $q(x_{t-1} \mid x_t)$, which no one can compute for real data (section 5; rows [15](08_the_notes_corrected.ipynb#Row-15) and [30](08_the_notes_corrected.ipynb#Row-30)).
 
 # %%
 checks.identity(

@@ -1304,9 +1304,9 @@ for name, x, kinds in (("held out", held_out, its_kind), ("drawn, w = 1", draw(k
 # %% [markdown]
 # ## What the notes said, and what holds
 #
-# - $\mu_\theta$ and $\Sigma_\theta$ were "parameters learned". They are outputs of the network; DDPM fixes $\Sigma$, and learning it came later (section 10; row [19](06_the_notes_corrected.ipynb#Row-19)).
-# - The posterior and the network were said to have a relation that is "equivalent to variational lower bound". The bound is an inequality, in expectation, and the loss used in training reweights its terms (sections 8 and 9; row [20](06_the_notes_corrected.ipynb#Row-20)).
-# - GANs were said to give "lower bounds" on the likelihood. A diffusion model gives one; a GAN gives none (section 8; row [13](06_the_notes_corrected.ipynb#Row-13)).
+# - $\mu_\theta$ and $\Sigma_\theta$ were "parameters learned". They are outputs of the network; DDPM fixes $\Sigma$, and learning it came later (section 10; row [19](08_the_notes_corrected.ipynb#Row-19)).
+# - The posterior and the network were said to have a relation that is "equivalent to variational lower bound". The bound is an inequality, in expectation, and the loss used in training reweights its terms (sections 8 and 9; row [20](08_the_notes_corrected.ipynb#Row-20)).
+# - GANs were said to give "lower bounds" on the likelihood. A diffusion model gives one; a GAN gives none (section 8; row [13](08_the_notes_corrected.ipynb#Row-13)).
 
 # %% [markdown]
 # ## Where to read on
@@ -1321,4 +1321,4 @@ for name, x, kinds in (("held out", held_out, its_kind), ("drawn, w = 1", draw(k
 # Now build it yourself: the lab `my_labs/lab_3_diffusion.ipynb`.
 # Each family was shown by itself, at its best.
 # Given the same data, the same size and the same time, which one should we take?
-# The next lecture asks that: [Side by side](05_side_by_side.ipynb).
+# The next lecture asks that: [Side by side](07_side_by_side.ipynb).

@@ -414,7 +414,7 @@ plots.image_rows(
 # Without x there is nothing to notice: it is a photo of a lawn, and real lawns look like that.
 # With x, D has seen a thousand maps beside their photos, and this pair is not like them.
 # So only a D with x can teach G to obey the map.
-# The lecture's notes say that x is included "into our generator"; the generator had it all the time ([the notes corrected](../lectures/06_the_notes_corrected.ipynb#Row-2), row 2).
+# The lecture's notes say that x is included "into our generator"; the generator had it all the time ([the notes corrected](../lectures/08_the_notes_corrected.ipynb#Row-2), row 2).
 #
 # And the prediction: with numbers, grass (1) would be half-way between brick (0) and gravel (2).
 # The classes have no order, and a first layer would have to undo the one that we invented.

@@ -273,7 +273,7 @@ plots.figure(
 # <details>
 # <summary>Answer</summary>
 #
-# The log-determinant grows with s without end, so "maximise the Jacobian", as the lecture's notes say, has no solution ([the notes corrected](../lectures/06_the_notes_corrected.ipynb#Row-8), row 8).
+# The log-determinant grows with s without end, so "maximise the Jacobian", as the lecture's notes say, has no solution ([the notes corrected](../lectures/08_the_notes_corrected.ipynb#Row-8), row 8).
 # log p_Z is largest if z = 0 for every x, that is for s → −∞.
 # In the sum, what a larger s gains in the second term it pays for in the first, and the payment grows faster: log_det grows like s, the mean of z² like e^(2s).
 # Data with standard deviation 0.5 become N(0, 1) if they are stretched by 2, so the maximum lies at s = log 2.
@@ -358,7 +358,7 @@ checks.identity(
 # <details>
 # <summary>Answer</summary>
 #
-# The matrix is lower triangular (the notes say upper: that comes with swapped halves; [the notes corrected](../lectures/06_the_notes_corrected.ipynb#Row-10), row 10).
+# The matrix is lower triangular (the notes say upper: that comes with swapped halves; [the notes corrected](../lectures/08_the_notes_corrected.ipynb#Row-10), row 10).
 # The determinant of a triangular matrix is the product of its diagonal, and there stand only ones and exp(s).
 # So log abs(det) = Σ s, a sum of D numbers, and no derivative of the network is ever needed.
 #
@@ -408,7 +408,7 @@ checks.identity(
 
 # %% [markdown]
 # **Explain.**
-# The notes say that a flow learns "both the mapping of x to some encoding z and the inverse (decoding) of z back to x" ([the notes corrected](../lectures/06_the_notes_corrected.ipynb#Row-25), row 25).
+# The notes say that a flow learns "both the mapping of x to some encoding z and the inverse (decoding) of z back to x" ([the notes corrected](../lectures/08_the_notes_corrected.ipynb#Row-25), row 25).
 # How many maps did we write a network for?
 #
 # <details>

@@ -282,7 +282,7 @@ def coverage(responsibility, near, weights, found_at):
 # Four makers of samples: the truth itself, one that has lost its heaviest mode, one that draws each mode too wide, and one that knows only where the modes are.
 
 # %%
-NEAR, FOUND_AT = 3.0, 0.5  # as in lecture 05
+NEAR, FOUND_AT = 3.0, 0.5  # as in lecture 07
 
 
 def modes(samples, means, covs, weights):

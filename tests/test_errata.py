@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from build_notebooks import read_source
 
-SOURCE = Path(__file__).parent.parent / "lectures" / "06_the_notes_corrected.py"
+SOURCE = Path(__file__).parent.parent / "lectures" / "08_the_notes_corrected.py"
 ROWS = range(1, 31)
 WORDS = {21, 28}  # a name, and why a flow is called so: nothing to compute
 HEADING = re.compile(r"^### Row (\d+)$", re.MULTILINE)

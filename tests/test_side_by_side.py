@@ -1,4 +1,4 @@
-"""The stored trainings of lecture 05: each is there, fits its model, and says how it was made."""
+"""The stored trainings of lecture 07: each is there, fits its model, and says how it was made."""
 
 import math
 import re
@@ -69,7 +69,7 @@ def test_the_mixture_has_rising_weights() -> None:
 def test_the_lecture_shows_the_networks_that_were_trained(what: str) -> None:
     """Its cell is run here: the same modules, of the same sizes, and the same steps of Adam."""
     name = "on_points" if what == "ring" else "on_digits"
-    lecture = Path(__file__).parent.parent / "lectures" / "05_side_by_side.py"
+    lecture = Path(__file__).parent.parent / "lectures" / "07_side_by_side.py"
     (cell,) = [c.source for c in read_source(lecture).cells if re.search(rf"^def {name}\(", c.source, re.MULTILINE)]
     scope: dict[str, Any] = {"ELBO": ELBO, "VAE": VAE, "gan": gan, "flows": flows, "diffusion": diffusion}
     exec(cell, scope)

@@ -38,9 +38,9 @@ NO_CHECK = {  # what claims nothing that could be computed: what it is instead
     "03 (14)": "the spline, whose slope is (15) and whose inverse is (16)",
     "04 (1)": "the step of the chain",
     "04 (10)": "the model of the way back",
-    "05 (2)": "the velocity",
-    "05 (3)": "the straight path",
-    "05 (4)": "the objective of flow matching",
+    "07 (2)": "the velocity",
+    "07 (3)": "the straight path",
+    "07 (4)": "the objective of flow matching",
     "erratum 21": "a name",
     "erratum 28": "where a word comes from",
 }
@@ -191,7 +191,7 @@ def page(out: Map) -> str:
         "",
         "Where is an equation derived, which cell shows that it holds, and where is it in the library?",
         "Below is each numbered equation of the lectures, and each row of "
-        "[the notes, corrected](06_the_notes_corrected.ipynb).",
+        "[the notes, corrected](08_the_notes_corrected.ipynb).",
         "",
         "- *Shown by* names the checks: lines that a cell of that lecture prints. `make mutants` makes every one fail.",
         "- *genlib* is where the library writes it, and *tests* are those that name it, or fail if it is broken there.",

@@ -1,4 +1,4 @@
-"""The stored trainings of lecture 05: four families, the same data, the same seconds, about as many parameters.
+"""The stored trainings of lecture 07: four families, the same data, the same seconds, about as many parameters.
 
 `make runs ONLY=side_digits_flow` or `make runs ONLY=side_ring_flow_0`: digits with their classes, or points of a
 mixture whose weights differ, the latter from three seeds.

@@ -1,4 +1,4 @@
-"""Which modes a model has found, and how much of its mass each one gets. Lecture 05, section 2."""
+"""Which modes a model has found, and how much of its mass each one gets. Lecture 07, section 2."""
 
 import torch
 from torch import Generator, Tensor

@@ -1,4 +1,4 @@
-"""How far a point is from each component, in that component's own deviations. Lecture 05, section 2."""
+"""How far a point is from each component, in that component's own deviations. Lecture 07, section 2."""
 
 import torch
 from torch import Generator, Tensor

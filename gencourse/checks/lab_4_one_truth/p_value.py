@@ -1,6 +1,6 @@
 """Could it be chance? A two-sample test that needs no table: shuffle the labels, and look again.
 
-The distance that it tests: lecture 05, section 2.
+The distance that it tests: lecture 07, section 2.
 """
 
 import functools

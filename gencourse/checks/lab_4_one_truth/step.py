@@ -1,4 +1,4 @@
-"""One step of a generator that learns from a distance of samples, with no discriminator. Lecture 05, section 2."""
+"""One step of a generator that learns from a distance of samples, with no discriminator. Lecture 07, section 2."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

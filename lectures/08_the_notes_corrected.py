@@ -190,7 +190,7 @@ print(f"the norm is {norm / per_pixel:.0f} times as large as the mean")
 #   The best answer is the mean $r$ under least squares and the median 1 under L1, while a *perfect* cGAN draws from the distribution.
 #   Accuracy counts how often the rounded answer is the label, so it rewards whoever always gives the mode; the share of answers that are 1 rewards whoever has the distribution; and where the answer is certain, $r = 1$, all tie.
 # - **Source.** Isola et al. 2017 (arXiv v3), tables 1 and 6.
-# - **In the course.** [Conditional GANs](02_conditional_gans.ipynb), sections 10 and 12; [Side by side](05_side_by_side.ipynb), section 5.
+# - **In the course.** [Conditional GANs](02_conditional_gans.ipynb), sections 10 and 12; [Side by side](07_side_by_side.ipynb), section 5.
 
 # %%
 r = torch.tensor([0.6, 0.8, 1.0])  # P(label = 1), given the photo
@@ -269,7 +269,7 @@ checks.at_most("and a step down it lowers the loss", loss_of(mu - 0.5 * slope), 
 #   The cell has the simplest autoencoder, which needs no training: principal components, with their codes scaled to variance one.
 #   The same decoder makes the reconstructions and the samples, so what differs between them is where the codes come from.
 # - **Source.** Hoffman and Johnson 2016, on the codes that the encoder uses and those that the prior draws; Kingma and Welling 2014, for the model.
-# - **In the course.** [Learned losses](01_learned_losses.ipynb), section 5; [Side by side](05_side_by_side.ipynb), section 2.
+# - **In the course.** [Learned losses](01_learned_losses.ipynb), section 5; [Side by side](07_side_by_side.ipynb), section 2.
 
 # %%
 pixels, held = (data.digits(split).x.double().flatten(1) for split in ("train", "test"))
@@ -303,7 +303,7 @@ plots.image_rows(
 #   The lower bounds come from VAEs and diffusion models.
 #   On pictures of whole numbers a dequantized flow, too, only bounds the likelihood.
 # - **Source.** Goodfellow et al. 2014, theorem 1; Theis et al. 2016, section 3.1.
-# - **In the course.** [Learned losses](01_learned_losses.ipynb), sections 4 and 6; [Normalizing flows](03_normalizing_flows.ipynb), section 10; [Learning and sampling](04b_learning_and_sampling.ipynb), section 8; [Side by side](05_side_by_side.ipynb), section 2.
+# - **In the course.** [Learned losses](01_learned_losses.ipynb), sections 4 and 6; [Normalizing flows](03_normalizing_flows.ipynb), section 10; [Learning and sampling](04b_learning_and_sampling.ipynb), section 8; [Side by side](07_side_by_side.ipynb), section 2.
 
 # %%
 generators = {
@@ -582,7 +582,7 @@ checks.identity("with the same determinant", torch.linalg.det(J_a @ J_b), torch.
 #   Its inverse comes with it, exactly, by construction: before training as well as after.
 #   An autoencoder, by contrast, learns two maps, and only training makes one undo the other.
 # - **Source.** Dinh et al. 2017, section 3.3.
-# - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 6; [Side by side](05_side_by_side.ipynb), section 6.
+# - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 6; [Side by side](07_side_by_side.ipynb), section 6.
 
 # %%
 flow = randomise(flows.RealNVP.for_vectors(6, n_couplings=6, width=16))  # random weights, never trained
@@ -635,7 +635,7 @@ checks.at_most("a quarter of a nat is out of its reach", moons.entropy() + 0.25,
 #   Shrinking with $\sum_t \beta_t$ finite, on the other hand, does not forget $x_0$.
 #   At finite $T$ the end is close to $N(0, I)$, not equal to it.
 # - **Source.** Ho et al. 2020, section 2; for the variance-exploding chain Song et al. 2021, section 3.4.
-# - **In the course.** [Diffusion models](04_diffusion_models.ipynb), section 2, where $\beta_t = 2^{-t}$ leaves more than 28.8 % of the signal; [Side by side](05_side_by_side.ipynb), section 6.
+# - **In the course.** [Diffusion models](04_diffusion_models.ipynb), section 2, where $\beta_t = 2^{-t}$ leaves more than 28.8 % of the signal; [Side by side](07_side_by_side.ipynb), section 6.
 
 # %%
 linear = diffusion.Schedule.linear(T=1000)

@@ -1293,11 +1293,11 @@ checks.identity("Euler's steps are DDIM's (11)", torch.stack(by_euler), rho[:, N
 # ## What the notes said, and what holds
 #
 # - "Flow models are not as crisp as GANs." So it is here, and the table says by how much (section 5). It is a sentence about trained models, not about what the family can express.
-# - "GANs are only able to provide lower bounds" on the likelihood. A GAN gives none; VAEs and diffusion models give bounds, and on whole numbers a flow gives one, too (sections 2 and 3; row [13](06_the_notes_corrected.ipynb#Row-13)).
-# - The discriminator "better fits the image generation task". For the looks of these digits it does (section 5). It also left threads where discs should be (section 2), and whether it pays depends on the task and on the judge (row [4](06_the_notes_corrected.ipynb#Row-4)).
-# - Flows "learn forward encodings and their inverse decodings". One map is learned; in section 6 running time backwards is its inverse (row [25](06_the_notes_corrected.ipynb#Row-25)).
-# - The samples' lack of detail was blamed on the loss alone. On the ring the larger part of what the VAE puts between the modes is due to codes that no data point uses (section 2; row [24](06_the_notes_corrected.ipynb#Row-24)).
-# - Diffusion ends in "an isotropic Gaussian". The straight line (3) has its noise end there exactly, while the chain of DDPM only comes near; the two noising processes differ by a rescaling (section 6; row [14](06_the_notes_corrected.ipynb#Row-14)).
+# - "GANs are only able to provide lower bounds" on the likelihood. A GAN gives none; VAEs and diffusion models give bounds, and on whole numbers a flow gives one, too (sections 2 and 3; row [13](08_the_notes_corrected.ipynb#Row-13)).
+# - The discriminator "better fits the image generation task". For the looks of these digits it does (section 5). It also left threads where discs should be (section 2), and whether it pays depends on the task and on the judge (row [4](08_the_notes_corrected.ipynb#Row-4)).
+# - Flows "learn forward encodings and their inverse decodings". One map is learned; in section 6 running time backwards is its inverse (row [25](08_the_notes_corrected.ipynb#Row-25)).
+# - The samples' lack of detail was blamed on the loss alone. On the ring the larger part of what the VAE puts between the modes is due to codes that no data point uses (section 2; row [24](08_the_notes_corrected.ipynb#Row-24)).
+# - Diffusion ends in "an isotropic Gaussian". The straight line (3) has its noise end there exactly, while the chain of DDPM only comes near; the two noising processes differ by a rescaling (section 6; row [14](08_the_notes_corrected.ipynb#Row-14)).
 
 # %% [markdown]
 # ## Where to read on
@@ -1313,7 +1313,7 @@ checks.identity("Euler's steps are DDIM's (11)", torch.stack(by_euler), rho[:, N
 # - Kingma and Gao 2023, *Understanding Diffusion Objectives as the ELBO with Simple Data Augmentation*: the weight that each loss gives to each noise, and why a weight that grows with the noise makes the loss an ELBO again, of data to which noise was added.
 #
 # In this lecture we could look the truth up.
-# One more thing can be looked up: which sentences of the notes hold, one by one, in [The notes, corrected](06_the_notes_corrected.ipynb).
+# One more thing can be looked up: which sentences of the notes hold, one by one, in [The notes, corrected](08_the_notes_corrected.ipynb).
 # After that, the truth is hidden from you.
 # Which family would you take, how would you find out what it has missed, and how sure are you of your number?
 # Lab 4 asks that: `my_labs/lab_4_one_truth.ipynb`.
