@@ -146,9 +146,9 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 #
 # - $z$ is what a picture is made from: the noise that $G$ is given, the code of an autoencoder, a flow's $f(x)$. In a step back through a diffusion it is fresh noise.
 # - $D$ is the discriminator. Its $D(y)$ is a probability in the formulas of papers and lectures, and the logit of that in all code and in lab 1. Where there is no discriminator, in flows and diffusion, $D$ is the dimension of $x$.
-# - $t$ is a step. In a coupling it is the shift, and in the last section of lecture 07 a time between 0 and 1 that runs the other way: there $x_0$ is noise, and $x_1$ data.
-# - $s$ is the logarithm of a scale, in a coupling and in a VAE's encoder alike.
-# - $u$ is the noise that dequantizes a pixel, and in lecture 07 the velocity of a point. $v$ is a mixture of noise and data that a network may predict; the `v` of a learned variance is another one.
+# - $t$ is a step. In a coupling it is the shift, and in lecture 05 a time between 0, the data, and 1, the noise.
+# - $s$ is the logarithm of a scale, in a coupling and in a VAE's encoder alike. On the straight paths of lecture 05b it is the time, from 0 to 1.
+# - $u$ is the noise that dequantizes a pixel, and in lecture 05b the velocity $x_0 - \varepsilon$ of a straight path. $v$ is a mixture of noise and data that a network may predict; the `v` of a learned variance is another one.
 # - $p$ is a density, and $P$ a probability. The p-value of lab 4 is neither.
 #
 # %% [markdown]
@@ -165,7 +165,11 @@ checks.identity("signal + noise", signal**2 + noise**2, one, tol=1e-12)
 # | lecture | [04 Diffusion models](04_diffusion_models.ipynb) | 50 | how can a machine that only removes a little noise make a picture out of nothing? |
 # | lecture | [04b Learning and sampling](04b_learning_and_sampling.ipynb) | 65 | what should a network that walks the road back minimise, and how do we draw what it has learned? |
 # | lab | `my_labs/lab_3_diffusion.ipynb` | 150 | build a diffusion model, down to guidance |
-# | lecture | [07 Side by side](07_side_by_side.ipynb) | 50 | which of them shall we take, and how would we know? |
+# | lecture | [05 Continuous time](05_continuous_time.ipynb) | 30 | what is left of a diffusion model when its steps become infinitely small? |
+# | lecture | [05b Paths and weights](05b_paths_and_weights.ipynb) | 30 | how few calls will do, where should a training look, and which path is the best? |
+# | lab | `my_labs/lab_6_continuous_time.ipynb` | 45 | build the score, a better step, an exact likelihood, and flow matching |
+# | lecture | [06 After 2021](06_after_2021.ipynb) | 30 | what made these models large, quick and general? |
+# | lecture | [07 Side by side](07_side_by_side.ipynb) | 35 | which of them shall we take, and how would we know? |
 # | lecture | [08 The notes, corrected](08_the_notes_corrected.ipynb) | 30 | which sentences of the lecture's notes hold, and how would one find out? |
 # | lab | `my_labs/lab_4_one_truth.ipynb` | 90 to 120 | measure a model against a truth that nobody can see, and defend it |
 # | lab | `my_labs/lab_5_faults.ipynb` | 150 | which number tells that code is wrong, when it runs and looks right? |

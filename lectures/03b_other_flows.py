@@ -75,7 +75,7 @@ def randomise(module, n, std=0.3):
 # The affine coupling is one answer.
 # This section takes four others, and each is built in a few lines and checked.
 # Planar flows give up a formula for the inverse, autoregressive ones a quick inverse, and continuous ones the determinant itself; splines give up nothing but simplicity, and replace the affine map inside a coupling by a more flexible one.
-# Of planar, autoregressive and spline layers the log-determinant is compared with autograd, and the inverse by going there and back; of the continuous flow, whose inverse runs time backwards ([Side by side](07_side_by_side.ipynb), section 6), the trace.
+# Of planar, autoregressive and spline layers the log-determinant is compared with autograd, and the inverse by going there and back; of the continuous flow, whose inverse runs time backwards ([Continuous time](05_continuous_time.ipynb), section 6), the trace.
 #
 # ### Planar flows: identity plus rank one
 #
@@ -303,7 +303,7 @@ plots.figure(
 #
 # One more answer gives up the cheap determinant itself.
 # If a layer moves every point by a small step, $z = x + \epsilon\,v(x)$, its Jacobian is $I + \epsilon A$ with $A = \partial v/\partial x^\top$, and $\log\det(I + \epsilon A) = \epsilon \operatorname{tr} A + O(\epsilon^2)$.
-# In the limit of infinitely many such steps only the trace is left, and $v$ may be any network; [Side by side](07_side_by_side.ipynb) turns a diffusion model into a flow in this way.
+# In the limit of infinitely many such steps only the trace is left, and $v$ may be any network; [Continuous time](05_continuous_time.ipynb) turns a diffusion model into a flow in this way.
 #
 # An exact trace takes $D$ backward passes, one for each diagonal entry.
 # *Hutchinson's estimate* takes one.

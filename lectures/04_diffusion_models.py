@@ -783,7 +783,7 @@ checks.identity("score of q(x_t | x_0) (14)", scale * score, scale * gradient, t
 #
 # The fraction is $q(x_0 \mid x_t)$ by Bayes' rule, so the right side is $-E[\varepsilon \mid x_t]/\sqrt{1 - \bar\alpha_t}$.
 # Training a network to guess noise is therefore a way to learn scores, *denoising score matching* (Vincent 2011).
-# The differential equations that a score defines are beyond this lecture (Song et al. 2021); [Side by side](07_side_by_side.ipynb), section 6, follows one that is made in another way.
+# The differential equations that a score defines (Song et al. 2021) have a lecture of their own, [Continuous time](05_continuous_time.ipynb).
 #
 # For the mixture we compute the mean of the noise over a grid of $x_0$, and the score by autograd.
 

@@ -1295,11 +1295,12 @@ for name, x, kinds in (("held out", held_out, its_kind), ("drawn, w = 1", draw(k
 # %% [markdown]
 # ## 14. What has come since
 #
-# - **Scores and continuous time.** Infinitely many steps give a stochastic differential equation, and with $\eta = 0$ an ordinary one, which good solvers integrate in few steps (Song et al. 2021; Karras et al. 2022).
-# - **Latents.** Run the diffusion on the codes of an autoencoder instead of on pixels (Rombach et al. 2022).
-# - **Other networks.** Transformers in the place of the U-Net (Peebles and Xie 2023).
-# - **Fewer steps.** Distil many steps into one or two (Salimans and Ho 2022; Song et al. 2023, *Consistency Models*).
-# - **Straighter paths.** Flow matching learns the velocity of a path between noise and data that we choose (Lipman et al. 2023).
+# The notes that this course follows end here, in 2021.
+# What has come since keeps the regression that we have seen, and changes what is noised, what guesses, or how one walks.
+#
+# - **Scores and continuous time.** Infinitely many steps give a stochastic differential equation, and with $\eta = 0$ an ordinary one, which good solvers integrate in few steps: [Continuous time](05_continuous_time.ipynb).
+# - **Straighter paths.** Flow matching learns the velocity of a path between noise and data that we choose: [Paths and weights](05b_paths_and_weights.ipynb).
+# - **Latents, other networks, fewer steps.** Diffusion on the codes of an autoencoder, transformers in the place of the U-Net, and many steps distilled into one or two: [After 2021](06_after_2021.ipynb).
 
 # %% [markdown]
 # ## What the notes said, and what holds
@@ -1319,6 +1320,5 @@ for name, x, kinds in (("held out", held_out, its_kind), ("drawn, w = 1", draw(k
 # - Song et al. 2021, *Score-Based Generative Modeling through Stochastic Differential Equations*: the score, and steps made infinitely small.
 #
 # Now build it yourself: the lab `my_labs/lab_3_diffusion.ipynb`.
-# Each family was shown by itself, at its best.
-# Given the same data, the same size and the same time, which one should we take?
-# The next lecture asks that: [Side by side](07_side_by_side.ipynb).
+# A thousand steps, or twenty-five: what is the thing that all these walks approximate?
+# The next lecture asks that: [Continuous time](05_continuous_time.ipynb).

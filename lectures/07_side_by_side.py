@@ -17,10 +17,9 @@
 #
 # - what VAE, GAN, flow and diffusion model give for the same data, and about the same seconds;
 # - which of them can say how likely a picture is, which modes each finds, and what lies between;
-# - what the usual metrics measure, what a picture costs, and why no single number ranks the four;
-# - flow matching, where flows and diffusion meet, in twenty lines.
+# - what the usual metrics measure, what a picture costs, and why no single number ranks the four.
 #
-# **It takes** 50 minutes.
+# **It takes** 35 minutes.
 # **You need** the four families: [Learned losses](01_learned_losses.ipynb) for the VAE and the GAN, [Normalizing flows](03_normalizing_flows.ipynb), and diffusion models, of which [the second part](04b_learning_and_sampling.ipynb) is used most.
 
 # %% jupyter={"source_hidden": true} tags=["remove-cell"]
@@ -35,12 +34,10 @@ if not find_spec("gencourse"):
 # %%
 import math
 import time
-from types import SimpleNamespace
 
 import torch
 from gencourse import checks, plots
 from gencourse.runs import run_file
-from torch import nn
 
 from genlib import data, diffusion, flows, gan, metrics, train
 from genlib.autoencoder import ELBO, VAE
@@ -988,316 +985,13 @@ checks.at_most("with it, it passes the GAN", long[4], frechet["GAN"])
 # </details>
 
 # %% [markdown]
-# ## 6. Where two of them meet
-#
-# A flow has an exact density, but its layers must be bijections with a cheap determinant.
-# A diffusion model may use any network, but the chain that it samples from has a likelihood that we can only bound.
-# Is there a model with any network *and* an exact density?
-#
-# Take the layers of a flow ever closer to the identity, and more of them.
-# In the limit, points move with a *velocity* $u(x, t)$, from noise at time 0 to data at time 1:
-#
-# $$\frac{dx}{dt} = u(x, t). \tag{2}$$
-#
-# If $u$ has a bounded slope in $x$, as our networks have, then through every point leads exactly one path of (2), so two paths never meet.
-# Running time backwards is therefore the inverse map, whatever network $u$ is.
-# What remains is to find $u$.
-#
-# (This $t$ is continuous and runs from noise to data; the $t$ of DDPM counts steps, and runs the other way.)
-
-# %% [markdown]
-# Draw noise $z \sim N(0, I)$ and, independently, a data point $x$, and join them by a straight line:
-#
-# $$x_t = (1 - t)\,z + t\,x. \tag{3}$$
-#
-# On this line the velocity is $x - z$ at all times, so we train a network to predict it from the point and the time:
-#
-# $$\min_u\; E\Big[\big\| u(x_t, t) - (x - z) \big\|^2\Big]. \tag{4}$$
-#
-# But many lines pass through the same $x_t$, with different velocities, and the network is not told which of them it is on.
-# Under squared error its best answer is then the conditional mean:
-#
-# $$u^*(x_t, t) = E[x - z \mid x_t]. \tag{5}$$
-#
-# In [Learned losses](01_learned_losses.ipynb) a conditional mean was the trouble, because a mean of sharp pictures is a blurred one.
-# Why is a mean of velocities the right thing to follow?
-
-# %% [markdown]
-# Let $p_t$ be the density of $x_t$ in (3): $p_0$ is noise, and $p_1$ the data.
-# Take any smooth function $\varphi$, and see how its mean changes along the straight lines:
-#
-# $$\frac{d}{dt} E\big[\varphi(x_t)\big] = E\big[\nabla\varphi(x_t) \cdot (x - z)\big] = E\big[\nabla\varphi(x_t) \cdot u^*(x_t, t)\big]. \tag{6}$$
-#
-# The first step is the chain rule, because $dx_t/dt = x - z$.
-# In the second we first average over all lines through the same $x_t$: there $\nabla\varphi(x_t)$ is the same for all of them, and the mean of $x - z$ is (5).
-#
-# The right side is also the rate at which the mean of $\varphi$ changes when points with density $p_t$ move by (2) with $u^*$, again by the chain rule.
-# So the points on straight lines and the points that follow $u^*$ start with the same density, and their densities obey the same equation.
-# For a velocity of bounded slope this equation has one solution, hence the two densities agree at all times, and at $t = 1$ the points that follow $u^*$ are distributed as the *data*.
-# No point need keep to a straight line, yet at every time the points are distributed as those on the lines are.
-#
-# Written as integrals, (6) says $\int \varphi\,\partial_t p_t = \int p_t\,u^* \cdot \nabla\varphi$.
-# Integrated by parts, the right side is $-\int \varphi\,\nabla \cdot (p_t u^*)$; and as this holds for every $\varphi$, it is the *continuity equation*:
-#
-# $$\frac{\partial p_t}{\partial t} + \nabla \cdot (p_t\, u^*) = 0. \tag{7}$$
-
-# %% [markdown]
-# For the mixture, all of this has a closed form, because (3) is a noising process that differs from the diffusion chain by a rescaling only.
-# Divide (3) by $\rho = \sqrt{t^2 + (1 - t)^2}$: the squares of the two weights then sum to one, so $x_t / \rho$ is distributed as a state of the diffusion chain with $\sqrt{\bar\alpha} = t/\rho$.
-# The noise is the same $z$ in both, so its conditional mean is the best $\varepsilon$ there:
-#
-# $$E[z \mid x_t] = \varepsilon^*(x_t/\rho;\ \bar\alpha), \qquad \bar\alpha = \frac{t^2}{t^2 + (1 - t)^2}. \tag{8}$$
-#
-# By (3), $x = (x_t - (1 - t) z)/t$, so $x - z = (x_t - z)/t$, and
-#
-# $$u^*(x_t, t) = \frac{x_t - \varepsilon^*(x_t/\rho;\ \bar\alpha)}{t}. \tag{9}$$
-#
-# So whoever has the best denoiser has the best velocity as well.
-# We compare (8) and (9) with means over a grid of $x$, each point weighted by its probability given $x_t$.
-# And we check what made (5) the best answer: any other velocity $u$ has a larger squared error, by its squared distance to $u^*$ ([Learned losses](01_learned_losses.ipynb), (1)).
-
-
-# %%
-def best_eps(x_t, t):
-    """E[z | x_t] of the mixture (8), for x_t (B, 2) and a number t in (0, 1]."""
-    rho = math.hypot(t, 1 - t)
-    noised = SimpleNamespace(alpha_bar=torch.tensor([1.0, (t / rho) ** 2], dtype=torch.float64))
-    return mixture.optimal_eps(x_t / rho, torch.ones(len(x_t), dtype=torch.int64), noised)
-
-
-def best_velocity(x_t, t):
-    return (x_t - best_eps(x_t, t)) / t  # (9)
-
-
-# %%
-here, t = 0.8 * torch.randn(20, 2, generator=g, dtype=torch.float64), 0.6
-line = torch.linspace(-1.2, 1.2, 481, dtype=torch.float64)
-x = torch.cartesian_prod(line, line)
-z = (here[:, None] - t * x) / (1 - t)  # the noise that leads from x to here
-posterior = (mixture.log_prob(x) - z.square().sum(-1) / 2).softmax(dim=1)  # of x, given x_t
-mean_noise, mean_velocity = ((posterior[..., None] * value).sum(1) for value in (z, x - z))
-checks.identity("the mean noise is the best guess of ε (8)", best_eps(here, t), mean_noise, tol=1e-8)
-checks.identity("the best velocity from the best denoiser (9)", best_velocity(here, t), mean_velocity, tol=1e-8)
-
-# %%
-u = torch.randn(20, 2, generator=torch.Generator().manual_seed(11), dtype=torch.float64)
-error, least = ((posterior * (x - z - v[:, None]).square().sum(-1)).sum(1) for v in (u, mean_velocity))
-away = (u - best_velocity(here, t)).square().sum(-1)
-checks.identity("another velocity costs its squared distance (5)", error - least, away, tol=1e-8)
-
-# %% [markdown]
-# The continuity equation (7) can be checked with derivatives by autograd.
-# The density $p_t$ of $(1 - t) z + t x$ is a mixture with means $t\mu_k$ and covariances $t^2\Sigma_k + (1 - t)^2 I$, because independent Gaussians add their variances.
-
-
-# %%
-def density(x_t, t):
-    """p_t, for x_t (B, 2) and a number t that may need a gradient."""
-    spread = t * t * 0.06**2 + (1 - t) ** 2  # of every component, in both coordinates
-    away = (x_t[:, None] - t * mixture.means).square().sum(-1)
-    return (mixture.weights * torch.exp(-away / (2 * spread)) / (2 * math.pi * spread)).sum(1)
-
-
-def slope(values, by):
-    return torch.autograd.grad(values.sum(), by, retain_graph=True)[0]
-
-
-where, now = here.clone().requires_grad_(), torch.full((20,), 0.6, dtype=torch.float64).requires_grad_()
-change = slope(torch.cat([density(where[i : i + 1], now[i]) for i in range(20)]), now)
-flux = density(where, 0.6)[:, None] * best_velocity(where, 0.6)
-outflow = slope(flux[:, 0], where)[:, 0] + slope(flux[:, 1], where)[:, 1]
-checks.identity("what a place gains has flowed in (7)", change, -outflow, tol=1e-10)
-
-# %% [markdown]
-# Equation (6) is checked with $\varphi(x) = \cos(k^\top x)$.
-# The mean of such a $\varphi$ is the real part of a characteristic function, which a mixture of Gaussians has in closed form, and autograd differentiates it by $t$; that is the left side.
-# The right side is a sum over a grid, with the density $p_t$ and the velocity (9).
-
-# %%
-k, now = torch.tensor([1.5, -2.0], dtype=torch.float64), torch.tensor(0.6, dtype=torch.float64).requires_grad_()
-spread = k.square().sum() * (now**2 * 0.06**2 + (1 - now) ** 2)
-mean_phi = (mixture.weights * torch.cos(now * mixture.means @ k)).sum() * torch.exp(-spread / 2)
-(rate,) = torch.autograd.grad(mean_phi, now)
-wide = torch.cartesian_prod(*[torch.linspace(-4, 4, 401, dtype=torch.float64)] * 2)
-flow_of_phi = -torch.sin(wide @ k) * (best_velocity(wide, 0.6) @ k)  # ∇φ · u*
-checks.identity("a mean moves with u* (6)", rate, (density(wide, 0.6) * flow_of_phi).sum() * 0.02**2, tol=1e-8)
-
-# %% [markdown]
-# Now train it.
-# This is all of it, in plain PyTorch: no schedule, no bound, no couplings.
-
-# %%
-torch.manual_seed(0)
-sizes = [(3, 96), (96, 96), (96, 96)]
-net = nn.Sequential(*[layer for a, b in sizes for layer in (nn.Linear(a, b), nn.SiLU())], nn.Linear(96, 2))
-cloud = mixture.sample(20_000, g)
-
-# %% tags=["nbval-ignore-output"]
-began = time.process_time()
-optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
-decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 1600)
-for _ in range(1600):
-    x = cloud[torch.randint(len(cloud), (512,), generator=g)]
-    z, t = torch.randn(x.shape, generator=g), torch.rand(512, 1, generator=g)
-    x_t = (1 - t) * z + t * x  # (3)
-    loss = (net(torch.cat([x_t, t], dim=1)) - (x - z)).square().mean()  # (4)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    decay.step()
-print(f"trained in {time.process_time() - began:.0f} s of one processor")
-
-
-# %% [markdown]
-# To draw a sample, follow (2) from noise in small steps.
-# The *midpoint rule* asks for the velocity twice in each step: at the start, to find the middle of the step, and there, to take that velocity for the whole step.
-
-
-# %%
-def learned_velocity(x, t):
-    return net(torch.cat([x, torch.full((len(x), 1), t)], dim=1))
-
-
-@torch.no_grad()
-def transport(x, n_steps, velocity=learned_velocity):
-    """All the points on the way from noise at t = 0 to data at t = 1."""
-    path, h = [x], 1 / n_steps
-    for k in range(n_steps):
-        middle = path[-1] + h / 2 * velocity(path[-1], k * h)
-        path.append(path[-1] + h * velocity(middle, (k + 0.5) * h))
-    return path
-
-
-path = transport(torch.randn(2000, 2, generator=g), 40)
-wide = {"size": 5, "xlim": (-2, 2), "ylim": (-2, 2), "xticks": (-1, 0, 1), "yticks": (-1, 0, 1)}
-axes = {0: wide, 20: wide, 30: wide, 36: square, 40: square}  # the last two nearer
-plots.figure(
-    *[plots.points({"x": path[k]}, title=f"t = {k / 40:g}", aspect=1.05, **axes[k]) for k in axes],
-    alt="A cloud of noise at t = 0 contracts, and has become a blurred ring at t = 0.9. At t = 1 the ring is thinner, still closed, "
-    "and densest where the heavy modes are.",
-)
-
-# %% [markdown]
-# **Its density is exact**, up to the step size.
-# Follow a point, $\frac{d}{dt}\log p_t(x_t) = \frac{1}{p_t}\big(\frac{\partial p_t}{\partial t} + u \cdot \nabla p_t\big)$.
-# By (7), $\frac{\partial p_t}{\partial t} = -u \cdot \nabla p_t - p_t \nabla \cdot u$, so all that remains is
-#
-# $$\frac{d}{dt}\log p_t(x_t) = -\nabla \cdot u(x_t, t), \qquad \log p_1(x) = \log N(z;\ 0, I) - \int_0^1 \nabla \cdot u(x_t, t)\,dt. \tag{10}$$
-#
-# This is the change of variables of [Normalizing flows](03_normalizing_flows.ipynb), one small step after the other: a step $x + h\,u$ has the Jacobian $I + h\,\partial u/\partial x$, the logarithm of whose determinant is $h$ times the trace, up to terms of order $h^2$.
-# (Here $z$ is where the path starts, in the noise.)
-# We try it first with the velocity (9), where we know what must come out.
-
-
-# %%
-def log_density(x, velocity, n_steps=100):
-    """log p_1(x) by (10): back from data to noise, with the divergence on the way."""
-    total, h = x.new_zeros(len(x)), 1 / n_steps
-    for k in range(n_steps, 0, -1):
-        with torch.no_grad():
-            middle = x - h / 2 * velocity(x, k * h)
-        middle.requires_grad_()
-        u = velocity(middle, (k - 0.5) * h)
-        divergence = slope(u[:, 0], middle)[:, 0] + slope(u[:, 1], middle)[:, 1]
-        x, total = x - h * u.detach(), total + h * divergence
-    return torch.distributions.Normal(0.0, 1.0).log_prob(x).sum(1) - total
-
-
-few = mixture.sample(50, g).double()
-exact = log_density(few, best_velocity, n_steps=400)
-checks.identity("the mixture's own density, by following paths (10)", exact, mixture.log_prob(few), tol=1e-2)
-
-# %% [markdown]
-# The divergence in (10) has its price.
-# It is the trace of a $D \times D$ matrix, and autograd gives one row of that matrix for each backward pass: two passes in the plane, 64 for our digits, 3072 for a small colour photo, at every step of the path.
-# *Hutchinson's estimator* takes one pass instead.
-# Draw a vector $v$ of independent signs, so that $E[v v^\top] = I$; then $v^\top \frac{\partial u}{\partial x} v$ is a product of vectors that one backward pass computes, and its mean is the trace,
-#
-# $$E\Big[v^\top \tfrac{\partial u}{\partial x}\, v\Big] = \operatorname{tr}\Big(\tfrac{\partial u}{\partial x}\, E\big[v v^\top\big]\Big) = \nabla \cdot u.$$
-#
-# With it $\log p_1$ is right on average only, and the density, its exponential, is too large on average, by Jensen's inequality (Grathwohl et al. 2019).
-# In the plane $v$ has four values, so we can take the whole mean.
-
-# %%
-where = here.clone().requires_grad_()
-u = best_velocity(where, 0.6)
-divergence = slope(u[:, 0], where)[:, 0] + slope(u[:, 1], where)[:, 1]  # two passes
-signs = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]], dtype=torch.float64)
-one_pass = torch.stack([(slope((u * v).sum(1), where) * v).sum(1) for v in signs])
-checks.identity("the mean over all signs is the divergence", one_pass.mean(0), divergence, tol=1e-10)
-
-# %% [markdown]
-# Now the network's velocity, whose density nobody knows beforehand.
-
-# %% tags=["nbval-ignore-output"]
-held_points = mixture.sample(1000, g)
-lacks = mixture.log_prob(held_points).double() - log_density(held_points, learned_velocity).double()
-gap = float(lacks.mean())
-print(f"flow matching: {gap:.2f} ± {float(lacks.std()) / 1000**0.5:.2f} nats above the entropy,", end=" ")
-print(f"with {sum(p.numel() for p in net.parameters()):,} parameters")
-checks.at_most("less than the VAE's bound", gap, nats["VAE"])
-checks.at_most("more than the flow, which trained for more than three times as long", nats["flow"], gap)
-
-# %% tags=["nbval-ignore-output"]
-arrived = {n: transport(torch.randn(2000, 2, generator=g), n)[-1] for n in (1, 2, 4, 8, 40)}
-off = {n: metrics.mode_coverage(x, mixture).outside for n, x in arrived.items()}
-for n, x in arrived.items():
-    distance = 1000 * metrics.energy_distance(x, truth, unbiased=False)
-    print(f"{n:>2} steps, {2 * n:>2} calls: energy distance × 1000 {distance:6.1f}, {off[n]:.3f} near no mode")
-checks.at_most("more of its mass is near no mode than of the flow's", on_average["outside"]["flow"], off[40])
-
-# %% [markdown]
-# One step of the midpoint rule, two calls, is coarse; eight steps, 16 calls, do nearly as well as forty.
-# The numbers are no record: this model has about half of the parameters of the flow of section 2, 19,202 against 35,360, was trained once, for a third of its seconds or less, and lies behind that flow both in nats and in the mass that it leaves between the modes.
-# What is won is freedom, because no layer had to be a bijection, and the likelihood is exact up to the step size.
-# (A diffusion model can have this likelihood too: the paths of DDIM, in the limit of small steps, are those of a velocity.)
-
-# %% [markdown]
-# How near are the two, a flow with a velocity and a diffusion model with a denoiser?
-# Euler's rule takes the velocity at the start of a step for the whole of it: $x_{t'} = x_t + (t' - t)\,u(x_t, t)$.
-# Insert $u = \hat x - \hat z$, the conditional means of data and noise, and $x_t = (1 - t)\,\hat z + t\,\hat x$, which holds for the means because it holds for every pair:
-#
-# $$x_{t'} = (1 - t')\,\hat z + t'\,\hat x. \tag{11}$$
-#
-# The step puts the same two guesses together in the proportions of the new time.
-# A step of [DDIM](04b_learning_and_sampling.ipynb) does that too, with the proportions $\sqrt{\bar\alpha}$ and $\sqrt{1 - \bar\alpha}$.
-# So with the same denoiser *an Euler step of flow matching is a step of DDIM*, on a schedule of its own and after a rescaling by $\rho$.
-
-# %%
-times = torch.linspace(
-    0.01, 1, 31, dtype=torch.float64
-)  # at t = 0 the chain has no signal, so we start a little later
-rho = torch.hypot(times, 1 - times)
-alpha_bar = ((times / rho) ** 2).flip(0)  # data first, as DDPM counts
-straight = diffusion.Schedule(1 - alpha_bar[1:] / alpha_bar[:-1])
-denoiser = diffusion.DDPM(lambda x_t, t, label: mixture.optimal_eps(x_t, t, straight), straight)
-start = torch.randn(100, 2, generator=g, dtype=torch.float64)
-by_ddim = torch.stack(list(diffusion.ddim(denoiser, (100, 2), steps=30, x_T=start)))
-by_euler = [rho[0] * start]
-for t, later in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
-    by_euler.append(by_euler[-1] + (later - t) * best_velocity(by_euler[-1], t))
-checks.identity("Euler's steps are DDIM's (11)", torch.stack(by_euler), rho[:, None, None] * by_ddim, tol=1e-9)
-
-# %% [markdown]
-# What differs between the two in practice is what a network is asked to predict, which weight each time gets in the loss, and how the steps are spaced.
-#
-# <details><summary><b>Question.</b> If all the lines are straight, why does one Euler step not arrive at the data?</summary>
-#
-# The lines are straight, the paths of (2) are not.
-# At $t = 0$ the point $x_0 = z$ says nothing about $x$, so $u^*(z, 0) = E[x] - z$, and one Euler step sends every point to the mean of the data.
-# Later $x_t$ says more and more about which mode $x$ belongs to, so the conditional mean changes along the path, and the path bends.
-# (*Rectified flow* trains again on the pairs of start and end that the first model has made, and so gets straighter paths.)
-# </details>
-
-# %% [markdown]
 # ## What the notes said, and what holds
 #
 # - "Flow models are not as crisp as GANs." So it is here, and the table says by how much (section 5). It is a sentence about trained models, not about what the family can express.
 # - "GANs are only able to provide lower bounds" on the likelihood. A GAN gives none; VAEs and diffusion models give bounds, and on whole numbers a flow gives one, too (sections 2 and 3; row [13](08_the_notes_corrected.ipynb#Row-13)).
 # - The discriminator "better fits the image generation task". For the looks of these digits it does (section 5). It also left threads where discs should be (section 2), and whether it pays depends on the task and on the judge (row [4](08_the_notes_corrected.ipynb#Row-4)).
-# - Flows "learn forward encodings and their inverse decodings". One map is learned; in section 6 running time backwards is its inverse (row [25](08_the_notes_corrected.ipynb#Row-25)).
+# - Flows "learn forward encodings and their inverse decodings". One map is learned, and its inverse comes with it (row [25](08_the_notes_corrected.ipynb#Row-25)).
 # - The samples' lack of detail was blamed on the loss alone. On the ring the larger part of what the VAE puts between the modes is due to codes that no data point uses (section 2; row [24](08_the_notes_corrected.ipynb#Row-24)).
-# - Diffusion ends in "an isotropic Gaussian". The straight line (3) has its noise end there exactly, while the chain of DDPM only comes near; the two noising processes differ by a rescaling (section 6; row [14](08_the_notes_corrected.ipynb#Row-14)).
 
 # %% [markdown]
 # ## Where to read on
@@ -1305,12 +999,6 @@ checks.identity("Euler's steps are DDIM's (11)", torch.stack(by_euler), rho[:, N
 # - Theis, van den Oord and Bethge 2016, *A Note on the Evaluation of Generative Models*: why likelihood, looks and distance disagree.
 # - Heusel et al. 2017, *GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium*: the Fréchet distance of features. Kynkäänniemi et al. 2019, *Improved Precision and Recall Metric for Assessing Generative Models*.
 # - Nalisnick et al. 2019, *Do Deep Generative Models Know What They Don't Know?*: a high density for pictures that do not belong.
-# - Chen, Rubanova, Bettencourt and Duvenaud 2018, *Neural Ordinary Differential Equations*: (2) with a network, and (10). Grathwohl et al. 2019, *FFJORD*: the trace by one backward pass.
-# - Song et al. 2021, *Score-Based Generative Modeling through Stochastic Differential Equations*: the ordinary differential equation that belongs to a diffusion model, and its likelihood.
-# - Lipman, Chen, Ben-Hamu, Nickel and Le 2023, *Flow Matching for Generative Modeling*: (4), with paths of many kinds.
-# - Liu, Gong and Liu 2023, *Flow Straight and Fast: Learning to Generate and Transfer Data with Rectified Flow*: straight lines, and how to straighten the paths.
-# - Albergo and Vanden-Eijnden 2023, *Building Normalizing Flows with Stochastic Interpolants*: interpolations between noise and data, this straight line among them.
-# - Kingma and Gao 2023, *Understanding Diffusion Objectives as the ELBO with Simple Data Augmentation*: the weight that each loss gives to each noise, and why a weight that grows with the noise makes the loss an ELBO again, of data to which noise was added.
 #
 # In this lecture we could look the truth up.
 # One more thing can be looked up: which sentences of the notes hold, one by one, in [The notes, corrected](08_the_notes_corrected.ipynb).

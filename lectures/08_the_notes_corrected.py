@@ -582,7 +582,7 @@ checks.identity("with the same determinant", torch.linalg.det(J_a @ J_b), torch.
 #   Its inverse comes with it, exactly, by construction: before training as well as after.
 #   An autoencoder, by contrast, learns two maps, and only training makes one undo the other.
 # - **Source.** Dinh et al. 2017, section 3.3.
-# - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 6; [Side by side](07_side_by_side.ipynb), section 6.
+# - **In the course.** [Normalizing flows](03_normalizing_flows.ipynb), section 6; [Continuous time](05_continuous_time.ipynb), section 6.
 
 # %%
 flow = randomise(flows.RealNVP.for_vectors(6, n_couplings=6, width=16))  # random weights, never trained
@@ -635,7 +635,7 @@ checks.at_most("a quarter of a nat is out of its reach", moons.entropy() + 0.25,
 #   Shrinking with $\sum_t \beta_t$ finite, on the other hand, does not forget $x_0$.
 #   At finite $T$ the end is close to $N(0, I)$, not equal to it.
 # - **Source.** Ho et al. 2020, section 2; for the variance-exploding chain Song et al. 2021, section 3.4.
-# - **In the course.** [Diffusion models](04_diffusion_models.ipynb), section 2, where $\beta_t = 2^{-t}$ leaves more than 28.8 % of the signal; [Side by side](07_side_by_side.ipynb), section 6.
+# - **In the course.** [Diffusion models](04_diffusion_models.ipynb), section 2, where $\beta_t = 2^{-t}$ leaves more than 28.8 % of the signal; [Continuous time](05_continuous_time.ipynb), section 1.
 
 # %%
 linear = diffusion.Schedule.linear(T=1000)

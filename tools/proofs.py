@@ -38,9 +38,10 @@ NO_CHECK = {  # what claims nothing that could be computed: what it is instead
     "03 (14)": "the spline, whose slope is (15) and whose inverse is (16)",
     "04 (1)": "the step of the chain",
     "04 (10)": "the model of the way back",
-    "07 (2)": "the velocity",
-    "07 (3)": "the straight path",
-    "07 (4)": "the objective of flow matching",
+    "05 (1)": "the process in continuous time",
+    "05 (4)": "Langevin dynamics",
+    "05 (25)": "the interpolant",
+    "05 (28)": "the objective of flow matching",
     "erratum 21": "a name",
     "erratum 28": "where a word comes from",
 }

@@ -119,7 +119,7 @@ class Schedule:
         There data and noise are joined by a straight line, (1 − s) x_0 + s ε, whose slope in s is −u; x_t here is that,
         divided by √((1 − s)² + s²), so that its variance is the chain's. A model that predicts u on this schedule,
         trained by `Denoising`, is flow matching; with steps even in t `ddim` is Euler's method in s.
-        Ref: Liu et al. 2023 (rectified flow); Lipman et al. 2023; lecture 07, section 6.
+        Ref: Liu et al. 2023 (rectified flow); Lipman et al. 2023; lecture 05b (28).
         """
         s = torch.arange(T + 1, dtype=torch.float64, device="cpu") / T
         return cls._of(-torch.log1p((s / (1 - s)) ** 2))

@@ -1,4 +1,4 @@
-"""The wrong one of x_1 and x_t. Lecture 07 (3), (4)."""
+"""The wrong one of x_1 and x_t. Lecture 05b (28), with time the other way."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A mean over more pairs than there are: shapes that broadcast. Lecture 07 (4) is such a mean."""
+"""A mean over more pairs than there are: shapes that broadcast. Lecture 05b (28) is such a mean."""
 
 import torch
 from torch import Tensor
