@@ -990,7 +990,6 @@ checks.at_most("with it, it passes the GAN", long[4], frechet["GAN"])
 # - "Flow models are not as crisp as GANs." So it is here, and the table says by how much (section 5). It is a sentence about trained models, not about what the family can express.
 # - "GANs are only able to provide lower bounds" on the likelihood. A GAN gives none; VAEs and diffusion models give bounds, and on whole numbers a flow gives one, too (sections 2 and 3; row [13](08_the_notes_corrected.ipynb#Row-13)).
 # - The discriminator "better fits the image generation task". For the looks of these digits it does (section 5). It also left threads where discs should be (section 2), and whether it pays depends on the task and on the judge (row [4](08_the_notes_corrected.ipynb#Row-4)).
-# - Flows "learn forward encodings and their inverse decodings". One map is learned, and its inverse comes with it (row [25](08_the_notes_corrected.ipynb#Row-25)).
 # - The samples' lack of detail was blamed on the loss alone. On the ring the larger part of what the VAE puts between the modes is due to codes that no data point uses (section 2; row [24](08_the_notes_corrected.ipynb#Row-24)).
 
 # %% [markdown]
