@@ -10,6 +10,7 @@ from gencourse.widgets.live_map import MapPainter
 from gencourse.widgets.live_outline import OutlinePainter
 from gencourse.widgets.prediction import Prediction
 from gencourse.widgets.strip import LambdaExplorer
+from gencourse.widgets.ways_back import WaysBack
 
 __all__ = [
     "BetaScheduleExplorer",
@@ -22,4 +23,5 @@ __all__ = [
     "MapPainter",
     "OutlinePainter",
     "Prediction",
+    "WaysBack",
 ]

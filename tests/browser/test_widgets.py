@@ -16,6 +16,7 @@ LABELS = {
     "warp": ("layer (0: data, 8: base)", "layer"),
     "losses": ("generated point y", "place"),
     "lambda": ("λ, weight of L1", "place"),
+    "ways": ("steps taken", "taken"),
 }
 TEXT = "document.querySelector('.genlib-text').textContent"
 # The pixels of one canvas, as [r, g, b, a] in a row.
@@ -251,6 +252,41 @@ def test_the_plane_is_drawn_as_python_sent_it_and_the_legend_has_what_is_seen(sh
     assert shown.page.evaluate(legend)[0] == "a square grid of the base"
     assert len(shown.page.evaluate(legend)) == 1 + 3
     assert shown.page.get_attribute(".genlib-plane > svg", "aria-label") == "the plane after 8 layers: grid"
+
+
+def test_the_ways_are_drawn_as_python_walked_them(show: Any) -> None:
+    shown = show("ways", eta=0.5, steps=8)
+    trails = "() => [...document.querySelectorAll('.genlib-trail')].map((e) => e.getAttribute('d'))"
+    heights = """() => { const axis = document.querySelector(".genlib-axis").getBBox();
+      return [...document.querySelectorAll(".genlib-dots")].flatMap((e) => [...e.getAttribute("d").matchAll(
+        /M(\\S+) (\\S+)h0/g)].map(([, x, y]) => [Number(x), 1 - 2 * (y - axis.y) / axis.height])); }"""
+    clip = """() => { const { x, y, width, height } = document.querySelector(".genlib-ways svg svg").viewBox.baseVal;
+      return [x, y, width, height]; }"""
+    for eta in (0.5, 1.0):
+        if eta == 1.0:
+            shown.press("noise η (0: ODE, 1: SDE)", "ArrowRight")
+        assert shown.get("eta") == eta
+        shown.check()
+        drawn = shown.widget.drawn()["paths"]
+        above = drawn[0] > 0
+        for trail, part in zip(shown.page.evaluate(trails), (drawn[:, above], drawn[:, ~above]), strict=True):
+            numbers = [[int(v) for v in re.findall(r"-?\d+", path)] for path in trail.split("M")[1:]]
+            assert [path[::2] for path in numbers] == [list(range(9))] * part.shape[1]
+            assert [path[1::2] for path in numbers] == part.T.tolist()
+    shown.press("steps taken", "Home", *["ArrowRight"] * 3)
+    assert shown.page.evaluate(clip) == [0, -4000, 3, 8000]
+    places = shown.page.evaluate(heights)
+    row = drawn[3] / 4000
+    row = [*row[above], *row[~above]]
+    assert [y for _, y in places] == pytest.approx([y for y in row if abs(y) <= 1], abs=2e-3)
+    assert len({x for x, _ in places}) == 1
+    assert "steps taken" in shown.page.evaluate("document.activeElement.ariaLabel")
+    shown.page.locator("[aria-label='number of steps']").select_option("32")
+    assert (shown.get("taken"), shown.get("steps")) == (12, 32)  # at the same noise level
+    shown.widget.steps = 32  # which have to be there before the twelfth is taken
+    shown.check()
+    names = shown.page.evaluate("[...document.querySelectorAll('svg text')].map((e) => e.textContent)")
+    assert {"20", "5", "2", "1", "0.5", "0", "noise level σ = √((1 − ᾱ)/ᾱ)", "density", "x"} <= set(names)
 
 
 def test_axes_and_sliders_carry_the_quantity(show: Any) -> None:

@@ -16,6 +16,7 @@ EXPLORERS = {
     "warp": widgets.FlowWarpExplorer,
     "losses": widgets.LearnedLossExplorer,
     "lambda": lambda **chosen: widgets.LambdaExplorer.load(RUNS / "textures_lambda", **chosen),
+    "ways": widgets.WaysBack,
 }
 # The model that host.js hands to a widget, kept where a test can ask it.
 WATCHED = """function makeModel(state) {
