@@ -41,6 +41,7 @@ NO_CHECK = {  # what claims nothing that could be computed: what it is instead
     "05 (1)": "the process in continuous time",
     "05 (4)": "Langevin dynamics",
     "05 (25)": "the interpolant",
+    "05 (26)": "the best velocity",
     "05 (28)": "the objective of flow matching",
     "erratum 21": "a name",
     "erratum 28": "where a word comes from",
