@@ -154,9 +154,11 @@ for k in range(1501):
         shares.append(float((x < -0.25).double().mean()))
     if k == 30:
         inside = x[x < -0.25]
-        print(f"left of −0.25 after 30 steps: mean {inside.mean():.2f}, deviation {inside.std():.2f}")
+        print(
+            f"after 30 steps those in the left mode have the mean {inside.mean():.2f} and the deviation {inside.std():.2f}"
+        )
     x = x + h * gmm.score(x) + math.sqrt(2 * h) * torch.randn(x.shape, generator=g)
-print("left of −0.25 after 0, 250, ..., 1500 steps:", ", ".join(f"{share:.2f}" for share in shares))
+print("share left of −0.25 after 0, 250, ..., 1500 steps:", ", ".join(f"{share:.2f}" for share in shares))
 N = torch.distributions.Normal
 parts = N(gmm.means[:, 0], gmm.covs[:, 0, 0].sqrt())
 print(f"in truth: {float(gmm.weights @ parts.cdf(torch.tensor(-0.25))):.2f}")
@@ -368,7 +370,7 @@ plots.figure(
 # A network's score has errors, and (10) treats them in two ways.
 # Noise, and the stronger drift with it, forgets errors of earlier levels: the points settle in the density of the present level.
 # But the error of the present score acts with the factor $(1 + \eta^2)/2$ in the place of $\tfrac12$.
-# So noise helps against errors made far from the data, and harms where the score is wrong near the data; and it needs smaller steps.
+# So noise helps against errors made far from the data, and harms where the score is wrong near the data.
 # </details>
 
 # %% [markdown]
@@ -562,7 +564,7 @@ for name, bits in (
 
 # %% [markdown]
 # The number is worth only as much as its integral.
-# Thirty steps that are even in $t$ flatter the model by half a bit; the same number, closer together near the data, gives what twice as many give, to within a few hundredths.
+# Thirty steps that are even in $t$ flatter the model by more than half a bit; the same number, closer together near the data, gives what twice as many give, to within a few hundredths.
 #
 # <details><summary><b>Question.</b> Does the ODE's number say that the chain's bound was loose by their difference?</summary>
 #

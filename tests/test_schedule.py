@@ -419,7 +419,8 @@ def test_zero_terminal_leaves_no_signal_and_moves_all_roots_alike(name: str) -> 
 
 
 def test_flow_matching_is_the_straight_line_and_ddim_its_euler() -> None:
-    """In z_s = (1 − s) x_0 + s ε, from s = 1 to 0, with the mixture's own velocity by quadrature over x_0: lecture 05b (28), (30)."""
+    """In z_s = (1 − s) x_0 + s ε, from s = 1 to 0, with the mixture's own velocity by quadrature over x_0.
+    Lecture 05b (28), (30)."""
     p, schedule = data.GaussianMixture([[-0.5], [1.0]], [[[0.05]], [[0.04]]], [0.6, 0.4]), Schedule.straight(T=40)
     grid = torch.linspace(-2.5, 2.5, 4001, dtype=torch.float64)
     log_p = p.log_prob(grid[:, None])
