@@ -21,7 +21,7 @@ class Progressive(Denoising):
 
     For a random step t of the student's n, s the one after it and m the one of the teacher's between them:
 
-        x̃ = x̂ + w (x̂' − x̂),      w = d(m, s)/d(t, s),     d(a, b) = α_b − (σ_b/σ_a) α_a,   α = √ᾱ, σ = √(1 − ᾱ)
+        x̃ = x̂ + w (x̂' − x̂),      w = d(m, s)/d(t, s),     d(a, b) = cos φ_b − (sin φ_b/sin φ_a) cos φ_a,   cos φ = √ᾱ
 
     x̂ is the teacher's guess of x_0 at x_t, x̂' that at x_m, where one step of its `ddim` leads; and x̃ is the guess
     with which one step leads from x_t to where a second step of the teacher leads. The loss is that of `Denoising`
