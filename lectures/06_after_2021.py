@@ -94,7 +94,6 @@ def spread(values, places=2):
 # ## 1. Diffusion on codes
 #
 # A photograph of $512 \times 512$ pixels has 786,432 numbers, and a sampler asks a network about all of them in every step.
-# Most of these numbers say how a surface looks from near, and little of what is shown.
 # *Latent diffusion* (Rombach et al. 2022) divides the work: an autoencoder, trained first, turns $x$ into a shorter code $z$ and back, and the diffusion model draws codes.
 # The decoder is asked once for each picture, and the many calls go to a network that looks at codes.
 #
@@ -218,7 +217,6 @@ print(f"copying of held-out digits {metrics.copying(held.x):.3f}, through the VA
 # One preparation is needed.
 # A schedule decides how much noise hides how much signal, and it is made for data of variance 1: with codes of standard deviation $c$ the signal-to-noise ratio is $c^2\,\bar\alpha_t/(1 - \bar\alpha_t)$, so a wrong scale shifts the log-ratio of *every* step by $2 \log c$, and most steps are spent where nothing, or everything, is hidden.
 # Hence the codes' mean is subtracted, they are divided by their own standard deviation, and what is drawn goes back the same way.
-# (A VAE that is trained by its ELBO has codes near that scale from the start; the autoencoders of large latent models have a very small weight on the KL, and need the factor.)
 
 # %%
 z_train, class_train, _ = codes_of("train", 20)
@@ -347,7 +345,6 @@ for row, scale in ((1, "a tenth"), (2, "ten times")):
 # Then every gate $g$ is 0 and every block is the identity, however deep the network is; the last layer begins at zero as well, so the first answer is 0 at every step (the mean of the target, if that is the noise).
 # Training opens the gates as far as they help.
 #
-# The cell writes (3) by hand for a block with random weights, and then looks at a fresh network in which all weights but the zeros have been drawn anew.
 
 
 # %%
@@ -463,7 +460,7 @@ checks.at_most("and after three times as many", distance["unet.2000"].max(), dis
 # While $x_0$ given $x_t$ is random, and its best guess a blur, $\tilde x$ is a function of $x_t$, which a student can hope to reach exactly.
 #
 # The cell takes the best denoiser of a mixture as the teacher.
-# The student answers (5), and its single step is compared with two steps of `ddim`; then genlib's loss is asked what is left for such a student.
+# The student answers (5).
 
 # %%
 pair = data.GaussianMixture([[-0.8], [0.6]], [[[0.04]], [[0.09]]], [0.35, 0.65])
@@ -530,7 +527,7 @@ checks.identity("and genlib's loss is then 0 (5)", loss, 0.0, tol=1e-12)
 # Both last terms are at least 0: *the transport cost does not rise*, and it stays the same only where no lines cross and all paths are straight.
 # The same holds for the next round, in which the new pairs stand on the left.
 # The costs cannot fall for ever, so over the rounds the two terms go to 0, and with straight paths one step of Euler's rule is enough.
-# (With exact velocities, that is; a network's errors add up from round to round.)
+# (With exact velocities, that is.)
 #
 # On a line all of (6) is known.
 # Paths that do not cross keep their order, so the new pairs join quantiles to quantiles, and their cost needs no ODE.
@@ -651,7 +648,6 @@ plots.figure(
 #
 # Four samplers on the ring, from three seeds: Euler's rule on the first velocity; the same network after reflow; the same after a training that differs in one thing, for the partners are exchanged at random among the pairs; and students of progressive distillation, whose first teacher is the first velocity with 16 calls.
 # On digits it is one training of each: DDIM with the pixel model and its students, and flow matching before and after reflow.
-# Each student of progressive distillation is a network of its own, for its own number of calls; a model after reflow is one network for any number.
 
 # %% tags=["nbval-ignore-output"]
 calls = torch.tensor([1, 2, 4, 8])
@@ -735,7 +731,7 @@ checks.at_most(
 # On digits it is what their first teacher reaches in 16: from the same five noises the teacher has 0.64 in the mean, and its student of one call 0.65.
 # So a student keeps its teacher's quality, and fifteen calls of sixteen are saved.
 # On the ring reflow is nearer than the students in each training, but its teacher had 64 calls and theirs 16, so this is no comparison of the methods; on digits there is one training of each.
-# And that one call loses so little is said of digits of 64 pixels, not of photographs.
+# All of this is said of digits of 64 pixels, not of photographs.
 
 # %% [markdown]
 # ## 4. Noise for whole numbers: masks
@@ -747,7 +743,6 @@ checks.at_most(
 #
 # $$q(x_{t,i} = \text{mask} \mid x_{0,i}) = \frac{t}{T}, \qquad q(x_{t,i} = x_{0,i} \mid x_{0,i}) = 1 - \frac{t}{T}, \qquad \text{and what is masked stays masked.} \tag{7}$$
 #
-# At $T$ nothing is left, and nothing need be learned of the end.
 # The step back, for someone who knows $x_0$, follows from Bayes' rule.
 # A pixel that is not masked at $t$ was not masked at $t - 1$ either.
 # One that is masked at $t$ was masked at $t - 1$ with probability $\frac{(t-1)/T}{t/T}$, so it is uncovered with probability
@@ -761,7 +756,6 @@ checks.at_most(
 # $$-\log p_\theta(x_0) \;\le\; \sum_{t=1}^{T} \frac1t\;E_{q(x_t \mid x_0)}\Big[\sum_{i\,:\,x_{t,i} = \text{mask}} -\log p_\theta(x_{0,i} \mid x_t)\Big]. \tag{9}$$
 #
 # This is a sum of cross-entropies, as in the training of a classifier: hide some pixels, guess them, and weight the guesses by $1/t$, which makes up for the more pixels that are hidden at large $t$.
-# The prior costs nothing, since at $T$ both sides are all masked.
 #
 # Where is (9) tight?
 # With exact conditionals, uncovering one pixel at a time is the chain rule in a random order, and nothing is lost.
