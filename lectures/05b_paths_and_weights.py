@@ -653,7 +653,7 @@ print(f"the network: {lacks.mean():.2f} ± {lacks.std() / 1000**0.5:.2f} nats ab
 #
 # The step puts the same two guesses together in the proportions of the new time, as DDIM does on the circle.
 # So with the same denoiser *an Euler step of flow matching is a step of DDIM*, on a schedule of its own and after a rescaling by $\rho$.
-# That schedule is `Schedule.straight`, and a genlib model that predicts $u$ on it, trained by `Denoising`, is flow matching.
+# That schedule is `Schedule.straight`, and `diffusion.flow_matching(net)` is the objective (28) for a model that predicts $u$ on it.
 
 # %%
 chain = diffusion.Schedule.straight(T=30)

@@ -130,6 +130,7 @@ RIGHT: dict[str, Callable[[], dict[str, Any]]] = {
         more=of(guidance=1.0, clip=True, eta=0.5),
     ),
     "diffusion.Denoising": lambda: of(ddpm=ddpm(), batch=(X, LABEL)),
+    "diffusion.flow_matching": lambda: of(net=diffusion.MLP(2, width=8, depth=1, n_classes=3)),
     "diffusion.VariationalBound": lambda: of(ddpm=ddpm(), batch=(X, LABEL)),
     "diffusion.MaskedDiffusion": lambda: of(self=masked, net=masked().net, levels=3, shape=(1, 4, 4), x_0=LEVELS, n=2),
     "diffusion.Unmasking": lambda: of(model=masked(), batch=LEVELS),

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from genlib.data import GaussianMixture
-from genlib.diffusion import DDPM, MLP, Denoising, Schedule, UNet, ancestral, ddim, heun, last, vlb
+from genlib.diffusion import DDPM, MLP, Denoising, Schedule, UNet, ancestral, ddim, flow_matching, heun, last, vlb
 
 S = Schedule.cosine(T=20)
 PREDICTIONS: list[Any] = ["eps", "x_0", "v"]
@@ -696,3 +696,29 @@ def test_where_no_signal_is_left_it_trains_and_samples(predict: Any) -> None:
     assert vlb(model, torch.ones(3, 2)).total.isfinite().all()
     with pytest.raises(ValueError, match="no signal is left"):
         DDPM(MLP(2, width=8, depth=1), schedule)
+
+
+def test_flow_matching_asks_for_the_velocity_of_straight_lines() -> None:
+    """From what the net is shown follow s, ε and the target, and so the loss; and best is a net that knows x_0."""
+    x_0, seen = normal(500, 2), []
+
+    def net(x_t: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None) -> torch.Tensor:
+        seen.append((x_t, t))
+        return torch.sin(x_t)
+
+    ((_, loss, _),) = flow_matching(net, T=50).losses(x_0, generator())
+    ((x_t, t),) = seen
+    s = (t / 50)[:, None].double()
+    eps = (torch.hypot(1 - s, s) * x_t - (1 - s) * x_0) / s
+    assert eps.mean(0).abs().max() < 0.2
+    assert eps.var(0) == pytest.approx([1, 1], abs=0.3)
+    assert float(loss) == pytest.approx(float((torch.sin(x_t) - (x_0 - eps)).square().mean()))
+
+    def knows(x_t: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None) -> torch.Tensor:
+        s = (t / 50)[:, None].double()
+        return (x_0 - torch.hypot(1 - s, s) * x_t) / s  # along the line, from here to x_0
+
+    objective = flow_matching(knows, T=50, shape=(2,))
+    ((_, loss, _),) = objective.losses(x_0, generator())
+    assert float(loss) == pytest.approx(0, abs=1e-12)
+    assert torch.allclose(last(ddim(objective.model, (500, 2), steps=1, x_T=normal(500, 2, seed=1))), x_0)  # one step

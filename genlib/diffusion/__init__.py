@@ -2,7 +2,7 @@
 
 from genlib.diffusion.bound import Bound, vlb
 from genlib.diffusion.ddpm import DDPM
-from genlib.diffusion.denoising import Denoising
+from genlib.diffusion.denoising import Denoising, flow_matching
 from genlib.diffusion.distillation import Progressive, Reflow, pairs_of
 from genlib.diffusion.dit import DiT
 from genlib.diffusion.edm import Preconditioned
@@ -17,4 +17,5 @@ from genlib.diffusion.weights import log_normal, min_snr
 
 __all__ = ["DDPM", "MLP", "Bound", "Chain", "Denoised", "Denoising", "DiT", "Guidance", "MaskedDiffusion"]
 __all__ += ["Preconditioned", "Progressive", "Reflow", "Schedule", "UNet", "Unmasking", "VariationalBound", "ancestral"]
-__all__ += ["ddim", "dpm_solver", "heun", "last", "log_normal", "min_snr", "ode_log_prob", "pairs_of", "sampler", "vlb"]
+__all__ += ["ddim", "dpm_solver", "flow_matching", "heun", "last", "log_normal", "min_snr", "ode_log_prob", "pairs_of"]
+__all__ += ["sampler", "vlb"]

@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from genlib.arguments import LabelOrNone, NonNegative, Share, check, checked
+from genlib.arguments import LabelOrNone, Levels, NonNegative, Share, Sizes, check, checked
 from genlib.common import BITS, Turn, draw, unpack
 from genlib.diffusion.bound import on_grid, step_term
 from genlib.diffusion.ddpm import DDPM, MANY, Data, hidden
 from genlib.diffusion.samplers import Denoised
-from genlib.diffusion.schedule import convert, q_sample
+from genlib.diffusion.schedule import Horizon, Schedule, convert, q_sample
 from genlib.optimizers import adam
 
 
@@ -127,3 +127,24 @@ class Denoising(nn.Module):
             shares = (self.steps.double().cumsum(0) / self.steps.double().sum()).cpu()
             own |= {"steps": (1 + torch.searchsorted(shares, torch.arange(1, 10).double() / 10)).tolist()}
         return self.model.config() | own | {"dropout": getattr(self.model.net, "dropout", 0.0)}
+
+
+@checked
+def flow_matching(
+    net: Callable[[Tensor, Tensor, Any], Tensor],
+    T: Horizon = 1000,
+    lr: NonNegative = 4e-3,
+    label_dropout: Share = 0.1,
+    *,
+    levels: Levels | None = None,
+    shape: Sizes | None = None,
+) -> Denoising:
+    """The objective of flow matching: for a random time s = t/T, t in 1..T, of each example, it is to minimise
+
+        ‖net(x_t, t, label) − (x_0 − ε)‖²,     √((1 − s)² + s²) x_t = (1 − s) x_0 + s ε
+
+    That is `Denoising` of a model that predicts u on `Schedule.straight`, which is here made around the net: it is
+    `flow_matching(net).model`, and with `ddim` it walks in steps of Euler's method. Args: as for `DDPM`, `Schedule` and
+    `Denoising`. Raises: ValueError for others. Ref: Lipman et al. 2023; Liu et al. 2023; lecture 05b (28).
+    """
+    return Denoising(DDPM(net, Schedule.straight(T), predict="u", levels=levels, shape=shape), lr, label_dropout)
