@@ -22,7 +22,7 @@
 # - an exact likelihood for a diffusion model, and its price.
 #
 # **It takes** 30 minutes.
-# **You need** [Diffusion models](04_diffusion_models.ipynb), both parts, and [Normalizing flows](03_normalizing_flows.ipynb), section 2.
+# **You need** [Diffusion models](04_diffusion_models.ipynb), both parts, and [Normalizing flows](03_normalizing_flows.ipynb), sections 2 and 10.
 
 # %% jupyter={"source_hidden": true} tags=["remove-cell"]
 # Where the course is missing, as on Colab, this installs it: the copy that the notebook lies in, or else this version.
@@ -78,7 +78,7 @@ def slope(values, by):
 #
 # So a schedule is a function $\bar\alpha(t)$ that falls from 1 towards 0, and lecture 04's closed form stands as it was.
 # How fast is the limit reached?
-# For a linear $\beta(t)$ from 0.1 to 20, the continuous form of the DDPM paper's schedule (Song et al. 2021), we compare the logarithms: the terms of order $\Delta^2$, one for each of $1/\Delta$ steps, leave an error that falls as $\Delta$.
+# For a linear $\beta(t)$ from 0.1 to 20, the continuous form of the DDPM paper's schedule (Song, Sohl-Dickstein et al. 2021), we compare the logarithms: the terms of order $\Delta^2$, one for each of $1/\Delta$ steps, leave an error that falls as $\Delta$.
 
 
 # %%
@@ -298,7 +298,7 @@ plots.figure(
 # they have the density $q_\tau$ at every $\tau$ on the way, since the equation has one solution with that beginning, and at $\tau = 0$ they are distributed as the *data*.
 #
 # - $\eta = 1$ is *Anderson's reverse SDE* (1982). It is the forward process run backwards: not only at each time, but as whole paths it has the same distribution (which (9) does not show; Anderson does). DDPM's sampler is a discretisation of it.
-# - $\eta = 0$ has no noise at all: the *probability-flow ODE* (Song et al. 2021). Its paths are other paths, smooth ones, and only the density at each time is the same. DDIM is a discretisation of it, as section 5 shows.
+# - $\eta = 0$ has no noise at all: the *probability-flow ODE* (Song, Sohl-Dickstein et al. 2021). Its paths are other paths, smooth ones, and only the density at each time is the same. DDIM is a discretisation of it, as section 5 shows.
 #
 # All of them need one thing alone, the score at all noise levels, and section 2 says how it is learned.
 # The cell takes them from $\tau = 6$, where $q$ is nearly $N(0, 1)$, back to the data in 20, 80 and 320 steps of Euler's rule, and prints the largest difference between the distribution function of 20,000 points and the mixture's own.
@@ -357,7 +357,7 @@ plots.figure(
         )
         for eta, title in ((0.0, "η = 0, the ODE"), (1.0, "η = 1, the SDE"))
     ],
-    alt="Two panels, each with six paths from noise at the left to data at the right. Left, without noise, smooth curves that never cross. Right, with noise, jagged ones that cross often. In both panels the ends are spread over the two modes, between −1 and 1.",
+    alt="Two panels, each with six paths from noise at the left to data at the right. Left, without noise, smooth curves that never cross. Right, with noise, jagged ones that cross often. In both panels the ends lie between −1 and 1, most of them in the two modes; one smooth curve ends between these, at 0.1.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -393,7 +393,7 @@ widgets.WaysBack()
 #
 # For the second step insert $x = \cos\varphi\,\hat x_0 + \sin\varphi\,\hat\varepsilon$, which holds for the conditional means because it holds for every pair, and use $1 - \sin^2\varphi = \cos^2\varphi$.
 # So *the velocity $v$ of [lecture 04](04_diffusion_models.ipynb), section 7, is the velocity of the ODE in the angle*.
-# Its factors $\cos\varphi$ and $\sin\varphi$ are at most 1 on the whole way, while at the noise end $\tau$ runs to infinity, and at the data end the score is $\hat\varepsilon$ divided by $\sin\varphi$, which vanishes.
+# Its factors $\cos\varphi$ and $\sin\varphi$ are at most 1 on the whole way, while at the noise end $\tau$ runs to infinity, and at the data end the score is $-\hat\varepsilon$ divided by $\sin\varphi$, which vanishes.
 #
 # If (11) is right, then the density moves with $v$: what a place gains in $\varphi$ is what flows in, $\partial q/\partial\varphi + \nabla\!\cdot(q\,\hat v) = 0$.
 # We check this with the density in closed form, and with $\hat v$ from the posterior mean of the data on the grid of section 2, which knows of no score.
@@ -464,7 +464,7 @@ checks.identity("a step of DDIM is a rotation (12)", torch.stack(walk[1:]), torc
 # But no layer had to be built so that its determinant is cheap; any network will do.
 #
 # For the mixture we know what must come out.
-# We follow 50 points with the best denoiser, in $n$ steps of Heun's method, which takes the mean of the slopes at both ends of a step (the next lecture says more of it), and compare with the mixture's own density.
+# We follow 50 points with the best denoiser, in $n$ steps of Heun's method, which takes the mean of the slopes at both ends of a step ([Paths and weights](05b_paths_and_weights.ipynb), section 7, says more of it), and compare with the mixture's own density.
 # Twice as many steps should leave a quarter of the error.
 
 # %%
@@ -538,7 +538,8 @@ print(
 # Through the ODE it has a density, though of *another* model: the one that samples without noise.
 #
 # Pixels have 17 levels, at a distance of $\tfrac18$; as in [Normalizing flows](03_normalizing_flows.ipynb), section 10, we spread each level evenly over its interval and add $64\log\tfrac18$; minus the result bounds the code length from above, as dequantization does.
-# In the table ± is the standard error over the digits alone: each has one draw of the signs and of the dequantization.
+# In the table ± is the standard error over the digits alone: each has one draw of the signs and of the dequantization, or, for the chain's bound, of the noise at each step.
+# That bound takes every step up to 100, where most of its bits are, and every tenth of the others.
 
 # %% tags=["nbval-ignore-output"]
 few = digits.x[:20].double()
@@ -553,7 +554,11 @@ def ode_bits(steps):
 
 
 near_data = digits_model.schedule.quadratic_steps
-bound = diffusion.vlb(digits_model, few, digits.label[:20], steps=60, generator=seeded(10)).total
+near, far = (
+    diffusion.vlb(digits_model, few, digits.label[:20], steps=list(steps), generator=seeded(10))
+    for steps in (range(2, 101), range(105, 1001, 10))
+)
+bound = near.L_T + near.L_0 + near.L_t.sum(1) + 10 * far.L_t.sum(1)
 for name, bits in (
     ("through the ODE, 30 steps even in t", ode_bits(30)),
     ("30 steps, closer together near the data", ode_bits(near_data(30))),
@@ -565,6 +570,7 @@ for name, bits in (
 # %% [markdown]
 # The number is worth only as much as its integral.
 # Thirty steps that are even in $t$ flatter the model by more than half a bit; the same number, closer together near the data, gives what twice as many give, to within a few hundredths.
+# By the chain's bound the same network needs nearly a bit more, as in lecture 04b.
 #
 # <details><summary><b>Question.</b> Does the ODE's number say that the chain's bound was loose by their difference?</summary>
 #
