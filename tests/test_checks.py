@@ -636,7 +636,7 @@ class TestTutor:
     def test_one_that_is_fifty_times_slower_passes_with_a_warning(self, double, monkeypatch):
         double.pace(lambda g: (torch.randn(1000, 2, generator=g, dtype=torch.float64),))
         examined = sys.modules["gencourse.checks.examine"]
-        for ours, theirs, warned in ((0.01, 0.6, True), (0.01, 0.4, False), (0.0001, 0.04, False)):
+        for ours, theirs, warned in ((0.01, 0.6, True), (0.01, 0.4, False), (0.0001, 0.04, False), (0.0, 0.4, True)):
             spans = itertools.chain.from_iterable([(0.0, ours)] * 3 + [(0.0, theirs)])
             monkeypatch.setattr(examined, "clock", lambda spans=spans: next(spans))
             monkeypatch.setattr(machinery, "possible", lambda: False)
