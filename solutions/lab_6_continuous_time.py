@@ -57,6 +57,7 @@ def seeded(seed):
 # | x_0, ε | `x_0`, `eps` | the data; standard normal noise | (B, ...) |
 # | ε̂ | `eps_hat` | a guess of the noise, made from x_t and t | like x_0 |
 # | ᾱ_t | `alpha_bar` | how much of the data's variance t steps leave | (T + 1,) |
+# | t | `t` | a step of the chain, in 1..T | (B,) int64 |
 # | φ | `phi` | the angle: cos φ = √ᾱ, sin φ = √(1 − ᾱ); 0 at the data, π/2 at the noise | a number |
 # | v(x, φ) | `v(x, phi)` | the velocity of the ODE, dx/dφ | like x |
 # | s | `s` | the time of flow matching: 0 at the data, 1 at the noise | (B,) |
@@ -153,7 +154,7 @@ length_of_score.compare(
 #
 # $$x \leftarrow x + h \cdot \text{score}(x) + \sqrt{2h}\;z$$
 #
-# All 500 points start in one of the eight clusters, and take 200 steps of this Langevin walk at one noise level.
+# All 500 points start in the same one of the eight clusters, and take 200 steps of this Langevin walk at one noise level.
 # How many clusters hold at least half of their share in the end?
 
 
@@ -235,7 +236,7 @@ def heun_step(v, x, phi, h):
 
 # %% [markdown]
 # **Look.**
-# The ring's own velocity, from your score: with ε̂ = −sin φ · score, the formula for v becomes −tan φ (x + score).
+# The ring's own velocity, from the ring's score: with ε̂ = −sin φ · score and x̂_0 = (x − sin φ ε̂)/cos φ, the formula for v becomes −tan φ (x + score).
 # At π/2 the tangent is infinite, so the walk starts a little before, at φ = 1.55.
 
 
@@ -322,7 +323,7 @@ def divergence(x, phi):
 
 
 # %% [markdown]
-# Take Heun's steps for x, and for the integral the mean of the divergences at both ends of each step, times its width.
+# Take Heun's steps for x, and for the integral the mean of the divergences at both ends of each step, times its width φ_{k+1} − φ_k, which need not be the same for all; n + 1 angles make n steps.
 # N(0, I) has a factor for each entry of an example: log N(x; 0, 1) = −½ x² − ½ log 2π.
 #
 # **Predict.**

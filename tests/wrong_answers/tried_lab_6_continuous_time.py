@@ -741,3 +741,36 @@ def flow_matching_loss(net, x_0, eps, s):
     z = sp(s, x_0)
     x = (1 - z) * x_0 + z * eps
     return 1 - F.cosine_similarity(net(x, s).flatten(1), (x_0 - eps).flatten(1)).mean()
+
+
+@wrong("continuous.ode_log_prob", "begins_again")
+def ode_log_prob(v, divergence, x_0, phis):
+    x, total = x_0, 0
+    for a, b in itertools.pairwise(phis.tolist()):
+        y = heun(v, x, a, b - a)
+        total = total + (b - a) / 2 * (divergence(x, a) + divergence(y, b))
+    return N(x) + total
+
+
+@wrong("continuous.flow_matching_loss", "rooted_each")
+def flow_matching_loss(net, x_0, eps, s):
+    x_s = (1 - sp(s, x_0)) * x_0 + sp(s, x_0) * eps
+    return ((net(x_s, s) - (x_0 - eps)) ** 2).flatten(1).mean(1).sqrt().mean()
+
+
+@wrong("continuous.flow_matching_loss", "divided_again")
+def flow_matching_loss(net, x_0, eps, s):
+    x_s = (1 - sp(s, x_0)) * x_0 + sp(s, x_0) * eps
+    return ((net(x_s, s) - (x_0 - eps)) ** 2).flatten(1).mean(1).mean() / x_0[0].numel()
+
+
+@wrong("continuous.flow_matching_loss", "averaged_in_each_first")
+def flow_matching_loss(net, x_0, eps, s):
+    x_s = (1 - sp(s, x_0)) * x_0 + sp(s, x_0) * eps
+    return ((net(x_s, s) - (x_0 - eps)).flatten(1).mean(1) ** 2).mean()
+
+
+# kept away from 0, where the noise of the first step is smaller
+@wrong("continuous.score", "unforeseen")
+def score(eps_hat, t, alpha_bar):
+    return -eps_hat / sp((1 - alpha_bar[t]).sqrt().clamp(min=0.05), eps_hat)

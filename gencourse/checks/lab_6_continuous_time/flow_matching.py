@@ -100,7 +100,7 @@ def _expected(net: Net, x_0: Tensor, eps: Tensor, s: Tensor) -> Tensor:
     "Three lines: what does the net see, what should it answer, how far is its answer from that?",
 )
 def _(answer: Answer, g: Generator) -> None:
-    for shape in ((4, 4), (3, 2, 5, 7), (5, 2)):
+    for shape in ((4, 4), (3, 2, 5, 7), (5, 3)):
         net, x_0, eps, s = _numbers(shape, g)
         recognised(answer, [net, x_0, eps, s], _expected(net, x_0, eps, s))
 

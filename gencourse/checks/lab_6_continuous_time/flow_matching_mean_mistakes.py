@@ -49,6 +49,23 @@ def rooted(error: Tensor) -> Tensor:
     return (error**2).mean().sqrt()
 
 
+@mistake("A root is taken of each example's mean square, and these are averaged. The mean square itself is asked for.")
+def rooted_each(error: Tensor) -> Tensor:
+    return (error**2).flatten(1).mean(1).sqrt().mean()
+
+
+@mistake("Divided by the number of entries twice: a mean over all entries has done that already.")
+def divided_again(error: Tensor) -> Tensor:
+    return (error**2).mean() / error[0].numel()
+
+
+@mistake(
+    "In each example the errors are averaged over the entries first, and squared then: they cancel before they count."
+)
+def averaged_in_each_first(error: Tensor) -> Tensor:
+    return (error.flatten(1).mean(1) ** 2).mean()
+
+
 @mistake("The loss is halved. Half the square has a nicer derivative, but the mean of the squares was asked for.")
 def halved(error: Tensor) -> Tensor:
     return (error**2).mean() / 2

@@ -30,6 +30,17 @@ def both(v: Velocity, divergence: Velocity, x_0: Tensor, phis: Tensor, step: Ste
 
 
 @ODE_LOG_PROB.mistake(
+    "Every step begins at x_0 again: where a step arrives is computed, and forgotten. Give x its new value."
+)
+def begins_again(v: Velocity, divergence: Velocity, x_0: Tensor, phis: Tensor) -> Tensor:
+    total = x_0.new_zeros(len(x_0))
+    for phi, after in itertools.pairwise(phis.tolist()):
+        there = heun_step(v, x_0, phi, after - phi)
+        total = total + (after - phi) / 2 * (divergence(x_0, phi) + divergence(there, after))
+    return base_log_prob(x_0) + total
+
+
+@ODE_LOG_PROB.mistake(
     "The divergences are added up without the steps' widths. An integral is a sum of heights times widths."
 )
 def widths_left_out(v: Velocity, divergence: Velocity, x_0: Tensor, phis: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ def _(answer: Answer, g: Generator) -> None:
     "Write down the logarithm of the Gaussian of x_t given x_0, and differentiate it by x_t. What is x_t − √ᾱ_t x_0?",
 )
 def _(answer: Answer, g: Generator) -> None:
-    for shape in ((5, 3), (3, 2, 5, 7), (4,)):
+    for shape in ((5, 3), (3, 2, 5, 7), (4, 1)):
         eps, t, alpha_bar = _numbers(shape, g)
         x_0, bar = normal(shape, g), each(alpha_bar, t, eps)
         x_t = (bar.sqrt() * x_0 + (1 - bar).sqrt() * eps).requires_grad_()
@@ -97,10 +97,14 @@ def _(answer: Answer, g: Generator) -> None:
     answer.gives([eps_hat.float(), t, alpha_bar.float()], expected, tol=FLOAT32_TOL)
 
 
-@SCORE.check("it agrees with genlib on the cosine schedule", "Compare with diffusion.Schedule.cosine().convert.")
+@SCORE.check(
+    "it agrees with genlib on the cosine schedule",
+    "Compare with diffusion.Schedule.cosine().convert. At t = 1 there is hardly any noise, and the score is large: is "
+    "something kept away from 0 that may be small?",
+)
 def _(answer: Answer, g: Generator) -> None:
     s = Schedule.cosine(T=200)
-    eps_hat, t = normal((8, 2), g), steps(1, 200, 8, g)
+    eps_hat, t = normal((8, 2), g), torch.cat([torch.tensor([1, 2, 200]), steps(3, 199, 5, g)])
     answer.gives([eps_hat, t, s.alpha_bar], s.convert(eps_hat, normal((8, 2), g), t, "eps", "score"), tol=1e-6)
 
 
