@@ -1,8 +1,6 @@
 """What a mask lets through: which numbers of z depend on which numbers of x, after one coupling and after several."""
 
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import Annotated, Any, Literal, get_args
 
@@ -12,7 +10,7 @@ import traitlets
 from torch import Tensor
 
 from gencourse import plots
-from gencourse.widgets.explorer import Checked, Explorer, Tables, pack, script, style
+from gencourse.widgets.explorer import Checked, Explorer, Tables, one_thread, pack, script, style
 from genlib.flows import AffineCoupling, masks
 
 Mask = Literal["halves", "checkerboard", "channel", "random"]
@@ -165,17 +163,6 @@ def _patterns(layers: list[AffineCoupling], dims: int) -> tuple[np.ndarray, np.n
     return np.stack(each), np.stack([pattern(steps[0], step) for step in steps[1:]])
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """For matrices this small several threads only wait for each other: on busy cores, ten times as long."""
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def _bits(patterns: np.ndarray) -> np.ndarray:
     """(N, ...) bool in one byte for each entry: bit n is that of layer n, or of n layers."""
     weights = 2 ** np.arange(1, len(patterns) + 1).reshape(-1, *[1] * (patterns.ndim - 1))
@@ -186,7 +173,7 @@ def _tables(**key: Any) -> Tables:
     """Everything that is drawn for one choice of masks; patterns as bits, counts indexed by the number of layers."""
     kept = torch.stack(_masks(**key))
     dims = kept[0].numel()
-    with _one_thread():
+    with one_thread():
         each, composed = _patterns(_couplings(**key), dims)
     composed_0 = np.concatenate([np.eye(dims, dtype=bool)[None], composed])  # with no layer, z is x
     gap = np.full((kept.shape[2], 1), OUTSIDE, np.uint8)

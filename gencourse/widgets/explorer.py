@@ -28,6 +28,7 @@ from typing import Any
 
 import anywidget
 import numpy as np
+import torch
 import traitlets
 
 from gencourse import plots
@@ -242,3 +243,14 @@ def show(value: Any) -> str:
         digits, exponent = f"{number:.2e}".split("e")
         text = f"{digits}e{int(exponent):+d}"
     return text.replace("-", "−")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """For matrices this small several threads only wait for each other: on busy cores, ten times as long."""
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -11,8 +11,7 @@ import traitlets
 from torch import Tensor
 
 from gencourse import plots
-from gencourse.widgets.coupling_mask import _one_thread
-from gencourse.widgets.explorer import Checked, Explorer, Tables, keys, pack, refusing, script, show, style
+from gencourse.widgets.explorer import Checked, Explorer, Tables, keys, one_thread, pack, refusing, script, show, style
 from genlib.arguments import check
 from genlib.data import GaussianMixture
 
@@ -180,7 +179,7 @@ def apart(x: Tensor, q: GaussianMixture) -> float:
     return float(torch.maximum(share - i, i + 1 / len(x) - share).max())
 
 
-@_one_thread()
+@one_thread()
 def _tables(etas: list[float], steps: int) -> list[Tables]:
     """Everything that is drawn for some η and one number of steps, indexed by the steps taken."""
     tau = _times(steps)
