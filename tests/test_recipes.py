@@ -294,6 +294,31 @@ def test_two_processes_train_sample_and_measure_together(tmp_path: Path) -> None
     assert done.stdout.count("# realnvp-digits") == 1
 
 
+THREADS_LEFT = """
+import atexit, os
+import torch
+
+def left():
+    print(*(open(f"/proc/self/task/{number}/comm").read().strip() for number in os.listdir("/proc/self/task")))
+
+atexit.register(left)  # what is registered first is called last
+from genlib.train.processes import Processes
+
+Processes().gather(1)
+torch.optim.Adam([torch.zeros(1, requires_grad=True)])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux lists the threads of a process")
+def test_no_thread_of_a_process_group_is_left_when_python_ends() -> None:
+    """One that still has to free a tensor then aborts the process, now and then."""
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "WORLD_SIZE": "1", "RANK": "0", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", THREADS_LEFT]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **where}, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "gloo" not in done.stdout
+
+
 def test_what_one_process_is_refused_all_are(tmp_path: Path) -> None:
     """Only the first looks into the folder; the other does not wait for it."""
     (tmp_path / "thesis.tex").write_text("x")

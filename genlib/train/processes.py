@@ -38,6 +38,10 @@ class Processes(Alone):
 
     def __init__(self) -> None:
         if not dist.is_initialized():
+            # Imported later, as optimisers do, it would keep the group as default of its functions: the group's threads
+            # would outlive `destroy_process_group`, and now and then abort a process that ends.
+            import torch.distributed.nn
+
             dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
             atexit.register(lambda: dist.is_initialized() and dist.destroy_process_group())
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
