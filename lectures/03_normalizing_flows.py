@@ -731,9 +731,9 @@ checks.identity("lower triangular (7a)", J_moons.triu(1), torch.zeros_like(J_moo
 
 # %%
 moons = data.Moons(std=0.1)
-grid = torch.cartesian_prod(torch.linspace(-1.8, 1.8, 401), torch.linspace(-1.8, 1.8, 401))
+grid = torch.cartesian_prod(torch.linspace(-1.8, 1.8, 301), torch.linspace(-1.8, 1.8, 301))
 log_p, log_model = moons.log_prob(grid), Normal(0.0, math.sqrt(0.3)).log_prob(grid).sum(1)
-kl = (log_p.exp() * (log_p - log_model)).sum() * (3.6 / 400) ** 2
+kl = (log_p.exp() * (log_p - log_model)).sum() * (3.6 / 300) ** 2
 second_moment = (moons.means**2).sum(1).mean() + 2 * moons.std**2
 cross_entropy = math.log(2 * math.pi * 0.3) + second_moment / (2 * 0.3)
 checks.identity("cross-entropy = entropy + KL (8)", cross_entropy, moons.entropy() + kl, tol=1e-6)
@@ -772,7 +772,7 @@ flow = moon_flows[0]
 # %%
 with torch.no_grad():
     log_q = flow.log_prob(grid.float()).double()
-lost = (log_p.exp() * (log_p - log_q)).view(401, 401).T  # its integral is the divergence
+lost = (log_p.exp() * (log_p - log_q)).view(301, 301).T  # its integral is the divergence
 window = {"extent": (-1.8, 1.8, -1.8, 1.8), "aspect": 1.0, "xlim": (-1.5, 1.5), "ylim": (-1.1, 1.1)}
 plots.figure(
     plots.lines(history.step, curves, yscale="log", xlabel="step", ylabel="nats", title="above the entropy"),
@@ -782,7 +782,7 @@ plots.figure(
 
 # %%
 plots.figure(
-    plots.heatmap(log_q.exp().view(401, 401).T, title="density of the flow", **window),
+    plots.heatmap(log_q.exp().view(301, 301).T, title="density of the flow", **window),
     plots.heatmap(lost, diverging=True, title="p (log p − log p_θ)", **window),
     alt="The density of the flow: two moons. A map of where the divergence arises: patches of both signs along both moons, and weaker ones in the space between them.",
 )
@@ -817,7 +817,7 @@ plots.figure(
 
 
 # %%
-area = (3.6 / 400) ** 2
+area = (3.6 / 300) ** 2
 arcs = moons.means.split(len(moons.means) // 2)
 regions = {"beyond 2 sd of both arcs": (2, 9), "between them, beyond 2 sd": (2, 0.75), "between, beyond 1.5 sd": (1.5, 0.75)}  # fmt: skip
 
@@ -845,14 +845,16 @@ def density_on_grid(flow):
         return flow.log_prob(grid.float()).double()
 
 
+places = {region: lies_in(grid, region) for region in regions}
+
 # %% tags=["nbval-ignore-output"]
 print("                                      P      Q    the mass  + inside + outside    share of the mass")
-shares, sums = [], []
-for n, one in moon_flows.items():
-    log_q_n, drawn = density_on_grid(one), one.sample(20_000, generator=seed(n)).double()
+shares, sums, on_grid = [], [], [density_on_grid(one) for one in moon_flows.values()]
+for n, log_q_n in enumerate(on_grid):
+    drawn = moon_flows[n].sample(20_000, generator=seed(n)).double()
     whole = (log_p.exp() * (log_p - log_q_n)).sum() * area
     for region in regions:
-        P, Q, *parts = split(log_q_n, lies_in(grid, region))
+        P, Q, *parts = split(log_q_n, places[region])
         shares.append(((lies_in(drawn, region).double().mean() - Q).abs(), 4 * (Q / 20_000).sqrt()))
         sums.append((sum(parts), whole))
         terms = "  ".join(f"{term:7.4f}" for term in parts)
@@ -869,14 +871,13 @@ checks.identity("the three terms are the divergence (8a)", *torch.tensor(sums).T
 # The next cell loads three flows of the same kind, from other first weights, that were trained for 1200 steps in the place of 400.
 
 # %% tags=["nbval-ignore-output"]
-longer_flows = {}
+longer_flows = []
 for n in (0, 1, 2):
     same_kind = flows.RealNVP.for_vectors(dim=2, n_couplings=8, width=64, actnorm=True).float()
-    longer_flows[n] = train.load(same_kind, run_file(f"moons_{n}.safetensors"))
+    longer_flows.append(train.load(same_kind, run_file(f"moons_{n}.safetensors")))
 between, by_steps = list(regions)[1:], {}
-for steps, some in {400: moon_flows, 1200: longer_flows}.items():
-    densities = [density_on_grid(one) for one in some.values()]
-    terms = [torch.stack([split(q, lies_in(grid, region))[2:] for q in densities]) for region in between]
+for steps, densities in {400: on_grid, 1200: [density_on_grid(one) for one in longer_flows]}.items():
+    terms = [torch.stack([split(q, places[region])[2:] for q in densities]) for region in between]
     by_steps[steps] = torch.stack(terms)  # (border, seed, term)
     print(f"{steps:4} steps:", *(f"{whole:.4f}" for whole in terms[0].sum(1)), "nats above the entropy")
 

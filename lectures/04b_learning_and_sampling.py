@@ -792,10 +792,12 @@ def one_seed(seed):
         "ancestral": [diffusion.ancestral(true, (n, 1), steps=k, x_T=first, generator=g) for k in counts],
         "DDIM, η = 0": [diffusion.ddim(true, (n, 1), steps=k, x_T=first) for k in counts],
     }
-    ends = {name: [diffusion.last(walk) for walk in kind] for name, kind in walks.items()}
-    ends["two true samples"] = [again] * len(counts)
-    return {name: [[metrics.energy_distance(x, reference, unbiased=u) for u in (False, True)] for x in xs]
-            for name, xs in ends.items()}  # fmt: skip
+
+    def measured(x):
+        return [metrics.energy_distance(x, reference, unbiased=u) for u in (False, True)]
+
+    found = {name: [measured(diffusion.last(walk)) for walk in kind] for name, kind in walks.items()}
+    return found | {"two true samples": [measured(again)] * len(counts)}
 
 
 runs = [one_seed(seed) for seed in (31, 32, 33)]
@@ -1265,7 +1267,9 @@ def nearest(x):
 
 pictures = data.emoji_kinds("train").x
 trained_on = torch.cat([pictures, pictures.flip(3)])
-drawings = {f"w = {w}": draw(torch.arange(6).repeat(2), w) for w in (0, 1, 4)}
+kind, few = torch.arange(6).repeat(4), slice(0, 12)
+drawn = draw(kind, 1)
+drawings = {"w = 0": draw(kind[few], 0), "w = 1": drawn[few], "w = 4": draw(kind[few], 4)}
 plots.image_rows(
     **drawings, nearest=nearest(drawings["w = 1"])[0], columns=[*data.EMOJI_KINDS] * 2,
     alt="Twelve drawings with three weights of guidance, and under them the nearest training drawings: some are nearly the same, others have other colours, faces or limbs.",
@@ -1279,10 +1283,9 @@ plots.image_rows(
 # Faces differ from one another in less than animals do, so we compare kind by kind.
 
 # %% tags=["nbval-ignore-output"]
-kind = torch.arange(6).repeat(4)
 held_out, its_kind = data.emoji_kinds("test")
 print(f"{'median distance':16}" + "".join(f"{name:>9}" for name in data.EMOJI_KINDS))
-for name, x, kinds in (("held out", held_out, its_kind), ("drawn, w = 1", draw(kind, 1), kind)):
+for name, x, kinds in (("held out", held_out, its_kind), ("drawn, w = 1", drawn, kind)):
     distance = nearest(x)[1]
     medians = [distance[kinds == k].median() for k in range(6)]  # nan where there is none
     print(f"{name:16}" + "".join(f"{median:9.1f}" for median in medians))

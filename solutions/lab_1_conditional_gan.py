@@ -30,6 +30,7 @@ from functools import partial
 
 import torch
 from gencourse import checks, plots, widgets
+from gencourse.progress import counted
 from gencourse.runs import run_file
 from safetensors.torch import load_file
 
@@ -941,7 +942,7 @@ def trained(lam, steps=400):
     torch.manual_seed(0)
     painter, judge = gan.UNetGenerator(3, 1, width=24, depth=3, noise=4), Judge()
     adams = [torch.optim.Adam(net.parameters(), lr=4e-4, betas=(0.5, 0.999)) for net in (painter, judge)]
-    for _ in range(steps):
+    for _ in counted(steps):
         batch = torch.randint(len(scenes.x), (8,))
         step(painter, judge, *adams, scenes.x[batch], scenes.y[batch], torch.randn(8, 4, 32, 32), lam)
     return painter
@@ -1559,7 +1560,7 @@ def colourist(steps, lam=100.0):
     torch.manual_seed(0)
     painter, judge = gan.UNetGenerator(1, 3, width=24, depth=4, noise=2), ColourJudge()
     adams = [torch.optim.Adam(net.parameters(), lr=1e-3, betas=(0.5, 0.999)) for net in (painter, judge)]
-    for _ in range(steps):
+    for _ in counted(steps):
         batch = torch.randint(len(drawings.x), (8,))
         x, y = drawings.x[batch], drawings.y[batch]
         step(painter, judge, *adams, x, y, torch.randn(8, 2, *x.shape[2:]), lam)

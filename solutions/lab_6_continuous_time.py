@@ -29,6 +29,7 @@ import math
 
 import torch
 from gencourse import checks, plots, widgets
+from gencourse.progress import counted
 from torch import nn
 
 from genlib import data, diffusion, metrics
@@ -482,7 +483,7 @@ def trained(loss, steps=2000, seed=0):
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     cloud, history = ring.sample(20_000, seeded(5)), []
-    for _ in range(steps):
+    for _ in counted(steps):
         x_0 = cloud[torch.randint(len(cloud), (512,), generator=g)]
         value = loss(net, x_0, torch.randn(512, 2, generator=g), torch.rand(512, generator=g))
         optimizer.zero_grad()

@@ -118,10 +118,10 @@ def test_a_kernel_that_does_not_react_is_killed(tmp_path, capsys, monkeypatch):
     path = tmp_path / "mine.ipynb"
     deaf = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True:\n    time.sleep(1)"
     nbformat.write(lab(deaf, RIGHT), path)
-    monkeypatch.setattr(check, "CELL_TIMEOUT", 20)
+    monkeypatch.setattr(check, "CELL_TIMEOUT", 3)
     monkeypatch.setattr(check, "SECOND_TIMEOUT", 1)
     assert check.main([str(path)]) == 2
-    assert "The kernel was killed: cell 1 of 2 ('import signal, time') took more than 20 s" in capsys.readouterr().err
+    assert "The kernel was killed: cell 1 of 2 ('import signal, time') took more than 3 s" in capsys.readouterr().err
 
 
 def test_the_table_is_all_passed():

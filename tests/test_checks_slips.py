@@ -110,3 +110,13 @@ def test_what_stands_above_a_function_is_not_done_with_its_slips():
 
     assert len(list(slips(double))) > 10
     assert known == [double]
+
+
+def as_many(n: int, x):
+    return x + torch.arange(n)
+
+
+def test_of_a_number_of_things_there_is_no_square():
+    """So many things fill the memory of a machine, where a test has asked for 20,000."""
+    assert not [slip.hint for slip in slips(as_many) if slip.hint == "One square too many: n."]
+    assert [slip.hint for slip in slips(as_many) if slip.hint == "One square too many: x."]

@@ -19,6 +19,7 @@ class Said:
 
     def __init__(self, parameters: Sequence[str], tree: ast.FunctionDef) -> None:
         self.parameters = parameters
+        self.counts = [a.arg for a in tree.args.args if getattr(a.annotation, "id", "") == "int"]
         self._said: dict[ast.AST, str] = {}
         self.made: dict[str, ast.expr] = {}  # what a name stands for at first
         bound = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
