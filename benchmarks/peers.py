@@ -53,10 +53,9 @@ def descend(
             group["lr"] = setting["lr"] * lr_factor(k, k / steps, setting["decay"], 0)
         optimizer.zero_grad()
         value = loss(*batch)
-        if value.isfinite():  # normflows' examples leave such steps out
-            value.backward()
-            if setting["clip"]:
-                nn.utils.clip_grad_norm_(model.parameters(), setting["clip"])
+        value.backward()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), setting["clip"]) if setting["clip"] else value.detach()
+        if value.isfinite() and norm.isfinite():  # normflows' examples leave other steps out
             optimizer.step()
         if average:
             average.update(k)
@@ -66,14 +65,21 @@ def descend(
 
 
 class Dense(nn.Module):
-    """Two hidden layers of ReLUs, for libraries whose users bring a network; the context stands beside x."""
+    """Two hidden layers of ReLUs, for libraries whose users bring a network; the context stands beside x.
 
-    def __init__(self, n_in: int, n_out: int, width: int, n_context: int = 0, dropout: float = 0.0) -> None:
+    With `zero` the last layer starts at zero.
+    """
+
+    def __init__(
+        self, n_in: int, n_out: int, width: int, n_context: int = 0, dropout: float = 0.0, zero: bool = False
+    ) -> None:
         super().__init__()
         first, hidden = nn.Linear(n_in + n_context, width), nn.Linear(width, width)
         parts = [first, nn.ReLU(), nn.Dropout(dropout), hidden, nn.ReLU(), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*(part for part in parts if dropout or not isinstance(part, nn.Dropout)))
-        self.layers.append(nn.Linear(width, n_out))
+        self.layers.append(last := nn.Linear(width, n_out))
+        for p in last.parameters() if zero else ():
+            nn.init.zeros_(p)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         return self.layers(x if context is None else torch.cat([x, context], dim=1))

@@ -28,7 +28,7 @@ LOGIT = flows.Logit()
 DEFAULTS: dict[str, dict[str, Any]] = {
     "genlib": {"lr": 2e-3, "batch_size": 128, "decay": "cosine", "dropout": 0.3, "weight_decay": 0.0},  # flow_digits.py
     # examples/glow_colab.ipynb, on CIFAR-10 given the class: 20,000 steps
-    "normflows": setting_of(1e-3, 128, optimizer="Adamax", weight_decay=1e-5, dropout=0.0),
+    "normflows": setting_of(1e-3, 128, optimizer="Adamax", weight_decay=1e-5, dropout=0.0, scale="default", net="own"),
     # experiments/uci.py of bayesiains/nsf, which nflows was made from: 200,000 steps
     "nflows": setting_of(
         3e-4, 64, decay="cosine", clip=5.0, dropout=0.25, scale="default", linear="lu", net="residual"
@@ -36,9 +36,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "zuko": setting_of(1e-3, 64, dropout=0.0),  # README.md, docs/tutorials/forward_kl.ipynb
 }
 
-NFLOWS = {"scale": "general", "linear": "permutation", "net": "dense"}
+# What served nflows and normflows better.
+CHOSEN = {"scale": "general", "linear": "permutation", "net": "dense"}
 GRID = grid(lr=[1e-3, 2e-3, 4e-3], batch_size=[64, 128], dropout=[0.1, 0.3])
-GRID = [{**EQUAL, "weight_decay": 0.0, **NFLOWS, **setting} for setting in GRID]
+GRID = [{**EQUAL, "weight_decay": 0.0, **CHOSEN, **setting} for setting in GRID]
 
 
 def logits(x_int: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
@@ -130,14 +131,23 @@ def batches(steps: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 class Normflows(Peer):
-    """The couplings of its README, with actnorm; a class has a base density of its own, as in its Glow."""
+    """The couplings of its README, with actnorm; a class has a base density of its own, as in its Glow.
+
+    "scale" is "default", a sigmoid as in its Glow, or "general", exp as in its README; "net" is "own", its MLP, which
+    has dropout before the last layer alone, or "dense".
+    """
 
     def build(self) -> None:
         import normflows as nf  # type: ignore
 
         def coupling() -> Any:
-            net = nf.nets.MLP([DIM // 2, WIDTH, WIDTH, DIM], init_zeros=True, dropout=self.setting["dropout"] or None)
-            return nf.flows.AffineCouplingBlock(net)
+            dropout = self.setting["dropout"]
+            if self.setting["net"] == "dense":
+                net = Dense(DIM // 2, DIM, WIDTH, dropout=dropout, zero=True)
+            else:
+                net = nf.nets.MLP([DIM // 2, WIDTH, WIDTH, DIM], init_zeros=True, dropout=dropout or None)
+            scale_map = {"default": "sigmoid", "general": "exp"}[self.setting["scale"]]
+            return nf.flows.AffineCouplingBlock(net, scale_map=scale_map)
 
         layers = []  # from base to data
         for _ in range(N_COUPLINGS // 2):
@@ -156,8 +166,8 @@ class Nflows(Peer):
     """Its affine couplings.
 
     In its authors' experiments "linear" is "lu": before each coupling a permutation and a full matrix; and "net" is
-    "residual", a network of its own, here of one block. That makes 548,000 parameters; with "permutation" and "dense"
-    there are 315,000, as in the others. "scale" is as in race_moons.py.
+    "own", its residual network, here of one block. That makes 548,000 parameters; with "permutation" and "dense" there
+    are 315,000, as in the others. "scale" is as in race_moons.py.
     """
 
     def build(self) -> None:
@@ -170,7 +180,7 @@ class Nflows(Peer):
         def net(n_in: int, n_out: int) -> nn.Module:
             n_told, dropout = self.n_told, self.setting["dropout"]
             if self.setting["net"] == "dense":
-                return Dense(n_in, n_out, WIDTH, n_told, dropout)
+                return Dense(n_in, n_out, WIDTH, n_told, dropout, zero=True)
             return ResidualNet(n_in, n_out, WIDTH, n_told or None, num_blocks=1, dropout_probability=dropout)
 
         def linear() -> list[Any]:

@@ -18,19 +18,31 @@ from racing import Setting, grid
 from genlib import data, diffusion, metrics, train
 
 LABEL = torch.arange(10).repeat_interleave(30)
-SEEN = 3  # sets of 300 samples that the judge looks at
+SEEN = 2  # sets of 300 samples that the judge looks at
 
 # Equal for all: what the course's recipe chooses among. Each is sampled in 25 steps of DDIM from its last step of noise,
 # with w = 0.3 of guidance and x_0 clipped, after a cosine schedule.
-GRID = grid(lr=[1e-3, 2e-3, 4e-3], batch_size=[32, 64], predict=["eps", "v"], ema=["young", 0.995])
 EQUAL: dict[str, Any] = {"decay": "cosine", "schedule": "cosine", "label_dropout": 0.1, "w": 0.3, "steps": 25}
 EQUAL |= {"betas": (0.9, 0.999), "weight_decay": 0.0, "clip": 1.0, "warmup": 0, "own": False}
+GRID = grid(lr=[1e-3, 2e-3, 4e-3], batch_size=[32, 64], predict=["eps", "v"], ema=["young", 0.995])
+GRID = [{**EQUAL, **setting} for setting in GRID]
+
+BY, GOALS = "frechet", (4.0, 1.9, 1.3)
+OWN_BUDGETS, GRID_BUDGET, BUDGETS = (30.0,), 8.0, (5.0, 10.0, 20.0, 40.0)
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "genlib": {"lr": 4e-3, "batch_size": 64, "predict": "v", "ema": "young", **EQUAL},
     # examples/unconditional_image_generation/train_unconditional.py
     "diffusers": {
-        **{"lr": 1e-4, "batch_size": 16, "predict": "eps", "ema": "power", **EQUAL, "schedule": "linear", "warmup": 500},
+        **{
+            "lr": 1e-4,
+            "batch_size": 16,
+            "predict": "eps",
+            "ema": "power",
+            **EQUAL,
+            "schedule": "linear",
+            "warmup": 500,
+        },
         **{"betas": (0.95, 0.999), "weight_decay": 1e-6, "label_dropout": 0.0, "w": 0.0, "steps": 50, "own": True},
     },
     # the defaults of its classifier_free_guidance and of its Trainer

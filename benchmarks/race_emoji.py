@@ -28,6 +28,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "plain pix2pix": {"lr": 2e-4, "batch_size": 1, "lam": 100.0},
 }
 GRID = grid(lr=[2e-4, 1e-3], batch_size=[1, 4, 16], lam=[10.0, 100.0])  # neither side has an average of its weights
+BY, GOALS = "colours", (0.4, 0.3, 0.25)
+OWN_BUDGETS, GRID_BUDGET, BUDGETS = (60.0,), 12.0, (10.0, 20.0, 40.0)
 
 
 def judged(answer: Callable[[Tensor], Tensor], batch_size: int) -> dict[str, float]:

@@ -75,7 +75,9 @@ def serve(race: str, name: str) -> None:
 # -- Outside
 
 
-def run(race: str, jobs: Sequence[dict[str, Any]], python: str = sys.executable, lanes: int = 2) -> list[dict[str, Any]]:
+def run(
+    race: str, jobs: Sequence[dict[str, Any]], python: str = sys.executable, lanes: int = 2
+) -> list[dict[str, Any]]:
     """All jobs, with what each has found; those that are in the race's file already are not run again.
 
     A job: {"side", "setting", "seed", "budget"}. No side runs twice at the same time.

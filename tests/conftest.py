@@ -1,10 +1,9 @@
 """What every test shares: one thread, as in the workers of `make test`; no clock; no GPU tests without a GPU;
 and the settings in the environment, which no test may leave changed."""
 
-import functools
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -20,22 +19,10 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    labs = {item.parent for item in items if item.path.suffix == ".ipynb" and item.path.parent.name == "labs"}
-    for notebook in filter(None, labs):
-        notebook.setup = functools.partial(with_few_steps, notebook.setup)
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
-
-
-def with_few_steps(start: Callable[[], None]) -> None:
-    """Start the kernel of a blank lab, whose trainings are cut short."""
-    os.environ["GENLIB_MAX_STEPS"] = "20"
-    try:
-        start()
-    finally:
-        del os.environ["GENLIB_MAX_STEPS"]
 
 
 @pytest.fixture(autouse=True)

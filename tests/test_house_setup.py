@@ -785,7 +785,7 @@ def test_the_tests_see_what_the_builder_saw(house: House, monkeypatch: pytest.Mo
     for env in environments:
         assert env.items() >= build_notebooks.KERNEL_ENV.items()
     assert commands[0][-1] == "--check"
-    assert {os.path.join(folder, "a.ipynb") for folder in ("lectures", "solutions", "labs")} < set(commands[1])
+    assert {os.path.join(folder, "a.ipynb") for folder in ("lectures", "solutions")} < set(commands[1])
     assert commands[1][-1] == "-x"
 
 
@@ -802,17 +802,3 @@ def test_a_run_without_a_test_is_a_failure_and_says_so(
 ) -> None:
     assert run_tests(house, monkeypatch, statuses, ["-k", "schedule"])[0] == expected
     assert ("No test was run: none is selected by -k schedule." in capsys.readouterr().err) == (statuses[1] == 5)
-
-
-def test_kernels_of_blank_labs_alone_cut_trainings_short(tmp_path: Path) -> None:
-    """In the run that has lectures and solutions, too."""
-    cell = "import os\nassert os.environ.get('GENLIB_MAX_STEPS') == {!r}"
-    for folder, steps in (("labs", "20"), ("lectures", None)):
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.format(steps))])
-        (tmp_path / folder).mkdir()
-        nbformat.write(notebook, tmp_path / folder / "a.ipynb")
-    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text("utf-8"), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider"]
-    environment = {name: value for name, value in os.environ.items() if name != "GENLIB_MAX_STEPS"}
-    done = subprocess.run([*command, "."], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert "2 passed" in done.stdout, done.stdout

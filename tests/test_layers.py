@@ -15,7 +15,7 @@ PACKAGES = ("genlib", "gencourse")
 LAYERS = [
     {"gencourse.grade"},
     {"gencourse.checks", "gencourse.widgets"},
-    {"gencourse.plots", "gencourse.runs"},
+    {"gencourse.plots", "gencourse.progress", "gencourse.runs"},
     {"genlib.__main__"},
     {"genlib.recipes"},
     {"genlib.metrics"},

@@ -1,9 +1,10 @@
-"""Run every cell of a lab twice, and its Look cells again at the end: what is shown has to stay the same.
+"""Run a blank lab; then every cell twice, and the Look cells again at the end: what is shown has to stay the same.
 
     python tools/rerun.py                  all labs
     python tools/rerun.py lab_2_flows      some
 
-A lab starts from the blank and is filled in with the solution's answers; trainings take a few steps. A student comes
+The blank lab has to run from top to bottom, as its first reader lets it. Then it is filled in with the solution's
+answers. Trainings take a few steps. A student comes
 back to an exercise and runs a cell again: no cell may have changed what an earlier one needs. Cells whose output
 depends on trained weights or the clock (`nbval-ignore-output`) have to run, and no more.
 """
@@ -44,13 +45,16 @@ def main(argv: list[str] | None = None) -> int:
 def run(name: str) -> list[str]:
     """What changed when a cell ran again, in words."""
     os.environ.update(SETTINGS)
+    blank = kernel_for(nbformat.read(ROOT / "labs" / f"{name}.ipynb", 4))
+    faults: list[str] = []
+    with blank.setup_kernel():
+        for index, cell in enumerate(blank.nb.cells):
+            if cell.cell_type == "code":
+                shown(blank, cell, index, faults, "blank")
     lab = filled(
         nbformat.read(ROOT / "labs" / f"{name}.ipynb", 4), nbformat.read(ROOT / "solutions" / f"{name}.ipynb", 4)
     )
-    client = NotebookClient(
-        lab, timeout=TIMEOUT, extra_arguments=QUIET, resources={"metadata": {"path": str(ROOT / "labs")}}
-    )
-    faults: list[str] = []
+    client = kernel_for(lab)
     with client.setup_kernel():
         first: dict[int, Any] = {}
         for index, cell in enumerate(lab.cells):
@@ -60,6 +64,12 @@ def run(name: str) -> list[str]:
         for index in looks(lab):
             compare(client, lab.cells[index], index, first[index], faults, "again at the end")
     return faults
+
+
+def kernel_for(notebook: Any) -> NotebookClient:
+    """A kernel of its own."""
+    where = {"metadata": {"path": str(ROOT / "labs")}}
+    return NotebookClient(notebook, timeout=TIMEOUT, extra_arguments=QUIET, resources=where)
 
 
 def filled(blank: Any, solution: Any) -> Any:

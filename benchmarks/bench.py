@@ -1,0 +1,145 @@
+"""genlib beside its peers, and the cost of everything else: `make bench`, into benchmarks/RESULTS.md.
+
+    make bench                        every part, an hour and a half of two quiet cores
+    make bench ARGS="digits calls"    some parts; what the others have found stays
+    make bench ARGS=--again           from nothing; otherwise what an interrupted run has found is not found again
+
+Peers come from their published packages, at the versions of benchmarks/peers.lock, into build/peers, which sees the
+course's torch. One that cannot be installed is named, and left out. Numbers go into benchmarks/results.json, from which
+`python benchmarks/bench.py --write` makes the page and its plot anew.
+"""
+
+import argparse
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import page
+import racing
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+PEERS, RESULTS = ROOT / "build" / "peers", HERE / "results.json"
+NAMES = ("diffusers", "denoising-diffusion-pytorch", "smalldiffusion", "normflows", "nflows", "zuko", "FrEIA")
+SEEDS, CHOOSING = (0, 1, 2), 7
+
+
+# -- The peers
+
+
+def peers() -> tuple[str, dict[str, str]]:
+    """The Python that finds them, and for each its version, or why it is not there."""
+    python = PEERS / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    lock, stamp = HERE / "peers.lock", PEERS / "installed.json"
+    if stamp.exists() and (found := json.loads(stamp.read_text())).pop("lock") == lock.read_text():
+        return str(python), found
+    print("Installing the peers into build/peers (once; 100 MB) ...", flush=True)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(PEERS)], check=True)
+    (site,) = PEERS.glob("[Ll]ib*/**/site-packages")
+    ours = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "course.pth").write_text("\n".join([*ours, str(ROOT)]) + "\n")
+    found = {}
+    for entry in re.findall(r"^[^#\s].*\n(?:[ \t].*\n)*", lock.read_text(), re.MULTILINE):
+        name, version = re.match(r"([\w.-]+)==(\S+)", entry).groups()  # type: ignore[union-attr]
+        one = PEERS / "one.txt"
+        one.write_text(entry)
+        command = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", str(one)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        said = (done.stderr.strip().splitlines() or ["?"])[-1]
+        found[name] = f"not installed: {said}" if done.returncode else version
+        print(f"  {name} {found[name]}", flush=True)
+    stamp.write_text(json.dumps({**found, "lock": lock.read_text()}))
+    return str(python), found
+
+
+# -- The parts
+
+
+def race(name: str, python: str) -> dict[str, Any]:
+    """With the defaults of each side; and with the best of one grid for all, found with a seed that is not reported."""
+    module = importlib.import_module(f"race_{name}")
+    sides = {side: setting for side, setting in module.DEFAULTS.items() if side in module.SIDES}
+
+    def jobs(settings: dict[str, Any], budgets: Sequence[float], seeds: Sequence[int]) -> list[dict[str, Any]]:
+        return [
+            {"side": side, "setting": setting, "seed": seed, "budget": budget}
+            for seed in seeds
+            for budget in budgets
+            for side, setting in settings.items()
+        ]
+
+    asked = f"race_{name}"
+    own = racing.run(asked, jobs(sides, module.OWN_BUDGETS, SEEDS), python)
+    tried = [
+        job for setting in module.GRID for job in jobs(dict.fromkeys(sides, setting), [module.GRID_BUDGET], [CHOOSING])
+    ]
+    tried = racing.run(asked, tried, python)
+    best = racing.best(tried, module.BY)
+    tuned = racing.run(asked, jobs(best, module.BUDGETS, SEEDS), python)
+    about = {"by": module.BY, "goals": module.GOALS, "grid": len(module.GRID), "title": module.__doc__.splitlines()[0]}
+    return {**about, "best": best, "defaults": sides, "own": own, "tried": tried, "tuned": tuned}
+
+
+def rows(name: str, python: str) -> list[dict[str, Any]]:
+    """What a module's `rows` finds, in a process of the peers' Python."""
+    program = f"import json, torch, {name}; print(json.dumps({name}.rows()))"
+    env = {**os.environ, "PYTHONPATH": str(HERE)}
+    done = subprocess.run([python, "-c", program], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+PARTS = {
+    "digits": race, "moons": race, "bits": race, "emoji": race,
+    "calls": rows, "steps": rows, "rest": rows,
+}  # fmt: skip
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on."""
+    info = Path("/proc/cpuinfo")
+    models = re.findall(r"^model name\s*: (.*)$", info.read_text(), re.MULTILINE) if info.exists() else []
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "processor": models[0] if models else platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": importlib.metadata.version("torch"),
+        "load before": round(os.getloadavg()[0], 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; all, if none is named")
+    parser.add_argument("--again", action="store_true", help="forget what has been found before")
+    parser.add_argument("--write", action="store_true", help="only write the page anew")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"expected some of {', '.join(PARTS)}, got {', '.join(sorted(unknown))}")
+    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if not arguments.write:
+        python, versions = peers()
+        found["peers"] = {name: versions[name] for name in NAMES}
+        for name in arguments.parts or PARTS:
+            if arguments.again:
+                (racing.RUNS / f"race_{name}.jsonl").unlink(missing_ok=True)
+            print(f"{name} ...", flush=True)
+            where, begun = machine(), time.perf_counter()
+            part = PARTS[name](name, python)
+            found[name] = {"machine": where, "minutes": round((time.perf_counter() - begun) / 60, 1), "found": part}
+            RESULTS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    page.write(found)
+
+
+if __name__ == "__main__":
+    main()
