@@ -20,7 +20,7 @@ class Said:
     def __init__(self, parameters: Sequence[str], tree: ast.FunctionDef) -> None:
         self.parameters = parameters
         self.counts = [a.arg for a in tree.args.args if getattr(a.annotation, "id", "") == "int"]
-        self._said: dict[ast.AST, str] = {}
+        self._said: dict[ast.AST | str, str] = {}
         self.made: dict[str, ast.expr] = {}  # what a name stands for at first
         bound = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
         for node in ast.walk(tree):
@@ -46,9 +46,10 @@ class Said:
         return [name for name in dict.fromkeys(names) if name in self.parameters]
 
     def __call__(self, node: ast.AST) -> str:
-        if node not in self._said:
-            self._said[node] = self._say(node)
-        return self._said[node]
+        key = getattr(node, "id", node)  # a name means the same wherever it stands
+        if key not in self._said:
+            self._said[key] = self._say(node)
+        return self._said[key]
 
     def _say(self, node: ast.AST) -> str:
         written = ast.unparse(Inlined(self.made).visit(_copy(node)))

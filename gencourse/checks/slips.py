@@ -14,6 +14,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from inspect import signature
+from types import CodeType
 from typing import Any, NamedTuple
 
 from gencourse.checks.said import SHAPES, Inlined, Said, called
@@ -47,8 +48,8 @@ class Edit(NamedTuple):
 def slips(worked_answer: Callable[..., Any]) -> Iterator[Slip]:
     """Every slip in a worked answer, the likely ones first; none where it is not written out as a function."""
     worked = _worked(worked_answer)
-    for module, edits in worked.edits:
-        yield from worked.with_(module, edits)
+    for k in range(len(worked.edits)):
+        yield from worked.slip(k)
 
 
 @cache
@@ -91,19 +92,28 @@ class _Worked:
                 self.edits += [(module, [edit]) for edit in found]
                 self.edits += [(module, edits) for edits in _everywhere(found)]
         self.edits += [(source, edits) for edits in _exchanged_names(parameters, list(_nodes(tree)))]
+        self.compiled: dict[int, CodeType | None] = {}  # each is tried on answer after answer
 
-    def with_(self, module: ast.Module, edits: Sequence[Edit]) -> Iterator[Slip]:
-        """The worked answer with these edits; nothing where that is no program."""
-        before = [edit.make() for edit in edits]
-        try:
-            code = compile(module, "<slip>", "exec")
-        except (SyntaxError, ValueError, TypeError):
-            return
-        finally:
-            for edit, old in zip(reversed(edits), reversed(before), strict=True):
-                edit._replace(new=old).make()
-        exec(code, self.scope)
-        yield Slip(" ".join(dict.fromkeys(edit.hint for edit in edits)), self.scope[self.name])
+    def slip(self, k: int) -> Iterator[Slip]:
+        """The worked answer with the k-th of its edits; nothing where that is no program."""
+        module, edits = self.edits[k]
+        if k not in self.compiled:
+            self.compiled[k] = _compiled(module, edits)
+        if (code := self.compiled[k]) is not None:
+            exec(code, self.scope)
+            yield Slip(" ".join(dict.fromkeys(edit.hint for edit in edits)), self.scope[self.name])
+
+
+def _compiled(module: ast.Module, edits: Sequence[Edit]) -> CodeType | None:
+    """The module with these edits, which are undone again; None where that is no program."""
+    before = [edit.make() for edit in edits]
+    try:
+        return compile(module, "<slip>", "exec")
+    except (SyntaxError, ValueError, TypeError):
+        return None
+    finally:
+        for edit, old in zip(reversed(edits), reversed(before), strict=True):
+            edit._replace(new=old).make()
 
 
 def _function(module: ast.Module) -> ast.FunctionDef:
