@@ -6,7 +6,7 @@
 # nbgrader  write the labs as nbgrader wants them, into build/nbgrader
 # notebooks  build lectures, labs and solutions from sources     make notebooks ONLY=04_diffusion_models
 # mutants  break the mathematics, one line at a time: every check has to fail     make mutants ONLY=03_normalizing_flows
-# reruns   run every cell of the labs twice: nothing may change     make reruns ONLY=lab_2_flows
+# reruns   run blank labs, and every cell of labs twice: nothing may change     make reruns ONLY=lab_2_flows
 # map      write lectures/proofs.md, where each equation is shown, written, tested and asked for; and genlib/RECIPES.md
 # lint     style and types
 # runs     train again what lectures load from lectures/runs      make runs ONLY=ddpm_digits
@@ -14,6 +14,7 @@
 # slides   write the lectures' decks into build/slides
 # site     write the site into build/site, with solutions or without    make site SOLUTIONS=0
 # handouts  write lectures and labs on paper into build/handouts
+# bench    time to quality beside other libraries, and the cost of everything else     make bench ARGS="digits calls"
 # gpu      what the papers' sizes cost on a GPU, eight minutes of it: tests, speed, memory; then the model in colour
 # test-browser  run the tests that need a browser
 
@@ -42,7 +43,7 @@ export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 endif
 
 .PHONY: lab update test setup check grade nbgrader notebooks runs mutants reruns map lint lock
-.PHONY: slides site handouts test-browser gpu
+.PHONY: slides site handouts test-browser gpu bench
 
 lab update test setup slides site handouts test-browser:
 	@$(COURSE) $@ $(ARGS)
@@ -61,6 +62,9 @@ notebooks: setup
 
 runs: setup
 	@$(VENV) tools/runs.py $(if $(ONLY),--only $(ONLY))
+
+bench: setup
+	@$(VENV) benchmarks/bench.py $(ARGS)
 
 gpu: setup
 	@$(VENV) benchmarks/gpu.py $(ARGS)

@@ -18,6 +18,7 @@ import platform
 import re
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +45,7 @@ def peers() -> tuple[str, dict[str, str]]:
         return str(python), found
     print("Installing the peers into build/peers (once; 100 MB) ...", flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(PEERS)], check=True)
-    (site,) = PEERS.glob("[Ll]ib*/**/site-packages")
+    site = Path(sysconfig.get_path("purelib", "venv", {"base": str(PEERS), "platbase": str(PEERS)}))
     ours = [path for path in sys.path if path.endswith("site-packages")]
     (site / "course.pth").write_text("\n".join([*ours, str(ROOT)]) + "\n")
     found = {}
@@ -85,7 +86,12 @@ def race(name: str, python: str) -> dict[str, Any]:
     tried = racing.run(asked, tried, python)
     best = racing.best(tried, module.BY)
     tuned = racing.run(asked, jobs(best, module.BUDGETS, SEEDS), python)
-    about = {"by": module.BY, "goals": module.GOALS, "grid": len(module.GRID), "title": module.__doc__.splitlines()[0]}
+    about = {
+        "by": module.BY,
+        "goals": module.GOALS,
+        "grid": len(module.GRID),
+        "title": (module.__doc__ or name).splitlines()[0],
+    }
     return {**about, "best": best, "defaults": sides, "own": own, "tried": tried, "tuned": tuned}
 
 
@@ -129,7 +135,7 @@ def main() -> None:
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if not arguments.write:
         python, versions = peers()
-        found["peers"] = {name: versions[name] for name in NAMES}
+        found["peers"] = {name: versions[name.lower()] for name in NAMES}
         for name in arguments.parts or PARTS:
             if arguments.again:
                 (racing.RUNS / f"race_{name}.jsonl").unlink(missing_ok=True)

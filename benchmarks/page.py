@@ -18,19 +18,20 @@ UNITS = {
     "bits": "bits per dimension",
     "emoji": "colours",
 }
-OPENING = """# genlib beside its peers
-
-Made by `make bench`, which says how each number is found; none of it comes from a timed test.
-Each side trains in a process of its own, on one thread, and the sides take turns; the clock is that of the processor, and stands still while the judge looks.
-A budget of seconds is a training of its own, with the learning rate's whole course within it.
-Cells are medians of three seeds, with the least and the most in brackets.
-
-"""
+OPENING = [
+    "# genlib beside its peers\n",
+    "Made by `make bench`, which says how each number is found; none of it comes from a timed test.",
+    "Each side trains in a process of its own, on one thread, and the sides take turns.",
+    "The clock is that of the processor, and stands still while the judge looks.",
+    "A budget of seconds is a training of its own, with the learning rate's whole course within it.",
+    "Cells are medians of three seeds, with the least and the most in brackets.\n",
+    "![Quality against seconds of training for each library, a panel for each race](results.png)\n",
+]
 
 
 def write(found: Mapping[str, Any]) -> None:
     """Write both."""
-    parts = [OPENING, peers(found)]
+    parts = [*OPENING, peers(found)]
     for name in UNITS:
         if name in found:
             parts.append(race(name, found[name]))
@@ -65,7 +66,8 @@ def measured_on(part: Mapping[str, Any]) -> str:
 def race(name: str, part: Mapping[str, Any]) -> str:
     """Defaults, and equal tuning."""
     found, by = part["found"], part["found"]["by"]
-    lines = [f"## Time to quality: {found['title']}\n", measured_on(part)]
+    title, _, about = found["title"].partition(": ")
+    lines = [f"## Time to quality: {title}\n", f"{about[:1].upper()}{about[1:]}\n", measured_on(part)]
     lines += ["As each library's users train, by its own recipe:\n", reached(found["own"], by, UNITS[name])]
     lines += [
         f"Equally tuned: each with the best of the same {found['grid']} settings, which another seed has chosen:\n",
@@ -98,7 +100,7 @@ def sooner(found: Mapping[str, Any]) -> str:
     rows = [[side, *("not reached" if t is None else f"{t:.1f} s" for t in row)] for side, row in times.items()]
     verdicts = []
     for i, ours in enumerate(times[OURS]):
-        theirs = [row[i] for side, row in times.items() if side != OURS and row[i] is not None]
+        theirs = [t for side, row in times.items() if side != OURS and (t := row[i]) is not None]
         if ours is None:
             verdicts.append("missed: not reached")
         elif not theirs:
@@ -173,8 +175,8 @@ def calls(part: Mapping[str, Any]) -> str:
     word = "met" if share <= 0.05 else "missed"
     lines.append(
         f"Goal, at most 10 calls to within 5 % of the best: {word}. {soon['sampler']} with {soon['calls']} calls has "
-        f"{soon['frechet']:.3f}, {100 * share:+.1f} % against {best['sampler']} with {best['calls']}, {best['frechet']:.3f} "
-        "(means over seeds).\nGuidance counts: where it is on, a step is two calls.\n"
+        f"{soon['frechet']:.3f}, {100 * share:+.1f} % against {best['sampler']} with {best['calls']}, "
+        f"{best['frechet']:.3f} (means over seeds).\nGuidance counts: where it is on, a step is two calls.\n"
     )
     return "\n".join(lines)
 
@@ -225,6 +227,7 @@ def plot(races: Mapping[str, Mapping[str, Any]]) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import LogLocator
 
     figure, axes = pyplot.subplots(1, len(races), figsize=(4.2 * len(races), 3.6), squeeze=False, layout="constrained")
     for ax, (name, found) in zip(axes[0], races.items(), strict=True):
@@ -234,6 +237,12 @@ def plot(races: Mapping[str, Mapping[str, Any]]) -> None:
             ax.plot(budgets, [middle(v) for _, v in curve], "o-", ms=3, color=colour, label=side)
             ax.fill_between(budgets, [min(v) for _, v in curve], [max(v) for _, v in curve], color=colour, alpha=0.15)
         ax.set(xscale="log", yscale="log", xlabel="seconds of training", ylabel=UNITS[name], title=name)
+        seconds = sorted({entry["budget"] for entry in found["tuned"]})
+        ax.set_xticks(seconds, [f"{each:g}" for each in seconds])
+        ax.set_xticks([], minor=True)
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter("")
         ax.legend(fontsize=7)
         ax.grid(alpha=0.3, which="both")
     figure.savefig(PLOT, dpi=110)

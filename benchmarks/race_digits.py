@@ -1,4 +1,4 @@
-"""Digits by diffusion: which library's are good first. Given the class, 8 × 8, U-Nets as near to one size as widths allow.
+"""Digits by diffusion, given the class: which library's are good first. U-Nets are as near to one size as widths allow.
 
 The judge is `metrics.digits_report`, on 300 digits, 30 of each class, drawn by each library's own sampler. Every side
 has a training of its own in `DEFAULTS`, as its authors run it, with the class given where they do not give one; in
@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
 from peers import declare_torchvision
 from racing import Setting, grid
+from torch import Tensor, nn
+
 from genlib import data, diffusion, metrics, train
 
 LABEL = torch.arange(10).repeat_interleave(30)
 SEEN = 2  # sets of 300 samples that the judge looks at
 
-# Equal for all: what the course's recipe chooses among. Each is sampled in 25 steps of DDIM from its last step of noise,
+# Equal for all: what the course's recipe chooses among. Each is sampled in 25 steps of DDIM from its last step,
 # with w = 0.3 of guidance and x_0 clipped, after a cosine schedule.
 EQUAL: dict[str, Any] = {"decay": "cosine", "schedule": "cosine", "label_dropout": 0.1, "w": 0.3, "steps": 25}
 EQUAL |= {"betas": (0.9, 0.999), "weight_decay": 0.0, "clip": 1.0, "warmup": 0, "own": False}

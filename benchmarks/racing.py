@@ -11,13 +11,15 @@ import argparse
 import importlib
 import itertools
 import json
-import queue
+import math
 import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +35,7 @@ class Trained(Protocol):
 
     def quality(self) -> dict[str, float]:
         """What the judge says."""
+        ...
 
 
 Side = Callable[[Setting, int], Trained]
@@ -43,6 +46,7 @@ Side = Callable[[Setting, int], Trained]
 
 def within(side: Side, setting: Setting, seed: int, seconds: float) -> dict[str, float]:
     """Train for so many seconds of a processor, and judge."""
+    side(setting, seed).train(2)  # what is done once in a process, such as imports, is no training
     rate, steps = 0.0, 8
     while not rate:  # until a trial has taken a tenth of the budget, or a second
         begun = time.process_time()
@@ -80,46 +84,68 @@ def run(
 ) -> list[dict[str, Any]]:
     """All jobs, with what each has found; those that are in the race's file already are not run again.
 
-    A job: {"side", "setting", "seed", "budget"}. No side runs twice at the same time.
+    A job: {"side", "setting", "seed", "budget"}. They begin in their order, but no side runs twice at the same time.
     """
     RUNS.mkdir(parents=True, exist_ok=True)
     path = RUNS / f"{race}.jsonl"
     known = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     done = {key(entry): entry for entry in known}
     todo = [job for job in jobs if key(job) not in done]
-    waiting: dict[str, queue.SimpleQueue[dict[str, Any]]] = {job["side"]: queue.SimpleQueue() for job in todo}
-    for job in todo:
-        waiting[job["side"]].put(job)
-    lock, running, begun = threading.Lock(), threading.Semaphore(lanes), time.perf_counter()
+    running: set[str] = set()
+    turn, begun = threading.Condition(), time.perf_counter()
 
-    def lane(name: str) -> None:
-        command = [python, str(Path(__file__).resolve()), "--race", race, "--side", name]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            while not waiting[name].empty():
-                job = waiting[name].get()
-                with running:
-                    process.stdin.write(json.dumps(job) + "\n")
-                    process.stdin.flush()
-                    answer = process.stdout.readline()
-                if not answer:
-                    raise SystemExit(f"{race}: {name} has ended with {job}")
-                entry = {**job, **json.loads(answer)}
-                with lock:
-                    done[key(entry)] = entry
-                    with path.open("a") as file:
-                        file.write(json.dumps(entry) + "\n")
-                    share = sum(key(j) in done for j in jobs) / len(jobs)
-                    print(f"  {race} {share:4.0%} {time.perf_counter() - begun:5.0f} s  {entry}", file=sys.stderr)
-            process.stdin.close()
+    def lane() -> None:
+        while True:
+            with turn:
+                turn.wait_for(lambda: not todo or any(job["side"] not in running for job in todo))
+                if not todo:
+                    return
+                job = next(job for job in todo if job["side"] not in running)
+                todo.remove(job)
+                running.add(job["side"])
+            entry = {**job, **sides.answer(job)}
+            with turn, path.open("a") as file:
+                running.discard(job["side"])
+                done[key(entry)] = entry
+                file.write(json.dumps(entry) + "\n")
+                share = sum(key(job) in done for job in jobs) / len(jobs)
+                print(f"  {race} {share:4.0%} {time.perf_counter() - begun:5.0f} s  {entry}", file=sys.stderr)
+                turn.notify_all()
 
-    threads = [threading.Thread(target=lane, args=(name,)) for name in waiting]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [done[key(job)] for job in jobs if key(job) in done]
+    with Processes(race, python) as sides, ThreadPoolExecutor(lanes) as threads:
+        for ended in [threads.submit(lane) for _ in range(lanes)]:
+            ended.result()
+    return [done[key(job)] for job in jobs]
+
+
+class Processes(AbstractContextManager["Processes"]):
+    """Of the sides, each with one of its own, from its first job on."""
+
+    def __init__(self, race: str, python: str) -> None:
+        self.command = [python, str(Path(__file__).resolve()), "--race", race, "--side"]
+        self.started: dict[str, subprocess.Popen[str]] = {}
+
+    def answer(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        side = job["side"]
+        if side not in self.started:
+            self.started[side] = subprocess.Popen(
+                [*self.command, side], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+        process = self.started[side]
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.flush()
+        answer = process.stdout.readline()
+        if not answer:  # the next job gets a new one
+            del self.started[side]
+            return {"error": f"its process has ended, with {process.wait()}"}
+        return json.loads(answer)
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.started.values():
+            process.kill()
+            process.wait()
 
 
 def key(job: Mapping[str, Any]) -> str:
@@ -155,13 +181,11 @@ def time_to(curve: Sequence[tuple[float, Sequence[float]]], goal: float) -> floa
 
     Linear in the logarithms of both; the first budget, if that is enough; None, if none is.
     """
-    import math
-
-    points: Iterator[tuple[float, float]] = ((budget, statistics.median(values)) for budget, values in curve)
     before: tuple[float, float] | None = None
-    for budget, value in points:
+    for budget, values in curve:
+        value = statistics.median(values)
         if value <= goal:
-            if before is None or before[1] <= 0 or value <= 0:
+            if before is None or not (before[1] > 0 and value > 0):
                 return budget
             share = math.log(before[1] / goal) / math.log(before[1] / value)
             return math.exp(math.log(before[0]) + share * math.log(budget / before[0]))

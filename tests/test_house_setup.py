@@ -22,7 +22,6 @@ import course
 import course_commands
 import course_run
 import course_setup
-import nbformat
 import pytest
 from packaging.requirements import Requirement
 

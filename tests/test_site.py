@@ -85,7 +85,9 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_answers_are_all_there_or_nowhere(written: tuple[Path, bool]) -> None:
     work, solutions = written
     files = {
-        path.relative_to(work).as_posix(): path for path in work.rglob("*") if path.is_file() and path.suffix != ".zip"
+        path.relative_to(work).as_posix(): path
+        for path in work.rglob("*")
+        if path.is_file() and path.suffix not in (".zip", ".png")
     }
     assert any("solutions/" in name for name in files) == solutions
     assert ("teach/exam_answers.md" in files) == solutions

@@ -7,6 +7,7 @@ repository leads to a page of its source; an output that is a widget becomes HTM
 import json
 import os
 import re
+import shutil
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,10 +20,11 @@ import web
 
 ROOT = web.ROOT
 PAGES = ("lectures/proofs.md", "genlib/RECIPES.md", "genlib/OWN.md", "genlib/data/textures.md", "genlib/data/emoji.md")
-PAGES += ("CONTRIBUTING.md", "CHANGELOG.md")
+PAGES += ("benchmarks/RESULTS.md", "CONTRIBUTING.md", "CHANGELOG.md")
 ANSWERS = ("solutions/", "teach/exam_answers", "gencourse/checks/lab_", "tests/wrong_answers/")
 WRITTEN = (".py", ".md", ".toml", ".cff", ".js", ".css", ".yml", ".txt", "")  # what has a page of its source
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")
+PICTURE = re.compile(r"!\[[^\]]*\]\(([^():]+\.png)\)")
 MINE = re.compile(r"(?<!\[)(`my_labs/(lab_\w+\.ipynb)`)(?!\])")  # a lab as it is worked on: here it has a page
 # A letter with an index, as in x_t or L_{t−1}; or what holds none: code, formulas, tags, targets of links, headings.
 LETTER = re.compile(
@@ -204,6 +206,8 @@ def write(work: Path, solutions: bool) -> None:
         text = lettered(pages.text(path, (ROOT / path).read_text(encoding="utf-8")))
         hidden = "---\nnosearch: true\n---\n\n" if path.startswith(ANSWERS) else ""
         save(work / path, hidden + text)
+        for picture in PICTURE.findall(text):
+            shutil.copy(ROOT / os.path.dirname(path) / picture, work / os.path.dirname(path))
     own = [path.relative_to(ROOT).as_posix() for path in (ROOT / "genlib").rglob("*.py")]
     pages.sources.update(own)
     save(work / "sources.json", json.dumps(sorted(pages.sources), indent=1))

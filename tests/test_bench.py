@@ -1,0 +1,99 @@
+"""`make bench`: how races are run and read; and that its page is made of its numbers. None of it looks at a clock."""
+
+import importlib
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RACE = """
+class Side:
+    def __init__(self, setting, seed):
+        self.setting, self.seed, self.steps = setting, seed, 0
+
+    def train(self, steps):
+        if self.setting["lr"] > 1:
+            raise FloatingPointError("it diverges")
+        self.steps += sum(i * i for i in range(2000 * steps)) > 0 and steps
+
+    def quality(self):
+        print("a library talks")
+        return {"loss": self.setting["lr"] * self.setting["factor"]}
+
+
+SIDES = {"one": Side, "two": Side}
+"""
+
+
+@pytest.fixture
+def racing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    racing = importlib.import_module("racing")
+    monkeypatch.setattr(racing, "RUNS", tmp_path)
+    return racing
+
+
+def job(side: str, lr: float, seed: int = 0) -> dict[str, Any]:
+    return {"side": side, "setting": {"lr": lr, "factor": {"one": 1, "two": 2}[side]}, "seed": seed, "budget": 0.02}
+
+
+def test_sides_take_turns_and_what_is_found_is_not_found_again(
+    racing: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "race_fake.py").write_text(RACE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    jobs = [job(side, lr, seed) for lr in (0.5, 0.25, 2.0) for seed in (0, 1) for side in ("one", "two")]
+    found = racing.run("race_fake", jobs)
+    assert [(entry["side"], entry["setting"], entry["seed"]) for entry in found] == [
+        (one["side"], one["setting"], one["seed"]) for one in jobs
+    ]
+    for entry in found:
+        if entry["setting"]["lr"] > 1:
+            assert entry["error"] == "FloatingPointError: it diverges"
+        else:
+            assert entry["steps"] >= 1
+            assert entry["loss"] == entry["setting"]["lr"] * entry["setting"]["factor"]
+    assert {side: setting["lr"] for side, setting in racing.best(found, "loss").items()} == {"one": 0.25, "two": 0.25}
+    assert racing.curves(found, "loss")["two"][0][1][:2] == [1.0, 1.0]
+    monkeypatch.setattr(racing.subprocess, "Popen", None)  # nobody is started
+    assert racing.run("race_fake", jobs) == found
+
+
+def test_the_time_to_a_quality_is_exact_on_a_power_law(racing: Any) -> None:
+    curve = [(t, [3 / t, 5 / t, 9 / t]) for t in (1.0, 2.0, 8.0)]  # the median is 5/t
+    assert racing.time_to(curve, 5 / 3) == pytest.approx(3)
+    assert racing.time_to(curve, 5 / 7) == pytest.approx(7)
+    assert racing.time_to(curve, 6.0) == 1.0  # at the first budget already
+    assert racing.time_to(curve, 0.5) is None
+    assert racing.time_to([(1.0, [math.nan] * 3), (2.0, [1.0] * 3)], 2.0) == 2.0
+
+
+def test_a_grid_has_every_combination_once(racing: Any) -> None:
+    settings = racing.grid(lr=[1, 2, 3], batch_size=[32, 64])
+    assert len({json.dumps(setting) for setting in settings}) == 6
+
+
+@pytest.mark.parametrize("name", ["digits", "moons", "bits", "emoji"])
+def test_our_side_of_each_race_trains_and_is_judged(racing: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module(f"race_{name}")
+    for fewer, of in (("SEEN", 1), ("NEW", 1000)):  # samples that the judge looks at
+        monkeypatch.setattr(module, fewer, of, raising=False)
+    trained = module.SIDES["genlib"]({**module.DEFAULTS["genlib"], "steps": 2}, 0)
+    trained.train(2)
+    assert math.isfinite(trained.quality()[module.BY])
+    assert set(module.DEFAULTS) == set(module.SIDES)
+    assert "genlib" in module.SIDES
+
+
+def test_the_page_is_made_of_the_numbers(racing: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    page = importlib.import_module("page")
+    monkeypatch.setattr(page, "PAGE", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(page, "PLOT", tmp_path / "results.png")
+    page.write(json.loads((ROOT / "benchmarks" / "results.json").read_text("utf-8")))
+    written = (ROOT / "benchmarks" / "RESULTS.md").read_text("utf-8")
+    assert (tmp_path / "RESULTS.md").read_text("utf-8") == written
+    assert sys.prefix not in written
