@@ -82,7 +82,9 @@ def reached(entries: Sequence[Mapping[str, Any]], by: str, unit: str) -> str:
     """A line for each side: what it has after each budget."""
     curves = racing.curves(list(map(dict, entries)), by)
     budgets = sorted({entry["budget"] for entry in entries})
-    others = [key for key in entries[0] if key not in ("side", "setting", "seed", "budget", "seconds", "steps", by)]
+    others = [
+        key for key in entries[0] if key not in ("side", "setting", "seed", "budget", "seconds", "steps", "error", by)
+    ]
     rows = []
     for side, curve in curves.items():
         values, last = dict(curve), [e for e in entries if e["side"] == side and e["budget"] == budgets[-1]]
@@ -146,7 +148,7 @@ def middle(values: Sequence[float]) -> float:
 
 
 def number(value: float) -> str:
-    if value != value:
+    if not math.isfinite(value):
         return "–"
     return f"{value:.3g}" if abs(value) >= 0.001 or value == 0 else f"{value:.0e}"
 

@@ -169,10 +169,13 @@ def best(entries: Sequence[dict[str, Any]], by: str) -> dict[str, dict[str, Any]
 
 
 def curves(entries: Sequence[dict[str, Any]], by: str) -> dict[str, list[tuple[float, list[float]]]]:
-    """For each side: budget, and what its seeds reached, in order."""
+    """For each side: budget, and what its seeds reached, in order; infinity where one failed or is no number."""
     found: dict[str, dict[float, list[float]]] = {}
     for entry in entries:
-        found.setdefault(entry["side"], {}).setdefault(entry["budget"], []).append(entry.get(by, float("nan")))
+        value = entry.get(by, math.inf)
+        found.setdefault(entry["side"], {}).setdefault(entry["budget"], []).append(
+            value if value == value else math.inf
+        )
     return {side: sorted(budgets.items()) for side, budgets in found.items()}
 
 

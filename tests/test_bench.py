@@ -59,6 +59,7 @@ def test_sides_take_turns_and_what_is_found_is_not_found_again(
             assert entry["loss"] == entry["setting"]["lr"] * entry["setting"]["factor"]
     assert {side: setting["lr"] for side, setting in racing.best(found, "loss").items()} == {"one": 0.25, "two": 0.25}
     assert racing.curves(found, "loss")["two"][0][1][:2] == [1.0, 1.0]
+    assert racing.curves(found, "loss")["two"][0][1][-2:] == [math.inf, math.inf]  # what diverges has lost
     monkeypatch.setattr(racing.subprocess, "Popen", None)  # nobody is started
     assert racing.run("race_fake", jobs) == found
 

@@ -98,7 +98,7 @@ def copy_labs() -> None:
 
 
 def test(python: str, arguments: list[str]) -> int:
-    """Run every test, by a thread for each core and one for their waits; kernels see what they saw while building."""
+    """Run every test: three workers, one thread each; kernels see what they saw while building."""
     os.environ.update(TQDM_DISABLE="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", PYTHONHASHSEED="0")
     os.environ.pop("GENLIB_MAX_STEPS", None)
     pytest = [python, "-m", "pytest", "-q", "-n", "3", "--dist", "loadscope"]

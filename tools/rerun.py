@@ -4,9 +4,9 @@
     python tools/rerun.py lab_2_flows      some
 
 The blank lab has to run from top to bottom, as its first reader lets it. Then it is filled in with the solution's
-answers. Trainings take a few steps. A student comes
-back to an exercise and runs a cell again: no cell may have changed what an earlier one needs. Cells whose output
-depends on trained weights or the clock (`nbval-ignore-output`) have to run, and no more.
+answers. Trainings take a few steps. A student comes back to an exercise and runs a cell again: no cell may have changed
+what an earlier one needs. Cells whose output depends on trained weights or the clock (`nbval-ignore-output`) have to
+run, and no more.
 """
 
 import argparse
