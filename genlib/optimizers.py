@@ -1,5 +1,6 @@
 """What trains all families: Adam; and Muon, for networks whose hidden layers are small."""
 
+import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
@@ -21,7 +22,7 @@ def adam(
     """
     parameters = list(parameters)
     more = {"weight_decay": weight_decay, "decoupled_weight_decay": True, "fused": fusible(parameters)}
-    return torch.optim.Adam(parameters, lr=lr, betas=betas, **more)
+    return Adam(parameters, lr=lr, betas=betas, **more)
 
 
 def fusible(parameters: Iterable[Tensor]) -> bool:
@@ -29,7 +30,17 @@ def fusible(parameters: Iterable[Tensor]) -> bool:
     return all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
 
 
-class Muon(torch.optim.Adam):
+class Adam(torch.optim.Adam):
+    """torch's own, without what torch wraps around it: a wrapper loads the compiler at the first call, for a second."""
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
+
+
+class Muon(Adam):
     """Steps that are as long in every direction, for square matrices; Adam for all the rest.
 
         m ← μ m + (1 − μ) g,    W ← W − lr · √max(1, rows/columns) · orth((1 − μ) g + μ m),    orth(U S Vᵀ) ≈ U Vᵀ

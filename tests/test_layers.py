@@ -130,3 +130,20 @@ print(*(set(sys.modules) - before))
     packages = {name.split(".")[0] for name in new}
     assert not {"matplotlib", "IPython", "ipywidgets", "anywidget", "sklearn", "scipy", "tqdm"} & packages
     assert len(new) <= 80
+
+
+def test_a_training_does_not_load_what_it_does_not_need() -> None:
+    """torch's wrappers of its optimizers load the compiler, and scikit-learn scipy's statistics: a second each."""
+    program = """
+import sys
+from genlib import data, diffusion, flows, train
+from genlib.optimizers import adam
+ddpm = diffusion.DDPM(diffusion.UNet.digits(width=8), diffusion.Schedule.cosine(20))
+train.fit(diffusion.Denoising(ddpm), data.digits(), steps=1, progress=False)
+train.fit(flows.MaximumLikelihood(flows.RealNVP.for_vectors(2)), data.Moons().sample(8), steps=1, progress=False)
+optimizer = adam(ddpm.parameters(), 1e-3)
+optimizer.load_state_dict(optimizer.state_dict())
+print({"torch._dynamo", "sklearn", "scipy"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["set()"]
