@@ -20,7 +20,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +65,10 @@ def peers() -> tuple[str, dict[str, str]]:
 # -- The parts
 
 
-def race(name: str, python: str) -> dict[str, Any]:
+def race(name: str, python: str, absent: Collection[str]) -> dict[str, Any]:
     """With the defaults of each side; and with the best of one grid for all, found with a seed that is not reported."""
     module = importlib.import_module(f"race_{name}")
-    sides = {side: setting for side, setting in module.DEFAULTS.items() if side in module.SIDES}
+    sides = {side: setting for side, setting in module.DEFAULTS.items() if side.split(" ")[0].lower() not in absent}
 
     def jobs(settings: dict[str, Any], budgets: Sequence[float], seeds: Sequence[int]) -> list[dict[str, Any]]:
         return [
@@ -95,8 +95,8 @@ def race(name: str, python: str) -> dict[str, Any]:
     return {**about, "best": best, "defaults": sides, "own": own, "tried": tried, "tuned": tuned}
 
 
-def rows(name: str, python: str) -> list[dict[str, Any]]:
-    """What a module's `rows` finds, in a process of the peers' Python."""
+def rows(name: str, python: str, absent: Collection[str]) -> list[dict[str, Any]]:
+    """What a module's `rows` finds, in a process of the peers' Python; it sees for itself what is absent."""
     program = f"import json, torch, {name}; torch.set_num_threads(1); print(json.dumps({name}.rows()))"
     env = {**os.environ, "PYTHONPATH": str(HERE)}
     done = subprocess.run([python, "-c", program], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True)
@@ -105,7 +105,7 @@ def rows(name: str, python: str) -> list[dict[str, Any]]:
 
 PARTS = {
     "digits": race, "moons": race, "bits": race, "emoji": race,
-    "calls": rows, "steps": rows, "rest": rows,
+    "calls": rows, "steps": rows, "limits": rows, "rest": rows,
 }  # fmt: skip
 
 
@@ -124,6 +124,16 @@ def machine() -> dict[str, Any]:
     }
 
 
+def on_lines(value: Any, depth: int = 0) -> str:
+    """JSON, each entry of a list on a line of its own."""
+    if isinstance(value, dict) and depth < 3:
+        parts = [f"{json.dumps(key)}: {on_lines(part, depth + 1)}" for key, part in value.items()]
+        return "{\n" + ",\n".join(" " * depth + part for part in parts) + "\n}"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in value) + "\n]"
+    return json.dumps(value, ensure_ascii=False)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; all, if none is named")
@@ -136,14 +146,15 @@ def main() -> None:
     if not arguments.write:
         python, versions = peers()
         found["peers"] = {name: versions[name.lower()] for name in NAMES}
+        absent = {name for name, version in versions.items() if version.startswith("not installed")}
         for name in arguments.parts or PARTS:
             if arguments.again:
                 (racing.RUNS / f"race_{name}.jsonl").unlink(missing_ok=True)
             print(f"{name} ...", flush=True)
             where, begun = machine(), time.perf_counter()
-            part = PARTS[name](name, python)
+            part = PARTS[name](name, python, absent)
             found[name] = {"machine": where, "minutes": round((time.perf_counter() - begun) / 60, 1), "found": part}
-            RESULTS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+            RESULTS.write_text(on_lines(found) + "\n")
     page.write(found)
 
 

@@ -6,12 +6,11 @@ has a training of its own in `DEFAULTS`, as its authors run it, with the class g
 data lie in one tensor for all: nobody waits for a loader.
 """
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from peers import declare_torchvision
+from peers import EQUAL, batches, declare_torchvision, descend, setting_of
 from racing import Setting, grid
 from torch import Tensor, nn
 
@@ -22,38 +21,30 @@ SEEN = 2  # sets of 300 samples that the judge looks at
 
 # Equal for all: what the course's recipe chooses among. Each is sampled in 25 steps of DDIM from its last step,
 # with w = 0.3 of guidance and x_0 clipped, after a cosine schedule.
-EQUAL: dict[str, Any] = {"decay": "cosine", "schedule": "cosine", "label_dropout": 0.1, "w": 0.3, "steps": 25}
-EQUAL |= {"betas": (0.9, 0.999), "weight_decay": 0.0, "clip": 1.0, "warmup": 0, "own": False}
-GRID = grid(lr=[1e-3, 2e-3, 4e-3], batch_size=[32, 64], predict=["eps", "v"], ema=["young", 0.995])
-GRID = [{**EQUAL, **setting} for setting in GRID]
+SAME: dict[str, Any] = {"own": False, "schedule": "cosine", "label_dropout": 0.1, "w": 0.3, "steps": 25}
+GRID = grid(lr=[1e-3, 2e-3, 4e-3], batch_size=[32, 64], predict=["eps", "v"], average=["young", 0.995])
+GRID = [{**EQUAL, **SAME, **setting} for setting in GRID]
 
 BY, GOALS = "frechet", (4.0, 1.9, 1.3)
-OWN_BUDGETS, GRID_BUDGET, BUDGETS = (30.0,), 8.0, (5.0, 10.0, 20.0, 40.0)
+OWN_BUDGETS, GRID_BUDGET, BUDGETS = (7.5, 15.0, 30.0), 8.0, (5.0, 10.0, 20.0, 40.0)
 
+OWN: dict[str, Any] = {"own": True, "predict": "eps"}
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "genlib": {"lr": 4e-3, "batch_size": 64, "predict": "v", "ema": "young", **EQUAL},
+    "genlib": {**EQUAL, **SAME, "lr": 4e-3, "batch_size": 64, "predict": "v"},  # the recipe ddpm-digits
     # examples/unconditional_image_generation/train_unconditional.py
     "diffusers": {
-        **{
-            "lr": 1e-4,
-            "batch_size": 16,
-            "predict": "eps",
-            "ema": "power",
-            **EQUAL,
-            "schedule": "linear",
-            "warmup": 500,
-        },
-        **{"betas": (0.95, 0.999), "weight_decay": 1e-6, "label_dropout": 0.0, "w": 0.0, "steps": 50, "own": True},
+        **setting_of(1e-4, 16, optimizer="AdamW", betas=(0.95, 0.999), weight_decay=1e-6, decay="cosine", warmup=500),
+        **{**OWN, "clip": 1.0, "average": "power", "schedule": "linear", "label_dropout": 0.0, "w": 0.0, "steps": 50},
     },
     # the defaults of its classifier_free_guidance and of its Trainer
     "denoising-diffusion-pytorch": {
-        **{"lr": 1e-4, "batch_size": 16, "predict": "eps", "ema": 0.995, **EQUAL, "decay": None, "betas": (0.9, 0.99)},
-        **{"label_dropout": 0.5, "w": 5.0, "steps": 50, "own": True},
+        **setting_of(1e-4, 16, betas=(0.9, 0.99), clip=1.0, average=0.995),
+        **{**OWN, "schedule": "cosine", "label_dropout": 0.5, "w": 5.0, "steps": 50},
     },
     # examples/fashion_mnist_dit_cond.py (class, rate, average), with the U-Net of examples/fashion_mnist_unet.py
     "smalldiffusion": {
-        **{"lr": 1e-3, "batch_size": 1024, "predict": "eps", "ema": 0.99, **EQUAL, "decay": None, "clip": None},
-        **{"weight_decay": 1e-2, "schedule": "linear", "w": 0.0, "steps": 20, "own": True},
+        **setting_of(1e-3, 1024, optimizer="AdamW", weight_decay=1e-2, average=0.99),
+        **{**OWN, "schedule": "linear", "label_dropout": 0.1, "w": 0.0, "steps": 20},
     },
 }
 
@@ -83,7 +74,8 @@ class Ours:
 
     def train(self, steps: int) -> None:
         objective = diffusion.Denoising(self.ddpm, lr=self.setting["lr"], label_dropout=self.setting["label_dropout"])
-        ema = {} if self.setting["ema"] == "young" else {"ema_decay": self.setting["ema"]}
+        average = self.setting["average"]
+        ema = {} if average == "young" else {"ema_decay": average}
         train.fit(
             objective,
             data.digits(),
@@ -104,7 +96,7 @@ class Ours:
 
 
 class Peer:
-    """A library's network, loss and sampler in the loop that its training script has."""
+    """A library's network, loss and sampler in the loop of its training script."""
 
     model: nn.Module  # with all that is trained
 
@@ -113,7 +105,6 @@ class Peer:
         self.setting, self.seed = setting, seed
         self.build()
         self.parameters = sum(p.numel() for p in self.model.parameters())
-        self.mean = [p.detach().clone() for p in self.model.parameters()]
 
     def build(self) -> None:
         raise NotImplementedError
@@ -125,59 +116,12 @@ class Peer:
         raise NotImplementedError
 
     def train(self, steps: int) -> None:
-        setting, parameters = self.setting, list(self.model.parameters())
-        kind = torch.optim.AdamW if setting["own"] else torch.optim.Adam
-        rates: dict[str, Any] = {"betas": setting["betas"], "weight_decay": setting["weight_decay"]}
-        if not setting["own"]:
-            rates["fused"] = True
-        optimizer = kind(parameters, setting["lr"], **rates)
-        shape = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: lr_share(k, steps, setting))
-        self.model.train()
-        for k, (x_0, label) in enumerate(batches(setting["batch_size"], steps)):
-            optimizer.zero_grad()
-            self.loss(x_0, label).backward()
-            if setting["clip"]:
-                nn.utils.clip_grad_norm_(parameters, setting["clip"])
-            optimizer.step()
-            shape.step()
-            with torch.no_grad():
-                torch._foreach_lerp_(self.mean, parameters, 1 - ema_decay(k, setting["ema"]))  # type: ignore
+        descend(self.model, self.loss, batches(data.digits(), steps, self.setting["batch_size"]), steps, self.setting)
 
     @torch.no_grad()
     def quality(self) -> dict[str, float]:
-        for parameter, mean in zip(self.model.parameters(), self.mean, strict=True):
-            parameter.copy_(mean)
-        self.model.eval()
         torch.manual_seed(self.seed)
         return judged(lambda: self.sample(LABEL))
-
-
-def batches(batch_size: int, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The digits, shuffled anew in every epoch."""
-    x, label = data.digits()
-    order = torch.randperm(len(x))
-    for _ in range(steps):
-        if len(order) < batch_size:
-            order = torch.randperm(len(x))
-        mine, order = order[:batch_size], order[batch_size:]
-        yield x[mine], label[mine]
-
-
-def lr_share(k: int, steps: int, setting: Setting) -> float:
-    """What is left of the learning rate in step k."""
-    if k < setting["warmup"]:
-        return k / setting["warmup"]
-    left = (k - setting["warmup"]) / max(1, steps - setting["warmup"])
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, left))) if setting["decay"] else 1.0
-
-
-def ema_decay(k: int, kind: str | float) -> float:
-    """The decay of the average after step k, counted from 0."""
-    if kind == "young":  # as genlib's
-        return min(0.996, k / (k + 8))
-    if kind == "power":  # as diffusers' EMAModel, inv_gamma = 1, power = 3/4
-        return min(0.9999, 1 - (1 + k) ** -0.75)
-    return min(float(kind), (1 + k) / (10 + k))
 
 
 class Diffusers(Peer):

@@ -52,7 +52,8 @@ def digits(split: Split = "train", integers: bool = False) -> Images:
 def _scanned() -> tuple[Tensor, Tensor]:
     """The levels and classes, in a fixed random order. From scikit-learn's file: to import it would take a second."""
     package = find_spec("sklearn")
-    assert package is not None and package.origin is not None
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("the digits are scikit-learn's, which is not installed", name="sklearn")
     with gzip.open(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz", "rt") as file:
         table = torch.as_tensor(np.loadtxt(file, delimiter=",", dtype=np.int64))
     table = table[torch.randperm(len(table), generator=torch.Generator().manual_seed(0))]

@@ -1,0 +1,93 @@
+"""How much faster a training step could become at all: `python benchmarks/limits.py`.
+
+The profiler says how long torch's convolutions and matrix products take, which every library calls alike; all the rest
+of a step (other functions of torch, the optimizer, Python between them) could at best become nothing. So at equal
+sizes and equal settings nobody's step can be shorter than this arithmetic, on one thread, with torch's own kernels.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import step_sides as work
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from genlib import data, diffusion, flows, recipes
+
+ARITHMETIC = (
+    "aten::mkldnn_convolution", "aten::convolution_backward", "aten::_slow_conv2d_forward", "aten::thnn_conv2d",
+    "aten::slow_conv_transpose2d", "aten::addmm", "aten::mm", "aten::bmm", "aten::baddbmm",
+    "aten::_scaled_dot_product_flash_attention_for_cpu", "aten::_scaled_dot_product_flash_attention_for_cpu_backward",
+)  # fmt: skip
+Made = tuple[Any, list[Any]]
+
+
+def digits(batch: int) -> Made:
+    ddpm = diffusion.DDPM(diffusion.UNet.digits(), diffusion.Schedule.cosine(), predict="v", levels=17)
+    return diffusion.Denoising(ddpm, lr=4e-3), [tuple(part[:batch] for part in data.digits())]
+
+
+def bits(batch: int) -> Made:
+    options = {"levels": data.LEVELS, "n_classes": 10, "mask": "random", "dropout": 0.1, "actnorm": True}
+    x, label = data.digits(integers=True)
+    flow = flows.RealNVP.for_vectors(64, 16, 96, **options)
+    return flows.MaximumLikelihood(flow, lr=4e-3), [(x[:batch].flatten(1), label[:batch])]
+
+
+def emoji(batch: int) -> Made:
+    recipe = recipes.find("pix2pix-emoji")
+    objective: Any = recipe.objective(recipe.defaults())
+    pairs = [tuple(part[:batch] for part in data.emoji())]
+    return objective.to(memory_format=torch.channels_last), pairs
+
+
+WORKS: dict[str, tuple[Callable[[], Made], int]] = {
+    "digits, batch 32": (lambda: digits(32), 20),
+    "digits, batch 64": (lambda: digits(64), 20),
+    "moons, batch 128": (lambda: work.plane_objective(False, batch=128), 100),
+    "moons, batch 512": (lambda: work.plane_objective(False), 50),
+    "bits, batch 64": (lambda: bits(64), 50),
+    "bits, batch 128": (lambda: bits(128), 50),
+    "emoji, batch 1": (lambda: emoji(1), 20),
+    "emoji, batch 4": (lambda: emoji(4), 20),
+    "emoji, batch 16": (lambda: emoji(16), 10),
+    "DDPM, 2.6 M, 1×16×16, batch 64": (lambda: work.unet_objective(False), 3),
+    "image flow, 1×28×28, batch 32": (lambda: work.image_objective(False), 3),
+    "pix2pix, 64², batch 4": (lambda: work.gan_objective(False, 64), 3),
+}
+
+
+def measured(make: Callable[[], Made], n: int, rounds: int = 5) -> dict[str, float]:
+    """Seconds of a step inside `fit`, medians, and what of it is arithmetic."""
+    torch.manual_seed(0)
+    objective, batches = make()
+    _, timed = work.in_fit(objective, batches)
+    timed(n, time.process_time)
+    seconds = statistics.median(timed(n, time.process_time) / n for _ in range(rounds))
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        timed(n, time.process_time)
+    spent = sum(event.self_cpu_time_total for event in profiler.key_averages() if event.key in ARITHMETIC)
+    arithmetic = spent / (n + 1) / 1e6  # fit has made one step more, which is not timed
+    return {"seconds": float(f"{seconds:.4g}"), "arithmetic": round(arithmetic / seconds, 3)}
+
+
+def rows(quick: bool = False) -> list[dict[str, Any]]:
+    """One for each work: {"work", "seconds", "arithmetic": its share}."""
+    works = dict(list(WORKS.items())[:3]) if quick else WORKS
+    return [{"work": name, **measured(make, 2 if quick else n)} for name, (make, n) in works.items()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="some works, hardly measured")
+    torch.set_num_threads(1)
+    for row in rows(parser.parse_args().quick):
+        milliseconds, share = 1e3 * row["seconds"], row["arithmetic"]
+        print(f"{row['work']:<34}{milliseconds:>9.2f} ms  arithmetic {share:.0%}, at most {1 / share:.2f} × faster")
+
+
+if __name__ == "__main__":
+    main()
