@@ -66,7 +66,7 @@ def emoji_pairs() -> None:
     answers to one outline. Of the case that the live model runs, the generator of seed 0 is kept as well.
     """
     recipe, held_out = recipes.find("pix2pix-emoji"), data.emoji("test")
-    pairs, settings, tensors = recipe.data("train", None), recipe.defaults(), {}
+    pairs, settings, tensors = recipe.data("train", None), recipe.defaults() | {"lr": 2e-4, "batch_size": 16}, {}
     given = {name: settings[name] for name in ("steps", "batch_size")}
     for name, changes in EMOJI.items():
         rows, shown = [], []
