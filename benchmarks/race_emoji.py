@@ -1,8 +1,8 @@
 """A race: colours for the outlines of emoji, by ours and by a plain pix2pix, judged on the 144 held-out drawings.
 
 Both have networks of one depth and width, learn from all pairs and their mirror images, and answer each held-out
-outline once. "genlib" is the recipe pix2pix-emoji: noise beside the outline, batches of four, a learning rate that falls
-as half a cosine. "plain pix2pix" is the reference's recipe in torch's own layers: its noise is dropout, a batch
+outline once. "genlib" is the recipe pix2pix-emoji: noise beside the outline, batches of four, a learning rate that
+falls as half a cosine. "plain pix2pix" is the reference's recipe in torch's own layers: its noise is dropout, a batch
 is one pair, and the learning rate falls on a line over the second half; losses and first weights are the same. Left out
 is its jitter, which enlarges and crops, and would blur lines that are a pixel wide. Norms take their statistics from
 the batch at hand, also when both answer: as many outlines at once as in training.

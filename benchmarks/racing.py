@@ -4,7 +4,7 @@ A race is a module with `SIDES`, name → `side(setting, seed)`, whose result tr
 `train(steps)`, and is judged, `quality()`. Each side lives in a process of its own, on one thread; sides take turns, so
 that whatever else the machine does hits all of them alike. The clock is that of the processor, and stands still while
 the judge looks. A budget of seconds is a training of its own: how many steps fit into it is measured just before, so
-that a learning rate which falls to zero does so at the end of the budget.
+that a learning rate which falls to zero does so at its end; a training that has missed it by a tenth is repeated.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import importlib
 import itertools
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 Setting = Mapping[str, Any]
+WITHIN = 0.1  # of a budget
 RUNS = Path(__file__).resolve().parents[1] / "build" / "bench"
 
 
@@ -53,10 +55,14 @@ def within(side: Side, setting: Setting, seed: int, seconds: float) -> dict[str,
         side(setting, seed).train(steps)
         took = time.process_time() - begun
         rate, steps = (steps / took if took > min(1.0, seconds / 10) else 0.0), 2 * steps
-    trained = side(setting, seed)
-    steps, begun = max(1, round(rate * seconds)), time.process_time()
-    trained.train(steps)
-    took = time.process_time() - begun
+    for _ in range(3):  # a machine that is disturbed is as fast as before in the next try, perhaps
+        trained, steps = side(setting, seed), max(1, round(rate * seconds))
+        begun = time.process_time()
+        trained.train(steps)
+        took = time.process_time() - begun
+        rate = steps / took
+        if abs(took / seconds - 1) < WITHIN:
+            break
     return {"seconds": round(took, 2), "steps": steps, **trained.quality()}
 
 
@@ -128,9 +134,8 @@ class Processes(AbstractContextManager["Processes"]):
     def answer(self, job: Mapping[str, Any]) -> dict[str, Any]:
         side = job["side"]
         if side not in self.started:
-            self.started[side] = subprocess.Popen(
-                [*self.command, side], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
+            pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+            self.started[side] = subprocess.Popen([*self.command, side], env=as_it_comes(), **pipes)
         process = self.started[side]
         assert process.stdin is not None
         assert process.stdout is not None
@@ -146,6 +151,12 @@ class Processes(AbstractContextManager["Processes"]):
         for process in self.started.values():
             process.kill()
             process.wait()
+
+
+def as_it_comes() -> dict[str, str]:
+    """The environment without the Makefile's settings of the allocator, which no peer's user has: nor have ours, but
+    `fit` sets it while it trains."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
 
 
 def key(job: Mapping[str, Any]) -> str:

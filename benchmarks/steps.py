@@ -35,6 +35,7 @@ from typing import Any
 
 import step_sides as work
 import torch
+from racing import as_it_comes
 from step_sides import Builder, Clock, Timed, ours, repeated
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -196,7 +197,7 @@ def workers() -> Iterator[Ask]:
         if library not in running:
             command = [sys.executable, str(Path(__file__).resolve()), "--worker"]
             pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-            quiet = os.environ | {"TQDM_DISABLE": "1"}
+            quiet = as_it_comes() | {"TQDM_DISABLE": "1"}
             running[library] = subprocess.Popen(command, env=quiet, **pipes)
         process = running[library]
         process.stdin.write(json.dumps(job) + "\n")

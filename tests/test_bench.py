@@ -64,6 +64,30 @@ def test_sides_take_turns_and_what_is_found_is_not_found_again(
     assert racing.run("race_fake", jobs) == found
 
 
+def test_a_training_that_misses_its_budget_is_repeated(racing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, trained = [0.0], []
+
+    class Side:
+        def __init__(self, setting: dict[str, Any], seed: int) -> None:
+            pass
+
+        def train(self, steps: int) -> None:
+            clock[0] += steps * (0.1 if len(trained) < 2 else 0.05)  # the trial was slower than what follows
+            trained.append(steps)
+
+        def quality(self) -> dict[str, float]:
+            return {"loss": 1.0}
+
+    monkeypatch.setattr(racing.time, "process_time", lambda: clock[0])
+    assert racing.within(Side, {}, 0, 4.0) == {"seconds": 4.0, "steps": 80, "loss": 1.0}
+    assert trained == [2, 8, 40, 80]
+
+
+def test_the_share_of_arithmetic_is_a_share(racing: Any) -> None:
+    for row in importlib.import_module("limits").rows(quick=True):
+        assert 0 < row["arithmetic"] < 1, row
+
+
 def test_the_time_to_a_quality_is_exact_on_a_power_law(racing: Any) -> None:
     curve = [(t, [3 / t, 5 / t, 9 / t]) for t in (1.0, 2.0, 8.0)]  # the median is 5/t
     assert racing.time_to(curve, 5 / 3) == pytest.approx(3)

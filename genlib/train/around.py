@@ -1,7 +1,10 @@
-"""What a training changes around it, and puts back: random states, and the handlers of signals."""
+"""What a training changes around it, and puts back: random states, handlers of signals, what becomes of freed memory."""
 
+import ctypes
+import os
 import random
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,3 +78,25 @@ def signals_noted() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """glibc keeps large blocks that are freed, for the next step asks for them again; afterwards they are given back.
+
+    Nothing happens where the environment has thresholds of its own, or the C library is another one.
+    """
+    own = any(name.startswith("MALLOC_") for name in os.environ) or "malloc" in os.environ.get("GLIBC_TUNABLES", "")
+    libc = ctypes.CDLL(None) if sys.platform == "linux" and not own else None
+    if libc is None or not hasattr(libc, "mallopt"):
+        yield
+        return
+    trim, mmap = -1, -3  # malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+    libc.mallopt(mmap, 2**30)
+    libc.mallopt(trim, 2**31 - 1)
+    try:
+        yield
+    finally:
+        libc.mallopt(mmap, 2**25)  # to where glibc itself raises them by and by
+        libc.mallopt(trim, 2**26)
+        libc.malloc_trim(0)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from genlib.arguments import Count, check
-from genlib.train.around import derive_seed, preserved_rng, seed_all, signals_noted
+from genlib.train.around import derive_seed, freed_memory_kept, preserved_rng, seed_all, signals_noted
 from genlib.train.average import Average
 from genlib.train.batches import LoaderBatches, TensorBatches
 from genlib.train.checkpoint import Stored
@@ -52,6 +52,7 @@ def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
         if state:
             now.go_on_from(state)
         stack.enter_context(torch.enable_grad())
+        stack.enter_context(freed_memory_kept())
         now.received = stack.enter_context(signals_noted())
         try:
             now.objective.train()
