@@ -1,4 +1,4 @@
-"""What a training changes around it, and puts back: random states, handlers of signals, what becomes of freed memory."""
+"""What a training changes around it, and puts back: random states, handlers of signals, the keeping of freed memory."""
 
 import ctypes
 import os
