@@ -38,10 +38,11 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 # What served nflows and normflows better; and weights that do not decay: up to 0.3 changed nobody's bits by 0.005.
 CHOSEN = {"scale": "general", "linear": "permutation", "net": "dense"}
-GRID = grid(lr=[2e-3, 4e-3, 8e-3], batch_size=[64, 128], dropout=[0.1, 0.3])
+# Nor is dropout chosen, for the grid's seconds are too few to see its use: at 0.1 everybody's bits rise after 10.
+GRID = grid(lr=[2e-3, 4e-3, 8e-3], batch_size=[64, 128], dropout=[0.3])
 GRID = [{**EQUAL, **CHOSEN, **setting} for setting in GRID]
 BY, GOALS = "bits", (2.1, 2.0, 1.95)
-OWN_BUDGETS, GRID_BUDGET, BUDGETS = (5.0, 10.0, 20.0), 8.0, (5.0, 10.0, 20.0, 40.0)
+OWN_BUDGETS, GRID_BUDGET, BUDGETS = (5.0, 10.0, 20.0), 6.0, (5.0, 10.0, 20.0)
 
 
 def logits(x_int: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""A race: colours for the outlines of emoji, by ours and by a plain pix2pix, judged on the 144 held-out drawings.
+"""Colours for the outlines of emoji: by ours and by a plain pix2pix, judged on the 144 held-out drawings.
 
 Both have networks of one depth and width, learn from all pairs and their mirror images, and answer each held-out
 outline once. "genlib" is the recipe pix2pix-emoji: noise beside the outline, batches of four, a learning rate that
@@ -31,7 +31,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 GRID = grid(lr=[2e-4, 5e-4, 1e-3], batch_size=[1, 4, 16])  # neither side has an average of its weights
 BY, GOALS = "colours", (0.3, 0.2, 0.15)
 LAM = 100.0  # for both, for a smaller one is another loss
-OWN_BUDGETS, GRID_BUDGET, BUDGETS = (15.0, 30.0, 60.0), 12.0, (10.0, 20.0, 40.0)
+OWN_BUDGETS, GRID_BUDGET, BUDGETS = (2.5, 5.0, 10.0, 20.0, 40.0), 12.0, (2.5, 5.0, 10.0, 20.0, 40.0)
 
 
 def judged(answer: Callable[[Tensor], Tensor], batch_size: int) -> dict[str, float]:

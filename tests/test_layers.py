@@ -119,7 +119,7 @@ def test_arrows_that_point_up_are_seen(importer: str, package: str, statement: s
 
 
 def test_the_families_load_little_besides_torch() -> None:
-    """What that costs, in seconds and memory, benchmarks/imports.py measures."""
+    """What that costs, in seconds and memory, benchmarks/rest.py measures."""
     program = """
 import sys, torch
 before = set(sys.modules)
