@@ -1,6 +1,6 @@
 """genlib beside its peers, and the cost of everything else: `make bench`, into benchmarks/RESULTS.md.
 
-    make bench                        every part, an hour and a half of two quiet cores
+    make bench                        every part, two hours of two quiet cores
     make bench ARGS="digits calls"    some parts; what the others have found stays
     make bench ARGS=--again           from nothing; otherwise what an interrupted run has found is not found again
 
@@ -151,9 +151,8 @@ def main() -> None:
             if arguments.again:
                 (racing.RUNS / f"race_{name}.jsonl").unlink(missing_ok=True)
             print(f"{name} ...", flush=True)
-            where, begun = machine(), time.perf_counter()
-            part = PARTS[name](name, python, absent)
-            found[name] = {"machine": where, "minutes": round((time.perf_counter() - begun) / 60, 1), "found": part}
+            where = machine()
+            found[name] = {"machine": where, "found": PARTS[name](name, python, absent)}
             RESULTS.write_text(on_lines(found) + "\n")
     page.write(found)
 

@@ -65,7 +65,7 @@ def measured_on(part: Mapping[str, Any]) -> str:
     at = part["machine"]
     return (
         f"*{at['date']}, {at['cores']} cores of {at['processor']}, {at['system']}, Python {at['python']}, "
-        f"torch {at['torch']}, load {at['load before']} before; {part['minutes']:g} minutes.*\n"
+        f"torch {at['torch']}, load {at['load before']} before.*\n"
     )
 
 
