@@ -74,17 +74,15 @@ def measured(make: Callable[[], Made], n: int, rounds: int = 5) -> dict[str, flo
     return {"seconds": float(f"{seconds:.4g}"), "arithmetic": round(arithmetic / seconds, 3)}
 
 
-def rows(quick: bool = False) -> list[dict[str, Any]]:
+def rows() -> list[dict[str, Any]]:
     """One for each work: {"work", "seconds", "arithmetic": its share}."""
-    works = dict(list(WORKS.items())[:3]) if quick else WORKS
-    return [{"work": name, **measured(make, 2 if quick else n)} for name, (make, n) in works.items()]
+    return [{"work": name, **measured(make, n)} for name, (make, n) in WORKS.items()]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="some works, hardly measured")
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     torch.set_num_threads(1)
-    for row in rows(parser.parse_args().quick):
+    for row in rows():
         milliseconds, share = 1e3 * row["seconds"], row["arithmetic"]
         print(f"{row['work']:<34}{milliseconds:>9.2f} ms  arithmetic {share:.0%}, at most {1 / share:.2f} × faster")
 
