@@ -116,6 +116,29 @@ def test_our_side_of_each_race_trains_and_is_judged(racing: Any, name: str, monk
     assert "genlib" in module.SIDES
 
 
+def test_a_verdict_says_no_more_than_the_budgets_tell(racing: Any) -> None:
+    def entries(side: str, *values: float) -> list[dict[str, Any]]:
+        return [{"side": side, "budget": 2.0**i, "loss": v} for i, v in enumerate(values)]
+
+    page = importlib.import_module("page")
+    tuned = entries("genlib", 8.0, 4.0, 2.0) + entries("peer", 8.0, 6.0, 4.0)
+    last = page.sooner({"by": "loss", "goals": (9.0, 4.0, 2.0, 1.0), "tuned": tuned}).splitlines()[-1]
+    assert [cell.strip() for cell in last.split("|")[2:-1]] == [
+        "not known: at least 1.00 times sooner",
+        "met: 2.00 times sooner",
+        "met: no peer reaches it",
+        "missed: not reached",
+    ]
+
+
+def test_a_goal_of_steps_is_held_against_fit_and_not_the_bare_loop(racing: Any) -> None:
+    page, column = importlib.import_module("page"), "as used, 1 thread: ratio"
+    ratios = {"genlib": 0.5, "genlib in fit": 1.0, "normflows": 1.5}
+    found = [{"table": "2-D flow step", "side": s, "column": column, "median": r} for s, r in ratios.items()]
+    machine = dict.fromkeys(("date", "cores", "processor", "system", "python", "torch", "load before"), 1)
+    assert "normflows 1 thread 1.50 of 2, missed" in page.steps({"found": found, "machine": machine})
+
+
 def test_the_page_is_made_of_the_numbers(racing: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     page = importlib.import_module("page")
     monkeypatch.setattr(page, "PAGE", tmp_path / "RESULTS.md")
