@@ -21,7 +21,13 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("html-collect-pages", source_pages)
     app.connect("html-page-context", behind_a_click)
     app.connect("doctree-read", formulas)
+    app.connect("autodoc-skip-member", torchs_own)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def torchs_own(_app: Any, _what: str, _name: str, member: Any, _skip: bool, _options: Any) -> bool | None:
+    """Leave out what a class of ours takes over from torch as it is: its docstring is torch's."""
+    return True if str(getattr(member, "__module__", "")).startswith("torch.") else None
 
 
 def formulas(_app: Any, document: nodes.document) -> None:
