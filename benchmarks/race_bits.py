@@ -82,7 +82,7 @@ class Ours:
 
     def train(self, steps: int) -> None:
         x, label = data.digits(integers=True)
-        objective = flows.MaximumLikelihood(self.model, self.setting["lr"], self.setting["weight_decay"])
+        objective = flows.MaximumLikelihood(flows.fused(self.model), self.setting["lr"], self.setting["weight_decay"])
         options = {"batch_size": self.setting["batch_size"], "decay": self.setting["decay"], "seed": self.seed}
         train.fit(objective, (x.flatten(1), label), steps=steps, progress=False, **options)
 

@@ -39,6 +39,10 @@ class Adam(torch.optim.Adam):
     load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
     step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
 
+    def elementwise(self) -> list[dict[str, Any]]:
+        """The groups in which each number's step depends on its own gradients alone."""
+        return self.param_groups
+
 
 class Muon(Adam):
     """Steps that are as long in every direction, for square matrices; Adam for all the rest.
@@ -77,6 +81,10 @@ class Muon(Adam):
         own = {"params": list(matrices), "lr": lr, "momentum": momentum, "rounds": rounds}
         options: dict[str, Any] = {"weight_decay": weight_decay, "decoupled_weight_decay": True, "fused": fused}
         super().__init__([own, {"params": list(others)}], lr=lr_adam, **options)
+
+    def elementwise(self) -> list[dict[str, Any]]:
+        """That of the others."""
+        return self.param_groups[1:]
 
     @torch.no_grad()
     @checked

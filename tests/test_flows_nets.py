@@ -5,6 +5,7 @@ import torch
 from flow_cases import randomised, seeded  # noqa: F401
 
 from genlib.flows import MLP, ConvNet
+from genlib.flows.nets import dropped
 
 
 def test_both_say_nothing_at_first() -> None:
@@ -67,6 +68,33 @@ def test_dropout_is_for_training_only(net) -> None:
     assert torch.equal(net(x), net(x))
     net.train()
     assert not torch.equal(net(x), net(x))
+
+
+@pytest.mark.parametrize("p", [1e-9, 1e-4, 0.3, 0.5, 0.97])
+def test_a_share_of_the_features_is_dropped_and_the_mean_stays(p: float) -> None:
+    """Each of the four numbers that share 64 random bits by itself, and each neighbour's fate is no hint of another's.
+
+    Bounds: five standard errors of a mean of coins, and 2⁻¹⁷ for rounding p.
+    """
+    x = torch.ones(4 * 250_000 + 3, dtype=torch.float64, requires_grad=True)
+    y = dropped(x, p)
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    assert torch.equal(gradient, y.detach())  # linear in x, which is 1
+    kept = (y > 0).double()[:-3].view(-1, 4)
+    error = 5 * (p * (1 - p) / 250_000) ** 0.5 + 2**-17
+    assert (kept.mean(0) - (1 - p)).abs().max() < error
+    assert abs(float(y.detach().mean()) - 1) < error / (1 - p)
+    together = (kept[:, :-1] * kept[:, 1:]).mean(0) - kept.mean(0)[:-1] * kept.mean(0)[1:]
+    assert together.abs().max() < 5 * p * (1 - p) / 500 + 1e-12
+
+
+def test_dropout_follows_torch_s_seed() -> None:
+    x = torch.randn(3, 5)
+    torch.manual_seed(1)
+    first = dropped(x, 0.5)
+    assert not torch.equal(dropped(x, 0.5), first)
+    torch.manual_seed(1)
+    assert torch.equal(dropped(x, 0.5), first)
 
 
 def test_the_conditions_of_pictures_move_their_maps() -> None:

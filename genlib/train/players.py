@@ -4,7 +4,7 @@ import inspect
 import itertools
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from genlib.arguments import came, check
+from genlib.optimizers import Adam
+from genlib.train.together import Together
 
 PATIENCE = 30  # fp16 gradients that overflow so many times in a row are not a matter of scale any more
 
@@ -28,6 +30,7 @@ class Player:
         self.name, self.optimizer, self.scaled = name, optimizer, scaled
         self.parameters: list[Tensor] = [p for group in optimizer.param_groups for p in group["params"]]
         self.base_lr = [group["lr"] for group in optimizer.param_groups]
+        self.together: list[Together] = []
         self.scale, self.good, self.bad = 2.0**16 if scaled else 1.0, 0, 0  # good and bad turns in a row
 
     def set_lr(self, factor: float) -> None:
@@ -35,27 +38,60 @@ class Player:
         for group, base in zip(self.optimizer.param_groups, self.base_lr, strict=True):
             group["lr"] = base * factor
 
+    def join(self) -> None:
+        """Small parameters are trained together from now on, where the optimizer says that it does not matter."""
+        groups = self.optimizer.elementwise() if isinstance(self.optimizer, Adam) else []
+        self.together = [Together(self.optimizer, group) for group in groups]
+
+    def part(self) -> None:
+        """Each by itself again."""
+        for small in self.together:
+            small.part()
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """The optimizer knows all parameters one by one, for as long as this lasts."""
+        lasting = [small for small in self.together if small.lasts]
+        for small in lasting:
+            small.hand_back()
+        yield
+        for small in lasting:
+            small.hand_over()
+
     def add_gradients(self, loss: Tensor, share: float) -> None:
         """Those of its own parameters alone, times a share; what is sparse becomes dense."""
         if own := [p for p in self.parameters if p.requires_grad]:
-            (loss * (self.scale * share)).backward(inputs=own)
+            factor = self.scale * share
+            (loss if factor == 1 else loss * factor).backward(inputs=own)
         for p in own:
             if p.grad is not None and p.grad.layout != torch.strided:
                 p.grad = p.grad.to_dense()
 
+    def zero_grad(self) -> None:
+        for p in self.parameters:
+            p.grad = None
+
+    def gradients(self) -> list[Tensor]:
+        """What the optimizer will look at."""
+        groups = self.optimizer.param_groups
+        return [p.grad for group in groups for p in group["params"] if p.grad is not None]
+
     def measured(self, loss: Tensor) -> list[float]:
         """The loss and the norm of the gradients. The device is waited for once."""
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        for small in self.together:
+            small.gather()
+        norm = torch.nn.utils.get_total_norm(self.gradients())
         return torch.stack([loss.to(norm), norm / self.scale]).tolist()
 
     def update(self, factor: float) -> None:
         """One step of the optimizer, with the gradients times a factor."""
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        gradients = self.gradients()
         if not gradients:
             raise ValueError(f"losses: the loss of {self.name!r} depends on none of that optimizer's parameters")
         if factor != self.scale:
             torch._foreach_mul_(gradients, factor / self.scale)  # pyright: ignore
         self.optimizer.step()
+        torch.autograd.graph.increment_version([p for small in self.together for p in small.parameters])
         if self.scaled:
             self.good, self.bad = self.good + 1, 0
             if self.good == 2000:
@@ -67,7 +103,8 @@ class Player:
         return self.scaled and self.bad < PATIENCE
 
     def state_dict(self) -> dict[str, Any]:
-        return {"optimizer": self.optimizer.state_dict(), "scale": (self.scale, self.good, self.bad)}
+        with self.apart():
+            return {"optimizer": self.optimizer.state_dict(), "scale": (self.scale, self.good, self.bad)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
@@ -76,9 +113,10 @@ class Player:
     def settings(self) -> dict[str, Any]:
         """The optimizer's class and settings, by names that say whose they are."""
         about: dict[str, Any] = {f"optimizer {self.name!r}": type(self.optimizer).__name__}
-        for i, group in enumerate(self.optimizer.param_groups):
-            settings = {**group, "lr": self.base_lr[i], "params": len(group["params"]), "initial_lr": None}
-            about |= {f"{key} of {self.name!r}, group {i}": value for key, value in settings.items()}
+        with self.apart():
+            for i, group in enumerate(self.optimizer.param_groups):
+                settings = {**group, "lr": self.base_lr[i], "params": len(group["params"]), "initial_lr": None}
+                about |= {f"{key} of {self.name!r}, group {i}": value for key, value in settings.items()}
         return about
 
 
@@ -92,7 +130,7 @@ def in_turn(
     """
     for n_before in itertools.count():
         for player in players.values():
-            player.optimizer.zero_grad()
+            player.zero_grad()
         taken = []
         for turns in losses:
             if not isinstance(turns, Iterator):
@@ -115,7 +153,7 @@ def in_turn(
             raise ValueError(f"losses: expected the same turns for each batch, at least one, got {names}")
         if not names:
             return
-        yield players[names[0]], torch.stack(parts).mean(), logs
+        yield players[names[0]], parts[0] if len(parts) == 1 else torch.stack(parts).mean(), logs
 
 
 def device_of(objective: Any) -> torch.device:

@@ -56,6 +56,7 @@ def prepared(asked: SimpleNamespace) -> Iterator["Training"]:
         now.received = stack.enter_context(signals_noted())
         try:
             now.objective.train()
+            now.join()
             processes.broadcast(now.objective)
             if asked.progress and processes.first and os.environ.get("TQDM_DISABLE", "") in ("", "0"):
                 now.show_bar()
@@ -102,6 +103,12 @@ class Training(Stored):
         self.sums = {}
         if "GENLIB_MAX_STEPS" in os.environ:
             asked.steps = within_max_steps(asked.steps, asked.seconds, say=processes.first)
+
+    def join(self) -> None:
+        """Small parameters are trained and averaged together, until `leave`."""
+        for player in self.players.values():
+            player.join()
+        self.average.join(small for player in self.players.values() for small in player.together)
 
     def show_bar(self) -> None:
         from tqdm.auto import tqdm
@@ -181,6 +188,7 @@ class Training(Stored):
             self.bar.close()
         for player in self.players.values():
             player.set_lr(1)
+            player.part()
         self.objective.zero_grad()
         if self.average.mean and self.asked.ema_decay:
             self.history.raw = copy.deepcopy(self.objective.state_dict())
