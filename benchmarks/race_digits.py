@@ -72,19 +72,14 @@ class Ours:
         )
         self.parameters = sum(p.numel() for p in self.ddpm.parameters())
 
-    def train(self, steps: int) -> None:
-        objective = diffusion.Denoising(self.ddpm, lr=self.setting["lr"], label_dropout=self.setting["label_dropout"])
-        average = self.setting["average"]
-        ema = {} if average == "young" else {"ema_decay": average}
-        train.fit(
-            objective,
-            data.digits(),
-            steps=steps,
-            batch_size=self.setting["batch_size"],
-            seed=self.seed,
-            progress=False,
-            **ema,
-        )
+    def objective(self) -> diffusion.Denoising:
+        return diffusion.Denoising(self.ddpm, lr=self.setting["lr"], label_dropout=self.setting["label_dropout"])
+
+    def train(self, steps: int, **options: Any) -> None:
+        if self.setting["average"] != "young":
+            options["ema_decay"] = self.setting["average"]
+        options |= {"batch_size": self.setting["batch_size"], "seed": self.seed, "progress": False}
+        train.fit(self.objective(), data.digits(), steps=steps, **options)
 
     def quality(self) -> dict[str, float]:
         generator, w = torch.Generator().manual_seed(self.seed), self.setting["w"]

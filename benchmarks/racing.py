@@ -168,25 +168,29 @@ def grid(**choices: Sequence[Any]) -> list[dict[str, Any]]:
     return [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
 
 
+def value_of(entry: Mapping[str, Any], by: str) -> float:
+    """What the judge said; infinity for a training that failed, or whose value is no number."""
+    value = entry.get(by, math.inf)
+    return math.inf if math.isnan(value) else value
+
+
 def best(entries: Sequence[dict[str, Any]], by: str) -> dict[str, dict[str, Any]]:
-    """For each side the setting with the smallest of this measure; what failed or is no number comes last."""
-
-    def rank(entry: Mapping[str, Any]) -> float:
-        value = entry.get(by, float("inf"))
-        return value if value == value else float("inf")
-
-    sides = dict.fromkeys(entry["side"] for entry in entries)
-    return {side: min((e for e in entries if e["side"] == side), key=rank)["setting"] for side in sides}
+    """For each side the setting with the smallest mean over the seeds that it was tried with."""
+    values: dict[str, dict[str, list[float]]] = {}
+    for entry in entries:
+        setting = json.dumps(entry["setting"])
+        values.setdefault(entry["side"], {}).setdefault(setting, []).append(value_of(entry, by))
+    return {
+        side: json.loads(min(settings, key=lambda setting: statistics.fmean(settings[setting])))
+        for side, settings in values.items()
+    }
 
 
 def curves(entries: Sequence[dict[str, Any]], by: str) -> dict[str, list[tuple[float, list[float]]]]:
-    """For each side: budget, and what its seeds reached, in order; infinity where one failed or is no number."""
+    """For each side: budget, and what its seeds reached, in order."""
     found: dict[str, dict[float, list[float]]] = {}
     for entry in entries:
-        value = entry.get(by, math.inf)
-        found.setdefault(entry["side"], {}).setdefault(entry["budget"], []).append(
-            value if value == value else math.inf
-        )
+        found.setdefault(entry["side"], {}).setdefault(entry["budget"], []).append(value_of(entry, by))
     return {side: sorted(budgets.items()) for side, budgets in found.items()}
 
 

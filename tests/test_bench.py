@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 RACE = """
@@ -120,7 +121,7 @@ def test_a_verdict_says_no_more_than_the_budgets_tell(racing: Any) -> None:
     def entries(side: str, *values: float) -> list[dict[str, Any]]:
         return [{"side": side, "budget": 2.0**i, "loss": v} for i, v in enumerate(values)]
 
-    page = importlib.import_module("page")
+    page = importlib.import_module("page_races")
     tuned = entries("genlib", 8.0, 4.0, 2.0) + entries("peer", 8.0, 6.0, 4.0)
     last = page.sooner({"by": "loss", "goals": (9.0, 4.0, 2.0, 1.0), "tuned": tuned}).splitlines()[-1]
     assert [cell.strip() for cell in last.split("|")[2:-1]] == [
@@ -129,6 +130,25 @@ def test_a_verdict_says_no_more_than_the_budgets_tell(racing: Any) -> None:
         "met: no peer reaches it",
         "missed: not reached",
     ]
+    own = page.sooner({"by": "loss", "goals": (4.0, 1.0), "own": tuned}, "own").splitlines()[-1]
+    assert [cell.strip() for cell in own.split("|")[2:-1]] == ["2.00 times sooner", "not reached"]
+
+
+def test_every_candidate_trains_otherwise_than_the_recipe(racing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the same start, on the same batches, each leaves other weights; and what it patched is as before."""
+    candidates = importlib.import_module("candidates")
+    monkeypatch.setattr(importlib.import_module("race_digits"), "SEEN", 1)
+    ends = {}
+    for name, side in candidates.SIDES.items():
+        trained = side({**candidates.SETTING, "batch_size": 8}, 0)
+        trained.train(40)
+        ends[name] = torch.nn.utils.parameters_to_vector(trained.ddpm.parameters()).detach()
+        assert ends[name].isfinite().all()
+    same = candidates.SIDES["as it is"]({**candidates.SETTING, "batch_size": 8}, 0)
+    same.train(40)
+    assert torch.equal(torch.nn.utils.parameters_to_vector(same.ddpm.parameters()), ends["as it is"])
+    base = ends.pop("as it is")
+    assert all((end - base).norm() > 1e-3 * base.norm() for end in ends.values())
 
 
 def test_a_goal_of_steps_is_held_against_fit_and_not_the_bare_loop(racing: Any) -> None:
@@ -142,7 +162,7 @@ def test_a_goal_of_steps_is_held_against_fit_and_not_the_bare_loop(racing: Any) 
 def test_the_page_is_made_of_the_numbers(racing: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     page = importlib.import_module("page")
     monkeypatch.setattr(page, "PAGE", tmp_path / "RESULTS.md")
-    monkeypatch.setattr(page, "PLOT", tmp_path / "results.png")
+    monkeypatch.setattr(importlib.import_module("page_races"), "PLOT", tmp_path / "results.png")
     page.write(json.loads((ROOT / "benchmarks" / "results.json").read_text("utf-8")))
     written = (ROOT / "benchmarks" / "RESULTS.md").read_text("utf-8")
     assert (tmp_path / "RESULTS.md").read_text("utf-8") == written
