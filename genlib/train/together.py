@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-SMALL = 2**14  # numbers; copying the gradient of a larger parameter takes longer than what it saves
+SMALL = 2**14  # numbers; with larger ones there is nothing to save, and a copy of their gradients takes memory
 
 
 class Together:
@@ -74,7 +74,7 @@ def small_ones(optimizer: torch.optim.Optimizer, parameters: list[Tensor]) -> li
     own = [p for p in parameters if p.requires_grad and 0 < p.numel() <= SMALL and p.is_contiguous()]
     own = [p for p in own if p.untyped_storage().nbytes() == p.numel() * p.element_size() and p.dtype == own[0].dtype]
     shared = len({p.data_ptr() for p in own}) < len(own)
-    ages = {float(optimizer.state[p]["step"]) if p in optimizer.state else 0.0 for p in own}
+    ages = {float(optimizer.state.get(p, {}).get("step", 0.0)) for p in own}
     return [] if shared or len(ages) > 1 else own
 
 
