@@ -78,18 +78,20 @@ def race(name: str, python: str, absent: Collection[str]) -> dict[str, Any]:
             for side, setting in settings.items()
         ]
 
-    asked, choosing = f"race_{name}", getattr(module, "CHOOSING", CHOOSING)
-    own = racing.run(asked, jobs(sides, module.OWN_BUDGETS, SEEDS), python)
+    asked = f"race_{name}"
+    seeds, choosing = getattr(module, "SEEDS", SEEDS), getattr(module, "CHOOSING", CHOOSING)
+    own = racing.run(asked, jobs(sides, module.OWN_BUDGETS, seeds), python)
     tried = [
         job for setting in module.GRID for job in jobs(dict.fromkeys(sides, setting), [module.GRID_BUDGET], choosing)
     ]
     tried = racing.run(asked, tried, python)
     best = racing.best(tried, module.BY)
-    tuned = racing.run(asked, jobs(best, module.BUDGETS, SEEDS), python)
+    tuned = racing.run(asked, jobs(best, module.BUDGETS, seeds), python)
     about = {
         "by": module.BY,
         "goals": module.GOALS,
         "grid": len(module.GRID),
+        "seeds": len(seeds),
         "choosing": len(choosing),
         "title": (module.__doc__ or name).splitlines()[0],
     }

@@ -50,6 +50,8 @@ def race(name: str, part: Mapping[str, Any], limits: Sequence[Mapping[str, Any]]
     found, by = part["found"], part["found"]["by"]
     title, _, about = found["title"].partition(": ")
     lines = [f"## Time to quality: {title}\n", f"{about[:1].upper()}{about[1:]}\n", measured_on(part)]
+    if found.get("seeds", 3) != 3:
+        lines.append(f"Cells are medians of {found['seeds']} seeds here.\n")
     lines += ["As each library's users train, by its own recipe:\n", reached(found["own"], by, UNITS[name])]
     lines.append(sooner(found, "own"))
     others = "a seed" if found.get("choosing", 1) == 1 else f"the mean of {found['choosing']} seeds"
