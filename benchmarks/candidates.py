@@ -127,7 +127,7 @@ JOBS = [
 
 # -- torch's compiler
 
-COMPILED = ("moons, batch 128", "moons, batch 512", "digits, batch 64")
+COMPILED = ("moons, batch 128", "moons, batch 512", "bits, batch 128", "digits, batch 64")
 PROGRAM = "import json, sys, candidates; print(json.dumps(candidates.started(*json.loads(sys.argv[1]))))"
 
 
@@ -138,7 +138,7 @@ def started(work: str, compiled: bool) -> dict[str, float]:
     make, n = WORKS[work]
     objective, batches = make()
     if compiled:
-        part, method = (objective.model, "log_prob") if work.startswith("moons") else (objective.model.net, "forward")
+        part, method = (objective.model.net, "forward") if work.startswith("digits") else (objective.model, "log_prob")
         setattr(part, method, torch.compile(getattr(part, method)))
     data, size = together(batches)
     begun = spent()

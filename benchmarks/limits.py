@@ -31,9 +31,9 @@ def digits(batch: int) -> Made:
 
 
 def bits(batch: int) -> Made:
-    options = {"levels": data.LEVELS, "n_classes": 10, "mask": "random", "dropout": 0.1, "actnorm": True}
+    options = {"levels": data.LEVELS, "n_classes": 10, "mask": "random", "dropout": 0.3, "actnorm": True}
     x, label = data.digits(integers=True)
-    flow = flows.RealNVP.for_vectors(64, 16, 96, **options)
+    flow = flows.fused(flows.RealNVP.for_vectors(64, 16, 96, **options))
     return flows.MaximumLikelihood(flow, lr=4e-3), [(x[:batch].flatten(1), label[:batch])]
 
 
