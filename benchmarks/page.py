@@ -32,9 +32,10 @@ def write(found: Mapping[str, Any]) -> None:
     """Write both."""
     parts = [*OPENING, peers(found)]
     limits = found["limits"]["found"] if "limits" in found else []
+    compiled = found["candidates"]["found"]["compiled"] if "candidates" in found else []
     for name in UNITS:
         if name in found:
-            parts.append(race(name, found[name], limits))
+            parts.append(race(name, found[name], limits, compiled))
     for name, text in (
         ("calls", calls),
         ("steps", steps),

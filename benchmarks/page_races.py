@@ -45,8 +45,10 @@ def number(value: float) -> str:
 # -- Races
 
 
-def race(name: str, part: Mapping[str, Any], limits: Sequence[Mapping[str, Any]]) -> str:
-    """Defaults, and equal tuning; and what no code could do better, by `limits.py`."""
+def race(
+    name: str, part: Mapping[str, Any], limits: Sequence[Mapping[str, Any]], compiled: Sequence[Mapping[str, Any]]
+) -> str:
+    """Defaults, and equal tuning; and what code could do better at most, by `limits.py` and by torch's compiler."""
     found, by = part["found"], part["found"]["by"]
     title, _, about = found["title"].partition(": ")
     lines = [f"## Time to quality: {title}\n", f"{about[:1].upper()}{about[1:]}\n", measured_on(part)]
@@ -59,7 +61,7 @@ def race(name: str, part: Mapping[str, Any], limits: Sequence[Mapping[str, Any]]
         f"Equally tuned: each with the best of the same {found['grid']} settings, chosen by {others} not shown:\n",
         reached(found["tuned"], by, UNITS[name]),
         sooner(found),
-        speed(found, [row for row in limits if row["work"].startswith(f"{name},")]),
+        speed(found, *([row for row in rows if row["work"].startswith(f"{name},")] for rows in (limits, compiled))),
         chosen(found),
     ]
     return "\n".join(lines)
@@ -103,7 +105,9 @@ def sooner(found: Mapping[str, Any], kind: str = "tuned") -> str:
     return table(["seconds until", *(f"{number(goal)}" for goal in goals)], [*rows, [last, *verdicts]])
 
 
-def speed(found: Mapping[str, Any], limits: Sequence[Mapping[str, Any]]) -> str:
+def speed(
+    found: Mapping[str, Any], limits: Sequence[Mapping[str, Any]], compiled: Sequence[Mapping[str, Any]] = ()
+) -> str:
     """How long a step takes at the settings that both were tried with: what is code, and not recipe."""
     steps: dict[str, dict[str, float]] = {}
     for entry in found.get("tried", ()):
@@ -124,6 +128,13 @@ def speed(found: Mapping[str, Any], limits: Sequence[Mapping[str, Any]]) -> str:
         text += (
             f"With {row['work'].split(', ')[1]}, {row['arithmetic']:.0%} of ours are torch's convolutions and matrix "
             f"products: were all the rest free, ours would be {most:.2f} times as fast as the fastest peer's.\n"
+        )
+    for row in compiled:
+        most = min(shares.values()) * row["plain"] / row["compiled"]
+        text += (
+            f"With {row['work'].split(', ')[1]}, compiled by torch, {most:.2f} times as fast as the fastest peer's, "
+            f"but its first three steps take {row['stored start']:.2g} s, with the compiler's cache stored, and "
+            f"{row['cold start']:.2g} s without.\n"
         )
     return text
 
