@@ -107,7 +107,7 @@ def candidates(name: str, python: str, absent: Collection[str]) -> dict[str, Any
 def rows(name: str, python: str, absent: Collection[str]) -> list[dict[str, Any]]:
     """What a module's `rows` finds, in a process of the peers' Python; it sees for itself what is absent."""
     program = f"import json, torch, {name}; torch.set_num_threads(1); print(json.dumps({name}.rows()))"
-    env = {**racing.as_it_comes(), "PYTHONPATH": str(HERE)}
+    env = {**racing.as_it_comes(), "PYTHONPATH": str(HERE), "COURSE_PYTHON": sys.executable}
     done = subprocess.run([python, "-c", program], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 

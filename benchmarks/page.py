@@ -154,7 +154,7 @@ def candidates(part: Mapping[str, Any]) -> str:
         gain = row["plain"] - row["compiled"]
         after = [f"{(row[start] - row['plain start']) / gain:,.0f}" for start in ("cold start", "stored start")]
         steps = [f"{1e3 * row[name]:.3g} ms" for name in ("plain", "compiled")]
-        starts = [f"{row[name]:.2g} s" for name in ("plain start", "cold start", "stored start")]
+        starts = [f"{row[name]:.3g} s" for name in ("plain start", "cold start", "stored start")]
         rows.append([row["work"], *steps, *starts, *(after if gain > 0 else ["never"] * 2)])
     head = ["a step in `fit`", "plain", "compiled", "first 3 steps, plain", "compiled", "compiled, cache stored"]
     lines.append("torch.compile, on one thread; seconds of a processor, C++ compiler included:\n")

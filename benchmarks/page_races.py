@@ -133,8 +133,8 @@ def speed(
         most = min(shares.values()) * row["plain"] / row["compiled"]
         text += (
             f"With {row['work'].split(', ')[1]}, compiled by torch, {most:.2f} times as fast as the fastest peer's, "
-            f"but its first three steps take {row['stored start']:.2g} s, with the compiler's cache stored, and "
-            f"{row['cold start']:.2g} s without.\n"
+            f"but its first three steps take {row['stored start']:.3g} s, with the compiler's cache stored, and "
+            f"{row['cold start']:.3g} s without.\n"
         )
     return text
 
