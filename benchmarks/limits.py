@@ -60,18 +60,21 @@ WORKS: dict[str, tuple[Callable[[], Made], int]] = {
 }
 
 
-def measured(make: Callable[[], Made], n: int, rounds: int = 5) -> dict[str, float]:
-    """Seconds of a step inside `fit`, medians, and what of it is arithmetic."""
+def measured(make: Callable[[], Made], n: int, rounds: int = 3) -> dict[str, float]:
+    """Seconds of a step inside `fit`, and what of it is arithmetic: medians of rounds, each timed and then profiled."""
     torch.manual_seed(0)
     objective, batches = make()
     _, timed = work.in_fit(objective, batches)
     timed(n, time.process_time)
-    seconds = statistics.median(timed(n, time.process_time) / n for _ in range(rounds))
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        timed(n, time.process_time)
-    spent = sum(event.self_cpu_time_total for event in profiler.key_averages() if event.key in ARITHMETIC)
-    arithmetic = spent / (n + 1) / 1e6  # fit has made one step more, which is not timed
-    return {"seconds": float(f"{seconds:.4g}"), "arithmetic": round(arithmetic / seconds, 3)}
+    seconds, arithmetic = [], []
+    for _ in range(rounds):
+        seconds.append(timed(n, time.process_time) / n)
+        with profile(activities=[ProfilerActivity.CPU]) as profiler:
+            timed(n, time.process_time)
+        spent = sum(event.self_cpu_time_total for event in profiler.key_averages() if event.key in ARITHMETIC)
+        arithmetic.append(spent / (n + 1) / 1e6)  # fit has made one step more, which is not timed
+    share = statistics.median(a / s for a, s in zip(arithmetic, seconds, strict=True))
+    return {"seconds": float(f"{statistics.median(seconds):.4g}"), "arithmetic": round(share, 3)}
 
 
 def rows() -> list[dict[str, Any]]:
