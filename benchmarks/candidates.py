@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -60,8 +61,10 @@ def averaged_over(young: int) -> type[Ours]:
     class Averaged(Ours):
         def train(self, steps: int, **options: Any) -> None:
             before, average.YOUNG = average.YOUNG, young
-            super().train(steps, **options)
-            average.YOUNG = before
+            try:
+                super().train(steps, **options)
+            finally:
+                average.YOUNG = before
 
     return Averaged
 
@@ -166,9 +169,11 @@ def together(batches: list[Any]) -> tuple[Any, int]:
 
 
 def compiled() -> list[dict[str, Any]]:
-    """For each work: a step plain and compiled, and what the first three take plain, compiled, and with the cache."""
+    """For each work: a step plain and compiled, and what the first three take plain, compiled, and with the cache.
+    None where there is no C++ compiler.
+    """
     rows = []
-    for work in COMPILED:
+    for work in COMPILED if any(map(shutil.which, ("c++", "g++", "clang++"))) else ():
         with tempfile.TemporaryDirectory() as cache:
             plain = in_process(work, False, cache)
             cold, stored = (in_process(work, True, cache) for _ in range(2))

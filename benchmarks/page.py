@@ -157,6 +157,8 @@ def candidates(part: Mapping[str, Any]) -> str:
         starts = [f"{row[name]:.3g} s" for name in ("plain start", "cold start", "stored start")]
         rows.append([row["work"], *steps, *starts, *(after if gain > 0 else ["never"] * 2)])
     head = ["a step in `fit`", "plain", "compiled", "first 3 steps, plain", "compiled", "compiled, cache stored"]
+    if not rows:
+        return "\n".join([*lines, "torch.compile was not tried, for there is no C++ compiler here.\n"])
     lines.append("torch.compile, on one thread; seconds of a processor, C++ compiler included:\n")
     return "\n".join([*lines, table([*head, "pays after so many steps", "with the cache"], rows)])
 

@@ -119,8 +119,8 @@ class ConvNet(nn.Module):
 def dropped(x: Tensor, p: float) -> Tensor:
     """Dropout: each number is 0 with probability p, and else x/(1 − p); so it is x on average, like x.
 
-    On a CPU, torch draws 64 random bits for each number, which takes as long as the layer before. Here four numbers
-    share them: p becomes a multiple of 2⁻¹⁶, and the factor belongs to that one.
+    On a CPU, torch draws a random number for each, which takes longer than a small layer does. Here four share the 64
+    bits of one: p becomes a multiple of 2⁻¹⁶, and the factor belongs to that one.
     """
     if x.device.type != "cpu":
         return functional.dropout(x, p)

@@ -19,7 +19,8 @@ class Together:
     def __init__(self, optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> None:
         self.optimizer, self.group, self.all = optimizer, group, group["params"]
         self.parameters = small_ones(optimizer, self.all)
-        self.rest = [p for p in self.all if all(p is not own for own in self.parameters)]
+        chosen = set(map(id, self.parameters))
+        self.rest = [p for p in self.all if id(p) not in chosen]
         self.lasts = len(self.parameters) > 1
         if not self.lasts:
             return
