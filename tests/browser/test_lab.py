@@ -137,14 +137,15 @@ def close(page: Any) -> None:
 
 
 def widgets_of(page: Any, name: str) -> list[dict[str, Any]]:
-    """A notebook's widgets, opened once more if one was missed; of a lab one, for its predictions are alike."""
+    """The widgets of a notebook that is open; of a lab one, for its predictions are alike. If one was missed, the
+    notebook is opened once more."""
     for _ in range(5):
-        show(page, name)
         shows = page.evaluate(SHOWS)
         found = [page.evaluate(WIDGET, i) for i in (shows if name.startswith("lectures") else shows[:1])]
-        close(page)
         if "missed" not in found:
             return found
+        close(page)
+        show(page, name)
     pytest.fail(f"{name}: JupyterLab found no models for its widgets, five times")
 
 
@@ -166,7 +167,9 @@ def test_reading_changes_no_notebook_and_every_widget_fits(course: Path, lab: An
     assert not page.evaluate("() => jupyterapp.shell.leftCollapsed")
     found: dict[str, list[dict[str, Any]]] = {}
     for name in NOTEBOOKS:
+        show(page, name)
         found[name] = widgets_of(page, name)
+        close(page)
     assert changed(course) == ""
     assert [name for name, widgets in found.items() if widgets] == WITH_WIDGETS
     too_high = {n: w for n, ws in found.items() for w in ws if not 20 < (w["height"] or 0) <= min(HIGHEST, w["room"])}
@@ -177,8 +180,8 @@ def test_reading_changes_no_notebook_and_every_widget_fits(course: Path, lab: An
 def test_a_widget_that_is_moved_changes_no_notebook(course: Path, lab: Any, open_page: Any) -> None:
     page = open_page()
     begin(page, lab, "lectures/04_diffusion_models.ipynb")
-    (cell,) = page.evaluate(SHOWS)
-    assert page.evaluate(WIDGET, cell)["height"]
+    (widget,) = widgets_of(page, "lectures/04_diffusion_models.ipynb")
+    assert widget["height"]
     slider = page.locator(".genlib-explorer input[type=range]").first
     before = slider.input_value()
     slider.focus()
@@ -239,7 +242,7 @@ def test_a_room_sees_large_letters_and_no_code(
     figure = page.evaluate(FIGURE)
     assert figure["fits"]
     assert figure["letters"] >= 18
-    widget = page.evaluate(WIDGET, page.evaluate(SHOWS)[0])
+    widget = widgets_of(page, "lectures/04_diffusion_models.ipynb")[0]
     assert 20 < widget["height"] <= widget["room"]
     assert page.evaluate(letters, ".genlib-explorer") >= 17.9
     page.wait_for_function(SAVED)
