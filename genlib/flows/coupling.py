@@ -1,7 +1,7 @@
 """Couplings: some coordinates are kept, and from them a network says how to change the others."""
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Annotated, Any
 
 import torch
@@ -13,6 +13,7 @@ from genlib.flows.flow import Flow
 from genlib.flows.layer import Condition, Pair, per_channel, total
 from genlib.flows.masks import Mask, as_mask, in_short
 from genlib.flows.nets import MLP, ConvNet
+from genlib.flows.straight import Straight, steps_of
 
 Net = Callable[[Tensor, Tensor | None], Tensor]
 X = Float[Tensor, "B {self.n} {self.rest}"]
@@ -146,10 +147,12 @@ class AffineCoupling(nn.Module):
 @checked
 def fused(flow: Flow) -> Flow:
     """A flow that computes the same on the same parameters, faster: where a coupling changes what the one before it
-    kept, x is not put together in between. To train it trains `flow`; store and load that one.
+    kept, x is not put together in between, and for `MLP`s the gradient is written out (see `straight`). To train it
+    trains `flow`; store and load that one.
 
-    A training step on the plane takes 15 % less time, one of 64 coordinates 17 % (8 couplings of width 64, one thread);
-    with actnorm after every second coupling 5 %. Raises: ValueError for what is no flow.
+    A training step takes a fifth to a quarter less time (8 couplings of width 64 on 2 or 64 coordinates, one thread);
+    with actnorm before every second coupling about an eighth. For gradients of gradients take `flow` itself.
+    Raises: ValueError for what is no flow.
     """
     layers: list[nn.Module] = []
     for halves, group in groupby(flow.layers, _halves):
@@ -182,14 +185,20 @@ class Run(nn.Module):
         return self._through(reversed(self.couplings), z, condition, back=True)
 
     def _through(self, couplings: Iterable[Any], x: Tensor, condition: Tensor | None, back: bool) -> Pair:
-        first, *_ = couplings = list(couplings)
-        kept, changed = first._parts(x)
-        step, stretches = first.step, []
-        for coupling in couplings:
-            if coupling.halves != self.halves:
-                raise ValueError("couplings: another mask was loaded since they were fused; fuse them anew")
-            if coupling.step != step:
-                kept, changed, step = changed, kept, coupling.step
+        couplings = list(couplings)
+        if any(coupling.halves != self.halves for coupling in couplings):
+            raise ValueError("couplings: another mask was loaded since they were fused; fuse them anew")
+        kept, changed = couplings[0]._parts(x)
+        swaps = [False, *(before.step != after.step for before, after in pairwise(couplings))]
+        steps = None if back or not torch.is_grad_enabled() else steps_of(couplings, swaps, x, condition)
+        if steps is not None:
+            parameters = [p for _, net, _ in steps for p in net.parameters()]
+            kept, changed, log_det = Straight.apply(kept, changed, condition, steps, *parameters)
+            return couplings[-1]._whole(kept, changed), log_det
+        stretches = []
+        for coupling, swap in zip(couplings, swaps, strict=True):
+            if swap:
+                kept, changed = changed, kept
             changed, log_s = coupling._change(kept, changed, condition, back)
             stretches.append(log_s)
         return couplings[-1]._whole(kept, changed), total(torch.cat(stretches, dim=1))

@@ -122,12 +122,16 @@ def dropped(x: Tensor, p: float) -> Tensor:
     On a CPU, torch draws a random number for each, which takes longer than a small layer does. Here four share the 64
     bits of one: p becomes a multiple of 2⁻¹⁶, and the factor belongs to that one.
     """
-    if x.device.type != "cpu":
-        return functional.dropout(x, p)
+    return functional.dropout(x, p) if x.device.type != "cpu" else x * coins(x, p)
+
+
+def coins(like: Tensor, p: float) -> Tensor:
+    """What dropout multiplies by: 0 with probability p, and else 1/(1 − p), of the shape of `like`."""
+    if like.device.type != "cpu":
+        return functional.dropout(torch.ones_like(like), p)
     kept = max(1, round((1 - p) * 2**16))  # of 2¹⁶ equally likely numbers, from −2¹⁵ on
-    bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
-    coins = bits[: x.numel()].view(x.shape) <= kept - 2**15 - 1
-    return x * coins.to(x.dtype).mul_(2**16 / kept)
+    bits = torch.empty(-(-like.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+    return (bits[: like.numel()].view(like.shape) <= kept - 2**15 - 1).to(like.dtype).mul_(2**16 / kept)
 
 
 def _active(width: int, norm: bool) -> tuple[nn.Module, nn.Module]:
