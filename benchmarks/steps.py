@@ -9,8 +9,9 @@ clips, averages the weights, checks that all is finite, and keeps a history; and
 for all, over ours in the same bare loop. On one thread the clock is that of the processor: on a quiet machine it is the
 one on the wall, on a busy one it leaves out the waiting. On two threads it is the one on the wall.
 
-Then ours alone: the share of the best speed that a plain convolution reaches here, forward and backward; and how the
-cost grows with size, batch, T and depth, as the slope of log seconds over the log of each.
+Then ours alone: the share of the best speed that a plain convolution reaches here, forward and backward; how many times
+as long a step takes, by the clock on the wall, when other programs keep all processors but one busy; and how the cost
+grows with size, batch, T and depth, as the slope of log seconds over the log of each.
 
 Peers that are missing are left out; `make bench ARGS=steps` installs them, into an environment of their own.
 """
@@ -121,6 +122,14 @@ TABLES: dict[str, Table] = {
 }
 
 
+CROWDED = {  # and how many steps are timed at once
+    "DDPM step, 2.6 M, 1×16×16, batch 64": 2,
+    "2-D flow step, 8 couplings, width 64, batch 512": 200,
+    "image flow step, 1×28×28, width 64, batch 32": 10,
+    "pix2pix step, 64², batch 4": 3,
+}
+
+
 def grown(make: Callable[..., tuple[Any, Sequence[Any]]], name: str, values: Sequence[int], **fixed: Any) -> Table:
     """Bare steps of ours, of several sizes."""
     return Table({str(v): ours(partial(make, **{name: v}, **fixed), work.bare) for v in values}, 1, 5, ("equal",))
@@ -151,7 +160,7 @@ def worker() -> None:
     for line in sys.stdin:
         job = json.loads(line)
         torch.set_num_threads(job["threads"])
-        clock = time.process_time if job["threads"] == 1 else time.perf_counter
+        clock = time.process_time if job["threads"] == 1 and not job.get("on the wall") else time.perf_counter
         if job["do"] == "limit":
             print(json.dumps({"flops": limit(clock, job["quick"])}), file=answers, flush=True)
             continue
@@ -238,6 +247,31 @@ def in_turn(ask: Ask, name: str, table: Table, column: str, threads: int, quick:
     return seconds
 
 
+def beside_others(ask: Ask, name: str, threads: int, quick: bool) -> list[float]:
+    """How many times as long a step in `fit` takes on the wall's clock where one processor is free, in each round."""
+    steps, rounds = (1, 2) if quick else (CROWDED[name], 5)
+    job = {"table": name, "column": "as used", "threads": threads, "quick": quick, "steps": steps, "on the wall": True}
+    ask("genlib", do="build", side="genlib in fit", **job)
+    ratios = []
+    for _ in range(rounds):
+        alone, crowded = (
+            beside(ask, busy, side="genlib in fit", **job) for busy in (0, max(1, (os.cpu_count() or 2) - 1))
+        )
+        ratios.append(crowded / alone)
+    return ratios
+
+
+def beside(ask: Ask, busy: int, **job: Any) -> float:
+    """Seconds a step of ours, while so many programs do nothing but count."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
+    try:
+        return ask("genlib", do="time", **job)["seconds"]
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
 def row(table: str, side: str, column: str, values: Sequence[float]) -> dict[str, Any]:
     """Median, and the quartiles if there are several values."""
     low, _, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else (0.0, 0.0, 0.0)
@@ -278,6 +312,9 @@ def rows(quick: bool = False) -> list[dict[str, Any]]:
                 if column == table.columns[-1] and "2-D" not in name:
                     shares = [counts["genlib"]["flops"] / best[n] / s for s in seconds["genlib"]]
                     found.append(row("share of the convolution's speed", name, counted(n), shares))
+        for name, n in itertools.product(CROWDED, n_threads):
+            ratios = beside_others(ask, name, n, quick)
+            found.append(row("beside other programs, one processor free", name, f"{counted(n)}: ratio", ratios))
         for name, table in SLOPES.items():
             seconds = in_turn(ask, name, table, "equal", 1, quick)
             x = [float(side) for side in seconds]

@@ -33,7 +33,7 @@ def used(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def made(name: str) -> tuple[Flow, Tensor, Tensor | None]:
+def made(name: str) -> tuple[Any, Tensor, Tensor | None]:
     """A flow with weights at random, x, and what it is told."""
     flow, generator = randomised(VECTORS[name]().double(), 0.3).train(), torch.Generator().manual_seed(0)
     for layer in flow.layers:
