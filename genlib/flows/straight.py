@@ -45,7 +45,7 @@ class Net(NamedTuple):
             by_W.append(torch.mm(g.t(), h))
             g = relu_backward(torch.mm(g, W), h, 0)
             g = g if factor is None else g.mul_(factor)
-        by_C = [] if self.C is None else [torch.mm(g.t(), c)]
+        by_C = [] if self.C is None else [torch.mm(g.t(), c)]  # type: ignore[arg-type]
         return g, [torch.mm(g.t(), x), *reversed(by_W), g.sum(0), *reversed(by_b), *by_C]
 
     def parameters(self) -> list[Tensor]:
@@ -122,14 +122,16 @@ def steps_of(couplings: Sequence[Any], swaps: Sequence[bool], x: Tensor, c: Tens
         net = coupling.net
         if type(net) is not MLP or coupling.scale is not None or any(getattr(net, hooks) for hooks in HOOKS):
             return None
-        parts = net._modules  # dicts, for a Module's own way to its parts takes longer than a small layer does
+        # Dicts, for a Module's own way to its parts takes longer than a small layer does.
+        parts: dict[str, Any] = net._modules
         layers = [parts["first"], *parts["hidden"]._modules.values(), parts["last"], parts.get("condition")]
         if any(type(layer) is not nn.Linear for layer in layers[: None if layers[-1] else -1]):
             return None
-        *own, C = [layer and layer._parameters for layer in layers]
-        W, b, C = [p["weight"] for p in own], [p["bias"] for p in own], C and C["weight"]
-        fits = (W[0].shape[1], W[-1].shape[0]) == coupling.features and W[0].dtype == x.dtype
-        if not fits or (None if C is None else (len(x), C.shape[1])) != (None if c is None else c.shape):
+        *own, told = [layer and layer._parameters for layer in layers]
+        W, b, C = [p["weight"] for p in own], [p["bias"] for p in own], told and told["weight"]
+        fits = (W[0].shape[1], W[-1].shape[0], W[0].dtype) == (*coupling.features, x.dtype)
+        expected = None if C is None else (len(x), C.shape[1], x.dtype)
+        if not fits or expected != (None if c is None else (*c.shape, c.dtype)):
             return None
         dropout = parts["dropout"].p if net.training else 0.0
         steps.append(Step(swap, Net(W, b, C, dropout), coupling.bound))
