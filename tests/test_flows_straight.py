@@ -9,6 +9,7 @@ import pytest
 import torch
 from flow_cases import randomised, seeded  # noqa: F401
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from genlib.flows import AffineCoupling, Flow, RealNVP, fused, masks
 from genlib.flows.nets import MLP
@@ -104,17 +105,38 @@ def normed() -> Flow:
     return flow
 
 
+def pruned() -> Flow:
+    flow: Any = halves()
+    prune.random_unstructured(flow.layers[0].net.first, "weight", 0.5)
+    return flow
+
+
+def without_bias() -> Flow:
+    flow: Any = halves()
+    flow.layers[1].net.last.bias = None
+    return flow
+
+
 @pytest.mark.parametrize(
     "make",
     [
         lambda: halves(lambda: Other(1, 2)),
         lambda: halves(learned=True),
         normed,
+        pruned,
+        without_bias,
         *(lambda kind=kind: hooked(kind) for kind in ("forward", "forward_pre", "full_backward", "full_backward_pre")),
     ],
 )
 def test_what_asks_for_more_goes_the_ordinary_way(make: Callable[[], Flow], used: list[int]) -> None:
     fused(make())(torch.randn(4, 2))[1].sum().backward()
+    assert not used
+
+
+def test_a_hook_of_what_is_told_is_called(used: list[int]) -> None:
+    flow: Any = RealNVP.for_vectors(2, 2, 8, n_condition=3)
+    flow.layers[1].net.condition.register_forward_hook(lambda *_: None)
+    fused(flow)(torch.randn(4, 2), torch.randn(4, 3))[1].sum().backward()
     assert not used
 
 
@@ -132,11 +154,17 @@ def test_where_no_gradient_is_wanted_or_another_kind(used: list[int]) -> None:
     assert used == [2]
 
 
-def test_a_change_of_a_weight_before_its_gradient_is_noticed() -> None:
-    flow: Any = fused(halves())
-    loss = flow(torch.randn(4, 2))[1].sum()
+@pytest.mark.parametrize("which", ["weight", "x", "condition"])
+def test_a_change_before_the_gradient_is_noticed(which: str) -> None:
+    flow: Any = fused(RealNVP.for_vectors(2, 2, 8, n_condition=3))
+    parts = {
+        "weight": flow.layers[0].couplings[0].net.first.weight,
+        "x": torch.randn(4, 2),
+        "condition": torch.randn(4, 3),
+    }
+    loss = flow(parts["x"], parts["condition"])[1].sum()
     with torch.no_grad():
-        flow.layers[0].couplings[0].net.first.weight.mul_(2)
+        parts[which].mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
 

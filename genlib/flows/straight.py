@@ -77,6 +77,7 @@ class Straight(torch.autograd.Function):
     def forward(  # type: ignore[override]
         ctx: Any, x_1: Tensor, x_2: Tensor, c: Tensor | None, steps: Sequence[Step], *parameters: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
+        ctx.save_for_backward(x_1, x_2, c, *parameters)  # so that a change of them is noticed
         seen, stretches = [], []
         for swap, net, bound in steps:
             if swap:
@@ -89,7 +90,6 @@ class Straight(torch.autograd.Function):
             seen.append((x_1, x_2, hidden, tanh, scale))
             stretches.append(log_s)
             x_2 = torch.addcmul(shift, x_2, scale)
-        ctx.save_for_backward(*parameters)  # so that a change of them is noticed
         ctx.steps, ctx.c, ctx.seen = steps, c, seen
         return x_1.clone(), x_2, total(torch.cat(stretches, 1))  # outputs in `seen` would never be let go
 
@@ -120,15 +120,17 @@ def steps_of(couplings: Sequence[Any], swaps: Sequence[bool], x: Tensor, c: Tens
     steps = []
     for coupling, swap in zip(couplings, swaps, strict=True):
         net = coupling.net
-        if type(net) is not MLP or coupling.scale is not None or any(getattr(net, hooks) for hooks in HOOKS):
+        if type(net) is not MLP or coupling.scale is not None or hooked(net):
             return None
         # Dicts, for a Module's own way to its parts takes longer than a small layer does.
         parts: dict[str, Any] = net._modules
-        layers = [parts["first"], *parts["hidden"]._modules.values(), parts["last"], parts.get("condition")]
-        if any(type(layer) is not nn.Linear for layer in layers[: None if layers[-1] else -1]):
+        layers = [parts["first"], *parts["hidden"]._modules.values(), parts["last"]]
+        W, b = ([layer._parameters.get(name) for layer in layers] for name in ("weight", "bias"))
+        told = parts.get("condition")
+        C = None if told is None else told._parameters.get("weight")
+        # A weight or a bias that is computed, or none, is no parameter.
+        if any(p is None for p in [*W, *b]) or (told is not None and (C is None or hooked(told))):
             return None
-        *own, told = [layer and layer._parameters for layer in layers]
-        W, b, C = [p["weight"] for p in own], [p["bias"] for p in own], told and told["weight"]
         fits = (W[0].shape[1], W[-1].shape[0], W[0].dtype) == (*coupling.features, x.dtype)
         expected = None if C is None else (len(x), C.shape[1], x.dtype)
         if not fits or expected != (None if c is None else (*c.shape, c.dtype)):
@@ -136,3 +138,7 @@ def steps_of(couplings: Sequence[Any], swaps: Sequence[bool], x: Tensor, c: Tens
         dropout = parts["dropout"].p if net.training else 0.0
         steps.append(Step(swap, Net(W, b, C, dropout), coupling.bound))
     return steps
+
+
+def hooked(module: nn.Module) -> bool:
+    return any(getattr(module, hooks) for hooks in HOOKS)
