@@ -20,7 +20,8 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,23 +71,23 @@ def race(name: str, python: str, absent: Collection[str]) -> dict[str, Any]:
     module = importlib.import_module(f"race_{name}")
     sides = {side: setting for side, setting in module.DEFAULTS.items() if side.split(" ")[0].lower() not in absent}
 
-    def jobs(settings: dict[str, Any], budgets: Sequence[float], seeds: Sequence[int]) -> list[dict[str, Any]]:
+    def jobs(
+        setting: Callable[[str, float], Any], budgets: Sequence[float], seeds: Sequence[int]
+    ) -> list[dict[str, Any]]:
         return [
-            {"side": side, "setting": setting, "seed": seed, "budget": budget}
+            {"side": side, "setting": setting(side, budget), "seed": seed, "budget": budget}
             for seed in seeds
             for budget in budgets
-            for side, setting in settings.items()
+            for side in sides
         ]
 
     asked = f"race_{name}"
     seeds, choosing = getattr(module, "SEEDS", SEEDS), getattr(module, "CHOOSING", CHOOSING)
-    own = racing.run(asked, jobs(sides, module.OWN_BUDGETS, seeds), python)
-    tried = [
-        job for setting in module.GRID for job in jobs(dict.fromkeys(sides, setting), [module.GRID_BUDGET], choosing)
-    ]
-    tried = racing.run(asked, tried, python)
+    own = racing.run(asked, jobs(lambda side, _: sides[side], module.OWN_BUDGETS, seeds), python)
+    of_grid = [jobs(lambda *_, one=one: one, module.GRID_BUDGETS, choosing) for one in module.GRID]
+    tried = racing.run(asked, [job for some in of_grid for job in some], python)
     best = racing.best(tried, module.BY)
-    tuned = racing.run(asked, jobs(best, module.BUDGETS, seeds), python)
+    tuned = racing.run(asked, jobs(partial(racing.chosen, best), module.BUDGETS, seeds), python)
     about = {
         "by": module.BY,
         "goals": module.GOALS,

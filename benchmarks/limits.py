@@ -17,17 +17,18 @@ from torch.profiler import ProfilerActivity, profile
 
 from genlib import data, diffusion, flows, recipes
 
-ARITHMETIC = (
-    "aten::mkldnn_convolution", "aten::convolution_backward", "aten::_slow_conv2d_forward", "aten::thnn_conv2d",
-    "aten::slow_conv_transpose2d", "aten::addmm", "aten::mm", "aten::bmm", "aten::baddbmm",
-    "aten::_scaled_dot_product_flash_attention_for_cpu", "aten::_scaled_dot_product_flash_attention_for_cpu_backward",
+CONVOLUTIONS = "aten::convolution", "aten::convolution_backward"  # with what they call
+PRODUCTS = (
+    "aten::addmm", "aten::mm", "aten::bmm", "aten::baddbmm", "aten::_scaled_dot_product_flash_attention_for_cpu",
+    "aten::_scaled_dot_product_flash_attention_for_cpu_backward",
 )  # fmt: skip
 Made = tuple[Any, list[Any]]
 
 
 def digits(batch: int) -> Made:
     ddpm = diffusion.DDPM(diffusion.UNet.digits(), diffusion.Schedule.cosine(), predict="v", levels=17)
-    return diffusion.Denoising(ddpm, lr=4e-3), [tuple(part[:batch] for part in data.digits())]
+    objective: Any = diffusion.Denoising(ddpm, lr=4e-3)
+    return objective.to(memory_format=torch.channels_last), [tuple(part[:batch] for part in data.digits())]
 
 
 def bits(batch: int) -> Made:
@@ -44,7 +45,15 @@ def emoji(batch: int) -> Made:
     return objective.to(memory_format=torch.channels_last), pairs
 
 
-WORKS: dict[str, tuple[Callable[[], Made], int]] = {
+LAST: dict[str, Any] = {"memory_format": torch.channels_last}
+
+
+def unet() -> Made:
+    objective, batches = work.unet_objective(False)
+    return objective.to(**LAST), batches
+
+
+WORKS: dict[str, tuple[Callable[[], Made], int]] = {  # and how many steps are timed at once
     "digits, batch 32": (lambda: digits(32), 20),
     "digits, batch 64": (lambda: digits(64), 20),
     "moons, batch 128": (lambda: work.plane_objective(False, batch=128), 100),
@@ -54,32 +63,44 @@ WORKS: dict[str, tuple[Callable[[], Made], int]] = {
     "emoji, batch 1": (lambda: emoji(1), 20),
     "emoji, batch 4": (lambda: emoji(4), 20),
     "emoji, batch 16": (lambda: emoji(16), 10),
-    "DDPM, 2.6 M, 1×16×16, batch 64": (lambda: work.unet_objective(False), 3),
+    "DDPM, 2.6 M, 1×16×16, batch 64": (unet, 3),
     "image flow, 1×28×28, batch 32": (lambda: work.image_objective(False), 3),
     "pix2pix, 64², batch 4": (lambda: work.gan_objective(False, 64), 3),
+    "pix2pix, 256², batch 1": (lambda: work.gan_objective(False, 256), 3),
 }
 
 
 def measured(make: Callable[[], Made], n: int, rounds: int = 3) -> dict[str, float]:
-    """Seconds of a step inside `fit`, and what of it is arithmetic: medians of rounds, each timed and then profiled."""
+    """Of a step inside `fit`."""
     torch.manual_seed(0)
-    objective, batches = make()
-    _, timed = work.in_fit(objective, batches)
+    return shared(work.in_fit(*make())[1], n, work.UNTIMED, rounds)
+
+
+def sampling() -> dict[str, float]:
+    """Of 50 steps of DDIM, 4 pictures, with the same U-Net as the DDPM's."""
+    return shared(work.ours_ddim(False, False, **LAST)[1], 1)
+
+
+def shared(timed: work.Timed, n: int, untimed: int = 0, rounds: int = 3) -> dict[str, float]:
+    """Seconds of a step, and what of it is arithmetic: medians of rounds, each timed and then profiled."""
     timed(n, time.process_time)
     seconds, arithmetic = [], []
     for _ in range(rounds):
         seconds.append(timed(n, time.process_time) / n)
         with profile(activities=[ProfilerActivity.CPU]) as profiler:
             timed(n, time.process_time)
-        spent = sum(event.self_cpu_time_total for event in profiler.key_averages() if event.key in ARITHMETIC)
-        arithmetic.append(spent / (n + 1) / 1e6)  # fit has made one step more, which is not timed
+        events = profiler.key_averages()
+        spent = sum(event.cpu_time_total for event in events if event.key in CONVOLUTIONS)
+        spent += sum(event.self_cpu_time_total for event in events if event.key in PRODUCTS)
+        arithmetic.append(spent / (n + untimed) / 1e6)
     share = statistics.median(a / s for a, s in zip(arithmetic, seconds, strict=True))
     return {"seconds": float(f"{statistics.median(seconds):.4g}"), "arithmetic": round(share, 3)}
 
 
 def rows() -> list[dict[str, Any]]:
     """One for each work: {"work", "seconds", "arithmetic": its share}."""
-    return [{"work": name, **measured(make, n)} for name, (make, n) in WORKS.items()]
+    found = [{"work": name, **measured(make, n)} for name, (make, n) in WORKS.items()]
+    return [*found, {"work": "DDIM, 50 steps, 2.6 M, 1×16×16, 4 pictures", **sampling()}]
 
 
 def main() -> None:

@@ -103,8 +103,9 @@ def steps(part: Mapping[str, Any]) -> str:
         verdicts = []
         for n in ("1 thread", "2 threads"):
             ratios = {s: row["median"] for s in sides if (row := cells.get((s, f"as used, {n}: ratio")))}
-            used = [side for side in ratios if side.startswith(f"{OURS} in fit")] or [OURS]  # not its bare loop
-            ours = min(ratios.get(side, math.nan) for side in used)
+            used = [side for side in ratios if side.startswith(f"{OURS} in fit")]  # not its bare loop
+            used = used or [side for side in ratios if side.startswith(OURS)]
+            ours = min((ratios[side] for side in used), default=math.nan)
             for side, goal in goals.items():
                 if side in ratios:
                     reached = ratios[side] / ours

@@ -140,14 +140,21 @@ def speed(
 
 
 def chosen(found: Mapping[str, Any]) -> str:
-    """The best setting of each side, where the sides differ."""
-    best = found["best"]
-    keys = [key for key in next(iter(best.values())) if len({str(setting[key]) for setting in best.values()}) > 1]
-    same = {key: value for key, value in next(iter(best.values())).items() if key not in keys}
-    lines = [
-        f"{side}: {', '.join(f'{key} {setting[key]}' for key in keys) or 'as all'}" for side, setting in best.items()
-    ]
-    return "Chosen: " + "; ".join(lines) + f".\nEqual for all: {', '.join(f'{k} {v}' for k, v in same.items())}.\n"
+    """The best settings of each side, where they differ, and for which budgets they were taken."""
+    best, budgets = found["best"], sorted({entry["budget"] for entry in found["tuned"]})
+    tried, settings = sorted({entry["budget"] for entry in best}), [entry["setting"] for entry in best]
+    keys = [key for key in settings[0] if len({str(setting[key]) for setting in settings}) > 1]
+    lines = []
+    for at in tried:
+        taken = ", ".join(f"{b:g}" for b in budgets if racing.nearest(b, tried) == at)
+        sides = []
+        for one in best:
+            if one["budget"] == at:
+                own = ", ".join(f"{key} {one['setting'][key]}" for key in keys)
+                sides.append(f"{one['side']}: {own or 'as all'}")
+        lines.append(f"Chosen after {at:g} s, for budgets of {taken} s: {'; '.join(sides)}.\n")
+    same = ", ".join(f"{key} {value}" for key, value in settings[0].items() if key not in keys)
+    return "".join([*lines, f"Equal for all: {same}.\n"])
 
 
 # -- The plot

@@ -42,7 +42,7 @@ CHOSEN = {"scale": "general", "linear": "permutation", "net": "dense"}
 GRID = grid(lr=[2e-3, 4e-3, 8e-3], batch_size=[64, 128], dropout=[0.3])
 GRID = [{**EQUAL, **CHOSEN, **setting} for setting in GRID]
 BY, GOALS = "bits", (2.1, 2.0, 1.95)
-OWN_BUDGETS, GRID_BUDGET, BUDGETS = (5.0, 10.0, 20.0), 6.0, (2.5, 5.0, 10.0, 20.0)
+OWN_BUDGETS, GRID_BUDGETS, BUDGETS = (5.0, 10.0, 20.0), (3.0, 12.0), (1.25, 2.5, 5.0, 10.0, 20.0)
 
 
 def logits(x_int: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:

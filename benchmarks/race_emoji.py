@@ -31,7 +31,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 GRID = grid(lr=[2e-4, 5e-4, 1e-3], batch_size=[1, 4, 16])  # neither side has an average of its weights
 BY, GOALS = "colours", (0.3, 0.2, 0.15)
 LAM = 100.0  # for both, for a smaller one is another loss
-OWN_BUDGETS, GRID_BUDGET, BUDGETS = (2.5, 5.0, 10.0, 20.0, 40.0), 12.0, (2.5, 5.0, 10.0, 20.0, 40.0)
+OWN_BUDGETS = (2.5, 5.0, 10.0, 20.0, 40.0)
+GRID_BUDGETS, BUDGETS = (3.0, 15.0), (1.25, *OWN_BUDGETS)
+CHOOSING = (7, 8, 9)
 
 
 def judged(answer: Callable[[Tensor], Tensor], batch_size: int) -> dict[str, float]:

@@ -34,7 +34,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 GRID = grid(lr=[1e-3, 3e-3, 1e-2, 3e-2], batch_size=[128, 512], decay=["cosine", None])
 GRID = [{**EQUAL, "muon": 0.0, "scale": "general", **setting} for setting in GRID]
 BY, GOALS = "gap", (0.1, 0.05, 0.03)
-OWN_BUDGETS, GRID_BUDGET, BUDGETS = (2.0, 4.0, 8.0), 3.0, (1.0, 2.0, 4.0, 8.0)
+OWN_BUDGETS, GRID_BUDGETS, BUDGETS = (2.0, 4.0, 8.0), (1.0, 5.0), (1.0, 2.0, 4.0, 8.0)
 SEEDS, CHOOSING = tuple(range(7)), (7, 8, 9)  # spreads are as wide as the differences between sides
 
 

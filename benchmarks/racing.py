@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -174,16 +174,27 @@ def value_of(entry: Mapping[str, Any], by: str) -> float:
     return math.inf if math.isnan(value) else value
 
 
-def best(entries: Sequence[dict[str, Any]], by: str) -> dict[str, dict[str, Any]]:
-    """For each side the setting with the smallest mean over the seeds that it was tried with."""
-    values: dict[str, dict[str, list[float]]] = {}
+def best(entries: Sequence[dict[str, Any]], by: str) -> list[dict[str, Any]]:
+    """For each side, and each budget that was tried, the setting with the smallest mean over its seeds."""
+    values: dict[tuple[str, float], dict[str, list[float]]] = {}
     for entry in entries:
-        setting = json.dumps(entry["setting"])
-        values.setdefault(entry["side"], {}).setdefault(setting, []).append(value_of(entry, by))
-    return {
-        side: json.loads(min(settings, key=lambda setting: statistics.fmean(settings[setting])))
-        for side, settings in values.items()
-    }
+        settings = values.setdefault((entry["side"], entry["budget"]), {})
+        settings.setdefault(json.dumps(entry["setting"]), []).append(value_of(entry, by))
+    return [
+        {"side": side, "budget": budget, "setting": json.loads(min(of, key=lambda each: statistics.fmean(of[each])))}
+        for (side, budget), of in values.items()
+    ]
+
+
+def nearest(budget: float, tried: Collection[float]) -> float:
+    """Of the budgets that were tried that which is least times as long, or as short."""
+    return min(tried, key=lambda each: abs(math.log(each / budget)))
+
+
+def chosen(best: Sequence[dict[str, Any]], side: str, budget: float) -> dict[str, Any]:
+    """The setting that a side is given for a budget."""
+    own = {entry["budget"]: entry["setting"] for entry in best if entry["side"] == side}
+    return own[nearest(budget, own)]
 
 
 def curves(entries: Sequence[dict[str, Any]], by: str) -> dict[str, list[tuple[float, list[float]]]]:

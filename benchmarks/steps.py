@@ -75,6 +75,7 @@ TABLES: dict[str, Table] = {
         {
             "genlib": ours(work.unet_objective, work.bare),
             "genlib in fit": ours(work.unet_objective, work.in_fit),
+            "genlib in fit, channels last": ours(work.unet_objective, work.in_fit, **LAST),
             "diffusers": work.diffusers_step,
             "smalldiffusion": work.small_step,
             "denoising-diffusion-pytorch": work.lucidrains_step,
@@ -85,6 +86,7 @@ TABLES: dict[str, Table] = {
     "DDIM, 50 steps, 4 pictures, the same U-Nets": Table(
         {
             "genlib": work.ours_ddim,
+            "genlib, channels last": partial(work.ours_ddim, **LAST),
             "diffusers": work.diffusers_ddim,
             "smalldiffusion": work.small_ddim,
             "denoising-diffusion-pytorch": work.lucidrains_ddim,

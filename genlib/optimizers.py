@@ -16,7 +16,7 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 def adam(
     parameters: Iterable[Tensor], lr: float, betas: tuple[float, float] = (0.9, 0.999), weight_decay: float = 0.0
-) -> torch.optim.Optimizer:
+) -> "Adam":
     """Adam; with `weight_decay`, AdamW. All parameters are updated by one kernel where the device has it.
     Ref: Kingma & Ba 2015; Loshchilov & Hutter 2019.
     """
@@ -37,7 +37,26 @@ class Adam(torch.optim.Adam):
     zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
     state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
     load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
-    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
+    _step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step; what is fused takes numbers as they lie in memory, so that all of a parameter's must lie alike."""
+        loss = None if closure is None else torch.enable_grad()(closure)()
+        for group in self.param_groups:
+            for p in group["params"] if group["fused"] else ():
+                self._lay_alike(p)
+        self._step()
+        return loss
+
+    def _lay_alike(self, p: Tensor) -> None:
+        """p's gradient and its means, in memory in the order of p: after `p.to(memory_format=...)` they are not."""
+        if p.grad is not None and p.grad.stride() != p.stride():
+            p.grad = torch.empty_like(p).copy_(p.grad)
+        state = self.state.get(p, {})
+        for name in ("exp_avg", "exp_avg_sq"):
+            if name in state and state[name].stride() != p.stride():
+                state[name] = torch.empty_like(p).copy_(state[name])
 
     def elementwise(self) -> list[dict[str, Any]]:
         """The groups in which each number's step depends on its own gradients alone."""

@@ -58,7 +58,7 @@ def test_sides_take_turns_and_what_is_found_is_not_found_again(
         else:
             assert entry["steps"] >= 1
             assert entry["loss"] == entry["setting"]["lr"] * entry["setting"]["factor"]
-    assert {side: setting["lr"] for side, setting in racing.best(found, "loss").items()} == {"one": 0.25, "two": 0.25}
+    assert {one["side"]: one["setting"]["lr"] for one in racing.best(found, "loss")} == {"one": 0.25, "two": 0.25}
     assert racing.curves(found, "loss")["two"][0][1][:2] == [1.0, 1.0]
     assert racing.curves(found, "loss")["two"][0][1][-2:] == [math.inf, math.inf]  # what diverges has lost
     monkeypatch.setattr(racing.subprocess, "Popen", None)  # nobody is started
@@ -98,6 +98,17 @@ def test_the_time_to_a_quality_is_exact_on_a_power_law(racing: Any) -> None:
     assert racing.time_to(curve, 6.0) == 1.0  # at the first budget already
     assert racing.time_to(curve, 0.5) is None
     assert racing.time_to([(1.0, [math.nan] * 3), (2.0, [1.0] * 3)], 2.0) == 2.0
+
+
+def test_a_budget_gets_what_was_chosen_at_the_nearest(racing: Any) -> None:
+    losses = {(1.0, "a"): 1.0, (1.0, "b"): 2.0, (8.0, "a"): 0.5, (8.0, "b"): 0.1}
+    tried = [
+        {"side": "one", "setting": name, "seed": seed, "budget": budget, "loss": loss + seed}
+        for (budget, name), loss in losses.items()
+        for seed in (0, 1)
+    ]
+    best = racing.best(tried, "loss")
+    assert [racing.chosen(best, "one", budget) for budget in (0.5, 1.0, 2.0, 4.0, 8.0, 20.0)] == [*"aaabbb"]
 
 
 def test_a_grid_has_every_combination_once(racing: Any) -> None:
@@ -142,7 +153,7 @@ def test_every_candidate_trains_otherwise_than_the_recipe(racing: Any, monkeypat
     for name, side in candidates.SIDES.items():
         trained = side({**candidates.SETTING, "batch_size": 8}, 0)
         trained.train(40)
-        ends[name] = torch.nn.utils.parameters_to_vector(trained.ddpm.parameters()).detach()
+        ends[name] = torch.cat([p.detach().flatten() for p in trained.ddpm.parameters()])
         assert ends[name].isfinite().all()
     same = candidates.SIDES["as it is"]({**candidates.SETTING, "batch_size": 8}, 0)
     same.train(40)

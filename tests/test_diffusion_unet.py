@@ -172,6 +172,34 @@ def test_any_dtype(dtype: torch.dtype) -> None:
     assert torch.allclose(out.float(), expected, atol=1e-4 if dtype == torch.float64 else 0.1)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_last_is_the_same_function_and_lies_so_throughout(channels: int) -> None:
+    """Of one channel both layouts are one, so that without help what follows would mix them."""
+    unet = awake(UNet(channels, 8, (1, 2), 1, (2,))).double()
+    x = torch.randn(2, channels, 8, 8, generator=generator(1), dtype=torch.float64)
+    t, expected = torch.tensor([3, 700]), {}
+    out = unet(x, t)
+    out.square().sum().backward()
+    for name, p in unet.named_parameters():
+        expected[name], p.grad = p.grad, None
+    unet.to(memory_format=torch.channels_last)
+    layouts = set()
+
+    def look(module: nn.Module, _: Any, x: torch.Tensor) -> None:
+        if x.dim() == 4 and x.shape[1] > 1:
+            layouts.add(x.is_contiguous(memory_format=torch.channels_last))
+
+    for module in [*unet.down.modules(), *unet.middle.modules(), *unet.up.modules()]:
+        module.register_forward_hook(look)
+    again = unet(x, t)
+    again.square().sum().backward()
+    assert torch.allclose(again, out, atol=1e-12)
+    for name, p in unet.named_parameters():
+        assert p.grad is not None
+        assert torch.allclose(p.grad, expected[name], atol=1e-10), name
+    assert layouts == {True}
+
+
 def test_dropout_only_while_training() -> None:
     unet = awake(UNet(1, 8, (1,), 1, dropout=0.5))
     x, t = torch.randn(1, 1, 4, 4, generator=generator(1)), torch.tensor([1])

@@ -1,5 +1,7 @@
 """Adam as in torch. Muon: its steps against a singular value decomposition, Adam for the rest, and resuming."""
 
+from typing import Any
+
 import pytest
 import torch
 from flow_cases import seeded  # noqa: F401
@@ -171,6 +173,42 @@ def test_adam_steps_as_torchs_own_does(weight_decay: float, kind: type[torch.opt
     assert isinstance(pairs[0][1], torch.optim.Adam)
     assert pairs[0][1].defaults["fused"]
     assert torch.allclose(ours.weight, theirs.weight, atol=1e-12)
+
+
+CONTIGUOUS, LAST = torch.contiguous_format, torch.channels_last
+
+
+@pytest.mark.parametrize("of_means", [CONTIGUOUS, LAST])
+@pytest.mark.parametrize("of_gradients", [CONTIGUOUS, LAST])
+@pytest.mark.parametrize("of_weights", [CONTIGUOUS, LAST])
+def test_how_numbers_lie_in_memory_makes_no_difference(of_weights: Any, of_gradients: Any, of_means: Any) -> None:
+    """torch's fused kernel, left alone, would pair the numbers of different pixels: by up to half of a weight."""
+    weight, gradient = torch.randn(2, 4, 3, 5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    p = nn.Parameter(weight.clone().contiguous(memory_format=of_weights))
+    plain = nn.Parameter(weight.clone())
+    ours, theirs = adam([p], 0.1), torch.optim.Adam([plain], 0.1, fused=False)
+    for k in range(1, 4):
+        p.grad, plain.grad = (k * gradient).contiguous(memory_format=of_gradients), k * gradient
+        ours.step()
+        theirs.step()
+        for name in ("exp_avg", "exp_avg_sq"):
+            ours.state[p][name] = ours.state[p][name].contiguous(memory_format=of_means)
+    assert torch.allclose(p, plain, atol=1e-12)
+    assert p.is_contiguous(memory_format=of_weights)
+
+
+def test_a_step_takes_a_closure() -> None:
+    p = nn.Parameter(torch.ones(3))
+    optimizer = adam([p], 0.1)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = p.square().sum()
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure) == 3.0
+    assert torch.allclose(p, torch.full((3,), 0.9))
 
 
 def test_a_device_without_the_kernel_is_not_asked_for_it() -> None:

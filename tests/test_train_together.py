@@ -90,6 +90,39 @@ def test_one_that_is_put_elsewhere_is_trained_there(one_by_one: Any) -> None:
     agree(trained(Fit(), **options), one_by_one(Fit(), **options))
 
 
+class Last(Fit):
+    """With a convolution, whose weights lie channels last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        conv = nn.Conv2d(1, 3, 2, dtype=torch.float64), nn.Conv2d(3, 4, 2, dtype=torch.float64)
+        self.net = nn.Sequential(nn.Unflatten(1, (1, 1, 1)), nn.Upsample(scale_factor=3), *conv, nn.Flatten())
+        self.net.append(nn.Linear(4, 1, dtype=torch.float64))
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def test_channels_last_they_stand_together_as_they_lie(one_by_one: Any) -> None:
+    objective = Last()
+    joined: list[int] = []
+
+    def look(*_: Any) -> None:
+        joined.append(len(objective.optimizer.param_groups[0]["params"]))
+
+    agree(trained(objective, callback=look), one_by_one(Last()))
+    assert set(joined) == {1}
+    assert objective.net[3].weight.stride() == (12, 1, 6, 3)
+
+
+def test_a_layout_that_changes_in_training_changes_nothing(one_by_one: Any) -> None:
+    def laid(step: int, objective: Any) -> None:
+        if step == 10:
+            objective.to(memory_format=torch.contiguous_format)
+
+    options = {"callback": laid, "ema_decay": 0.0}
+    agree(trained(Last(), **options), one_by_one(Last(), **options))
+    agree(trained(Last(), **options), trained(Last(), ema_decay=0.0))
+
+
 def test_afterwards_each_has_its_memory_and_the_optimizer_its_parameters() -> None:
     objective = Fit()
     trained(objective)

@@ -115,13 +115,19 @@ class UNet(nn.Module):
         """The answer to x_t (B, C, H, W) at step t, (B,); label as for `sampler`. Raises: ValueError for others."""
         self._check_shape(x_t.shape)
         told = self.embedding(t, label)
-        skips = [self.first(functional.pixel_unshuffle(x_t, self.patch))]
+        skips = [self._laid(self.first(functional.pixel_unshuffle(x_t, self.patch)))]
         for stage in self.down:
             skips.append(_through(stage, skips[-1], told))
         x = _through(self.middle, skips[-1], told)
         for stage in self.up:
             x = _through(stage, torch.cat([x, skips.pop()], dim=1), told)
         return functional.pixel_shuffle(self.last(functional.silu(self.last_norm(x))), self.patch)
+
+    def _laid(self, x: Tensor) -> Tensor:
+        """x, channels last where the weights are: of one channel `first` cannot tell, and every layer after it follows
+        the features it is given."""
+        last = self.last.weight.is_contiguous(memory_format=torch.channels_last) and x.shape[1] > 1
+        return x.contiguous(memory_format=torch.channels_last) if last else x
 
 
 def check_pictures(shape: Sequence[int], name: str, C: int, n: int) -> None:

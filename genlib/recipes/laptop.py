@@ -106,7 +106,7 @@ LAPTOP = [
         digits,
         "three to seven minutes on one core",
         "lecture 04b, section 12; as Ho et al. 2020, with v and a cosine schedule",
-        {"steps": 4000, "log_every": 40},
+        {"steps": 4000, "log_every": 40, "channels_last": True},
         shows={"steps": 25, "guidance": 0.3},
     ),
     Recipe(

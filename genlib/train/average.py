@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genlib.train.together import Together, flat
+from genlib.train.together import Together
 
 EMA_DECAY = 0.996  # the final decay, where `fit` is not told another
 YOUNG = 8  # steps; the decay of an average of k steps is at most k/(k + 8), which is .996 for k = 1992
@@ -43,7 +43,7 @@ class Average:
         self.means = []
         for small in self.together:
             own = [names.pop(id(p)) for p in small.parameters]
-            self.means.append(flat([self.mean[name] for name in own]))
+            self.means.append(small.flat([self.mean[name] for name in own]))
             self.mean.update(zip(own, small.views(self.means[-1]), strict=True))
         self.values = [small.vector for small in self.together]
         self.means += [self.mean[name] for name in names.values()]
