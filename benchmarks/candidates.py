@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ import torch
 from limits import WORKS
 from race_digits import DEFAULTS, Ours
 from racing import Setting
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from genlib import diffusion, train
+from genlib.diffusion.mlp import StepEmbedding, time_features
 from genlib.optimizers import Adam, orthogonal
 from genlib.train import average
 
@@ -110,6 +112,50 @@ class WithMuon(Ours):
         return Muoned(self.ddpm, self.setting["lr"], self.setting["label_dropout"])
 
 
+class Table(nn.Module):
+    """A learned vector for every step, as there is one for every class, in the place of a network for them."""
+
+    def __init__(self, before: StepEmbedding, T: int) -> None:
+        super().__init__()
+        self.steps, self.classes = nn.Embedding(T + 1, before.out.out_features), before.classes
+        with torch.no_grad():  # from what the network would say: steps that are near are told alike
+            t = torch.arange(T + 1)
+            hidden = functional.silu(before.hidden(time_features(t, before.hidden.in_features)))
+            self.steps.weight.copy_(before.out(hidden))
+
+    def forward(self, t: Tensor, label: Tensor) -> Tensor:
+        return functional.silu(self.steps(t) + self.classes(label + 1))  # type: ignore[misc]
+
+
+class WithTable(Ours):
+    def __init__(self, setting: Setting, seed: int) -> None:
+        super().__init__(setting, seed)
+        net: Any = self.ddpm.net
+        net.embedding = Table(net.embedding, self.ddpm.schedule.T)
+
+
+class Late(nn.ModuleList):
+    """Layers that are left out until they are wanted."""
+
+    wanted = False
+
+    def children(self) -> Iterator[nn.Module]:
+        return super().children() if self.wanted else iter(())
+
+
+class Grown(Ours):
+    """The middle, whose blocks do nothing before they are trained, is left out for the first half of the steps."""
+
+    def train(self, steps: int, **options: Any) -> None:
+        net: Any = self.ddpm.net
+        net.middle = Late(net.middle)
+
+        def grow(step: int, _: Any) -> None:
+            net.middle.wanted = step >= steps // 2
+
+        super().train(steps, callback=grow, **options)
+
+
 SIDES: dict[str, Callable[[Setting, int], Any]] = {
     "as it is": Ours,
     "min-SNR weights": MinSNR,
@@ -119,6 +165,8 @@ SIDES: dict[str, Callable[[Setting, int], Any]] = {
     "average over the last 16th": averaged_over(16),
     "average over the last 32nd": averaged_over(32),
     "Muon for kernels": WithMuon,
+    "a table of steps": WithTable,
+    "the middle from half-way on": Grown,
 }
 JOBS = [
     {"side": side, "setting": SETTING, "seed": seed, "budget": budget}

@@ -70,11 +70,11 @@ class Ours:
         self.ddpm = diffusion.DDPM(
             diffusion.UNet.digits(), diffusion.Schedule.cosine(), predict=setting["predict"], levels=17
         )
+        self.ddpm.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.parameters = sum(p.numel() for p in self.ddpm.parameters())
 
     def objective(self) -> diffusion.Denoising:
-        objective = diffusion.Denoising(self.ddpm, lr=self.setting["lr"], label_dropout=self.setting["label_dropout"])
-        return objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return diffusion.Denoising(self.ddpm, lr=self.setting["lr"], label_dropout=self.setting["label_dropout"])
 
     def train(self, steps: int, **options: Any) -> None:
         if self.setting["average"] != "young":

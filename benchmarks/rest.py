@@ -22,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ ROOT = HERE.parent
 SITE, KEPT = ROOT / "build" / "site", ROOT / "build" / "bench" / "rest.json"
 PAGES = {"landing page": "index.html", "lecture 04": "lectures/04_diffusion_models.html"}
 MB = 1e6
+KINDS = {".safetensors": "networks", ".ipynb": "notebooks", ".npz": "drawings"}
 
 # What is there before is told apart from what a line of imports adds.
 IMPORT = """
@@ -123,13 +124,23 @@ def sizes() -> list[dict[str, Any]]:
     notebooks = [path for path in files if path.suffix == ".ipynb"]
     largest = max(notebooks, key=lambda path: path.stat().st_size)
     found = [
-        row("checkout", sum(path.stat().st_size for path in files) / MB, "MB", 15.0, f"{len(files)} files"),
+        row("checkout", sum(path.stat().st_size for path in files) / MB, "MB", 15.0, kinds(files)),
         row("largest notebook", largest.stat().st_size / MB, "MB", 1.0, f"{largest.name}, of {len(notebooks)}"),
     ]
     if not SITE.exists():
         return [*found, row("site", None, "MB", note="make site writes it")]
     pages = [path for path in SITE.rglob("*") if path.is_file()]
     return [*found, row("site", sum(path.stat().st_size for path in pages) / MB, "MB", note=f"{len(pages)} files")]
+
+
+def kinds(files: Sequence[Path]) -> str:
+    """What the megabytes are, the most first."""
+    sizes: dict[str, float] = {}
+    for path in files:
+        kind = KINDS.get(path.suffix, "code and texts")
+        sizes[kind] = sizes.get(kind, 0.0) + path.stat().st_size / MB
+    parts = sorted(sizes.items(), key=lambda item: -item[1])
+    return f"{len(files)} files; " + ", ".join(f"{kind} {size:.1f}" for kind, size in parts)
 
 
 # -- A browser
