@@ -139,7 +139,8 @@ def least(part: Mapping[str, Any]) -> str:
     lines = ["## What a step could be at best\n", measured_on(part)]
     lines.append(
         "Convolutions and matrix products are torch's in every library; by the profiler they take this share of a step "
-        "of ours inside `fit`, on one thread. No code around them could make it faster by more than the last column.\n"
+        "of ours inside `fit`, or of sampling, on one thread, in the layout in which we are faster. No code around them "
+        "could make it faster by more than the last column.\n"
     )
     return "\n".join([*lines, table(["", "a step of ours", "arithmetic", "times faster, at most"], rows)])
 

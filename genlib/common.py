@@ -65,10 +65,17 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     a `yield` to a caller, who would find gradients switched off."""
     training = [part for part in module.modules() if part.training]
     try:
-        for part in training:
-            part.training = False
+        _train(training, False)
         with torch.no_grad():
             yield
     finally:
-        for part in training:
-            part.training = True
+        _train(training, True)
+
+
+def _train(parts: list[nn.Module], mode: bool) -> None:
+    """`part.training = mode`, past what nn.Module does for any attribute: samplers switch in every step."""
+    for part in parts:
+        if "training" in vars(part):
+            vars(part)["training"] = mode
+        else:  # TorchScript keeps it elsewhere
+            part.training = mode

@@ -58,6 +58,15 @@ def test_evaluating_puts_every_mode_back() -> None:
     assert torch.is_grad_enabled()
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_evaluating_reaches_torchscript() -> None:
+    module, x = torch.jit.script(nn.Sequential(nn.Linear(4, 4), nn.Dropout())), torch.ones(8, 4)
+    with common.evaluating(module):
+        assert torch.equal(module(x), module[0](x))
+    assert not torch.equal(module(x), module[0](x))
+    assert module.training
+
+
 X, LABEL = torch.zeros(3, 2), torch.tensor([0, 1, 2])
 
 
