@@ -70,6 +70,9 @@ WORKS: dict[str, tuple[Callable[[], Made], int]] = {  # and how many steps are t
 }
 
 
+DDIM = "DDIM, 50 steps, 2.6 M, 1×16×16, 4 pictures"
+
+
 def measured(make: Callable[[], Made], n: int, rounds: int = 3) -> dict[str, float]:
     """Of a step inside `fit`."""
     torch.manual_seed(0)
@@ -100,7 +103,7 @@ def shared(timed: work.Timed, n: int, untimed: int = 0, rounds: int = 3) -> dict
 def rows() -> list[dict[str, Any]]:
     """One for each work: {"work", "seconds", "arithmetic": its share}."""
     found = [{"work": name, **measured(make, n)} for name, (make, n) in WORKS.items()]
-    return [*found, {"work": "DDIM, 50 steps, 2.6 M, 1×16×16, 4 pictures", **sampling()}]
+    return [*found, {"work": DDIM, **sampling()}]
 
 
 def main() -> None:

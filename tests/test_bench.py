@@ -85,7 +85,8 @@ def test_a_training_that_misses_its_budget_is_repeated(racing: Any, monkeypatch:
 
 
 def test_the_profiler_finds_the_arithmetic_of_each_work(racing: Any) -> None:
-    limits = importlib.import_module("limits")
+    limits, page = map(importlib.import_module, ("limits", "page"))
+    assert set(page.STEP_LIMITS) <= {*limits.WORKS, limits.DDIM}
     for name, (make, _) in limits.WORKS.items():
         if "×" not in name and "²" not in name:  # the others are large
             assert limits.measured(make, 1, rounds=1)["arithmetic"] > 0, name
@@ -168,7 +169,10 @@ def test_a_goal_of_steps_is_held_against_fit_and_not_the_bare_loop(racing: Any) 
     ratios = {"genlib": 0.5, "genlib in fit": 1.0, "normflows": 1.5}
     found = [{"table": "2-D flow step", "side": s, "column": column, "median": r} for s, r in ratios.items()]
     machine = dict.fromkeys(("date", "cores", "processor", "system", "python", "torch", "load before"), 1)
-    assert "normflows 1 thread 1.50 of 2, missed" in page.steps({"found": found, "machine": machine})
+    part = {"found": found, "machine": machine}
+    assert "normflows 1 thread 1.50 of 2, missed." in page.steps(part)
+    half = [{"work": "moons, batch 512", "arithmetic": 0.5}]
+    assert "1.50 of 2, missed (were all but arithmetic free, 3.00)" in page.steps(part, half)
 
 
 def test_the_page_is_made_of_the_numbers(racing: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
