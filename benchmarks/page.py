@@ -166,6 +166,9 @@ def candidates(part: Mapping[str, Any]) -> str:
     lines = ["## What else was tried\n", measured_on(part)]
     lines.append("Our recipe for digits, and one change of it at a time, as in the race:\n")
     lines.append(reached(found["recipes"], found["by"], UNITS["digits"]))
+    if before := found.get("before"):
+        lines.append(f"{before['about']}:\n")
+        lines.append(reached(before["recipes"], found["by"], UNITS["digits"]))
     rows = []
     for row in found["compiled"]:
         gain = row["plain"] - row["compiled"]
