@@ -1,6 +1,6 @@
 """genlib beside its peers, and the cost of everything else: `make bench`, into benchmarks/RESULTS.md.
 
-    make bench                        every part, two hours of two quiet cores
+    make bench                        every part, two and a half hours of two quiet cores
     make bench ARGS="digits calls"    some parts; what the others have found stays
     make bench ARGS=--again           from nothing; otherwise what an interrupted run has found is not found again
 

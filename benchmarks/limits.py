@@ -22,13 +22,14 @@ PRODUCTS = (
     "aten::addmm", "aten::mm", "aten::bmm", "aten::baddbmm", "aten::_scaled_dot_product_flash_attention_for_cpu",
     "aten::_scaled_dot_product_flash_attention_for_cpu_backward",
 )  # fmt: skip
+LAST: dict[str, Any] = {"memory_format": torch.channels_last}
 Made = tuple[Any, list[Any]]
 
 
 def digits(batch: int) -> Made:
     ddpm = diffusion.DDPM(diffusion.UNet.digits(), diffusion.Schedule.cosine(), predict="v", levels=17)
     objective: Any = diffusion.Denoising(ddpm, lr=4e-3)
-    return objective.to(memory_format=torch.channels_last), [tuple(part[:batch] for part in data.digits())]
+    return objective.to(**LAST), [tuple(part[:batch] for part in data.digits())]
 
 
 def bits(batch: int) -> Made:
@@ -42,10 +43,7 @@ def emoji(batch: int) -> Made:
     recipe = recipes.find("pix2pix-emoji")
     objective: Any = recipe.objective(recipe.defaults())
     pairs = [tuple(part[:batch] for part in data.emoji())]
-    return objective.to(memory_format=torch.channels_last), pairs
-
-
-LAST: dict[str, Any] = {"memory_format": torch.channels_last}
+    return objective.to(**LAST), pairs
 
 
 def unet() -> Made:

@@ -182,7 +182,7 @@ CONTIGUOUS, LAST = torch.contiguous_format, torch.channels_last
 @pytest.mark.parametrize("of_gradients", [CONTIGUOUS, LAST])
 @pytest.mark.parametrize("of_weights", [CONTIGUOUS, LAST])
 def test_how_numbers_lie_in_memory_makes_no_difference(of_weights: Any, of_gradients: Any, of_means: Any) -> None:
-    """torch's fused kernel, left alone, would pair the numbers of different pixels: by up to half of a weight."""
+    """torch's fused kernel, left alone, would pair the numbers of different pixels."""
     weight, gradient = torch.randn(2, 4, 3, 5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     p = nn.Parameter(weight.clone().contiguous(memory_format=of_weights))
     plain = nn.Parameter(weight.clone())
