@@ -22,7 +22,7 @@ LAYERS = [
     {"genlib.train"},
     {"genlib.autoencoder", "genlib.gan", "genlib.flows", "genlib.diffusion"},
     {"genlib.data"},
-    {"genlib.common", "genlib.optimizers"},
+    {"genlib.common", "genlib.memory", "genlib.optimizers"},
     {"genlib.arguments"},
 ]
 FAMILIES = LAYERS[7]

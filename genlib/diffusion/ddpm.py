@@ -17,6 +17,7 @@ from genlib.common import evaluating
 from genlib.diffusion.edm import Preconditioned
 from genlib.diffusion.samplers import Denoised, Guidance, Weight, ddim, last
 from genlib.diffusion.schedule import Schedule, q_posterior
+from genlib.memory import freed_memory_kept
 
 Data = Annotated[Float[Tensor, "B D ..."], "finite"]
 Times = Annotated[Int64[Tensor, " B"], "[1, {self.schedule.T}]"]
@@ -173,7 +174,8 @@ class DDPM(nn.Module):
         if shape is None:
             raise ValueError("shape: expected that of one x, such as (1, 8, 8), for this model has seen none; got None")
         steps = min(steps, self.schedule.T) if isinstance(steps, int) and steps == 50 else steps
-        return last(sampler(self, (n, *shape), steps=steps, label=label, generator=generator, **options))
+        with freed_memory_kept():
+            return last(sampler(self, (n, *shape), steps=steps, label=label, generator=generator, **options))
 
     def config(self) -> dict[str, Any]:
         """What the weights do not say; of the schedule so much that another one is told apart."""

@@ -16,6 +16,7 @@ from torch.nn import functional
 from genlib.arguments import Count, LabelOrNone, Levels, NonNegative, Share, Sizes, check, checked
 from genlib.common import BITS, Turn, evaluating, unpack, wide
 from genlib.diffusion.ddpm import hidden
+from genlib.memory import freed_memory_kept
 from genlib.optimizers import adam
 
 Pixels = Annotated[Int64[Tensor, "B {self.shape}"], "[0, {self.most}]"]
@@ -94,7 +95,7 @@ class MaskedDiffusion(nn.Module):
         where = like.device if generator is None else generator.device
         x_t = torch.full((n, *self.shape), self.levels, device=like.device)
         count = steps or self.T
-        with evaluating(self):
+        with evaluating(self), freed_memory_kept():
             for i in range(count, 0, -1):
                 t = torch.full((n,), round(self.T * i / count), device=like.device)
                 p = self._log_p(x_t, t, label).movedim(2, -1).exp()  # type: ignore[arg-type]

@@ -1,10 +1,7 @@
-"""What a training changes around it, and puts back: random states, handlers of signals, the keeping of freed memory."""
+"""What a training changes around it, and puts back: random states, and handlers of signals."""
 
-import ctypes
-import os
 import random
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,25 +75,3 @@ def signals_noted() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def freed_memory_kept() -> Iterator[None]:
-    """glibc keeps large blocks that are freed, for the next step asks for them again; afterwards they are given back.
-
-    Nothing happens where the environment has thresholds of its own, or the C library is another one.
-    """
-    own = any(name.startswith("MALLOC_") for name in os.environ) or "malloc" in os.environ.get("GLIBC_TUNABLES", "")
-    libc = ctypes.CDLL(None) if sys.platform == "linux" and not own else None
-    if libc is None or not hasattr(libc, "mallopt"):
-        yield
-        return
-    trim, mmap = -1, -3  # malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-    libc.mallopt(mmap, 2**30)
-    libc.mallopt(trim, 2**31 - 1)
-    try:
-        yield
-    finally:
-        libc.mallopt(mmap, 2**25)  # to where glibc itself raises them by and by
-        libc.mallopt(trim, 2**26)
-        libc.malloc_trim(0)

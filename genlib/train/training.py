@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from genlib.arguments import Count, check
-from genlib.train.around import derive_seed, freed_memory_kept, preserved_rng, seed_all, signals_noted
+from genlib.memory import freed_memory_kept
+from genlib.train.around import derive_seed, preserved_rng, seed_all, signals_noted
 from genlib.train.average import Average
 from genlib.train.batches import LoaderBatches, TensorBatches
 from genlib.train.checkpoint import Stored

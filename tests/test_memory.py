@@ -1,4 +1,4 @@
-"""Memory that a step frees stays with the process while it trains, and goes back to the system after that."""
+"""Memory that a step frees stays with the process while it trains or samples, and goes back to the system after."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 FAULTS = """
 import resource, torch
-from genlib.train.around import freed_memory_kept
+from genlib.memory import freed_memory_kept
 
 def faults(times=20):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -21,7 +21,8 @@ resident = lambda: int(open("/proc/self/statm").read().split()[1]) * 4096
 start = resident()
 alone = faults()
 with freed_memory_kept():
-    faults(1)
+    with freed_memory_kept():  # a callback samples
+        faults(1)
     kept, most = faults(), resident()
 print(alone, kept, most - start, resident() - start)
 """
