@@ -121,13 +121,18 @@ def steps(part: Mapping[str, Any], limits: Sequence[Mapping[str, Any]] = ()) -> 
                     word = "met" if reached >= goal else "missed"
                     if word == "missed" and share and n == "1 thread":
                         word += f" (were all but arithmetic free, {reached / share:.2f})"
-                    verdicts.append(f"{side} {n} {reached:.2f} of {goal:g}, {word}")
+                    verdicts.append(f"{side} {n} {beside(reached, goal)} of {goal:g}, {word}")
         if verdicts:
             fastest = (
                 "the fastest of ours in `fit`" if any(" in fit" in side for side in sides) else "the faster of ours"
             )
             lines.append(f"As used, over {fastest}; of its goal: {'; '.join(verdicts)}.\n")
     return "\n".join(lines)
+
+
+def beside(reached: float, goal: float) -> str:
+    """With a digit more where two would not say on which side of the goal it is."""
+    return f"{reached:.{3 if round(reached, 2) == goal else 2}f}"
 
 
 def measured_how() -> str:

@@ -164,6 +164,11 @@ def test_every_candidate_trains_otherwise_than_the_recipe(racing: Any, monkeypat
         assert end.shape != base.shape or (end - base).norm() > 1e-3 * base.norm(), name
 
 
+def test_a_number_beside_its_goal_says_on_which_side_it_is(racing: Any) -> None:
+    page = importlib.import_module("page")
+    assert [page.beside(reached, 1.25) for reached in (1.249, 1.2501, 1.244, 1.3)] == ["1.249", "1.250", "1.24", "1.30"]
+
+
 def test_a_goal_of_steps_is_held_against_fit_and_not_the_bare_loop(racing: Any) -> None:
     page, column = importlib.import_module("page"), "as used, 1 thread: ratio"
     ratios = {"genlib": 0.5, "genlib in fit": 1.0, "normflows": 1.5}

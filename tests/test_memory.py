@@ -28,9 +28,36 @@ print(alone, kept, most - start, resident() - start)
 """
 
 
-def run(**environment: str) -> list[float]:
+SAMPLING = """
+import resource, sys, torch
+from genlib import diffusion
+
+used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+counts = []
+
+class Net(torch.nn.Module):
+    def forward(self, x_t, t, label=None):
+        torch.ones(10_000_000)
+        counts.append(used())
+        return torch.zeros_like(x_t)
+
+torch.set_grad_enabled(False)
+made = {
+    "ddpm": lambda: diffusion.DDPM(Net(), diffusion.Schedule.cosine(60), shape=(1, 8, 8)),
+    "masked": lambda: diffusion.MaskedDiffusion(Net(), 3, (1, 8, 8)),
+}
+model = made[sys.argv[1]]()
+for _ in range(20):
+    model.net(torch.zeros(1, 1, 8, 8), None)
+alone = counts[-1] - counts[-11]
+model.sample(1, steps=60)
+print(alone / 10, (counts[-1] - counts[-11]) / 10)
+"""
+
+
+def run(script: str = FAULTS, *arguments: str, **environment: str) -> list[float]:
     own = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
-    command = [sys.executable, "-c", FAULTS]
+    command = [sys.executable, "-c", script, *arguments]
     done = subprocess.run(command, env=own | environment, capture_output=True, text=True, check=True)
     return [float(number) for number in done.stdout.split()]
 
@@ -51,3 +78,12 @@ def test_a_freed_block_is_not_asked_for_again() -> None:
 def test_thresholds_of_the_environment_stay() -> None:
     alone, kept, *_ = run(MALLOC_MMAP_THRESHOLD_="1000000", MALLOC_TRIM_THRESHOLD_="1000000")
     assert kept > 0.9 * alone
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+@pytest.mark.parametrize("model", ["ddpm", "masked"])
+def test_samplers_keep_it_too(model: str) -> None:
+    """What their network frees in one step of many, it is not given anew in the last ones."""
+    alone, kept = run(SAMPLING, model)
+    assert alone > 5000
+    assert kept < 0.3 * alone
